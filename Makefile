@@ -1,0 +1,59 @@
+# `make help` lists the targets. Everything runs in .venv, which the first target makes by itself.
+# With an environment of your own (conda, Docker): make run PY=python
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+ifneq ($(origin PY),file)
+INSTALLED :=
+endif
+
+# The music: nothing for the embedded known-factor music, or a folder of genres, or an FMA folder.
+DATA ?=
+# Where a run writes; nothing for outputs/<name of the data>.
+OUTPUT ?=
+# Notebook parameters to change, as in SET="num_clips=600 seed=1".
+SET ?=
+# Notebooks to run, as in ONLY="01 05"; nothing for all of them.
+ONLY ?=
+
+RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
+
+.PHONY: help setup run publish test test-slow lint lab sync weights clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(INSTALLED)  ## make .venv and install everything into it (the others do it by themselves)
+
+$(VENV)/.installed: pyproject.toml tools/make_venv.sh
+	sh tools/make_venv.sh $(VENV)
+	touch $@
+
+run: $(INSTALLED)  ## execute all notebooks in order: make run DATA=~/music
+	$(RUN)
+
+publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store their outputs in notebooks/ and figures/
+	$(RUN) --publish
+
+test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
+	$(PY) -m pytest
+
+test-slow: $(INSTALLED)  ## run the tests that train for minutes
+	$(PY) -m pytest -m slow
+
+lint: $(INSTALLED)  ## check the style of the code
+	$(PY) -m ruff check .
+
+lab: $(INSTALLED)  ## open JupyterLab on the notebooks
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+
+sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younger file wins)
+	$(PY) -m jupytext --sync notebooks/[0-9]*.py $(wildcard notebooks/solutions/[0-9]*.py)
+
+weights: $(INSTALLED)  ## train the models that data/ ships
+	$(PY) -m cvae_music.pretrained
+
+clean:  ## remove caches and the outputs of runs (not .venv)
+	rm -rf outputs data/cache build dist .pytest_cache .ruff_cache .hypothesis lib/*.egg-info
+	find lib tests tools notebooks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,146 @@
+"""What a network gets to hear: every constant of the feature extraction in one frozen place."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+GRIDS = ("beats", "seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioConfig:
+    """Constants of the log-mel features, saved inside every cache and every model.
+
+    A clip is a matrix of shape `(num_frames, n_mels)`, in dB relative to full scale: a sine wave
+    of amplitude 1 reads 0 dB in its band. The constants are fixed, never measured from a file, so
+    that a level means the same in every clip.
+
+    Args:
+        sample_rate: Samples a second of all audio inside the library, in Hz.
+        n_fft: Length of the analysis window, in samples.
+        hop_length: Step of the fixed grid and of the resynthesis, in samples. On the beat grid
+            the analysis step follows the beat instead.
+        n_mels: Number of mel bands.
+        fmin: Lower edge of the lowest band, in Hz.
+        fmax: Upper edge of the highest band, in Hz.
+        num_frames: Frames in a clip.
+        frames_per_beat: Frames in a beat (beat grid only).
+        grid: `"beats"` counts time in beats, `"seconds"` in fixed steps of `hop_length`.
+        floor_db: Levels below are raised to it.
+        ceiling_db: Levels above are lowered to it.
+
+    Raises:
+        ValueError: If a value is out of range or the values contradict each other.
+    """
+
+    sample_rate: int = 22050
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_mels: int = 128
+    fmin: float = 30.0
+    fmax: float = 10000.0
+    num_frames: int = 128
+    frames_per_beat: int = 16
+    grid: str = "beats"
+    floor_db: float = -70.0
+    ceiling_db: float = 0.0
+
+    def __post_init__(self):
+        for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "num_frames", "frames_per_beat"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"AudioConfig got {name}={value!r}; expected a whole number of at least 1.")
+        if self.grid not in GRIDS:
+            raise ValueError(f"AudioConfig got grid={self.grid!r}; expected one of {GRIDS}.")
+        if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
+            raise ValueError(
+                f"AudioConfig got fmin={self.fmin}, fmax={self.fmax} at sample_rate={self.sample_rate}; "
+                "expected 0 <= fmin < fmax <= sample_rate / 2. Lower fmax or raise sample_rate."
+            )
+        if not self.floor_db < self.ceiling_db:
+            raise ValueError(
+                f"AudioConfig got floor_db={self.floor_db}, ceiling_db={self.ceiling_db}; "
+                "expected floor_db below ceiling_db."
+            )
+        if self.grid == "beats" and self.num_frames % self.frames_per_beat:
+            raise ValueError(
+                f"AudioConfig got num_frames={self.num_frames}, frames_per_beat={self.frames_per_beat}; "
+                "expected a whole number of beats. Make num_frames a multiple of frames_per_beat."
+            )
+
+    @property
+    def num_beats(self):
+        """Beats in a clip."""
+        return self.num_frames // self.frames_per_beat
+
+    @property
+    def shape(self):
+        """Shape of one clip, `(num_frames, n_mels)`."""
+        return (self.num_frames, self.n_mels)
+
+    def seconds(self, tempo=120.0):
+        """Length of a clip in seconds; `tempo` (beats a minute) counts on the beat grid only."""
+        if self.grid == "beats":
+            return self.num_beats * 60.0 / float(tempo)
+        return self.num_frames * self.hop_length / self.sample_rate
+
+    def scale(self, log_mel_db):
+        """Maps dB to [-1, 1], floor to -1 and ceiling to 1; float32, any shape."""
+        span = self.ceiling_db - self.floor_db
+        return ((np.asarray(log_mel_db, np.float32) - self.floor_db) * (2.0 / span) - 1.0).astype(np.float32)
+
+    def unscale(self, scaled):
+        """Maps [-1, 1] back to dB, clipped to floor and ceiling; float32, any shape."""
+        span = self.ceiling_db - self.floor_db
+        level = (np.asarray(scaled, np.float32) + 1.0) * (span / 2.0) + self.floor_db
+        return np.clip(level, self.floor_db, self.ceiling_db).astype(np.float32)
+
+    @property
+    def db_per_unit(self):
+        """dB in one unit of the scaled features."""
+        return (self.ceiling_db - self.floor_db) / 2.0
+
+    def to_dict(self):
+        """Plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: If a name is unknown.
+        """
+        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"AudioConfig got unknown fields {sorted(unknown)}; expected only "
+                f"{[field.name for field in dataclasses.fields(cls)]}. "
+                "The file was written by another version of the library."
+            )
+        return cls(**values)
+
+    def key(self):
+        """Ten hexadecimal digits that change when any constant changes."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def check_same(self, other, where):
+        """Refuses to mix features of two configurations.
+
+        Args:
+            other: The `AudioConfig` found.
+            where: What `other` belongs to, for the message.
+
+        Raises:
+            ValueError: If any constant differs; names each of them.
+        """
+        mine, theirs = self.to_dict(), other.to_dict()
+        differing = [f"{name}: {theirs[name]} there, {mine[name]} here" for name in mine if mine[name] != theirs[name]]
+        if differing:
+            raise ValueError(
+                f"{where} was made with another AudioConfig ({'; '.join(differing)}). "
+                "Pass the same AudioConfig, or make it again with the new one."
+            )
