@@ -1,0 +1,151 @@
+"""Who plays what in each genre: chords, parts, and rhythms written as strings.
+
+A rhythm is a string with one character for each step of a bar: a dot rests, a digit plays once the
+density allows it. `1` always plays, `8` only in the densest clips, so a denser clip is the same
+music with more notes. Straight genres have 16 steps in a bar, swing has 12 (triplets).
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One player.
+
+    Args:
+        role: `"drum"`, `"bass"`, `"chord"`, `"arpeggio"` or `"lead"`: where the pitches come from.
+        sound: Key of `drums.DRUMS` (role drum) or of `instruments.INSTRUMENTS`.
+        rhythms: One string for each value of the factor `pattern`, or a single one for all.
+        level_db: Loudness in the mix, relative to full velocity.
+        octave: Octaves above the part's home (bass: C2 in C, others: C4 in C).
+        gate: Length of a note in beats; 0 holds it until the part's next note.
+        tones: Bass: chord tones (0 root, 1 third, 2 fifth, 3 octave) in turn over a bar.
+        echo_db: Level of an echo after three quarters of a beat; None for none.
+    """
+
+    role: str
+    sound: str
+    rhythms: tuple
+    level_db: float
+    octave: int = 0
+    gate: float = 0.0
+    tones: tuple = (0,)
+    echo_db: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrangement:
+    """One genre.
+
+    Args:
+        parts: The players.
+        progressions: One for each value of the factor `progression`: four scale degrees (0 is the
+            tonic), two beats each.
+        chord: The chord in scale steps above its root.
+        steps_per_beat: 4 for straight sixteenths, 3 for swing.
+        pump: How far the kick pushes everything else down, 0 to 1.
+        room: Level of the room's echoes, 0 to 1.
+        tilt: Correction in dB an octave, so that no genre is known by being dark or bright.
+    """
+
+    parts: tuple
+    progressions: tuple
+    chord: tuple = (0, 2, 4)
+    steps_per_beat: int = 4
+    pump: float = 0.0
+    room: float = 0.0
+    tilt: float = 0.0
+
+
+HOUSE = Arrangement(
+    parts=(
+        Part("drum", "house_kick", ("1...1...1...1...",), 0.0),
+        Part("drum", "clap", ("....1.......1...",), -9.0),
+        Part("drum", "open_hat", ("..1...1...1...1.",), -8.0),
+        Part("drum", "closed_hat", ("5.374.375.374.37", "3637363736373637", "44.444.444.444.4"), -12.0),
+        Part("bass", "synth_bass", ("..1...1...1...1.", "..13..1...13..16", "..1..31...1..316"), -6.0, gate=0.3),
+        Part("chord", "stab", ("1..1..1...1.5...", "..1..4....1..1.4", "1.....1..1....4."), -14.0, gate=0.35, echo_db=-13.0),
+        Part("lead", "piano", ("1...4..2..6.3...", "..1..3....2.5..4", "1..5..2...3..6.."), -10.0, octave=1, gate=0.45),
+    ),
+    progressions=((0, 0, 3, 3), (0, 0, 5, 5), (5, 5, 3, 4), (0, 3, 5, 4)),
+    chord=(0, 2, 4, 6),
+    pump=0.65,
+)
+
+ROCK = Arrangement(
+    parts=(
+        Part("drum", "rock_kick", ("1.....5.1.......", "1.....1.1.3.....", "1..4....1.1...5."), -1.0),
+        Part("drum", "snare", ("....1.......1...", "....1.......1..6", "....1..7....1..."), -3.0),
+        Part("drum", "closed_hat", ("1.1.1.1.1.1.1.1.", "1.2.1.2.1.2.1.2.", "1.3.1.3.1.3.1.36"), -9.0),
+        Part("drum", "crash", ("1..............." + 16 * ".",), -10.0),
+        Part("bass", "pick_bass", ("1.1.1.1.1.1.1.1.", "1..31.1.1..31.1.", "1.3.1.1.1.3.1.1."), -7.0, gate=0.42),
+        Part("chord_root", "power_guitar", ("1.3.2.3.1.3.2.3.", "1..1..1.1..1..1.", "1...2.1.1...2.1."), -9.0, octave=-1),
+        Part("lead", "lead_guitar", ("1...3.2.4...3.5.", "1..2..3.4.3.5...", "..1.3...2.5.4..."), -12.0, octave=1),
+    ),
+    progressions=((0, 0, 3, 4), (0, 4, 5, 3), (0, 3, 0, 4), (5, 3, 0, 4)),
+    room=0.25,
+)
+
+JAZZ = Arrangement(
+    parts=(
+        Part("drum", "ride", ("1..1.11..1.1", "1..1.31..1.3", "1..1..1..1.4"), -6.0),
+        Part("drum", "closed_hat", ("...1.....1..",), -6.0),
+        Part("drum", "soft_kick", ("4...........", "..5...4.....", "........4..."), -8.0),
+        Part("drum", "brush", ("...3....63..", ".....5...3..", "..6..3......"), -10.0),
+        Part("bass", "upright_bass", ("1..1..1..1.5", "1..1..1..1..", "1..1.61..1.."), -1.0, tones=(0, 1, 2, 3)),
+        Part("chord", "piano", ("1....1......", "..1.....1...", "1.......1..5"), -11.0, gate=0.6),
+        Part("lead", "muted_trumpet", ("1.42.31..5.2", "..12.31..4..", "1..3.21.43.5"), -8.0, octave=1),
+    ),
+    progressions=((1, 4, 0, 5), (0, 5, 1, 4), (0, 0, 1, 4), (0, 3, 1, 4)),
+    chord=(2, 4, 6, 8),
+    steps_per_beat=3,
+    room=0.3,
+)
+
+CHIPTUNE = Arrangement(
+    parts=(
+        Part("drum", "bit_kick", ("1.......1.......", "1.....1...1.....", "1...1...1...1..."), -3.0),
+        Part("drum", "bit_snare", ("....1.......1...",), -6.0),
+        Part("drum", "bit_hat", ("..3...3...3...35", "5.3.5.3.5.3.5.3.", "..34..34..34..34"), -11.0),
+        Part("bass", "triangle_bass", ("1.3.1.3.1.3.1.3.", "1..1..1.1..1..1.", "1...1.3.1...1.3."), -2.0, tones=(0, 3, 0, 3, 0, 3, 0, 3)),
+        Part("arpeggio", "square_arpeggio", (16 * "1",), -12.0, gate=0.22),
+        Part("lead", "pulse_lead", ("1.3.2.4.1.5.2.3.", "1..2..3.1..4..2.", "1.2.3...1.4.2.5."), -6.0, octave=1),
+    ),
+    progressions=((0, 5, 3, 4), (0, 4, 5, 3), (5, 3, 4, 0), (0, 0, 3, 4)),
+    chord=(0, 2, 4, 7),
+)
+
+REGGAE = Arrangement(
+    parts=(
+        Part("drum", "soft_kick", ("........1.......", "1.......1.......", "1...1...1...1..."), 1.0),
+        Part("drum", "rim", ("........1.......", "........1.....6.", "....5...1......."), -5.0),
+        Part("drum", "closed_hat", ("1.3.1.3.1.3.1.3.", "1.231.231.231.23", "2.1.2.1.2.1.2.15"), -10.0),
+        Part("bass", "dub_bass", ("1..2....1.1...3.", "..1.1.......1.13", "1.....1.1..3...."), 1.0, gate=0.6, tones=(0, 0, 0, 2, 0, 0, 1, 2)),
+        Part("chord", "skank_guitar", ("....1.......1...", "..1...1...1...1.", "....1.5.....1.5."), -5.0, gate=0.2, echo_db=-10.0),
+        Part("chord", "organ", ("..3...3...3...3.", "....3..4....3..4", "..43..43..43..43"), -15.0, gate=0.18),
+        Part("lead", "organ", ("1..3......2.4...", "..1..5..2...3...", "1....2....4..3.."), -12.0, octave=1, gate=0.4, echo_db=-11.0),
+    ),
+    progressions=((0, 0, 3, 3), (0, 0, 4, 3), (0, 3, 0, 4), (0, 5, 3, 4)),
+    room=0.1,
+)
+
+STRINGS = Arrangement(
+    parts=(
+        Part("chord", "violins", ("1.......1.......",), -9.0),
+        Part("bass", "cellos", ("1.......1.......", "1.....3.1.....3.", "1...2...1...2..."), -5.0, tones=(0, 2, 0, 2)),
+        Part("lead", "violins", ("1...1.3.1...2.4.", "1.....2.1...3.4.", "1..31...1.4.2..."), -5.0, octave=1),
+        Part("arpeggio", "harp", ("1.3.2.4.1.3.2.4.", "1.2.3.2.1.2.3.2.", "1.352.361.352.36"), -7.0, gate=0.3),
+    ),
+    progressions=((0, 3, 4, 0), (0, 5, 3, 4), (0, 4, 5, 2), (3, 0, 3, 4)),
+    chord=(0, 2, 4, 7),
+    room=0.6,
+)
+
+ARRANGEMENTS = {
+    "house": HOUSE,
+    "rock": ROCK,
+    "jazz": JAZZ,
+    "chiptune": CHIPTUNE,
+    "reggae": REGGAE,
+    "strings": STRINGS,
+}
