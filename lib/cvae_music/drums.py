@@ -60,7 +60,9 @@ def _open_hat(t, rate):
 
 def _ride(t, rate):
     tip = _noise(6, len(t), 4500.0, 11000.0, rate) * np.exp(-t / 0.03)
-    return 0.25 * tip + (0.18 * _metal(t, 3100.0, rate) + 0.1 * _noise(7, len(t), 4500.0, 11000.0, rate)) * np.exp(-t / 0.25)
+    return 0.4 * tip + (0.16 * _metal(t, 3100.0, rate) + 0.1 * _noise(7, len(t), 4500.0, 11000.0, rate)) * np.exp(
+        -t / 0.25
+    )
 
 
 def _crash(t, rate):

@@ -31,7 +31,10 @@ FACTORS = tuple(FACTOR_RANGES)
 
 SCALES = ((0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11))
 
-# Scale steps above the root of the chord, one for each eighth of a bar.
+# Root, third, fifth and octave in scale steps above the root of the chord.
+CHORD_TONES = (0, 2, 4, 7)
+
+# Melodies: scale steps above the root of the chord, one for each eighth of a bar.
 MOTIFS = (
     (0, 1, 2, 4, 4, 2, 1, 0),
     (4, 4, 2, 0, 2, 2, 1, 0),
@@ -94,7 +97,7 @@ def compose(row, sample_rate=22050, num_beats=8):
     row = _checked(row, sample_rate, num_beats)
     arrangement = ARRANGEMENTS[row["genre"]]
     rng = np.random.Generator(np.random.PCG64(row["seed"]))
-    motifs = rng.integers(0, len(MOTIFS), 2)
+    motifs = rng.integers(0, len(MOTIFS), num_beats // 4)
     num_samples = round(num_beats * 60.0 / row["tempo"] * sample_rate)
     drums = np.zeros(num_samples, np.float32)
     pitched = np.zeros(num_samples, np.float32)
@@ -119,17 +122,20 @@ def _checked(row, sample_rate, num_beats):
     for name, (low, high) in {"seed": (0, 2**63 - 1), **FACTOR_RANGES}.items():
         value = row.get(name)
         if value is None:
-            raise ValueError(f"compose got no {name!r}; expected the columns {('genre', 'seed', *FACTORS)}. Add it to the row.")
+            raise ValueError(
+                f"compose got no {name!r}; expected the columns {('genre', 'seed', *FACTORS)}. Add it to the row."
+            )
         whole = isinstance(low, int)
-        if not low <= value <= high or (whole and value != int(value)):
+        is_number = isinstance(value, (int, float, np.integer, np.floating))
+        if not is_number or not low <= value <= high or (whole and value != int(value)):
             raise ValueError(
                 f"compose got {name}={value!r}; expected a {'whole ' if whole else ''}number from {low} to {high}. "
                 "Clip it to that range."
             )
         row[name] = int(value) if whole else float(value)
-    if num_beats < 4 or num_beats % 4:
+    if not isinstance(num_beats, (int, np.integer)) or num_beats < 4 or num_beats % 4:
         raise ValueError(f"compose got num_beats={num_beats!r}; expected a multiple of 4, since a bar has four beats.")
-    if sample_rate < 8000:
+    if not sample_rate >= 8000:
         raise ValueError(f"compose got sample_rate={sample_rate!r}; expected at least 8000 Hz.")
     return row
 
@@ -143,7 +149,8 @@ def _onsets(part, arrangement, row, num_beats, rng):
     allowed = 1.0 + 8.0 * row["density"]
     steps = [s for s in range(num_steps) if rhythm[s % len(rhythm)] != "." and int(rhythm[s % len(rhythm)]) <= allowed]
     onsets = []
-    for step, following in zip(steps, steps[1:] + [steps[0] + num_steps] if steps else []):
+    # The last note lasts until the first one of the next round.
+    for step, following in zip(steps, steps[1:] + [s + num_steps for s in steps[:1]], strict=True):
         accent = 1.0 if step % arrangement.steps_per_beat == 0 else 0.85
         onsets.append((step, following - step, accent * (0.92 + 0.16 * feeling[step])))
     return onsets
@@ -171,22 +178,15 @@ def _pitches(part, arrangement, step, row, motifs):
     # Roots stay around the tonic, so that chords move by small steps.
     root = root - 7 if root > 4 else root
     tonic = 60 + row["key"] + 12 * part.octave
-    eighth = int(2.0 * beat + 0.5)
-    if part.role == "chord_root":
-        degrees = [root]
-    elif part.role == "chord":
+    if part.role == "chord":
         degrees = [_fold(root + tone) for tone in arrangement.chord]
-    elif part.role == "bass":
-        tonic -= 24
-        tone = part.tones[int(beat % 4.0 * len(part.tones) / 4.0)]
-        degrees = [root + (0, 2, 4, 7)[tone]]
-    elif part.role == "arpeggio":
-        shape = arrangement.chord + arrangement.chord[-2:0:-1]
-        degrees = [root + shape[step % len(shape)]]
+    elif part.role == "tones":
+        degrees = [root + CHORD_TONES[part.tones[int(beat % 4.0 * len(part.tones) / 4.0)]]]
     else:
         tonic += 12 * row["register"] - 12
-        motif = MOTIFS[motifs[int(beat // 4) % 2]]
-        degrees = [root + motif[eighth % 8]]
+        motif = MOTIFS[motifs[int(beat // 4)]]
+        # Notes between two eighths anticipate the later one.
+        degrees = [root + motif[int(2.0 * beat + 0.5) % 8]]
     scale = SCALES[row["mode"]]
     return [tonic + 12 * (degree // 7) + scale[degree % 7] for degree in degrees]
 
@@ -218,14 +218,22 @@ def _master(mix, arrangement, row, sample_rate):
     wet = mix.copy()
     for delay, share in ROOM_ECHOES if arrangement.room else ():
         wet += arrangement.room * share * np.roll(mix, round(delay * sample_rate))
-    # Filtering the spectrum of the whole loop filters it in a circle, so the seam stays closed.
-    spectrum = scipy.fft.rfft(wet)
-    octaves = np.log2(np.maximum(np.arange(len(spectrum)) * (sample_rate / len(wet)), 40.0) / 1000.0)
-    slope = -4.5 + 6.0 * row["brightness"] + arrangement.tilt
-    spectrum *= 10.0 ** (np.clip(octaves, -3.5, 3.3) * (slope / 20.0))
-    spectrum[0] = 0.0
-    wet = scipy.fft.irfft(spectrum, len(wet))
+    wet = _tilt(wet, -4.0 + 5.5 * row["brightness"] + arrangement.tilt, sample_rate)
     wet *= 1.0 / np.sqrt(np.mean(np.square(wet, dtype=np.float64)))
     wet = CREST_LIMIT * np.tanh(wet / CREST_LIMIT)
     wet *= 10.0 ** (row["level_db"] / 20.0) / np.sqrt(np.mean(np.square(wet, dtype=np.float64)))
     return wet.astype(np.float32)
+
+
+def _tilt(loop, slope, sample_rate):
+    """Turns the spectrum of a loop around 1 kHz by `slope` in dB an octave."""
+    # The loop is lengthened by its own other end, longer than the filter rings: the seam stays closed,
+    # and the length can be one that the transform is fast at.
+    edge = sample_rate // 5
+    length = scipy.fft.next_fast_len(len(loop) + 2 * edge, real=True)
+    longer = np.take(loop, np.arange(-edge, length - edge), mode="wrap")
+    spectrum = scipy.fft.rfft(longer)
+    octaves = np.log2(np.maximum(scipy.fft.rfftfreq(length, 1.0 / sample_rate), 40.0) / 1000.0)
+    spectrum *= 10.0 ** (np.clip(octaves, -3.5, 3.3) * (slope / 20.0)).astype(np.float32)
+    spectrum[0] = 0.0
+    return scipy.fft.irfft(spectrum, length)[edge : edge + len(loop)]
