@@ -1,0 +1,260 @@
+"""Two judges of different kind that name the genre of a clip: a small CNN, and a line through descriptors.
+
+Generated clips are blurred. A judge that has heard clean clips only takes blur for a genre, so both
+train on degraded copies too: blurred, noisy, louder, softer, shifted.
+"""
+
+import json
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.linear_model import LogisticRegression
+
+from cvae_music.config import AudioConfig
+from cvae_music.descriptors import clip_descriptors
+
+BLUR_WIDTHS = (0.0, 0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in frames or mel bands
+
+
+def _blur_bank(size):
+    """Row-normalised Gaussian smoothing matrices, shape `(len(BLUR_WIDTHS), size, size)`."""
+    distance = np.subtract.outer(np.arange(size), np.arange(size))
+    bank = [np.exp(-0.5 * (distance / max(width, 1e-3)) ** 2) for width in BLUR_WIDTHS]
+    return np.stack([matrix / matrix.sum(axis=1, keepdims=True) for matrix in bank]).astype(np.float32)
+
+
+class Degrader:
+    """Makes copies of clips that keep the genre and lose sharpness, level and position.
+
+    Each clip is, at random: blurred along time and mel by its own two widths, drawn towards its own
+    mean spectrum, turned up or down by 6 dB, moved by two mel bands and by whole beats, covered in noise.
+
+    Args:
+        config: `AudioConfig` of the clips.
+        seed: Seed of all draws.
+    """
+
+    def __init__(self, config, seed=0):
+        self.config = config
+        self.rng = np.random.default_rng(seed)
+        self.banks = _blur_bank(config.num_frames), _blur_bank(config.n_mels)
+
+    def __call__(self, clips):
+        """Degrades scaled log-mel clips of shape `(num_clips, num_frames, n_mels)`; returns a copy."""
+        num_clips, rng, config = len(clips), self.rng, self.config
+        beats = rng.integers(0, config.num_beats, num_clips)[:, None] * config.frames_per_beat
+        bands = rng.integers(-2, 3, num_clips)[:, None]
+        frames = (np.arange(config.num_frames) + beats) % config.num_frames
+        mels = np.clip(np.arange(config.n_mels) + bands, 0, config.n_mels - 1)
+        clips = clips[np.arange(num_clips)[:, None, None], frames[:, :, None], mels[:, None, :]]
+
+        widths = rng.integers(0, len(BLUR_WIDTHS), (2, num_clips))
+        clips = self.banks[0][widths[0]] @ clips @ self.banks[1][widths[1]].transpose(0, 2, 1)
+        blend = rng.uniform(0.6, 1.0, (num_clips, 1, 1)) ** rng.integers(0, 2, (num_clips, 1, 1))
+        average = clips.mean(axis=1, keepdims=True)
+        gain = rng.uniform(-6.0, 6.0, (num_clips, 1, 1)) / config.db_per_unit
+        noise = rng.standard_normal(clips.shape, dtype=np.float32) * rng.uniform(0.0, 0.1, (num_clips, 1, 1))
+        noise *= rng.integers(0, 2, (num_clips, 1, 1))
+        return np.clip(average + blend * (clips - average) + gain + noise, -1.0, 1.0).astype(np.float32)
+
+
+class _BalancedBatches(keras.utils.PyDataset):
+    """Batches with every genre equally often, half degraded, masked and mixed in pairs."""
+
+    def __init__(self, clips, genres, config, num_genres, num_batches, batch_size, seed, mix=0.3):
+        super().__init__()
+        self.clips, self.genres, self.num_genres = clips, genres, num_genres
+        self.length, self.batch_size, self.mix = num_batches, batch_size, mix
+        self.degrade, self.rng = Degrader(config, seed + 1), np.random.default_rng(seed)
+        self.members = [np.flatnonzero(genres == genre) for genre in np.unique(genres)]
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        rng = self.rng
+        genres = rng.permutation(np.arange(self.batch_size) % len(self.members))
+        rows = np.array([rng.choice(self.members[genre]) for genre in genres])
+        clips, targets = self.clips[rows], np.eye(self.num_genres, dtype=np.float32)[self.genres[rows]]
+        degraded = rng.random(len(rows)) < 0.75
+        clips[degraded] = self.degrade(clips[degraded])
+        for axis, longest in ((1, 24), (2, 16)):
+            start = rng.integers(0, clips.shape[axis], len(rows))[:, None]
+            length = rng.integers(0, longest, len(rows))[:, None]
+            inside = (np.arange(clips.shape[axis]) >= start) & (np.arange(clips.shape[axis]) < start + length)
+            average = clips.mean(axis=(1, 2), keepdims=True)
+            clips = np.where(np.expand_dims(inside, 3 - axis), average, clips)
+        share = rng.beta(self.mix, self.mix, len(rows)).astype(np.float32) if self.mix else np.ones(len(rows), "float32")
+        clips = share[:, None, None] * clips + (1.0 - share[:, None, None]) * clips[::-1]
+        return clips, share[:, None] * targets + (1.0 - share[:, None]) * targets[::-1]
+
+
+def build_judge_network(shape, num_genres, seed=0, channels=(16, 32, 48, 64), dropout=0.4):
+    """A strided CNN from scaled log-mel to genre logits; the level of the clip is taken out first."""
+    inputs = layers.Input(shape, name="log_mel")
+    x = keras.ops.expand_dims(inputs - keras.ops.mean(inputs, axis=(1, 2), keepdims=True), -1)
+    for stage, width in enumerate(channels):
+        start = keras.initializers.HeNormal(seed=seed + stage)
+        x = layers.Conv2D(
+            width, 5 if stage == 0 else 3, strides=2, padding="same", use_bias=False, kernel_initializer=start
+        )(x)
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.Concatenate(name="embedding")([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    x = layers.Dropout(dropout, seed=seed)(x)
+    start = keras.initializers.GlorotUniform(seed=seed + len(channels))
+    return keras.Model(inputs, layers.Dense(num_genres, kernel_initializer=start, name="logits", dtype="float32")(x))
+
+
+class _Judge:
+    """What both judges share: `predict`, the check of shapes, one `.npz` file to keep them in."""
+
+    def predict(self, clips):
+        """Genre numbers, int32 of shape `(num_clips,)`, for scaled log-mel clips."""
+        return self.probabilities(clips).argmax(axis=1).astype(np.int32)
+
+    def save(self, path):
+        """Writes the judge with its genres and its `AudioConfig` to one `.npz` file."""
+        about = {"kind": type(self).__name__, "genres": list(self.genres), "config": self.config.to_dict()}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, about=json.dumps(about), **self._arrays())
+
+
+class CNNJudge(_Judge):
+    """A small CNN on scaled log-mel; make one with `train_cnn_judge`.
+
+    Args:
+        config: `AudioConfig` of the clips.
+        genres: Names of the genres in label order.
+        network: Keras model from `build_judge_network`; made new when left out.
+    """
+
+    def __init__(self, config, genres, network=None):
+        self.config, self.genres = config, tuple(genres)
+        self.network = network or build_judge_network(config.shape, len(self.genres))
+        self._embed = keras.Model(self.network.input, self.network.get_layer("embedding").output)
+
+    def probabilities(self, clips):
+        """Probability of each genre, shape `(num_clips, num_genres)`."""
+        return _softmax(self.network.predict(_checked(clips, self.config), batch_size=128, verbose=0))
+
+    def embedding(self, clips):
+        """What the last layer sees, shape `(num_clips, 128)`."""
+        return self._embed.predict(_checked(clips, self.config), batch_size=128, verbose=0)
+
+    def _arrays(self):
+        return {f"weight_{index}": value for index, value in enumerate(self.network.get_weights())}
+
+    def _load(self, arrays):
+        self.network.set_weights([arrays[f"weight_{index}"] for index in range(len(self.network.weights))])
+
+
+class DescriptorJudge(_Judge):
+    """Logistic regression on `clip_descriptors`; make one with `train_descriptor_judge`."""
+
+    def __init__(self, config, genres, arrays=None):
+        self.config, self.genres = config, tuple(genres)
+        if arrays is not None:
+            self._load(arrays)
+
+    def probabilities(self, clips):
+        """Probability of each genre, shape `(num_clips, num_genres)`."""
+        return _softmax(self.embedding(clips) @ self.weights + self.bias)
+
+    def embedding(self, clips):
+        """Standardised descriptors, shape `(num_clips, num_descriptors)`."""
+        clips = _checked(clips, self.config)
+        parts = [clips[start : start + 128] for start in range(0, len(clips), 128)]
+        described = np.concatenate([clip_descriptors(self.config.unscale(part), self.config) for part in parts])
+        return (described - self.mean) / self.spread
+
+    def _arrays(self):
+        return {"mean": self.mean, "spread": self.spread, "weights": self.weights, "bias": self.bias}
+
+    def _load(self, arrays):
+        self.mean, self.spread = arrays["mean"], arrays["spread"]
+        self.weights, self.bias = arrays["weights"], arrays["bias"]
+
+
+def load_judge(path):
+    """Reads a judge that `save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        about = json.loads(str(arrays["about"]))
+        kinds = {"CNNJudge": CNNJudge, "DescriptorJudge": DescriptorJudge}
+        judge = kinds[about["kind"]](AudioConfig.from_dict(about["config"]), about["genres"])
+        judge._load(arrays)
+    return judge
+
+
+def train_cnn_judge(features, seed=0, *, num_steps=600, batch_size=64, verbose=0):
+    """Trains the CNN on the training split, keeps the weights that do best on the validation split."""
+    (clips, genres), (held_clips, held_genres) = _training_data(features)
+    num_genres, steps_per_epoch = len(features.genres), min(50, num_steps)
+    batches = _BalancedBatches(clips, genres, features.config, num_genres, steps_per_epoch, batch_size, seed)
+    network = build_judge_network(features.config.shape, num_genres, seed)
+    rate = keras.optimizers.schedules.CosineDecay(1e-4, num_steps, warmup_target=3e-3, warmup_steps=num_steps // 10)
+    network.compile(
+        keras.optimizers.AdamW(rate, weight_decay=0.01),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05),
+    )
+    held = np.concatenate([held_clips, Degrader(features.config, seed + 2)(held_clips)])
+    targets = np.eye(num_genres, dtype=np.float32)[np.tile(held_genres, 2)]
+    best = keras.callbacks.EarlyStopping("val_loss", patience=num_steps, restore_best_weights=True)
+    epochs = max(1, num_steps // steps_per_epoch)
+    network.fit(batches, epochs=epochs, validation_data=(held, targets), callbacks=[best], verbose=verbose)
+    return CNNJudge(features.config, features.genres, network)
+
+
+def train_descriptor_judge(features, seed=0, *, num_copies=3, strengths=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3)):
+    """Fits the logistic regression; the strength of its penalty is chosen on the validation split."""
+    (clips, genres), (held_clips, held_genres) = _training_data(features)
+    config, degrade = features.config, Degrader(features.config, seed)
+    judge = DescriptorJudge(config, features.genres, {"mean": 0.0, "spread": 1.0, "weights": None, "bias": None})
+    described = np.concatenate(
+        [judge.embedding(clips)]
+        + [np.concatenate([judge.embedding(degrade(clips[i : i + 128])) for i in range(0, len(clips), 128)]) for _ in range(num_copies)]
+    )
+    held = np.concatenate([judge.embedding(held_clips), judge.embedding(degrade(held_clips))])
+    judge.mean, judge.spread = described.mean(axis=0), described.std(axis=0) + 1e-3
+    described, held = (described - judge.mean) / judge.spread, (held - judge.mean) / judge.spread
+    labels, held_labels = np.tile(genres, num_copies + 1), np.tile(held_genres, 2)
+    fitted = [LogisticRegression(C=strength, class_weight="balanced", max_iter=300).fit(described, labels) for strength in strengths]
+    best = max(fitted, key=lambda model: model.score(held, held_labels))
+    weights, bias = best.coef_, best.intercept_
+    if len(best.classes_) == 2:  # scikit-learn keeps one line for two classes
+        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    judge.weights = np.zeros((described.shape[1], len(features.genres)), np.float32)
+    judge.bias = np.full(len(features.genres), -1e9, np.float32)  # a genre without a training clip is never named
+    judge.weights[:, best.classes_], judge.bias[best.classes_] = weights.T, bias
+    judge.strength = best.C
+    return judge
+
+
+def train_judges(features, seed=0, **settings):
+    """Both judges by name: `{"cnn": CNNJudge, "descriptors": DescriptorJudge}`."""
+    return {"cnn": train_cnn_judge(features, seed, **settings), "descriptors": train_descriptor_judge(features, seed)}
+
+
+def _training_data(features):
+    train, held = features.arrays("train"), features.arrays("validation")
+    if len(np.unique(train[1])) < 2:
+        raise ValueError(
+            f"the training split holds clips of {len(np.unique(train[1]))} genre(s); a judge needs at least two. "
+            "Add music of another genre."
+        )
+    return train, held if len(held[1]) else train
+
+
+def _checked(clips, config):
+    clips = np.asarray(clips, np.float32)
+    if clips.ndim != 3 or clips.shape[1:] != config.shape:
+        raise ValueError(
+            f"got clips of shape {clips.shape}; expected (num_clips, {config.num_frames}, {config.n_mels}). "
+            "Pass scaled log-mel made with the AudioConfig of the judge."
+        )
+    return clips
+
+
+def _softmax(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
