@@ -9,8 +9,8 @@ import functools
 
 import numpy as np
 
-# Long enough to read the nearest entry: the rounding noise stays about 60 dB below the note.
-TABLE_BITS = 14
+# Long enough to read the nearest entry: the rounding noise stays about 60 dB below the note in sum.
+TABLE_BITS = 13
 TABLE_SIZE = 2**TABLE_BITS
 # The same ceiling at every sample rate, so that a note keeps its colour when the rate changes.
 HIGHEST_HARMONIC_HZ = 10000.0

@@ -3,8 +3,6 @@
 It is to music what dSprites is to images: because every factor is known, disentanglement can be measured.
 """
 
-import functools
-
 import numpy as np
 import pandas as pd
 import scipy.fft
@@ -164,7 +162,9 @@ def _play(bus, part, arrangement, onsets, row, motifs, sample_rate, num_beats):
         if part.role == "drum":
             _add_round(bus, render_drum(part.sound, sample_rate), start, gain * velocity)
             continue
-        beats = min(part.gate or 4.0, until_next / arrangement.steps_per_beat)
+        # No note is held into the next chord, which comes every two beats.
+        until_chord = 2.0 - step / arrangement.steps_per_beat % 2.0
+        beats = min(part.gate or 2.0, until_next / arrangement.steps_per_beat, until_chord)
         gate = round(beats * arrangement.steps_per_beat * samples_per_step)
         for pitch in _pitches(part, arrangement, step, row, motifs):
             _add_round(bus, render_note(part.sound, pitch, gate, sample_rate), start, gain * velocity)
@@ -206,10 +206,9 @@ def _add_round(bus, wave, start, gain):
         done += length
 
 
-@functools.lru_cache(maxsize=8)
 def _pump(num_samples, num_beats, depth):
     """Gain that dips at each beat and recovers within it, as a compressor keyed by the kick."""
-    phase = np.arange(num_samples) * (num_beats / num_samples) % 1.0
+    phase = np.arange(num_samples, dtype=np.float32) * np.float32(num_beats / num_samples) % 1
     return (1.0 - depth * (0.5 + 0.5 * np.cos(np.pi * np.minimum(phase / 0.6, 1.0)))).astype(np.float32)
 
 
