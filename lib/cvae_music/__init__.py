@@ -13,7 +13,7 @@ _HOMES = {
     "load_audio": "audio",
     "log_mel": "audio",
     "to_audio": "audio",
-    "write_wav": "audio",
+    "write_audio": "audio",
     "open_collection": "datasets",
     "build_features": "features",
     "load_features": "features",
@@ -24,14 +24,14 @@ _HOMES = {
     "ConditionalVAE": "models",
     "CNNJudge": "judges",
     "DescriptorJudge": "judges",
-    "evaluate_model": "evaluation",
+    "evaluate_model": "scoreboard",
     "generate": "sampling",
     "load_pretrained": "pretrained",
     "start_session": "session",
     "plot_log_mel": "plots",
     "show_figure": "plots",
     "player": "players",
-    "show_clip": "players",
+    "show_clips": "players",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -1,0 +1,46 @@
+"""What all tests share: quiet libraries, few threads, a configuration small enough for milliseconds."""
+
+import os
+import sys
+from pathlib import Path
+
+# Set before TensorFlow or a BLAS is loaded, and handed on to the kernels and workers that tests start.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["MPLBACKEND"] = "agg"
+for name in ("CVAE_MUSIC_CACHE", "CVAE_MUSIC_OUTPUT", "CVAE_MUSIC_FIGURES"):
+    os.environ.pop(name, None)
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "lib"))  # also where the package is not installed
+sys.path.insert(0, str(ROOT / "tools"))
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Four beats of 16 mel bands at 8 kHz."""
+    from cvae_music.config import AudioConfig
+
+    return AudioConfig(
+        sample_rate=8000, n_fft=256, hop_length=64, n_mels=16, fmin=30.0, fmax=3500.0, num_frames=32, frames_per_beat=8
+    )
+
+
+@pytest.fixture
+def session_folders(tmp_path, monkeypatch):
+    """Sends caches, results and figures of a test to a folder of its own."""
+    monkeypatch.setenv("CVAE_MUSIC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CVAE_MUSIC_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("CVAE_MUSIC_STARTED", str(tmp_path / "output"))
+    return tmp_path

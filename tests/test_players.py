@@ -1,0 +1,70 @@
+"""Players keep the level that the samples have."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from cvae_music import players
+
+
+def decoded(shown):
+    sound = re.search(r'base64,([^"]+)"', shown.data)[1]
+    return soundfile.read(io.BytesIO(base64.b64decode(sound)))[0]
+
+
+def tone(config, level, seconds=1.0):
+    return level * np.sin(2 * np.pi * 440 * np.arange(int(seconds * config.sample_rate)) / config.sample_rate)
+
+
+@pytest.mark.parametrize("level", [0.01, 0.1, 0.9])
+def test_level_is_kept(tiny_config, level):
+    heard = decoded(players.player(tone(tiny_config, level), tiny_config))
+    middle = heard[len(heard) // 4 : -len(heard) // 4]
+    assert np.sqrt(2 * np.mean(middle**2)) == pytest.approx(level, rel=0.1)
+
+
+def test_silence_is_silent(tiny_config):
+    assert np.abs(decoded(players.player(np.zeros(8000), tiny_config))).max() < 1e-4
+
+
+def test_too_loud_is_turned_down_and_says_so(tiny_config):
+    shown = players.player(tone(tiny_config, 2.0), tiny_config, label="loud", seed=4)
+    assert "loud, seed 4, turned down by 6.0 dB" in shown.data
+    assert np.abs(decoded(shown)).max() < 1.1
+
+
+def test_label_is_escaped_and_read_aloud(tiny_config):
+    shown = players.player(tone(tiny_config, 0.1), tiny_config, label="Drum & <bass>")
+    assert 'aria-label="Drum &amp; &lt;bass&gt;"' in shown.data and "<bass>" not in shown.data
+
+
+def test_four_seconds_are_small(tiny_config):
+    noise = 0.2 * np.random.default_rng(0).standard_normal(4 * tiny_config.sample_rate)
+    assert len(players.player(noise, tiny_config).data) < 60_000
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros((2, 100)), np.array([0.0, np.nan])])
+def test_bad_samples(tiny_config, samples):
+    with pytest.raises(ValueError, match="mono samples"):
+        players.player(samples, tiny_config)
+
+
+def test_show_clips_pairs_pictures_with_players(tiny_config, session_folders, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append(args[0]))
+    clips = [
+        {"log_mel": np.full(tiny_config.shape, -40.0), "samples": tone(tiny_config, 0.1), "label": f"clip {i}", "seed": i}
+        for i in range(4)
+    ]
+    players.show_clips(clips, tiny_config, name="four")
+    picture, sounds = shown
+    assert "clip 3" in picture["text/plain"] and (session_folders / "output" / "figures" / "four.png").exists()
+    assert sounds.data.count("<audio") == 4 and "clip 2, seed 2" in sounds.data
+    with pytest.raises(ValueError, match="log_mel, samples and label"):
+        players.show_clips([{"label": "no sound"}], tiny_config)
+    with pytest.raises(ValueError, match="0 clips"):
+        players.show_clips([], tiny_config)

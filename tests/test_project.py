@@ -1,0 +1,119 @@
+"""Promises about the project's own files: one list of dependencies, targets that exist, nothing of one machine."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from cvae_music import session
+
+CONDA_NAMES = {"soundfile": "pysoundfile"}
+FROM_PIP = {"tensorflow", "keras"}
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/[\w.-]+")
+DATA_URI = re.compile(r"base64,[\w+/=]+|\"image/png\": \"[^\"]*\"")
+
+
+@pytest.fixture(scope="module")
+def pyproject(root):
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def tracked(root):
+    shown = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
+    if shown.returncode:
+        pytest.skip("not a git checkout")
+    return [root / name for name in shown.stdout.split("\0") if name and (root / name).is_file()]
+
+
+def bounds(requirements):
+    return {Requirement(text).name: str(Requirement(text).specifier) for text in requirements}
+
+
+def test_environment_is_in_step(root, pyproject):
+    project = pyproject["project"]
+    extras = project["optional-dependencies"]
+    wanted = bounds(project["dependencies"] + extras["notebooks"] + extras["test"])
+    environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    conda = bounds(entry for entry in environment if isinstance(entry, str))
+    assert conda.pop("python") == str(Requirement("python" + project["requires-python"]).specifier)
+    assert {"pip", "make"} <= conda.keys()
+    conda = {name: bound for name, bound in conda.items() if name not in ("pip", "make")}
+    assert "--editable ." in pip
+    assert bounds(entry for entry in pip if not entry.startswith("--")) == {name: wanted[name] for name in FROM_PIP}
+    assert conda == {CONDA_NAMES.get(name, name): bound for name, bound in wanted.items() if name not in FROM_PIP}
+
+
+def test_no_upper_bound_on_what_hosts_preinstall(pyproject):
+    capped = [text for text in pyproject["project"]["dependencies"] if "<" in text or "==" in text]
+    assert [Requirement(text).name for text in capped] == ["ipywidgets"]
+
+
+def test_session_checks_the_same_versions(pyproject):
+    wanted = bounds(pyproject["project"]["dependencies"])
+    assert {name: ">=" + ".".join(map(str, bound)) for name, bound in session.MINIMUM.items()} == {
+        name: wanted[name] for name in session.MINIMUM
+    }
+
+
+def test_citation_names_the_version(root, pyproject):
+    import cvae_music
+
+    assert yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))["version"] == cvae_music.__version__
+
+
+def test_readme_names_targets_and_files_that_exist(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", "\n".join(re.findall(r"`[^`]+`", readme)))) <= targets
+    linked = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", readme) if "://" not in link]
+    assert [link for link in linked if link and not (root / link).exists()] == []
+
+
+def test_git_keeps_the_library_and_ignores_runs(root, tracked):
+    def is_ignored(path):
+        return subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=root).returncode == 0
+
+    assert not is_ignored("lib/cvae_music/new_module.py")
+    assert not is_ignored("data/new_table.csv") and not is_ignored("figures/new.png")
+    assert all(is_ignored(path) for path in (".venv/bin/python", "data/cache/x.npy", "outputs/known/run.csv"))
+
+
+def test_no_path_of_one_machine(root, tracked):
+    found = []
+    for path in tracked:
+        if path.suffix in {".py", ".md", ".ipynb", ".toml", ".yml", ".sh", ".cff", ".csv", ".json", ""}:
+            text = DATA_URI.sub("", path.read_text(encoding="utf-8", errors="ignore"))
+            found += [f"{path.relative_to(root)}: {hit}" for hit in MACHINE_PATH.findall(text)]
+    assert found == []
+
+
+def test_files_are_small(root, tracked):
+    sizes = {str(path.relative_to(root)): path.stat().st_size / 2**20 for path in tracked}
+    assert {name: size for name, size in sizes.items() if size > 5} == {}
+
+
+def test_each_figure_is_written_by_a_notebook(root):
+    notebooks = "\n".join(path.read_text(encoding="utf-8") for path in (root / "notebooks").rglob("*.py"))
+    strangers = [path.name for path in (root / "figures").glob("*.png") if f'"{path.stem}"' not in notebooks]
+    assert strangers == []
+
+
+def test_modules_have_one_topic(root):
+    modules = list((root / "lib" / "cvae_music").glob("*.py"))
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+    assert not {"utils.py", "helpers.py", "common.py", "misc.py"} & lengths.keys()
+
+
+def test_ruff_finds_nothing(root):
+    shown = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", "."],
+        cwd=root, capture_output=True, text=True,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stdout + shown.stderr

@@ -1,0 +1,127 @@
+"""The runner of the notebooks, on two small ones."""
+
+import io
+import textwrap
+
+import jupytext
+import nbformat
+import pytest
+import run_notebooks
+
+GOOD = """\
+    # %% [markdown]
+    # # Does it run?
+
+    # %% tags=["parameters"]
+    num_clips = 10
+    data: str = "known"
+
+    # %%
+    import os
+    import sys
+    from pathlib import Path
+
+    output = Path(os.environ["CVAE_MUSIC_OUTPUT"])
+    (output / "scoreboard.csv").write_text("model,prior\\nCVAE,0.98\\n")
+    for step in range(3):
+        print(f"\\rstep {step}", end="")
+
+    # %%
+    (num_clips, data, sys.executable)
+
+    # %%
+    (num_clips, data, sys.executable)
+"""
+BAD = """\
+    # %% tags=["parameters"]
+    seed = 0
+
+    # %%
+    1 / seed
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "01_good.py").write_text(textwrap.dedent(GOOD))
+    return tmp_path
+
+
+def run(folder, *arguments):
+    return run_notebooks.main(["--notebooks", str(folder), "--output", str(folder / "out"), *arguments])
+
+
+def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
+    assert run(folder, "--set", "num_clips=3", "typo=1") == 0
+    notebook = nbformat.read(folder / "out" / "notebooks" / "01_good.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
+    assert code[1].source == "num_clips = 3" and code[1].metadata.tags == ["injected-parameters"]
+    assert "(3, 'known'" in code[3].outputs[0].data["text/plain"]
+    assert code[2].outputs[0].text.strip() == "step 2"
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert "widgets" not in notebook.metadata
+    printed = capsys.readouterr().out
+    assert "0.98" in printed and "1 of 1 notebooks ran through" in printed and "['typo']" in printed
+    assert "cell  5/5" in printed and "01_good" in (folder / "out" / "run.csv").read_text()
+
+
+def test_old_scoreboard_is_not_shown_as_new(tmp_path, capsys):
+    board = tmp_path / "scoreboard.csv"
+    board.write_text("model,prior\nold,0.5\n")
+    run_notebooks.print_scoreboard(board, since=board.stat().st_mtime + 1)
+    assert "No notebook of this run" in capsys.readouterr().out
+
+
+def test_failure_names_the_cell_and_goes_on(folder, capsys):
+    (folder / "00_bad.py").write_text(textwrap.dedent(BAD))
+    assert run(folder) == 1
+    printed = capsys.readouterr().out
+    assert "Cell 2:\n1 / seed" in printed and "ZeroDivisionError" in printed and "\x1b" not in printed
+    assert "1 of 2 notebooks ran through" in printed
+    assert "00_bad,2" in (folder / "out" / "run.csv").read_text()
+
+
+def test_published_pair_is_equal_and_repeatable(folder, tmp_path):
+    first, second = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
+    for target in (first, second):
+        result, injected = run_notebooks.execute(
+            folder / "01_good.py", target, environment={"CVAE_MUSIC_OUTPUT": str(tmp_path)}, stream=io.StringIO()
+        )
+        assert result.error == "" and injected == set() and result.cells == 4
+    assert first.read_text() == second.read_text()
+    halves = jupytext.read(folder / "01_good.py").cells, jupytext.read(first).cells
+    assert [cell.source for cell in halves[0]] == [cell.source for cell in halves[1]]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--data", "no/such/folder"], "no folder of that name"),
+        (["--set", "num_clips"], "expected name=value"),
+        (["--publish", "--set", "num_clips=3"], "publish without"),
+        (["--only", "99"], "No notebook found"),
+    ],
+)
+def test_bad_arguments_say_what_to_do(folder, arguments, message):
+    with pytest.raises(SystemExit, match=message):
+        run(folder, *arguments)
+
+
+def test_data_folder_names_the_run(tmp_path):
+    music = tmp_path / "Müsik & more"
+    music.mkdir()
+    path, name = run_notebooks.resolve_data(str(music))
+    assert path == str(music.resolve()) and name == "Müsik_more"
+    assert run_notebooks.resolve_data("") == ("known", "known")
+
+
+def test_machine_paths_are_shortened(tmp_path):
+    def shorten(text):
+        return run_notebooks.without_machine_paths(text, project=tmp_path)
+
+    assert shorten(f"saved {tmp_path}/outputs/a.wav") == "saved ./outputs/a.wav"
+    assert shorten("File /x/lib/python3/site-packages/keras/a.py:1") == "File site-packages/keras/a.py:1"
+    assert shorten("/tmp/ipykernel_12/345.py:1: UserWarning") == "345.py:1: UserWarning"
+    assert shorten(f"abc{tmp_path}/x") == f"abc{tmp_path}/x"  # the middle of base64 text
