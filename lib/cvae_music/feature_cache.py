@@ -1,0 +1,185 @@
+"""Features on disk: written in shards that survive a kill at any point, then joined into one array.
+
+A shard is `shard-00012.npy` and then `shard-00012.json`; the second file says that the first is whole.
+Every file is written under another name and renamed when complete, so no file is ever half there.
+"""
+
+import ast
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cvae_music import extraction
+from cvae_music.datasets import SKIPPED_COLUMNS, SPLITS, skipped_table
+
+FORMAT = 1
+TEXT_COLUMNS = ("clip_id", "source_id", "path", "genre", "split", "group", "grid")
+
+
+def code_key(*modules):
+    """Eight hexadecimal digits of the library's code that these modules run, comments left out.
+
+    With it in the name of a cache, features never outlive the code that made them.
+    """
+    folder, seen, waiting = Path(__file__).parent, {}, list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
+        seen[name] = ast.dump(tree)
+        imported = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+        waiting += [module.removeprefix("cvae_music.") for module in imported if module.startswith("cvae_music.")]
+    return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:8]
+
+
+def open_folder(folder):
+    """Makes a cache folder and clears what a killed run left unfinished.
+
+    Raises:
+        PermissionError: If it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob("*.tmp"):
+            leftover.unlink()
+        probe = folder / f"probe-{os.getpid()}.tmp"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise PermissionError(
+            f"The features cannot be saved in {str(folder)!r} ({error.strerror}); expected a folder that may be "
+            "written to. Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
+        ) from error
+
+
+def write_file(path, write):
+    """Calls `write(file)` on a temporary file and gives it its name once it is whole."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Writes a small text file whole or not at all."""
+    write_file(path, lambda file: file.write(text.encode("utf-8")))
+
+
+class ShardedCache:
+    """The unfinished features of one collection.
+
+    Args:
+        folder: Folder of the cache.
+        sources: List of dicts, the rows of the collection in their final order.
+        shard_size: Sources in a shard.
+    """
+
+    def __init__(self, folder, sources, shard_size=32):
+        self.folder = folder
+        self.shards = [sources[first : first + shard_size] for first in range(0, len(sources), shard_size)]
+        self.joined = folder / "log_mel.npy"
+        self.joining = folder / "log_mel.npy.part"
+
+    def data_path(self, number):
+        """Features of a shard."""
+        return self.folder / f"shard-{number:05d}.npy"
+
+    def rows_path(self, number):
+        """Table and report of a shard; it exists only when the shard is complete."""
+        return self.folder / f"shard-{number:05d}.json"
+
+    def missing(self):
+        """Numbers of the shards still to be made."""
+        # Joining deletes the features of a shard once they stand in the joined file.
+        is_joining = self.joining.exists() or self.joined.exists()
+        numbers = range(len(self.shards))
+        return [n for n in numbers if not (self.rows_path(n).exists() and (is_joining or self.data_path(n).exists()))]
+
+    def make(self, number, config, settings):
+        """Extracts and saves one shard; returns the number of its sources."""
+        rows, clips, skipped = [], [], []
+        for source in self.shards[number]:
+            found = extraction.extract_source(source, config, settings)
+            rows += found[0]
+            clips.append(found[1])
+            skipped += found[2]
+        write_file(self.data_path(number), lambda file: np.save(file, np.concatenate(clips)))
+        write_text(self.rows_path(number), json.dumps({"rows": rows, "skipped": skipped}, default=_plain))
+        return len(self.shards[number])
+
+    def join(self, config):
+        """Joins all shards into `log_mel.npy`, one shard in memory at a time.
+
+        Genres that kept no clip in some split are left out.
+
+        Returns:
+            `(table, skipped, genres)`: tables of the clips and of what was left out, and the set
+            of genres that remain.
+        """
+        records = [json.loads(self.rows_path(n).read_text(encoding="utf-8")) for n in range(len(self.shards))]
+        table = pd.DataFrame([row | {"shard": n} for n, record in enumerate(records) for row in record["rows"]])
+        skipped = [row for record in records for row in record["skipped"]]
+        if len(table) == 0:
+            return table, skipped_table(skipped), set()
+        splits = table.groupby("genre")["split"].agg(set)
+        genres = {genre for genre, found in splits.items() if found == set(SPLITS)}
+        kept = table["genre"].isin(genres)
+        for source, genre in table.loc[~kept, ["source_id", "genre"]].drop_duplicates().itertuples(index=False):
+            skipped.append((source, "genre with too few tracks", f"genre {genre!r} kept no clip in some split"))
+        if kept.any() and not self.joined.exists():
+            self._join_data(kept.to_numpy(), table["shard"].to_numpy(), config)
+        return table[kept].drop(columns="shard").reset_index(drop=True), skipped_table(skipped), genres
+
+    def _join_data(self, kept, shard, config):
+        shape = (int(kept.sum()), *config.shape)
+        row_bytes = int(np.prod(config.shape)) * 2
+        with open(self.joining, "r+b" if self.joining.exists() else "w+b") as file:
+            header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_2_0(file, header)
+            begin = file.tell()
+            for number in range(len(self.shards)):
+                if not self.data_path(number).exists():
+                    continue  # joined before an interruption
+                rows = np.load(self.data_path(number))[kept[shard == number]]
+                # The place follows from the tables alone, so writing a shard twice does no harm.
+                file.seek(begin + int(kept[shard < number].sum()) * row_bytes)
+                file.write(rows.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+                self.data_path(number).unlink()
+        os.replace(self.joining, self.joined)
+
+    def clear_shards(self):
+        """Deletes the shards; the joined files replace them."""
+        for path in self.folder.glob("shard-*"):
+            path.unlink()
+
+
+def read_table(path):
+    """Reads the table of the clips as it was written: genres named `NA` stay text."""
+    return pd.read_csv(
+        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, float_precision="round_trip"
+    )
+
+
+def read_skipped(path):
+    """Reads the report of what was left out."""
+    return pd.read_csv(path, dtype=dict.fromkeys(SKIPPED_COLUMNS, str), keep_default_na=False)
+
+
+def _plain(value):
+    """NumPy numbers as Python's, for JSON."""
+    return value.item()
