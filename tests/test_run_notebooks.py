@@ -83,6 +83,22 @@ def test_failure_names_the_cell_and_goes_on(folder, capsys):
     assert "00_bad,2" in (folder / "out" / "run.csv").read_text()
 
 
+@pytest.mark.parametrize("line, message", [("os._exit(1)", "kernel died"), ("time.sleep(30)", "timed out")])
+def test_lost_kernel_and_slow_cell_are_failures(tmp_path, line, message):
+    source = tmp_path / "01_lost.py"
+    source.write_text(f"# %%\nimport os\nimport time\n\n# %%\n{line}\n")
+    result, _ = run_notebooks.execute(source, tmp_path / "lost.ipynb", timeout=3, stream=io.StringIO())
+    assert message in result.error and (tmp_path / "lost.ipynb").exists()
+
+
+def test_tensorflow_notices_are_dropped_and_warnings_kept():
+    notices = "I0000 00:00:1795384692.735532   10401 cudart_stub.cc:31] Could not find cuda drivers.\n"
+    outputs = [{"output_type": "stream", "name": "stderr", "text": notices + kept} for kept in ("", "UserWarning: look\n")]
+    cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.from_dict(output) for output in outputs])
+    tidied = run_notebooks.tidy(nbformat.v4.new_notebook(cells=[cell])).cells[0]
+    assert [output.text for output in tidied.outputs] == ["UserWarning: look\n"]
+
+
 def test_published_pair_is_equal_and_repeatable(folder, tmp_path):
     first, second = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
     for target in (first, second):

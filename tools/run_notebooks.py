@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,12 +22,14 @@ import nbformat
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# What TensorFlow's C++ side writes before anyone can ask it to be quiet.
+START_UP_NOTICE = re.compile(r"^(?:WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:).*\n?", re.M)
 
 
 @dataclasses.dataclass
@@ -127,6 +130,14 @@ def without_machine_paths(text, project=ROOT):
     return text
 
 
+def is_start_up_notice(output):
+    """Takes TensorFlow's notices out of a stream; True when nothing else was in it."""
+    if output.get("name") != "stderr":
+        return False
+    output["text"] = START_UP_NOTICE.sub("", output["text"])
+    return not output["text"].strip()
+
+
 def tidy(notebook, project=ROOT):
     """Makes an executed notebook fit to be committed: no widget state, machine paths, times or random ids."""
     notebook.metadata.pop("widgets", None)
@@ -138,6 +149,8 @@ def tidy(notebook, project=ROOT):
         seen[digest] = seen.get(digest, -1) + 1
         cell["id"] = f"{digest}-{seen[digest]}" if seen[digest] else digest
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell.outputs if not is_start_up_notice(output)]
         for output in cell.get("outputs", []):
             if "text" in output:
                 output["text"] = without_machine_paths(output["text"], project)
@@ -161,10 +174,12 @@ def peak_megabytes(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
-def describe_failure(error, notebook):
-    """The cell that failed and its traceback, in plain text."""
-    if not isinstance(error, CellExecutionError):
-        return f"The kernel died: {error}. The usual cause is too little memory."
+def describe_failure(error, notebook, log):
+    """The cell that failed and its traceback, in plain text; the end of the kernel's log if it died."""
+    if isinstance(error, CellTimeoutError):
+        return str(error)
+    if isinstance(error, DeadKernelError):
+        return f"The kernel died: {error}. The usual cause is too little memory.\n{log[-2000:]}"
     for number, cell in enumerate(notebook.cells, start=1):
         failed = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         if failed:
@@ -215,10 +230,12 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
             on_cell_executed=executed,
         )
         variables = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        try:
-            client.execute(env={**variables, **(environment or {})})
-        except (CellExecutionError, DeadKernelError) as error:
-            failure = describe_failure(error, notebook)
+        with tempfile.TemporaryFile("w+", errors="replace") as log:
+            try:
+                client.execute(env={**variables, **(environment or {})}, stdout=log, stderr=log)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                log.seek(0)
+                failure = describe_failure(error, notebook, log.read())
         note = "  FAILED" if failure else f"  {peak:.0f} MB"
         progress.finish(note)
         seconds = progress.seconds
