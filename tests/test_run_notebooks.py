@@ -111,6 +111,13 @@ def test_published_pair_is_equal_and_repeatable(folder, tmp_path):
     assert [cell.source for cell in halves[0]] == [cell.source for cell in halves[1]]
 
 
+def test_publish_stores_only_what_ran_through(folder, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "ROOT", folder)
+    (folder / "00_bad.py").write_text(textwrap.dedent(BAD))
+    assert run(folder, "--publish") == 1
+    assert [path.name for path in folder.glob("*.ipynb")] == ["01_good.ipynb"]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -319,7 +320,7 @@ def main(arguments=None):
     started, results, used = time.time(), [], set()
     print(f"{len(sources)} notebooks on {name}, into {shorten(output)}")
     for number, source in enumerate(sources, start=1):
-        target = source.with_suffix(".ipynb") if options.publish else output / "notebooks" / f"{source.stem}.ipynb"
+        target = output / "notebooks" / f"{source.stem}.ipynb"
         title = f"[{number}/{len(sources)}] {source.stem}"
         result, injected = execute(source, target, parameters, environment, title, options.timeout)
         result.name = source.stem
@@ -328,6 +329,7 @@ def main(arguments=None):
         if result.error:
             print(without_machine_paths(result.error))
         elif options.publish:
+            shutil.copyfile(target, source.with_suffix(".ipynb"))
             source.touch()  # jupytext takes the younger half for the edited one
 
     with open(output / "run.csv", "w", newline="") as file:
