@@ -1,0 +1,271 @@
+"""From a sound file to log-mel features on any time grid, and back to sound at any tempo."""
+
+import functools
+import inspect
+import os
+
+import librosa
+import numpy as np
+import soundfile
+
+TINY = 1e-10
+
+
+class AudioError(ValueError):
+    """A file that cannot be used; `reason` is a short phrase for reports."""
+
+    def __init__(self, path, reason, detail=""):
+        self.path, self.reason = str(path), reason
+        super().__init__(f"{path}: {reason}. {detail}".strip())
+
+
+def audio_duration(path):
+    """Length of a file in seconds, read from its header without decoding it.
+
+    Raises:
+        AudioError: If the file is missing, empty or not audio.
+    """
+    return _header(path).duration
+
+
+def _header(path):
+    if not os.path.isfile(path):
+        raise AudioError(path, "missing", "Expected a file at this path.")
+    if os.path.getsize(path) == 0:
+        raise AudioError(path, "empty file", "It holds 0 bytes; copy or download it again.")
+    try:
+        return soundfile.info(str(path))
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(path, "unreadable", "Expected wav, mp3, ogg or flac; convert it or remove it.") from error
+
+
+def load_audio(path, config, start=0.0, duration=None):
+    """Reads a piece of a file: only that piece is decoded, mixed to mono and resampled.
+
+    Args:
+        path: A wav, mp3, ogg or flac file.
+        config: `AudioConfig`; its `sample_rate` is the one returned.
+        start: Where to begin, in seconds.
+        duration: How much to read, in seconds; `None` reads to the end.
+
+    Returns:
+        Float32 array, shape `(samples,)`, full scale at 1.
+
+    Raises:
+        AudioError: If the file cannot be read, holds no samples there, or holds NaN.
+    """
+    info = _header(path)
+    first = int(round(start * info.samplerate))
+    count = -1 if duration is None else int(round(duration * info.samplerate))
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            file.seek(min(first, max(info.frames, 0)))
+            samples = file.read(count, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(path, "decoding failed", "The file is damaged; replace or remove it.") from error
+    if len(samples) == 0:
+        raise AudioError(path, "no audio", f"Nothing to read from {start:.2f} s; the file may be truncated.")
+    samples = samples.mean(axis=1)
+    if not np.all(np.isfinite(samples)):
+        raise AudioError(path, "not finite", "It holds NaN or infinite samples; export it again.")
+    if info.samplerate != config.sample_rate:
+        samples = librosa.resample(
+            samples, orig_sr=info.samplerate, target_sr=config.sample_rate, res_type="soxr_hq"
+        )
+    return np.ascontiguousarray(samples, np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def mel_filters(config, pitch_shift=0.0):
+    """Triangular mel filters, shape `(n_mels, n_fft // 2 + 1)`, peak 1.
+
+    A positive `pitch_shift` (semitones) reads each band from proportionally lower frequencies, so
+    that the features are those of the same music played higher.
+    """
+    ratio = 2.0 ** (-pitch_shift / 12.0)
+    return librosa.filters.mel(
+        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels,
+        fmin=config.fmin * ratio, fmax=config.fmax * ratio, htk=True, norm=None,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=16)
+def _window(n_fft):
+    return np.hanning(n_fft + 1)[:-1].astype(np.float32)
+
+
+def log_mel(samples, frame_times, config, wrap=False, pitch_shift=0.0):
+    """Log-mel level at the given moments.
+
+    Args:
+        samples: Float array, shape `(samples,)`, at `config.sample_rate`.
+        frame_times: Float array, shape `(frames,)`, seconds from the first sample; each window is
+            centred on its moment.
+        config: `AudioConfig`.
+        wrap: Read beyond the ends as a loop (silence otherwise).
+        pitch_shift: Semitones, see `mel_filters`.
+
+    Returns:
+        Float32 array, shape `(frames, n_mels)`, dB relative to a full-scale sine, within
+        `[floor_db, ceiling_db]`.
+
+    Raises:
+        ValueError: If `samples` is not one-dimensional or is empty.
+    """
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1 or len(samples) == 0:
+        raise ValueError(
+            f"log_mel got samples of shape {samples.shape}; expected mono audio, shape (samples,). Mix or reshape it."
+        )
+    window = _window(config.n_fft)
+    centres = np.round(np.asarray(frame_times, np.float64) * config.sample_rate).astype(np.int64)
+    index = centres[:, None] + np.arange(-(config.n_fft // 2), config.n_fft - config.n_fft // 2)[None, :]
+    if wrap:
+        frames = samples[index % len(samples)]
+    else:
+        inside = (index >= 0) & (index < len(samples))
+        frames = np.where(inside, samples[np.clip(index, 0, len(samples) - 1)], 0.0)
+    spectrum = np.fft.rfft(frames * window, axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) * (2.0 / window.sum()) ** 2
+    level = 10.0 * np.log10(np.maximum(power @ mel_filters(config, pitch_shift).T, TINY))
+    return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
+
+
+def beat_frame_times(beat_times, config):
+    """Moments of the frames between beats, `frames_per_beat` to each beat.
+
+    Args:
+        beat_times: Float array, shape `(num_beats + 1,)`, seconds; the last one closes the clip.
+        config: `AudioConfig`.
+
+    Returns:
+        Float array, shape `(num_frames,)`, seconds. The first frame stands on the first beat.
+
+    Raises:
+        ValueError: If the number of beats is wrong or they do not increase.
+    """
+    beat_times = np.asarray(beat_times, np.float64)
+    if beat_times.shape != (config.num_beats + 1,) or np.any(np.diff(beat_times) <= 0):
+        raise ValueError(
+            f"beat_frame_times got beats of shape {beat_times.shape}; expected {config.num_beats + 1} increasing "
+            "times: one for each beat and one that closes the clip."
+        )
+    position = np.arange(config.num_frames) / config.frames_per_beat
+    return np.interp(position, np.arange(config.num_beats + 1), beat_times)
+
+
+def seconds_frame_times(start, config):
+    """Moments of the frames on the fixed grid, shape `(num_frames,)`, from `start` seconds."""
+    return start + np.arange(config.num_frames) * config.hop_length / config.sample_rate
+
+
+def mel_to_linear(mel_power, config, num_iterations=40):
+    """Non-negative power spectrum whose mel bands are those given.
+
+    Multiplicative updates (Lee and Seung, 2001, the Euclidean form) from a smooth start: they
+    stay non-negative and need two matrix products a round.
+
+    Args:
+        mel_power: Float array, shape `(frames, n_mels)`, power.
+        config: `AudioConfig`.
+        num_iterations: Rounds of the update.
+
+    Returns:
+        Float32 array, shape `(frames, n_fft // 2 + 1)`, power.
+    """
+    filters = mel_filters(config)
+    linear = (mel_power / np.maximum(filters.sum(axis=1), TINY)) @ filters
+    numerator = mel_power @ filters
+    for _ in range(num_iterations):
+        linear *= numerator / np.maximum((linear @ filters.T) @ filters, TINY)
+    return linear.astype(np.float32)
+
+
+def to_audio(log_mel_db, config, tempo=120.0, num_iterations=32, seed=0):
+    """Sound with the given log-mel level, by Griffin-Lim; a clip on the beat grid comes back as a loop.
+
+    The frames are first read at a constant step of `hop_length`, so any tempo is exact to a sample.
+
+    Args:
+        log_mel_db: Float array, shape `(frames, n_mels)`, dB relative to full scale.
+        config: `AudioConfig`.
+        tempo: Beats a minute (beat grid only).
+        num_iterations: Rounds of phase reconstruction.
+        seed: Seed of the first phases.
+
+    Returns:
+        Float32 array, shape `(samples,)`; on the beat grid exactly
+        `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long.
+
+    Raises:
+        ValueError: If the shape does not fit the configuration, or the tempo is not positive.
+
+    Source: fast Griffin-Lim, Perraudin, Balazs and Søndergaard (2013).
+    """
+    log_mel_db = np.asarray(log_mel_db, np.float32)
+    if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels:
+        raise ValueError(
+            f"to_audio got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB. "
+            "Pass one clip at a time, and use AudioConfig.unscale on what a model returns."
+        )
+    if not (np.isfinite(tempo) and tempo > 0):
+        raise ValueError(f"to_audio got tempo={tempo}; expected beats a minute above 0.")
+    num_frames = len(log_mel_db)
+    if config.grid == "beats":
+        step = 60.0 / tempo / config.frames_per_beat
+    else:
+        step = config.hop_length / config.sample_rate
+    length = int(round(num_frames * step * config.sample_rate))
+    hop = config.hop_length
+    edge = -(-config.n_fft // hop)  # frames that repeat the other end, so that the loop closes
+    moments = np.arange(-edge, -(-length // hop) + edge + 1) * hop / config.sample_rate / step
+    magnitude = np.sqrt(mel_to_linear(_at_frames(log_mel_db, moments, config), config))
+    noise = {_griffinlim_seed_name(): seed}
+    samples = librosa.griffinlim(
+        magnitude.T * (_window(config.n_fft).sum() / 2.0), n_iter=num_iterations, hop_length=hop,
+        n_fft=config.n_fft, window="hann", momentum=0.99, **noise,
+    )  # fmt: skip
+    return close_loop(samples, edge * hop, length, fade=min(hop * 2, edge * hop, length // 2))
+
+
+def _at_frames(log_mel_db, moments, config):
+    """Mel power at fractional frame positions, read as a loop; levels mix in dB."""
+    low = np.floor(moments).astype(np.int64)
+    share = (moments - low)[:, None].astype(np.float32)
+    num_frames = len(log_mel_db)
+    level = (1 - share) * log_mel_db[low % num_frames] + share * log_mel_db[(low + 1) % num_frames]
+    power = 10.0 ** (level / 10.0)
+    # The floor means "no sound" and must not come back as a hiss of 128 bands.
+    return np.where(level <= config.floor_db + 0.01, 0.0, power).astype(np.float32)
+
+
+def close_loop(samples, start, length, fade):
+    """Cuts `length` samples from `start` and crossfades what follows into the beginning."""
+    clip = samples[start : start + length].astype(np.float32).copy()
+    after = samples[start + length : start + length + fade]
+    fade = len(after)
+    if fade:
+        ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / fade)).astype(np.float32)
+        clip[:fade] = clip[:fade] * ramp + after * (1 - ramp)
+    return clip
+
+
+def _griffinlim_seed_name():
+    """librosa 1.0 renamed `random_state` to `rng`."""
+    return "rng" if "rng" in inspect.signature(librosa.griffinlim).parameters else "random_state"
+
+
+def write_audio(path, samples, config):
+    """Writes WAV, MP3, OGG or FLAC by the ending of `path`; samples beyond full scale are turned down.
+
+    Raises:
+        ValueError: If the ending is unknown.
+    """
+    ending = os.path.splitext(str(path))[1].lower()
+    if ending not in (".wav", ".mp3", ".ogg", ".flac"):
+        raise ValueError(f"write_audio got the ending {ending!r}; expected .wav, .mp3, .ogg or .flac.")
+    samples = np.asarray(samples, np.float32)
+    samples = samples / max(1.0, float(np.abs(samples).max(initial=0.0)))
+    partial = f"{os.path.splitext(str(path))[0]}.partial{ending}"
+    soundfile.write(partial, samples, config.sample_rate)
+    os.replace(partial, path)
