@@ -3,6 +3,9 @@
 import importlib.metadata
 import os
 import random
+import shutil
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -53,7 +56,7 @@ def test_bad_seed(seed):
 
 def test_kaggle_is_asked_before_colab(monkeypatch):
     shell = types.SimpleNamespace(get_ipython=lambda: "<google.colab._shell.Shell object>")
-    monkeypatch.setitem(__import__("sys").modules, "IPython", shell)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
     monkeypatch.delenv("KAGGLE_KERNEL_RUN_TYPE", raising=False)
     assert session.find_host() == "colab"
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
@@ -86,3 +89,15 @@ def test_session_leaves_user_settings_alone(session_folders):
     before = os.environ["CVAE_MUSIC_OUTPUT"]
     session.start_session()
     assert os.environ["CVAE_MUSIC_OUTPUT"] == before
+
+
+def test_setup_cell_fetches_the_library_where_it_is_not(root, tmp_path):
+    unpacked = tmp_path / "stage" / "cvae-music-main" / "lib" / "cvae_music"
+    shutil.copytree(root / "lib" / "cvae_music", unpacked, ignore=shutil.ignore_patterns("__pycache__"))
+    archive = Path(shutil.make_archive(str(tmp_path / "repository"), "zip", tmp_path / "stage"))
+    reader = tmp_path / "reader"
+    reader.mkdir()
+    setup = (root / "tools" / "setup_cell.py").read_text(encoding="utf-8").split("from cvae_music.session")[0]
+    code = f"repository_zip = {archive.as_uri()!r}\n{setup}\nimport cvae_music\nprint(cvae_music.__file__)"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=reader, capture_output=True, text=True, check=True)
+    assert Path(shown.stdout.strip()).is_relative_to(reader / "cvae-music-main")
