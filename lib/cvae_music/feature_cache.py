@@ -5,7 +5,9 @@ Every file is written under another name and renamed when complete, so no file i
 """
 
 import ast
+import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -18,9 +20,11 @@ from cvae_music import extraction
 from cvae_music.datasets import SKIPPED_COLUMNS, SPLITS, skipped_table
 
 FORMAT = 1
+SHARD_SIZE = 32  # sources
 TEXT_COLUMNS = ("clip_id", "source_id", "path", "genre", "split", "group", "grid")
 
 
+@functools.cache
 def code_key(*modules):
     """Eight hexadecimal digits of the library's code that these modules run, comments left out.
 
@@ -46,18 +50,23 @@ def open_folder(folder):
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob("*.tmp"):
-            leftover.unlink()
+        clear_unfinished(folder)
         probe = folder / f"probe-{os.getpid()}.tmp"
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise PermissionError(
             f"The features cannot be saved in {str(folder)!r} ({error.strerror}); expected a folder that may be "
             "written to. Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
         ) from error
+
+
+def clear_unfinished(folder):
+    """Deletes files that were being written when a run ended."""
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_file(path, write):
@@ -78,17 +87,31 @@ def write_text(path, text):
     write_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
+def make_shard(data_path, rows_path, sources, config, settings):
+    """Extracts and saves some sources; returns their number. Runs in a process of its own."""
+    rows, clips, skipped = [], [], []
+    for source in sources:
+        found = extraction.extract_source(source, config, settings)
+        rows += found[0]
+        clips.append(found[1])
+        skipped += found[2]
+    write_file(data_path, lambda file: np.save(file, np.concatenate(clips)))
+    write_text(rows_path, json.dumps({"rows": rows, "skipped": skipped}, default=_plain))
+    return len(sources)
+
+
 class ShardedCache:
     """The unfinished features of one collection.
 
     Args:
         folder: Folder of the cache.
         sources: List of dicts, the rows of the collection in their final order.
-        shard_size: Sources in a shard.
+        num_copies: Copies of each window; more of them make smaller shards, so that memory stays bounded.
     """
 
-    def __init__(self, folder, sources, shard_size=32):
+    def __init__(self, folder, sources, num_copies=1):
         self.folder = folder
+        shard_size = max(1, SHARD_SIZE // num_copies)
         self.shards = [sources[first : first + shard_size] for first in range(0, len(sources), shard_size)]
         self.joined = folder / "log_mel.npy"
         self.joining = folder / "log_mel.npy.part"
@@ -108,17 +131,25 @@ class ShardedCache:
         numbers = range(len(self.shards))
         return [n for n in numbers if not (self.rows_path(n).exists() and (is_joining or self.data_path(n).exists()))]
 
-    def make(self, number, config, settings):
-        """Extracts and saves one shard; returns the number of its sources."""
-        rows, clips, skipped = [], [], []
-        for source in self.shards[number]:
-            found = extraction.extract_source(source, config, settings)
-            rows += found[0]
-            clips.append(found[1])
-            skipped += found[2]
-        write_file(self.data_path(number), lambda file: np.save(file, np.concatenate(clips)))
-        write_text(self.rows_path(number), json.dumps({"rows": rows, "skipped": skipped}, default=_plain))
-        return len(self.shards[number])
+    def task(self, number):
+        """First arguments of `make_shard`."""
+        return self.data_path(number), self.rows_path(number), self.shards[number]
+
+    @contextlib.contextmanager
+    def explain_full_disk(self):
+        """Says how far the run came and how to go on when the disk is full."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            clear_unfinished(self.folder)
+            done = len(self.shards) - len(self.missing())
+            raise OSError(
+                error.errno,
+                f"The disk of {str(self.folder)!r} is full, with {done} of {len(self.shards)} parts of the features made. "
+                "Free some space, or pass a cache_dir on another disk; the same call goes on from there",
+            ) from error
 
     def join(self, config):
         """Joins all shards into `log_mel.npy`, one shard in memory at a time.

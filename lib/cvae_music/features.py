@@ -1,8 +1,6 @@
 """Log-mel features of a collection: extracted in parallel, cached, and read without loading them all."""
 
-import contextlib
 import dataclasses
-import errno
 import json
 import re
 import sys
@@ -127,11 +125,11 @@ def build_features(
     settings = ExtractionSettings(stride_beats, tuple(pitch_shifts), max_seconds)
     folder = Path(cache_dir).expanduser() / _cache_name(collection, config, settings)
     if not (folder / "meta.json").exists():
-        feature_cache.open_folder(folder)
         order = {split: number for number, split in enumerate(SPLITS)}
         table = collection.table.sort_values("split", key=lambda split: split.map(order), kind="stable")
-        cache = feature_cache.ShardedCache(folder, table.to_dict("records"))
-        with _explain_full_disk(cache):
+        cache = feature_cache.ShardedCache(folder, table.to_dict("records"), len(settings.pitch_shifts))
+        with cache.explain_full_disk():
+            feature_cache.open_folder(folder)
             _make_shards(cache, config, settings, num_workers, progress)
             _finish(cache, collection, config, settings)
     features = load_features(folder, config)
@@ -219,12 +217,13 @@ def _make_shards(cache, config, settings, num_workers, progress):
     with bar:
         if num_workers == 1:
             for number in missing:
-                bar.update(cache.make(number, config, settings))
+                bar.update(feature_cache.make_shard(*cache.task(number), config, settings))
             return
         # One thread of linear algebra in each process: more would only fight over the cores.
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
-            for count in parallel(joblib.delayed(cache.make)(number, config, settings) for number in missing):
+            make = joblib.delayed(feature_cache.make_shard)
+            for count in parallel(make(*cache.task(number), config, settings) for number in missing):
                 bar.update(count)
 
 
@@ -249,19 +248,3 @@ def _finish(cache, collection, config, settings):
     }
     feature_cache.write_text(cache.folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False))
     cache.clear_shards()
-
-
-@contextlib.contextmanager
-def _explain_full_disk(cache):
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        feature_cache.open_folder(cache.folder)
-        done = len(cache.shards) - len(cache.missing())
-        raise OSError(
-            errno.ENOSPC,
-            f"The disk of {str(cache.folder)!r} is full, with {done} of {len(cache.shards)} parts of the features made. "
-            "Free some space, or pass a cache_dir on another disk; the same call goes on from there",
-        ) from error

@@ -38,12 +38,13 @@ def batches(features, split, batch_size=32, *, shuffle=None, seed=0, augment=Fal
     shuffle = split == "train" if shuffle is None else shuffle
     drop_remainder = split == "train" if drop_remainder is None else drop_remainder
     part = features.subset(split)
-    num_batches = len(part) // batch_size if drop_remainder else -(-len(part) // batch_size)
-    if batch_size < 1 or num_batches == 0:
+    smallest = batch_size if drop_remainder else 1
+    if batch_size < 1 or len(part) < smallest:
         raise ValueError(
             f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}; expected from 1 to that many. "
             "Use a smaller batch_size, or more music."
         )
+    num_batches = len(part) // batch_size if drop_remainder else -(-len(part) // batch_size)
     log_mel, genre = part.log_mel, part.genre_index
     if log_mel.nbytes <= RAM_LIMIT:
         log_mel = np.array(log_mel)

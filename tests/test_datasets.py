@@ -1,0 +1,157 @@
+"""Collections: the splits, and what a folder may hold without doing harm."""
+
+import dataclasses
+import os
+import shutil
+
+import pandas as pd
+import pytest
+from generated_music import write_genres, write_tune
+
+from cvae_music import datasets, music
+from cvae_music.datasets import Collection, folder_collection, known_factor_collection, open_collection, split_groups
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    return path
+
+
+def reasons(collection):
+    return dict(zip(collection.skipped["path"], collection.skipped["reason"], strict=True))
+
+
+def test_split_groups_counts_and_repeats():
+    groups = [f"track {number}" for number in range(20)]
+    split = split_groups(groups, seed=3)
+    assert pd.Series(split).value_counts().to_dict() == {"train": 16, "validation": 2, "test": 2}
+    assert split == split_groups(groups, seed=3)
+    assert split != split_groups(groups, seed=4)
+
+
+def test_split_groups_fills_every_split_from_three_groups():
+    assert sorted(split_groups(["a", "b", "c"]).values()) == ["test", "train", "validation"]
+    with pytest.raises(ValueError, match="got 2 groups"):
+        split_groups(["a", "b"])
+
+
+def test_known_factor_collection_is_balanced_and_repeatable():
+    collection = known_factor_collection(120, seed=5)
+    assert collection.genres == music.GENRES and collection.is_composed
+    assert (collection.counts().to_numpy() == [16, 2, 2]).all()
+    assert set(music.FACTORS) < set(collection.table.columns)
+    pd.testing.assert_frame_equal(collection.table, known_factor_collection(120, seed=5).table)
+    assert collection.key() == known_factor_collection(120, seed=5).key()
+    assert collection.key() != known_factor_collection(120, seed=6).key()
+
+
+def test_known_factor_collection_needs_three_clips_a_genre():
+    with pytest.raises(ValueError, match="num_clips=12"):
+        known_factor_collection(12)
+
+
+def test_folder_keeps_pieces_of_a_track_together(tmp_path):
+    for genre in ("jazz", "rock"):
+        for track in range(10):
+            for piece in range(3):
+                touch(tmp_path / genre / f"song {track}__{piece:02d}.wav")
+    collection = folder_collection(tmp_path, seed=1)
+    assert (collection.counts().to_numpy() == [24, 3, 3]).all()
+    assert collection.table["group"].nunique() == 20
+    assert (collection.table.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_folder_reads_gtzan_names_as_tracks(tmp_path):
+    for genre in ("blues", "metal"):
+        for number in range(3):
+            touch(tmp_path / genre / f"{genre}.{number:05d}.wav")
+    assert folder_collection(tmp_path).table["group"].nunique() == 6
+
+
+def test_folder_with_strange_names(tmp_path):
+    for genre in ("Bossa Nova", "Čardáš", "NA"):
+        for track in ("Água de beber.ogg", "été 1.MP3", "曲.flac"):
+            touch(tmp_path / genre / "An album" / track)
+    collection = folder_collection(tmp_path)
+    assert collection.genres == ("Bossa Nova", "NA", "Čardáš")
+    assert len(collection) == 9
+
+
+def test_folder_reports_what_it_leaves_out(tmp_path):
+    write_genres(tmp_path)
+    touch(tmp_path / "loose.wav")
+    touch(tmp_path / "jazz" / ".hidden.wav")
+    touch(tmp_path / "jazz" / "cover.jpg")
+    touch(tmp_path / "polka" / "only one.wav")
+    collection = folder_collection(tmp_path)
+    assert collection.genres == ("jazz", "rock")
+    assert reasons(collection) == {
+        "loose.wav": "no genre",
+        "jazz/.hidden.wav": "hidden file",
+        "jazz/cover.jpg": "not audio",
+        "polka/only one.wav": "genre with too few tracks",
+    }
+
+
+@pytest.mark.parametrize("genres", [(), ("jazz",)])
+def test_folder_needs_two_genres(tmp_path, genres):
+    write_genres(tmp_path, genres)
+    with pytest.raises(ValueError, match=f"has {len(genres)} usable genres.*expected at least 2"):
+        folder_collection(tmp_path)
+
+
+def test_folder_of_genres_with_one_clip_each_says_why(tmp_path):
+    write_genres(tmp_path, num_tracks=1)
+    with pytest.raises(ValueError, match="2 × genre with too few tracks"):
+        folder_collection(tmp_path)
+
+
+def test_collection_refuses_a_group_in_two_splits(tmp_path):
+    collection = folder_collection(write_genres(tmp_path))
+    table = collection.table.assign(group="one artist")
+    with pytest.raises(ValueError, match="groups in two splits.*one artist"):
+        dataclasses.replace(collection, table=table)
+
+
+def test_key_follows_content_not_place(tmp_path):
+    write_genres(tmp_path / "here" / "music")
+    before = folder_collection(tmp_path / "here" / "music").key()
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    moved = tmp_path / "there" / "music"
+    assert folder_collection(moved).key() == before
+    write_tune(moved / "jazz" / "track0.wav", seconds=4.0)
+    assert folder_collection(moved).key() != before
+
+
+def test_open_collection_picks_the_source(tmp_path):
+    assert open_collection("known", num_clips=18).is_composed
+    assert open_collection(write_genres(tmp_path)).genres == ("jazz", "rock")
+    assert open_collection(str(tmp_path)).genres == ("jazz", "rock")
+    with pytest.raises(ValueError, match="expected 'known', 'fma', or the path"):
+        open_collection(tmp_path / "nowhere")
+
+
+def test_folder_must_exist(tmp_path):
+    with pytest.raises(ValueError, match="which is no folder"):
+        folder_collection(tmp_path / "nowhere")
+
+
+def test_hidden_parents_do_not_hide_music(tmp_path):
+    root = write_genres(tmp_path / ".music")
+    assert len(folder_collection(root)) == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links")
+def test_broken_link_is_no_file(tmp_path):
+    root = write_genres(tmp_path)
+    os.symlink(tmp_path / "gone.wav", root / "jazz" / "link.wav")
+    assert len(folder_collection(root)) == 6
+
+
+def test_contract_of_the_table():
+    collection = known_factor_collection(18)
+    assert isinstance(collection, Collection)
+    assert list(collection.table.columns[:5]) == ["source_id", "path", "genre", "split", "group"]
+    assert collection.table["source_id"].is_unique
+    assert set(collection.table["split"]) == set(datasets.SPLITS)

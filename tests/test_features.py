@@ -1,0 +1,411 @@
+"""Extraction and its cache: bad input, windows, interruption, full disks, other configurations."""
+
+import dataclasses
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from generated_music import tune, write_genres, write_tune
+
+from cvae_music import extraction, feature_cache, music
+from cvae_music.datasets import Collection, folder_collection, known_factor_collection, skipped_table
+from cvae_music.extraction import ExtractionSettings
+from cvae_music.features import build_features, load_clip, load_features
+
+QUIET = {"num_workers": 1, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def music_folder(tmp_path_factory):
+    return write_genres(tmp_path_factory.mktemp("music"))
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory, tiny_config):
+    collection = known_factor_collection(36)
+    return build_features(collection, tiny_config, tmp_path_factory.mktemp("cache"), **QUIET)
+
+
+def collection_of(paths, splits=("train", "validation", "test")):
+    """One genre of good tunes beside the files to test, which play in training."""
+    rows = [(path.name, str(path), "odd", "train", path.name) for path in paths]
+    for genre in ("odd", "even"):
+        for split in splits:
+            good = write_tune(paths[0].parent / "good" / f"{genre} {split}.wav")
+            rows.append((f"{genre}/{split}", str(good), genre, split, f"{genre}/{split}"))
+    table = pd.DataFrame(rows, columns=["source_id", "path", "genre", "split", "group"])
+    return Collection("odd files", table, ("even", "odd"), skipped_table())
+
+
+def reasons(features):
+    return dict(zip(features.report["path"], features.report["reason"], strict=True))
+
+
+# --- composed music -------------------------------------------------------------------------------------------------
+
+
+def test_known_features_keep_the_contract(known, tiny_config):
+    assert known.genres == music.GENRES and known.config == tiny_config
+    assert known.log_mel.shape == (36, *tiny_config.shape) and known.log_mel.dtype == np.float16
+    assert isinstance(known.log_mel, np.memmap)
+    assert (known.table["grid"] == "known").all() and known.table["clip_id"].is_unique
+    assert set(music.FACTORS) < set(known.table.columns)
+    assert np.asarray(known.log_mel).min() >= tiny_config.floor_db
+    assert np.asarray(known.log_mel).max() <= tiny_config.ceiling_db
+    x, genre = known.arrays("test")
+    assert x.dtype == np.float32 and x.shape == (6, *tiny_config.shape) and np.abs(x).max() <= 1
+    assert sorted(genre.tolist()) == [0, 1, 2, 3, 4, 5] and genre.dtype == np.int32
+
+
+def test_rows_match_their_features(known, tiny_config):
+    """A row composed again gives the features that stand beside it."""
+    for index in (0, 17, 35):
+        samples = load_clip(known, index)
+        row = known.table.iloc[index]
+        assert len(samples) == round(tiny_config.num_beats * 60 / row["tempo"] * tiny_config.sample_rate)
+        beats = np.linspace(0, 60 / row["tempo"] * tiny_config.num_beats, tiny_config.num_beats + 1)
+        times = extraction.beat_frame_times(beats, tiny_config)
+        again = extraction.log_mel(samples, times, tiny_config, wrap=True)
+        np.testing.assert_allclose(known.log_mel[index], again, atol=0.05)
+
+
+def test_subset_is_a_view_on_disk(known):
+    part = known.subset("validation")
+    assert len(part) == 6 and set(part.table["split"]) == {"validation"}
+    assert np.shares_memory(part.log_mel, known.log_mel)
+    np.testing.assert_array_equal(part.log_mel, known.log_mel[known.table["split"] == "validation"])
+    with pytest.raises(ValueError, match="got split='training'"):
+        known.subset("training")
+
+
+def test_known_music_on_the_grid_in_seconds(tmp_path, tiny_config):
+    config = dataclasses.replace(tiny_config, grid="seconds")
+    features = build_features(known_factor_collection(18), config, tmp_path, **QUIET)
+    assert (features.table["grid"] == "seconds").all()
+    assert features.table["start"].nunique() > 10
+    row = features.table.iloc[3]
+    np.testing.assert_allclose(row["end"] - row["start"], config.seconds(), atol=1e-6)
+    assert len(load_clip(features, 3)) == round(config.seconds() * config.sample_rate)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_windows_of_a_folder(music_folder, tmp_path, tiny_config):
+    features = build_features(folder_collection(music_folder), tiny_config, tmp_path, stride_beats=1, **QUIET)
+    assert set(features.table["grid"]) == {"tracked"}
+    assert features.table["tempo"].between(110, 130).all()
+    assert (features.table["end"] <= 5.0).all() and features.report.empty
+    train = features.table[features.table["split"] == "train"]
+    others = features.table[features.table["split"] != "train"]
+    steps = train.groupby("source_id")["start"].diff().dropna()
+    assert steps.between(0.4, 0.6).all()  # one beat at 120 BPM
+    gaps = others["start"] - others.groupby("source_id")["end"].shift()
+    assert (gaps.dropna().abs() < 1e-5).all()  # no second of music counts twice
+    samples = load_clip(features, 1)
+    seconds = features.table.iloc[1]["end"] - features.table.iloc[1]["start"]
+    assert abs(len(samples) - seconds * tiny_config.sample_rate) <= 2
+
+
+def test_pitch_shifted_copies_stay_in_training(music_folder, tmp_path, tiny_config):
+    collection = folder_collection(music_folder)
+    plain = build_features(collection, tiny_config, tmp_path, **QUIET)
+    features = build_features(collection, tiny_config, tmp_path, pitch_shifts=(0, 2, -2), **QUIET)
+    assert features.path != plain.path
+    counts, before = features.counts(), plain.counts()
+    assert (counts["train"] == 3 * before["train"]).all() and (counts["test"] == before["test"]).all()
+    assert features.table["clip_id"].is_unique
+    shifted = features.table[features.table["pitch_shift"] == 2].index[0]
+    assert len(load_clip(features, shifted)) > 0
+
+
+def test_long_files_are_read_from_the_middle(tmp_path, tiny_config):
+    paths = [write_tune(tmp_path / "long.wav", seconds=20.0)]
+    features = build_features(collection_of(paths), tiny_config, tmp_path, max_seconds=6.0, **QUIET)
+    clips = features.table[features.table["source_id"] == "long.wav"]
+    assert clips["start"].min() >= 7.0 and clips["end"].max() <= 13.0
+
+
+def test_grid_in_seconds_for_files(music_folder, tmp_path, tiny_config):
+    config = dataclasses.replace(tiny_config, grid="seconds")
+    features = build_features(folder_collection(music_folder), config, tmp_path, **QUIET)
+    assert set(features.table["grid"]) == {"seconds"}
+    np.testing.assert_allclose(features.table["end"] - features.table["start"], config.seconds(), atol=1e-6)
+
+
+def test_bad_files_cost_a_line_each(tmp_path, tiny_config):
+    mp3 = tmp_path / "truncated.mp3"
+    soundfile.write(mp3, tune(20.0, 44100), 44100)
+    mp3.write_bytes(mp3.read_bytes()[: mp3.stat().st_size * 3 // 10])
+    (tmp_path / "text.wav").write_text("These are words, not sound.")
+    (tmp_path / "empty.ogg").write_bytes(b"")
+    (tmp_path / "garbage.mp3").write_bytes(np.random.default_rng(0).bytes(20000))
+    soundfile.write(tmp_path / "silence.wav", np.zeros(40000, np.float32), 8000)
+    soundfile.write(tmp_path / "nan.wav", np.full(40000, np.nan, np.float32), 8000, subtype="FLOAT")
+    names = ["truncated.mp3", "text.wav", "empty.ogg", "garbage.mp3", "silence.wav", "nan.wav"]
+    paths = [tmp_path / name for name in names]
+    paths.append(write_tune(tmp_path / "half a second.wav", seconds=0.5))
+    paths.append(write_tune(tmp_path / "tempo 60 for 2 s.wav", seconds=2.0, tempo=60))
+    features = build_features(collection_of(paths), tiny_config, tmp_path / "cache", **QUIET)
+    found = reasons(features)
+    assert found.pop("garbage.mp3") in ("unreadable", "no audio", "too short")
+    assert found.pop("nan.wav") in ("not finite", "silent")
+    found.pop("tempo 60 for 2 s.wav", None)
+    assert found == {
+        "truncated.mp3": "truncated",
+        "text.wav": "unreadable",
+        "empty.ogg": "empty file",
+        "silence.wav": "silent",
+        "half a second.wav": "too short",
+    }
+    assert features.report.loc[features.report["reason"] == "truncated", "detail"].str.contains("header").all()
+    assert "truncated" in features.summary()
+
+
+def test_silent_windows_are_left_out_of_a_file(tmp_path, tiny_config):
+    config = dataclasses.replace(tiny_config, grid="seconds")
+    path = tmp_path / "half silent.wav"
+    soundfile.write(path, np.concatenate([tune(3.0), np.zeros(24000, np.float32)]), 8000)
+    features = build_features(collection_of([path]), config, tmp_path / "cache", **QUIET)
+    assert reasons(features) == {"half silent.wav": "silent windows"}
+    clips = features.table[features.table["source_id"] == "half silent.wav"]
+    assert 0 < len(clips) and clips["start"].max() < 3.0
+
+
+def test_other_sample_rates_and_names(tmp_path, tiny_config):
+    paths = [
+        write_tune(tmp_path / "8 kHz ça va.wav", sample_rate=8000),
+        write_tune(tmp_path / "96 kHz 音楽.flac", sample_rate=96000),
+        write_tune(tmp_path / "44.1 kHz.ogg", sample_rate=44100),
+    ]
+    features = build_features(collection_of(paths), tiny_config, tmp_path / "cache", **QUIET)
+    assert features.report.empty
+    levels = [features.log_mel[features.table["source_id"] == path.name].mean() for path in paths]
+    assert np.ptp(levels) < 8.0
+
+
+def test_a_strange_failure_is_reported_not_raised(music_folder, tmp_path, tiny_config, monkeypatch):
+    def fail(samples, config):
+        if not fail.done:
+            fail.done = True
+            raise ZeroDivisionError("no beats at all")
+        return np.arange(0, 5, 0.5), True
+
+    fail.done = False
+    monkeypatch.setattr(extraction, "track_beats", fail)
+    collection = collection_of([write_tune(tmp_path / "first.wav")])
+    features = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
+    assert features.report[["reason", "detail"]].values.tolist() == [
+        ["analysis failed", "ZeroDivisionError: no beats at all"]
+    ]
+
+
+def test_nothing_usable_is_a_clear_error(tmp_path, tiny_config):
+    for genre in ("jazz", "rock"):
+        for number in range(3):
+            write_tune(tmp_path / "music" / genre / f"{number}.wav", seconds=0.5)
+    with pytest.raises(ValueError, match="has 0 genres with usable clips.*6 too short.*expected at least 2"):
+        build_features(folder_collection(tmp_path / "music"), tiny_config, tmp_path / "cache", **QUIET)
+
+
+def test_genre_that_lost_a_split_is_left_out(tmp_path, tiny_config):
+    root = write_genres(tmp_path / "music", ("jazz", "polka", "rock"))
+    for name in os.listdir(root / "polka"):
+        (root / "polka" / name).write_text("text") if name == "track1.wav" else None
+    features = build_features(folder_collection(root), tiny_config, tmp_path / "cache", **QUIET)
+    assert features.genres == ("jazz", "rock") and set(features.table["genre"]) == {"jazz", "rock"}
+    assert len(features.log_mel) == len(features)
+    assert features.report["reason"].value_counts().to_dict() == {"genre with too few tracks": 2, "unreadable": 1}
+
+
+# --- the cache ------------------------------------------------------------------------------------------------------
+
+
+def files_of(path):
+    return sorted(name for name in os.listdir(path))
+
+
+def assert_same(first, second):
+    pd.testing.assert_frame_equal(first.table, second.table)
+    np.testing.assert_array_equal(first.log_mel, second.log_mel)
+    assert first.genres == second.genres
+
+
+def test_second_time_reads_the_cache(known, tiny_config, monkeypatch):
+    monkeypatch.setattr(extraction, "extract_source", None)
+    again = build_features(known_factor_collection(36), tiny_config, known.path.parent, **QUIET)
+    assert again.path == known.path
+    assert files_of(again.path) == ["log_mel.npy", "meta.json", "skipped.csv", "table.csv"]
+    assert_same(again, known)
+    meta = json.loads((known.path / "meta.json").read_text(encoding="utf-8"))
+    assert tuple(meta["genres"]) == music.GENRES and meta["config"] == tiny_config.to_dict()
+
+
+def test_workers_make_the_same_features(known, tiny_config, tmp_path, capsys):
+    parallel = build_features(known_factor_collection(36), tiny_config, tmp_path, num_workers=2)
+    assert_same(parallel, known)
+    printed = capsys.readouterr().out
+    assert "36/36" in printed and "36 clips of 6 genres" in printed
+
+
+def test_files_that_moved_are_found_again(tmp_path, tiny_config):
+    root = write_genres(tmp_path / "here" / "music")
+    before = build_features(folder_collection(root), tiny_config, tmp_path / "cache", **QUIET)
+    (tmp_path / "here").rename(tmp_path / "there")
+    after = build_features(folder_collection(tmp_path / "there" / "music"), tiny_config, tmp_path / "cache", **QUIET)
+    assert after.path == before.path
+    assert len(load_clip(after, 0)) > 0
+
+
+@pytest.mark.parametrize("stop_after", [1, 7, 40])
+def test_interrupted_run_goes_on(known, tiny_config, tmp_path, monkeypatch, stop_after):
+    """A kill after any write leaves nothing half-written, and the next run ends with the same features."""
+    monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)  # 9 shards, 18 writes, then joining
+    replace, count = os.replace, 0
+
+    def stop(source, target):
+        nonlocal count
+        count += 1
+        if count > stop_after:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(feature_cache.os, "replace", stop)
+    collection = known_factor_collection(36)
+    try:
+        build_features(collection, tiny_config, tmp_path, **QUIET)
+    except KeyboardInterrupt:
+        (folder,) = tmp_path.iterdir()
+        assert not list(folder.glob("*.tmp"))
+        with pytest.raises(ValueError, match="no complete features"):
+            load_features(folder)
+    monkeypatch.setattr(feature_cache.os, "replace", replace)
+    assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
+
+
+@pytest.mark.parametrize("stop_at", range(0, 10, 3))
+def test_interrupted_joining_goes_on(known, tiny_config, tmp_path, monkeypatch, stop_at):
+    monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
+    load, count = np.load, 0
+
+    def stop(*args, **options):
+        nonlocal count
+        count += 1
+        if count > stop_at:
+            raise KeyboardInterrupt
+        return load(*args, **options)
+
+    monkeypatch.setattr(feature_cache.np, "load", stop)
+    collection = known_factor_collection(36)
+    with pytest.raises(KeyboardInterrupt):
+        build_features(collection, tiny_config, tmp_path, **QUIET)
+    monkeypatch.setattr(feature_cache.np, "load", load)
+    monkeypatch.setattr(extraction, "extract_source", None)  # nothing is extracted twice
+    assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
+
+
+def test_killed_process_goes_on(known, tiny_config, tmp_path):
+    """The real thing: a process that is killed without warning in the middle of its third shard."""
+    script = f"""
+import os, signal
+from cvae_music import extraction, feature_cache
+from cvae_music.config import AudioConfig
+from cvae_music.datasets import known_factor_collection
+from cvae_music.features import build_features
+feature_cache.SHARD_SIZE = 4
+extract, count = extraction.extract_source, 0
+def kill(*args):
+    global count
+    count += 1
+    if count == 11:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return extract(*args)
+extraction.extract_source = kill
+config = AudioConfig.from_dict({tiny_config.to_dict()!r})
+build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_workers=1, progress=False)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode != 0
+    (folder,) = tmp_path.iterdir()
+    assert len(list(folder.glob("shard-*.json"))) == 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_cache, "SHARD_SIZE", 4)
+        assert_same(build_features(known_factor_collection(36), tiny_config, tmp_path, **QUIET), known)
+
+
+def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
+    save, count = np.save, 0
+
+    def full(file, array):
+        nonlocal count
+        count += 1
+        if count == 4:
+            file.write(b"half of a shard")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(file, array)
+
+    monkeypatch.setattr(feature_cache.np, "save", full)
+    collection = known_factor_collection(36)
+    with pytest.raises(OSError, match="is full, with 3 of 9 parts.*Free some space") as caught:
+        build_features(collection, tiny_config, tmp_path, **QUIET)
+    assert caught.value.errno == errno.ENOSPC
+    (folder,) = tmp_path.iterdir()
+    assert not list(folder.glob("*.tmp"))
+    assert len(list(folder.glob("shard-*.npy"))) == 3
+    assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
+
+
+def test_no_permission_is_a_clear_error(tiny_config, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(PermissionError, match="cannot be saved in .*Pass another cache_dir"):
+        build_features(known_factor_collection(18), tiny_config, tmp_path / "file" / "cache", **QUIET)
+
+
+def test_cache_of_another_config_is_refused(known, tiny_config):
+    other = dataclasses.replace(tiny_config, n_mels=24)
+    with pytest.raises(ValueError, match="n_mels: 16 there, 24 here"):
+        load_features(known.path, other)
+    assert load_features(known.path, tiny_config).config == tiny_config
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="stride_beats=0"):
+        ExtractionSettings(stride_beats=0)
+    with pytest.raises(ValueError, match="with 0 for the original"):
+        ExtractionSettings(pitch_shifts=(1,))
+    with pytest.raises(ValueError, match="max_seconds"):
+        ExtractionSettings(max_seconds=0)
+
+
+def test_code_key_follows_what_a_module_imports():
+    assert feature_cache.code_key("extraction") != feature_cache.code_key("extraction", "music")
+
+
+def test_workers_need_no_tensorflow():
+    """Each process loads the library: TensorFlow there would cost seconds and hundreds of megabytes."""
+    script = "import sys, cvae_music.features, cvae_music.music; sys.exit('tensorflow' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+
+
+@pytest.mark.slow
+def test_thousand_clips_in_time(tmp_path):
+    """2,400 clips with features take about a minute on two cores, and under 2 s from the cache."""
+    import time
+
+    from cvae_music.config import AudioConfig
+
+    collection = known_factor_collection(2400)
+    began = time.perf_counter()
+    build_features(collection, AudioConfig(), tmp_path, progress=False)
+    assert time.perf_counter() - began < 120
+    began = time.perf_counter()
+    build_features(collection, AudioConfig(), tmp_path, progress=False)
+    assert time.perf_counter() - began < 2

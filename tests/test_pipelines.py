@@ -1,0 +1,95 @@
+"""Batches: shapes, order, augmentation."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from cvae_music import pipelines
+from cvae_music.datasets import known_factor_collection
+from cvae_music.features import build_features
+from cvae_music.pipelines import augment_clips, batches
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory, tiny_config):
+    return build_features(
+        known_factor_collection(60), tiny_config, tmp_path_factory.mktemp("cache"), num_workers=1, progress=False
+    )
+
+
+def read(dataset):
+    pairs = [(x.numpy(), genre.numpy()) for x, genre in dataset]
+    return np.concatenate([x for x, _ in pairs]), np.concatenate([genre for _, genre in pairs])
+
+
+def test_training_batches_have_one_shape(features, tiny_config):
+    dataset = batches(features, "train", 16)
+    assert dataset.element_spec[0].shape == (16, *tiny_config.shape)
+    assert int(dataset.cardinality()) == 3
+    shapes = {(x.shape, genre.shape, x.dtype.name, genre.dtype.name) for x, genre in dataset}
+    assert shapes == {((16, *tiny_config.shape), (16,), "float32", "int32")}
+
+
+def test_evaluation_batches_hold_every_clip_in_order(features):
+    dataset = batches(features, "test", 4)
+    assert int(dataset.cardinality()) == 2
+    x, genre = read(dataset)
+    expected_x, expected_genre = features.arrays("test")
+    np.testing.assert_array_equal(x, expected_x)
+    np.testing.assert_array_equal(genre, expected_genre)
+
+
+def test_shuffled_clips_keep_their_genre(features):
+    x, genre = read(batches(features, "train", 16, seed=1))
+    all_x, all_genre = features.arrays("train")
+    for clip, label in zip(x, genre, strict=True):
+        (row,) = np.flatnonzero((all_x == clip).all(axis=(1, 2)))
+        assert all_genre[row] == label
+
+
+def test_order_depends_on_seed_and_epoch_only(features):
+    dataset = batches(features, "train", 16, seed=1, augment=True)
+    first, second = read(dataset)[0], read(dataset)[0]
+    assert not np.array_equal(first, second)
+    again = batches(features, "train", 16, seed=1, augment=True)
+    np.testing.assert_array_equal(read(again)[0], first)
+    resumed = batches(features, "train", 16, seed=1, augment=True, epoch=itertools.count(1).__next__)
+    np.testing.assert_array_equal(read(resumed)[0], second)
+    assert not np.array_equal(read(batches(features, "train", 16, seed=2, augment=True))[0], first)
+
+
+def test_reading_from_disk_gives_the_same(features, monkeypatch):
+    expected = read(batches(features, "train", 16))[0]
+    monkeypatch.setattr(pipelines, "RAM_LIMIT", 0)
+    np.testing.assert_array_equal(read(batches(features, "train", 16))[0], expected)
+
+
+def test_too_large_a_batch_is_a_clear_error(features):
+    with pytest.raises(ValueError, match="got batch_size=64 for 48 clips"):
+        batches(features, "train", 64)
+    with pytest.raises(ValueError, match="got batch_size=0"):
+        batches(features, "test", 0)
+
+
+def test_augmentation_by_hand(tiny_config):
+    clips = np.full((200, *tiny_config.shape), -30.0, np.float32)
+    clips[:, :, 0] = tiny_config.floor_db
+    clips[:, :, 1] = -1.0
+    louder = augment_clips(clips, np.zeros(200, bool), tiny_config, np.random.default_rng(0))
+    gain = louder[:, 0, 2] + 30.0
+    assert -3.0 <= gain.min() < -2.5 and 2.5 < gain.max() <= 3.0
+    np.testing.assert_array_equal(louder[:, :, 0], tiny_config.floor_db)
+    assert louder.max() <= tiny_config.ceiling_db
+    np.testing.assert_allclose(louder[:, :, 2] - louder[:, :1, 2], 0.0, atol=1e-5)
+
+
+def test_only_loops_are_turned_and_by_whole_bars(tiny_config):
+    import dataclasses
+
+    config = dataclasses.replace(tiny_config, num_frames=64)  # two bars
+    clips = np.tile(np.linspace(-60, -20, 64, dtype=np.float32)[None, :, None], (40, 1, config.n_mels))
+    loops = np.arange(40) < 20
+    turned = augment_clips(clips, loops, config, np.random.default_rng(0))
+    lowest = turned[:, :, 0].argmin(axis=1)
+    assert set(lowest[:20]) == {0, 32} and set(lowest[20:]) == {0}
