@@ -12,61 +12,18 @@ from keras import layers
 from sklearn.linear_model import LogisticRegression
 
 from cvae_music.config import AudioConfig
+from cvae_music.degradation import Degrader
 from cvae_music.descriptors import clip_descriptors
-
-BLUR_WIDTHS = (0.0, 0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in frames or mel bands
-
-
-def _blur_bank(size):
-    """Row-normalised Gaussian smoothing matrices, shape `(len(BLUR_WIDTHS), size, size)`."""
-    distance = np.subtract.outer(np.arange(size), np.arange(size))
-    bank = [np.exp(-0.5 * (distance / max(width, 1e-3)) ** 2) for width in BLUR_WIDTHS]
-    return np.stack([matrix / matrix.sum(axis=1, keepdims=True) for matrix in bank]).astype(np.float32)
-
-
-class Degrader:
-    """Makes copies of clips that keep the genre and lose sharpness, level and position.
-
-    Each clip is, at random: blurred along time and mel by its own two widths, drawn towards its own
-    mean spectrum, turned up or down by 6 dB, moved by two mel bands and by whole beats, covered in noise.
-
-    Args:
-        config: `AudioConfig` of the clips.
-        seed: Seed of all draws.
-    """
-
-    def __init__(self, config, seed=0):
-        self.config = config
-        self.rng = np.random.default_rng(seed)
-        self.banks = _blur_bank(config.num_frames), _blur_bank(config.n_mels)
-
-    def __call__(self, clips):
-        """Degrades scaled log-mel clips of shape `(num_clips, num_frames, n_mels)`; returns a copy."""
-        num_clips, rng, config = len(clips), self.rng, self.config
-        beats = rng.integers(0, config.num_beats, num_clips)[:, None] * config.frames_per_beat
-        bands = rng.integers(-2, 3, num_clips)[:, None]
-        frames = (np.arange(config.num_frames) + beats) % config.num_frames
-        mels = np.clip(np.arange(config.n_mels) + bands, 0, config.n_mels - 1)
-        clips = clips[np.arange(num_clips)[:, None, None], frames[:, :, None], mels[:, None, :]]
-
-        widths = rng.integers(0, len(BLUR_WIDTHS), (2, num_clips))
-        clips = self.banks[0][widths[0]] @ clips @ self.banks[1][widths[1]].transpose(0, 2, 1)
-        blend = rng.uniform(0.6, 1.0, (num_clips, 1, 1)) ** rng.integers(0, 2, (num_clips, 1, 1))
-        average = clips.mean(axis=1, keepdims=True)
-        gain = rng.uniform(-6.0, 6.0, (num_clips, 1, 1)) / config.db_per_unit
-        noise = rng.standard_normal(clips.shape, dtype=np.float32) * rng.uniform(0.0, 0.1, (num_clips, 1, 1))
-        noise *= rng.integers(0, 2, (num_clips, 1, 1))
-        return np.clip(average + blend * (clips - average) + gain + noise, -1.0, 1.0).astype(np.float32)
 
 
 class _BalancedBatches(keras.utils.PyDataset):
-    """Batches with every genre equally often, half degraded, masked and mixed in pairs."""
+    """Batches with every genre equally often; three in four clips degraded, all masked, mixed in pairs."""
 
-    def __init__(self, clips, genres, config, num_genres, num_batches, batch_size, seed, mix=0.3):
+    def __init__(self, clips, genres, degrade, num_genres, num_batches, batch_size, seed, mix=0.3):
         super().__init__()
-        self.clips, self.genres, self.num_genres = clips, genres, num_genres
+        self.clips, self.genres, self.degrade, self.num_genres = clips, genres, degrade, num_genres
         self.length, self.batch_size, self.mix = num_batches, batch_size, mix
-        self.degrade, self.rng = Degrader(config, seed + 1), np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         self.members = [np.flatnonzero(genres == genre) for genre in np.unique(genres)]
 
     def __len__(self):
@@ -79,26 +36,27 @@ class _BalancedBatches(keras.utils.PyDataset):
         clips, targets = self.clips[rows], np.eye(self.num_genres, dtype=np.float32)[self.genres[rows]]
         degraded = rng.random(len(rows)) < 0.75
         clips[degraded] = self.degrade(clips[degraded])
-        for axis, longest in ((1, 24), (2, 16)):
-            start = rng.integers(0, clips.shape[axis], len(rows))[:, None]
-            length = rng.integers(0, longest, len(rows))[:, None]
-            inside = (np.arange(clips.shape[axis]) >= start) & (np.arange(clips.shape[axis]) < start + length)
-            average = clips.mean(axis=(1, 2), keepdims=True)
-            clips = np.where(np.expand_dims(inside, 3 - axis), average, clips)
-        share = rng.beta(self.mix, self.mix, len(rows)).astype(np.float32) if self.mix else np.ones(len(rows), "float32")
-        clips = share[:, None, None] * clips + (1.0 - share[:, None, None]) * clips[::-1]
-        return clips, share[:, None] * targets + (1.0 - share[:, None]) * targets[::-1]
+        for clip, starts, lengths in zip(clips, rng.random((len(rows), 2)), rng.integers(0, (24, 16), (len(rows), 2)), strict=True):
+            frame, band = (starts * clip.shape).astype(int)
+            average = clip.mean()
+            clip[frame : frame + lengths[0]] = average
+            clip[:, band : band + lengths[1]] = average
+        share = rng.beta(self.mix, self.mix, (len(rows), 1)).astype(np.float32)
+        clips = share[:, :, None] * clips + (1.0 - share[:, :, None]) * clips[::-1]
+        return clips, share * targets + (1.0 - share) * targets[::-1]
 
 
-def build_judge_network(shape, num_genres, seed=0, channels=(16, 32, 48, 64), dropout=0.4):
+def build_judge_network(shape, num_genres, seed=0, channels=(24, 48, 96), dropout=0.4):
     """A strided CNN from scaled log-mel to genre logits; the level of the clip is taken out first."""
     inputs = layers.Input(shape, name="log_mel")
-    x = keras.ops.expand_dims(inputs - keras.ops.mean(inputs, axis=(1, 2), keepdims=True), -1)
+    x = inputs - keras.ops.mean(inputs, axis=(1, 2), keepdims=True)
+    # Cells in squares of four become channels: the costly full-resolution layer falls away.
+    frames, mels = shape[0] // 2, shape[1] // 2
+    x = keras.ops.reshape(x[:, : 2 * frames, : 2 * mels], (-1, frames, 2, mels, 2))
+    x = keras.ops.reshape(keras.ops.transpose(x, (0, 1, 3, 2, 4)), (-1, frames, mels, 4))
     for stage, width in enumerate(channels):
         start = keras.initializers.HeNormal(seed=seed + stage)
-        x = layers.Conv2D(
-            width, 5 if stage == 0 else 3, strides=2, padding="same", use_bias=False, kernel_initializer=start
-        )(x)
+        x = layers.Conv2D(width, 3, strides=2, padding="same", use_bias=False, kernel_initializer=start)(x)
         x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
     x = layers.Concatenate(name="embedding")([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     x = layers.Dropout(dropout, seed=seed)(x)
@@ -186,18 +144,32 @@ def load_judge(path):
     return judge
 
 
-def train_cnn_judge(features, seed=0, *, num_steps=600, batch_size=64, verbose=0):
-    """Trains the CNN on the training split, keeps the weights that do best on the validation split."""
-    (clips, genres), (held_clips, held_genres) = _training_data(features)
+def train_cnn_judge(features, seed=0, *, num_steps=400, batch_size=64, verbose=0):
+    """Trains the CNN on the training split and keeps the weights that do best on the validation split.
+
+    Args:
+        features: `FeatureSet`.
+        seed: Seed of weights, batches and degraded copies.
+        num_steps: Batches to train on.
+        batch_size: Clips in a batch.
+        verbose: As in `keras.Model.fit`.
+
+    Returns:
+        `CNNJudge`.
+
+    Raises:
+        ValueError: If the training split holds fewer than two genres.
+    """
+    (clips, genres), (held, held_genres), degrade = _training_data(features, 8000, seed)
     num_genres, steps_per_epoch = len(features.genres), min(50, num_steps)
-    batches = _BalancedBatches(clips, genres, features.config, num_genres, steps_per_epoch, batch_size, seed)
+    batches = _BalancedBatches(clips, genres, degrade, num_genres, steps_per_epoch, batch_size, seed)
     network = build_judge_network(features.config.shape, num_genres, seed)
     rate = keras.optimizers.schedules.CosineDecay(1e-4, num_steps, warmup_target=3e-3, warmup_steps=num_steps // 10)
     network.compile(
         keras.optimizers.AdamW(rate, weight_decay=0.01),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05),
     )
-    held = np.concatenate([held_clips, Degrader(features.config, seed + 2)(held_clips)])
+    held = np.concatenate([held, degrade(held)])
     targets = np.eye(num_genres, dtype=np.float32)[np.tile(held_genres, 2)]
     best = keras.callbacks.EarlyStopping("val_loss", patience=num_steps, restore_best_weights=True)
     epochs = max(1, num_steps // steps_per_epoch)
@@ -205,28 +177,37 @@ def train_cnn_judge(features, seed=0, *, num_steps=600, batch_size=64, verbose=0
     return CNNJudge(features.config, features.genres, network)
 
 
-def train_descriptor_judge(features, seed=0, *, num_copies=3, strengths=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3)):
-    """Fits the logistic regression; the strength of its penalty is chosen on the validation split."""
-    (clips, genres), (held_clips, held_genres) = _training_data(features)
-    config, degrade = features.config, Degrader(features.config, seed)
-    judge = DescriptorJudge(config, features.genres, {"mean": 0.0, "spread": 1.0, "weights": None, "bias": None})
-    described = np.concatenate(
-        [judge.embedding(clips)]
-        + [np.concatenate([judge.embedding(degrade(clips[i : i + 128])) for i in range(0, len(clips), 128)]) for _ in range(num_copies)]
-    )
-    held = np.concatenate([judge.embedding(held_clips), judge.embedding(degrade(held_clips))])
-    judge.mean, judge.spread = described.mean(axis=0), described.std(axis=0) + 1e-3
-    described, held = (described - judge.mean) / judge.spread, (held - judge.mean) / judge.spread
+def train_descriptor_judge(features, seed=0, *, num_copies=2, strengths=(0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)):
+    """Fits the logistic regression; how freely (C) is chosen on the validation split.
+
+    Args:
+        features: `FeatureSet`.
+        seed: Seed of the degraded copies.
+        num_copies: Degraded copies of each training clip.
+        strengths: Values of C to choose from.
+
+    Returns:
+        `DescriptorJudge`.
+
+    Raises:
+        ValueError: If the training split holds fewer than two genres.
+    """
+    (clips, genres), (held, held_genres), degrade = _training_data(features, 3000, seed)
+    judge = DescriptorJudge(features.config, features.genres, {"mean": 0.0, "spread": 1.0, "weights": 0.0, "bias": 0.0})
+
+    points = np.concatenate([judge.embedding(clips)] + [judge.embedding(degrade(clips)) for _ in range(num_copies)])
+    held = np.concatenate([judge.embedding(held), judge.embedding(degrade(held))])
+    judge.mean, judge.spread = points.mean(axis=0), points.std(axis=0) + 1e-3
+    points, held = (points - judge.mean) / judge.spread, (held - judge.mean) / judge.spread
     labels, held_labels = np.tile(genres, num_copies + 1), np.tile(held_genres, 2)
-    fitted = [LogisticRegression(C=strength, class_weight="balanced", max_iter=300).fit(described, labels) for strength in strengths]
-    best = max(fitted, key=lambda model: model.score(held, held_labels))
+    models = [LogisticRegression(C=strength, class_weight="balanced", max_iter=300) for strength in strengths]
+    best = max((model.fit(points, labels) for model in models), key=lambda model: model.score(held, held_labels))
     weights, bias = best.coef_, best.intercept_
     if len(best.classes_) == 2:  # scikit-learn keeps one line for two classes
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-    judge.weights = np.zeros((described.shape[1], len(features.genres)), np.float32)
+    judge.weights = np.zeros((points.shape[1], len(features.genres)), np.float32)
     judge.bias = np.full(len(features.genres), -1e9, np.float32)  # a genre without a training clip is never named
     judge.weights[:, best.classes_], judge.bias[best.classes_] = weights.T, bias
-    judge.strength = best.C
     return judge
 
 
@@ -235,14 +216,20 @@ def train_judges(features, seed=0, **settings):
     return {"cnn": train_cnn_judge(features, seed, **settings), "descriptors": train_descriptor_judge(features, seed)}
 
 
-def _training_data(features):
-    train, held = features.arrays("train"), features.arrays("validation")
+def _training_data(features, max_clips, seed):
+    """At most `max_clips` training clips, 500 of validation, and a `Degrader` made from the first."""
+    rng, data = np.random.default_rng(seed), []
+    for split, most in (("train", max_clips), ("validation", 500)):
+        part = features.subset(split)
+        rows = np.sort(rng.permutation(len(part))[:most])
+        data.append((features.config.scale(part.log_mel[rows]), part.genre_index[rows]))
+    train, held = data
     if len(np.unique(train[1])) < 2:
         raise ValueError(
             f"the training split holds clips of {len(np.unique(train[1]))} genre(s); a judge needs at least two. "
             "Add music of another genre."
         )
-    return train, held if len(held[1]) else train
+    return train, held if len(held[1]) else (train[0][:500], train[1][:500]), Degrader(features.config, train[0], seed)
 
 
 def _checked(clips, config):
