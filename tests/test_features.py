@@ -341,7 +341,7 @@ build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_worke
 
 def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
-    save, count = np.save, 0
+    write, count = feature_cache.write_array, 0
 
     def full(file, array):
         nonlocal count
@@ -349,9 +349,9 @@ def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, mo
         if count == 4:
             file.write(b"half of a shard")
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(file, array)
+        write(file, array)
 
-    monkeypatch.setattr(feature_cache.np, "save", full)
+    monkeypatch.setattr(feature_cache, "write_array", full)
     collection = known_factor_collection(36)
     with pytest.raises(OSError, match="is full, with 3 of 9 parts.*Free some space") as caught:
         build_features(collection, tiny_config, tmp_path, **QUIET)

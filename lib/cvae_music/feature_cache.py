@@ -87,6 +87,12 @@ def write_text(path, text):
     write_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
+def write_array(file, array):
+    """What `np.save` does, except that a full disk is reported as one: NumPy loses the error's number."""
+    np.lib.format.write_array_header_2_0(file, np.lib.format.header_data_from_array_1_0(array))
+    file.write(array.tobytes())
+
+
 def make_shard(data_path, rows_path, sources, config, settings):
     """Extracts and saves some sources; returns their number. Runs in a process of its own."""
     rows, clips, skipped = [], [], []
@@ -95,7 +101,7 @@ def make_shard(data_path, rows_path, sources, config, settings):
         rows += found[0]
         clips.append(found[1])
         skipped += found[2]
-    write_file(data_path, lambda file: np.save(file, np.concatenate(clips)))
+    write_file(data_path, lambda file: write_array(file, np.concatenate(clips)))
     write_text(rows_path, json.dumps({"rows": rows, "skipped": skipped}, default=_plain))
     return len(sources)
 
