@@ -52,7 +52,9 @@ def test_mutual_information_of_two_pairs():
 
 def test_mutual_information_of_a_gaussian_channel(rng):
     mean = 2.0 * rng.standard_normal((2000, 1))  # signal variance 4, noise variance 1: ln(5) / 2
-    assert evaluation.mutual_information(mean, np.zeros((2000, 1)), num_samples=1, seed=1) == pytest.approx(0.5 * np.log(5.0), abs=0.04)
+    assert evaluation.mutual_information(mean, np.zeros((2000, 1)), num_samples=1, seed=1) == pytest.approx(
+        0.5 * np.log(5.0), abs=0.04
+    )
 
 
 def test_reconstruction_errors():
@@ -137,7 +139,9 @@ def test_frechet_agrees_with_sqrtm(rng):
     first, second = rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6)), rng.standard_normal((150, 6)) + 0.5
     covariances = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
     shift = first.mean(axis=0) - second.mean(axis=0)
-    expected = shift @ shift + np.trace(covariances[0] + covariances[1] - 2 * sqrtm(covariances[0] @ covariances[1]).real)
+    expected = shift @ shift + np.trace(
+        covariances[0] + covariances[1] - 2 * sqrtm(covariances[0] @ covariances[1]).real
+    )
     assert evaluation.frechet_distance(first, second) == pytest.approx(expected)
 
 
@@ -225,7 +229,9 @@ def test_scoreboard_of_a_model_without_a_prior(stub_features, tiny_config):
     model = Autoencoder(tiny_config, num_genres=0)
     row = evaluate_model(model, stub_features, {"cell": CellJudge()})
     assert np.isnan(row["kl"]) and "diversity_log_mel" not in row
-    row = evaluate_model(model, stub_features, {"cell": CellJudge()}, sampler=lambda genres, rng: np.zeros((len(genres), 4)))
+    row = evaluate_model(
+        model, stub_features, {"cell": CellJudge()}, sampler=lambda genres, rng: np.zeros((len(genres), 4))
+    )
     assert row["diversity_log_mel"] == 0.0
 
 

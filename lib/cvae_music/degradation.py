@@ -31,7 +31,8 @@ class Degrader:
     def __init__(self, config, clips, seed=0):
         self.config, self.rng = config, np.random.default_rng(seed)
         self.banks = _blur_bank(config.num_frames), _blur_bank(config.n_mels)
-        flat = clips[self.rng.permutation(len(clips))[:NUM_PRINCIPAL_CLIPS]].reshape(-1, config.num_frames * config.n_mels)
+        chosen = clips[self.rng.permutation(len(clips))[:NUM_PRINCIPAL_CLIPS]]
+        flat = chosen.reshape(len(chosen), -1)
         self.mean = flat.mean(axis=0)
         # Few clips of many cells: the small Gram matrix has the same spectrum as the covariance.
         values, vectors = np.linalg.eigh((flat - self.mean) @ (flat - self.mean).T)
@@ -60,7 +61,7 @@ class Degrader:
         return np.clip(clips, -1.0, 1.0)
 
     def _from_components(self, clips):
-        weights = (clips.reshape(len(clips), -1) - self.mean) @ self.components.T
+        weights = (clips.reshape(-1, self.mean.size) - self.mean) @ self.components.T
         counts = np.exp(self.rng.uniform(np.log(8), np.log(MAX_COMPONENTS), len(clips)))
         weights *= np.arange(len(self.components)) < counts[:, None]
         return (weights @ self.components + self.mean).reshape(clips.shape)
