@@ -8,6 +8,7 @@ from keras import ops
 from cvae_music.config import AudioConfig
 from cvae_music.losses import contrast_loss, gaussian_kl, genre_discrepancy, optimal_variance_nll
 from cvae_music.networks import FRAMES_PER_SLOT, build_decoder, build_encoder
+from cvae_music.sampling import LatentDensity
 from cvae_music.schedules import get_schedule
 
 
@@ -183,6 +184,7 @@ class VAE(Autoencoder):
     def __init__(self, *args, kl=1.0, **kwargs):
         super().__init__(*args, **kwargs)
         self.schedule = get_schedule(kl)
+        self.latent_density = LatentDensity(max(1, self.num_genres), self.latent_dim, name="latent_density")
         self.kl_weight = self.add_weight(
             name="kl_weight", shape=(), trainable=False, dtype="float32",
             initializer=keras.initializers.Constant(self.schedule.weight),
@@ -195,6 +197,20 @@ class VAE(Autoencoder):
         mean, log_var = ops.split(self.encoder(log_mel, training=training), 2, axis=-1)
         # Bounded to (-8, 2): a free log-variance once sent the KL divergence from 80 to 257 nats in one epoch.
         return ops.cast(mean, "float32"), 5.0 * ops.tanh((ops.cast(log_var, "float32") + 3.0) / 5.0) - 3.0
+
+    def sample_latents(self, genre, seed=0, temperature=1.0):
+        """Draws latents for new clips: from the prior, or where `fit_latent_density` found the training clips.
+
+        Args:
+            genre: Genre indices, shape `(clips,)`; only their number counts for a model without a label.
+            seed: Seed of the draws.
+            temperature: Scales the spread around the means of the mixture.
+
+        Returns:
+            Float32 array, shape `(clips, latent_dim)`.
+        """
+        genre = np.asarray(genre, np.int32) * bool(self.num_genres)
+        return self.latent_density.sample(genre, np.random.default_rng(seed), temperature)
 
     def sample_posterior(self, mean, log_var):
         """A draw of each posterior, by the reparameterisation trick; shape `(batch, latent_dim)`."""

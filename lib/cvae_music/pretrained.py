@@ -1,0 +1,225 @@
+"""The models of the series: their settings, their training, and the small files in which they ship."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cvae_music.session import project_folder
+
+SETTINGS = {
+    "autoencoder": {},
+    "vae": {"kl": 1.0},
+    "cvae": {"kl": 1.0, "discrepancy_weight": 3000.0},
+}
+CONTRAST_WEIGHT = 0.5
+NUM_STEPS = 1800
+PRETRAINED = ("known_autoencoder", "known_vae", "known_cvae")
+
+
+def make_model(kind, features, seed=0, **changes):
+    """A model with the settings of the series.
+
+    Args:
+        kind: `"autoencoder"`, `"vae"` or `"cvae"`.
+        features: `FeatureSet` it will be trained on.
+        seed: Seed of its weights and of its noise.
+        **changes: Arguments of the model to set otherwise.
+
+    Returns:
+        An `Autoencoder`, `VAE` or `ConditionalVAE`, not compiled.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    if kind not in SETTINGS:
+        raise ValueError(f"make_model got kind={kind!r}; expected one of {sorted(SETTINGS)}.")
+    import keras
+
+    from cvae_music import models
+
+    classes = {"autoencoder": models.Autoencoder, "vae": models.VAE, "cvae": models.ConditionalVAE}
+    arguments = {"audio_config": features.config, "seed": seed, "contrast_weight": CONTRAST_WEIGHT, **SETTINGS[kind]}
+    if kind == "cvae":
+        arguments["genres"] = features.genres
+    keras.utils.set_random_seed(seed)
+    return classes[kind](**{**arguments, **changes})
+
+
+def fit_series_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=None, **training):
+    """Makes a model, trains it and fits its sampling distribution.
+
+    Args:
+        kind: As for `make_model`.
+        features: `FeatureSet`.
+        num_steps: Steps of 32 clips, rounded to whole epochs.
+        seed: Seed of weights, noise, order and augmentation.
+        changes: Dict of arguments of the model to set otherwise.
+        **training: More arguments of `training.train`, such as `backup_dir`.
+
+    Returns:
+        `(model, history)`.
+    """
+    from cvae_music.sampling import fit_latent_density
+    from cvae_music.training import train
+
+    model = make_model(kind, features, seed, **(changes or {}))
+    batch_size = min(training.pop("batch_size", 32), len(features.subset("train")))
+    epochs = max(1, round(num_steps * batch_size / len(features.subset("train"))))
+    history = train(model, features, epochs=epochs, batch_size=batch_size, seed=seed, **training)
+    if kind != "autoencoder":
+        fit_latent_density(model, features, seed)
+    return model, history
+
+
+def save_compact(model, path):
+    """Writes a model in half precision to one `.npz` file, about a fifth of its training checkpoint.
+
+    Args:
+        model: `Autoencoder`, `VAE` or `ConditionalVAE`.
+        path: File to write; it appears only when it is complete.
+    """
+    about = {"class": type(model).__name__, "config": model.get_config()}
+    arrays = {f"weight_{number:03d}": np.asarray(value, np.float16) for number, value in enumerate(_weights(model))}
+    path = Path(path)
+    partial = path.with_suffix(".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, about=json.dumps(about), **arrays)
+    partial.replace(path)
+
+
+def load_compact(path):
+    """Reads a model that `save_compact` wrote.
+
+    Raises:
+        ValueError: If the file is no such model.
+    """
+    from cvae_music import models
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = [file[name].astype(np.float32) for name in sorted(file.files) if name != "about"]
+        model = getattr(models, about["class"]).from_config(about["config"])
+    except (KeyError, OSError, AttributeError) as error:
+        raise ValueError(
+            f"load_compact got {str(path)!r}, which is no model of this library ({error}). Use a file of save_compact, "
+            "or keras.saving.load_model for a .keras file."
+        ) from error
+    for variable, value in zip(model.weights, _expanded(arrays, model), strict=True):
+        variable.assign(value)
+    return model
+
+
+def _weights(model):
+    """The weights; of a covariance factor only the mixture components in use."""
+    return [np.asarray(variable) for variable in model.weights]
+
+
+def _expanded(arrays, model):
+    return arrays
+
+
+def pretrained_folder():
+    """Where the shipped models are.
+
+    Raises:
+        FileNotFoundError: If the package was installed without the project's data.
+    """
+    project = project_folder()
+    if project is None:
+        raise FileNotFoundError(
+            "The shipped models are in the project's folder data/pretrained, which is not here: the package was "
+            "installed without it. Put the project's lib on sys.path, or train with fit_series_model."
+        )
+    return project / "data" / "pretrained"
+
+
+def load_pretrained(name):
+    """One of the shipped models.
+
+    Args:
+        name: One of `PRETRAINED`.
+
+    Returns:
+        The model, ready to encode, decode and sample.
+
+    Raises:
+        ValueError: If the name is unknown.
+        FileNotFoundError: If the file is not there.
+    """
+    if name not in PRETRAINED:
+        raise ValueError(f"load_pretrained got name={name!r}; expected one of {list(PRETRAINED)}.")
+    path = pretrained_folder() / f"{name}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"data/pretrained/{path.name} is missing. Make it with: make weights")
+    return load_compact(path)
+
+
+def load_pretrained_judges(data="known"):
+    """The judges trained on the training split of the embedded music, by name."""
+    from cvae_music.judges import load_judge
+
+    return {name: load_judge(pretrained_folder() / f"{data}_judge_{name}.npz") for name in ("cnn", "descriptors")}
+
+
+def main(arguments=None):
+    """Trains models over seeds, writes what ships and the scoreboard; finished rows are kept when run again."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", default="known", help="known, a folder of genres, or an FMA folder")
+    parser.add_argument("--kinds", nargs="+", default=["cvae", "vae", "autoencoder"], choices=sorted(SETTINGS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--num-clips", type=int, default=4800, help="clips of the embedded music")
+    parser.add_argument("--num-steps", type=int, default=NUM_STEPS)
+    parser.add_argument("--output", default=None, help="folder for weights and scores; data/ of the project if left out")
+    options = parser.parse_args(arguments)
+    train_all(options)
+
+
+def train_all(options):
+    """What `main` does with its options."""
+    import pandas as pd
+
+    from cvae_music import AudioConfig, build_features, open_collection
+    from cvae_music.judges import load_judge, train_judges
+    from cvae_music.scoreboard import evaluate_model
+    from cvae_music.session import cache_folder
+
+    name = options.data if options.data == "known" else Path(options.data).name
+    home = Path(options.output) if options.output else pretrained_folder().parent
+    weights, scores = home / "pretrained", home / "results" / f"foundation_{name}.csv"
+    weights.mkdir(parents=True, exist_ok=True)
+    scores.parent.mkdir(parents=True, exist_ok=True)
+    extra = {"num_clips": options.num_clips} if name == "known" else {}
+    features = build_features(open_collection(options.data, **extra), AudioConfig(), cache_folder())
+    judges = {kind: weights / f"{name}_judge_{kind}.npz" for kind in ("cnn", "descriptors")}
+    if not all(path.exists() for path in judges.values()):
+        for kind, judge in train_judges(features).items():
+            judge.save(judges[kind])
+    judges = {kind: load_judge(path) for kind, path in judges.items()}
+    table = pd.read_csv(scores) if scores.exists() else pd.DataFrame({"kind": [], "seed": []})
+    for kind in options.kinds:
+        for seed in options.seeds:
+            if ((table["kind"] == kind) & (table["seed"] == seed)).any():
+                continue
+            print(f"{kind}, seed {seed}", flush=True)
+            started = time.perf_counter()
+            model, _ = fit_series_model(
+                kind, features, num_steps=options.num_steps, seed=seed, jit_compile=True, verbose=2,
+                backup_dir=home / "results" / f"backup_{name}_{kind}_{seed}",
+            )  # fmt: skip
+            seconds = time.perf_counter() - started
+            if seed == options.seeds[0]:
+                save_compact(model, weights / f"{name}_{kind}.npz")
+            row = {"kind": kind, "seed": seed, "seconds": seconds, "parameters": model.count_params()}
+            row |= evaluate_model(model, features, judges).to_dict()
+            table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
+            table.to_csv(scores, index=False)
+    measured = table.drop(columns="seed").groupby("kind")
+    print(measured.agg(["mean", "std"]).T.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
