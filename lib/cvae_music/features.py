@@ -9,6 +9,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals import loky
 from tqdm import tqdm
 
 from cvae_music import feature_cache
@@ -225,6 +226,8 @@ def _make_shards(cache, config, settings, num_workers, progress):
             make = joblib.delayed(feature_cache.make_shard)
             for count in parallel(make(*cache.task(number), config, settings) for number in missing):
                 bar.update(count)
+        # Idle processes would hold memory that the training wants, for five minutes.
+        loky.get_reusable_executor().shutdown(wait=False)
 
 
 def _finish(cache, collection, config, settings):
