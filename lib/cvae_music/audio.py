@@ -65,7 +65,7 @@ def load_audio(path, config, start=0.0, duration=None):
         raise AudioError(path, "decoding failed", "The file is damaged; replace or remove it.") from error
     if len(samples) == 0:
         raise AudioError(path, "no audio", f"Nothing to read from {start:.2f} s; the file may be truncated.")
-    samples = samples.mean(axis=1)
+    samples = to_mono(samples)
     if not np.all(np.isfinite(samples)):
         raise AudioError(path, "not finite", "It holds NaN or infinite samples; export it again.")
     if info.samplerate != config.sample_rate:
@@ -73,6 +73,22 @@ def load_audio(path, config, start=0.0, duration=None):
             samples, orig_sr=info.samplerate, target_sr=config.sample_rate, res_type="soxr_hq"
         )
     return np.ascontiguousarray(samples, np.float32)
+
+
+def to_mono(samples):
+    """Mean of the channels, or the loudest channel where they cancel each other (opposite phase).
+
+    Args:
+        samples: Float array, shape `(samples, channels)`.
+
+    Returns:
+        Float array, shape `(samples,)`.
+    """
+    mixed = samples.mean(axis=1)
+    energy = np.square(samples, dtype=np.float64).sum(axis=0)
+    if np.square(mixed, dtype=np.float64).sum() < 0.05 * energy.max():
+        return samples[:, energy.argmax()]
+    return mixed
 
 
 @functools.lru_cache(maxsize=16)

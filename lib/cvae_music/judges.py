@@ -177,7 +177,7 @@ def train_cnn_judge(features, seed=0, *, num_steps=500, batch_size=64, verbose=0
     return CNNJudge(features.config, features.genres, network)
 
 
-def train_descriptor_judge(features, seed=0, *, num_copies=2, strengths=(0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)):
+def train_descriptor_judge(features, seed=0, *, num_copies=2, strengths=(0.001, 0.003, 0.01, 0.03, 0.1)):
     """Fits the logistic regression; how freely (C) is chosen on the validation split.
 
     Args:

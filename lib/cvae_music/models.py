@@ -1,4 +1,4 @@
-"""Autoencoder, VAE and ConditionalVAE: thin Keras models around the networks, one loss for training and test."""
+"""Autoencoder and VAE: thin Keras models around the networks, one loss for training and test."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from cvae_music.config import AudioConfig
-from cvae_music.losses import contrast_loss, gaussian_kl, genre_discrepancy, optimal_variance_nll
+from cvae_music.losses import contrast_loss, gaussian_kl, optimal_variance_nll
 from cvae_music.networks import FRAMES_PER_SLOT, build_decoder, build_encoder
 from cvae_music.sampling import LatentDensity
 from cvae_music.schedules import get_schedule
@@ -30,7 +30,7 @@ class Autoencoder(keras.Model):
     num_genres = 0
 
     def __init__(
-        self, audio_config=None, global_dim=32, local_dim=8, width=224, depth=3, contrast_weight=0.0, seed=0, **kwargs
+        self, audio_config=None, global_dim=32, local_dim=8, width=208, depth=3, contrast_weight=0.0, seed=0, **kwargs
     ):
         super().__init__(**kwargs)
         if not isinstance(audio_config, AudioConfig):
@@ -229,9 +229,9 @@ class VAE(Autoencoder):
             self.kl_weight.assign(self.schedule.next_weight(step, self.kl_weight.value, terms["kl"]))
         terms["kl_weight"] = ops.convert_to_tensor(self.kl_weight)
         terms["loss"] = terms["loss"] + self.schedule.penalty(kl_per_dimension, terms["kl_weight"], step)
-        return self.extra_terms(terms, latent, genre)
+        return self.extra_terms(terms, log_mel, rebuilt, latent, genre, training)
 
-    def extra_terms(self, terms, latent, genre):
+    def extra_terms(self, terms, log_mel, rebuilt, latent, genre, training):
         """Where a subclass adds to `terms["loss"]`."""
         return terms
 
@@ -244,70 +244,3 @@ class VAE(Autoencoder):
         if isinstance(config.get("kl"), dict) and "class_name" in config["kl"]:
             config["kl"] = keras.saving.deserialize_keras_object(config["kl"])
         return cls(**config)
-
-
-@keras.saving.register_keras_serializable(package="cvae_music")
-class ConditionalVAE(VAE):
-    """VAE whose decoder is told the genre at every stage (Sohn, Lee and Yan, 2015) and has to listen.
-
-    The encoder is not told, and a penalty makes the latents of every genre look like the prior: the
-    genre then reaches the decoder through its label only.
-
-    Args:
-        genres: Names of the genres in order; saved with the model.
-        discrepancy_weight: Weight of `losses.genre_discrepancy`, in nats.
-        **kwargs: As for `VAE`.
-
-    Raises:
-        ValueError: If fewer than two genres are named.
-    """
-
-    def __init__(self, *args, genres=(), discrepancy_weight=3000.0, **kwargs):
-        self.genres = tuple(genres)
-        if len(set(self.genres)) != len(self.genres) or len(self.genres) < 2:
-            raise ValueError(
-                f"ConditionalVAE got genres={list(self.genres)}; expected at least two different names. "
-                "Pass features.genres, or use VAE for music without labels."
-            )
-        self.num_genres = len(self.genres)
-        super().__init__(*args, **kwargs)
-        self.genres = tuple(genres)
-        self.discrepancy_weight = float(discrepancy_weight)
-
-    def term_names(self):
-        return super().term_names() + ["discrepancy"]
-
-    def genre_weights(self, genre):
-        if genre is None:
-            raise ValueError(f"A ConditionalVAE needs a genre; expected indices into {list(self.genres)} or weights.")
-        if not isinstance(genre, tf.Tensor):
-            genre = np.asarray(genre)
-            if genre.ndim == 1 and (genre.min(initial=0) < 0 or genre.max(initial=0) >= self.num_genres):
-                raise ValueError(f"genre got {genre.tolist()[:8]}; expected indices 0 to {self.num_genres - 1}.")
-        if len(genre.shape) == 2:
-            return ops.cast(genre, "float32")
-        return ops.one_hot(ops.cast(genre, "int32"), self.num_genres)
-
-    def decode_latent(self, latent, genre_weights, training=False):
-        return self.decoder([latent, genre_weights], training=training)
-
-    def extra_terms(self, terms, latent, genre):
-        weights = self.genre_weights(genre)
-        whole, local = latent[None, :, : self.global_dim], self.local_latents(latent)
-        total = 0.0
-        for part in (whole, local):
-            if part.shape[-1]:
-                noise = keras.random.normal((part.shape[0], 128, part.shape[-1]), seed=self.noise)
-                total = total + genre_discrepancy(part, weights, noise)
-        terms["discrepancy"] = total
-        terms["loss"] = terms["loss"] + self.discrepancy_weight * total
-        return terms
-
-    def local_latents(self, latent):
-        """The part of the latent that belongs to single beats, shape `(slots, batch, local_dim)`."""
-        slots = self.audio_config.num_frames // FRAMES_PER_SLOT
-        local = ops.reshape(latent[:, self.global_dim :], (-1, slots, self.local_dim))
-        return ops.transpose(local, (1, 0, 2))
-
-    def get_config(self):
-        return {**super().get_config(), "genres": list(self.genres), "discrepancy_weight": self.discrepancy_weight}

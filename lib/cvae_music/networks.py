@@ -35,7 +35,7 @@ class Modulate(layers.Layer):
         return h * (1.0 + scale) + shift
 
 
-def build_encoder(shape, global_dim, local_dim, width=224, depth=3, outputs_per_latent=2):
+def build_encoder(shape, global_dim, local_dim, width=208, depth=3, outputs_per_latent=2):
     """Clip to the parameters of its latent distribution.
 
     Args:
@@ -73,7 +73,7 @@ def build_encoder(shape, global_dim, local_dim, width=224, depth=3, outputs_per_
     return keras.Model(clip, layers.Concatenate(name="parameters")(parts), name="encoder")
 
 
-def build_decoder(shape, global_dim, local_dim, width=224, depth=3, num_genres=0):
+def build_decoder(shape, global_dim, local_dim, width=208, depth=3, num_genres=0):
     """Latent vector, and genre if there is one, to a clip.
 
     The genre and the global part of the latent scale and shift every block from the first tokens to
@@ -126,6 +126,30 @@ def build_decoder(shape, global_dim, local_dim, width=224, depth=3, num_genres=0
     x = _block(x, "frame_1", condition)
     x = layers.Dense(n_mels, dtype="float32", name="log_mel")(x)
     return keras.Model(inputs, x, name="decoder")
+
+
+def build_listener(shape, num_genres):
+    """Clip to genre logits: small, in one dimension, and deaf to the level of the clip.
+
+    It trains beside a `ConditionalVAE` and tells it whether a clip with a changed label sounds like the new
+    genre. It is never one of the judges, which are of another make and see real music only.
+
+    Args:
+        shape: `(num_frames, n_mels)`.
+        num_genres: Number of genres.
+
+    Returns:
+        A `keras.Model` from `(batch, num_frames, n_mels)` to `(batch, num_genres)`.
+    """
+    clip = keras.Input(shape, name="log_mel")
+    x = clip - ops.mean(clip, axis=(1, 2), keepdims=True)
+    x = layers.Conv1D(64, 4, strides=2, padding="same", activation="relu", name="onsets")(x)
+    x = layers.Conv1D(96, 4, strides=2, padding="same", activation="relu", name="quarter_beats")(x)
+    x = layers.Conv1D(96, 4, strides=2, padding="same", activation="relu", name="half_beats")(x)
+    spread = ops.sqrt(ops.var(x, axis=1) + 1e-3)
+    x = layers.Concatenate(name="heard")([ops.mean(x, axis=1), spread])
+    x = layers.Dropout(0.3, seed=0, name="dropout")(x)
+    return keras.Model(clip, layers.Dense(num_genres, dtype="float32", name="logits")(x), name="listener")
 
 
 def _num_slots(shape):

@@ -15,7 +15,7 @@ SETTINGS = {
     "cvae": {"kl": 1.0, "discrepancy_weight": 3000.0},
 }
 CONTRAST_WEIGHT = 0.5
-NUM_STEPS = 1800
+NUM_STEPS = 1400
 PRETRAINED = ("known_autoencoder", "known_vae", "known_cvae")
 
 
@@ -38,14 +38,14 @@ def make_model(kind, features, seed=0, **changes):
         raise ValueError(f"make_model got kind={kind!r}; expected one of {sorted(SETTINGS)}.")
     import keras
 
-    from cvae_music import models
+    import cvae_music
 
-    classes = {"autoencoder": models.Autoencoder, "vae": models.VAE, "cvae": models.ConditionalVAE}
+    classes = {"autoencoder": "Autoencoder", "vae": "VAE", "cvae": "ConditionalVAE"}
     arguments = {"audio_config": features.config, "seed": seed, "contrast_weight": CONTRAST_WEIGHT, **SETTINGS[kind]}
     if kind == "cvae":
         arguments["genres"] = features.genres
     keras.utils.set_random_seed(seed)
-    return classes[kind](**{**arguments, **changes})
+    return getattr(cvae_music, classes[kind])(**{**arguments, **changes})
 
 
 def fit_series_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=None, **training):
@@ -82,7 +82,7 @@ def save_compact(model, path):
         path: File to write; it appears only when it is complete.
     """
     about = {"class": type(model).__name__, "config": model.get_config()}
-    arrays = {f"weight_{number:03d}": np.asarray(value, np.float16) for number, value in enumerate(_weights(model))}
+    arrays = {f"weight_{number:03d}": np.asarray(value, np.float16) for number, value in enumerate(model.weights)}
     path = Path(path)
     partial = path.with_suffix(".partial")
     with open(partial, "wb") as file:
@@ -96,30 +96,21 @@ def load_compact(path):
     Raises:
         ValueError: If the file is no such model.
     """
-    from cvae_music import models
+    import cvae_music
 
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             arrays = [file[name].astype(np.float32) for name in sorted(file.files) if name != "about"]
-        model = getattr(models, about["class"]).from_config(about["config"])
+        model = getattr(cvae_music, about["class"]).from_config(about["config"])
     except (KeyError, OSError, AttributeError) as error:
         raise ValueError(
             f"load_compact got {str(path)!r}, which is no model of this library ({error}). Use a file of save_compact, "
             "or keras.saving.load_model for a .keras file."
         ) from error
-    for variable, value in zip(model.weights, _expanded(arrays, model), strict=True):
+    for variable, value in zip(model.weights, arrays, strict=True):
         variable.assign(value)
     return model
-
-
-def _weights(model):
-    """The weights; of a covariance factor only the mixture components in use."""
-    return [np.asarray(variable) for variable in model.weights]
-
-
-def _expanded(arrays, model):
-    return arrays
 
 
 def pretrained_folder():
@@ -207,7 +198,7 @@ def train_all(options):
             print(f"{kind}, seed {seed}", flush=True)
             started = time.perf_counter()
             model, _ = fit_series_model(
-                kind, features, num_steps=options.num_steps, seed=seed, jit_compile=True, verbose=2,
+                kind, features, num_steps=options.num_steps, seed=seed, verbose=2,
                 backup_dir=home / "results" / f"backup_{name}_{kind}_{seed}",
             )  # fmt: skip
             seconds = time.perf_counter() - started

@@ -1,0 +1,171 @@
+"""From files to log-mel and back: levels, times, errors, and what the way back costs."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import soundfile
+
+from cvae_music import audio, beats
+from cvae_music.config import AudioConfig
+from cvae_music.music import compose, draw_factors
+
+CONFIG = AudioConfig()
+
+
+def sine(frequency, seconds=1.0, amplitude=1.0, rate=22050):
+    return (amplitude * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+@pytest.mark.parametrize("ending", ["wav", "mp3", "ogg", "flac"])
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+def test_a_piece_of_any_file_is_read_at_the_right_place(tmp_path, ending, rate):
+    if ending in ("mp3", "ogg") and rate == 96000:
+        pytest.skip("the format has no such rate")
+    path = tmp_path / f"tön é {rate}.{ending}"
+    stereo = np.stack([np.concatenate([sine(440, 1, 0.5, rate), sine(880, 1, 0.5, rate)])] * 2, axis=1)
+    soundfile.write(path, stereo, rate)
+    assert audio.audio_duration(path) == pytest.approx(2.0, abs=0.1)
+    piece = audio.load_audio(path, CONFIG, start=1.25, duration=0.5)
+    assert piece.dtype == np.float32 and len(piece) == pytest.approx(11025, abs=2)
+    spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece))))
+    assert np.argmax(spectrum) * 22050 / len(piece) == pytest.approx(880, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "missing"), (b"", "empty file"), (b"this is text, not sound " * 40, "unreadable")],
+)
+def test_files_that_are_no_audio(tmp_path, content, reason):
+    path = tmp_path / "song.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(audio.AudioError) as error:
+        audio.load_audio(path, CONFIG)
+    assert error.value.reason == reason and "song.wav" in str(error.value)
+
+
+def test_reading_past_the_end_and_nan(tmp_path):
+    soundfile.write(tmp_path / "short.wav", sine(440, 0.5), 22050)
+    with pytest.raises(audio.AudioError, match="no audio"):
+        audio.load_audio(tmp_path / "short.wav", CONFIG, start=2.0)
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 22050, subtype="FLOAT")
+    with pytest.raises(audio.AudioError, match="not finite"):
+        audio.load_audio(tmp_path / "nan.wav", CONFIG)
+
+
+def test_channels_of_opposite_phase_do_not_cancel(tmp_path):
+    wave = sine(440, 1.0, 0.5)
+    soundfile.write(tmp_path / "wide.wav", np.stack([wave, -wave], axis=1), 22050)
+    assert np.abs(audio.load_audio(tmp_path / "wide.wav", CONFIG)).max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_full_scale_sine_reads_zero_db_in_its_band():
+    middle = CONFIG.sample_rate / CONFIG.n_fft * 93  # a bin's own frequency
+    level = audio.log_mel(sine(middle), [0.5], CONFIG)[0]
+    assert level.max() == pytest.approx(0.0, abs=1.5)
+    quiet = audio.log_mel(sine(middle, amplitude=0.1), [0.5], CONFIG)[0]
+    assert level.max() - quiet.max() == pytest.approx(20.0, abs=0.1)
+    assert audio.log_mel(np.zeros(5000), [0.1], CONFIG).max() == CONFIG.floor_db
+
+
+def test_the_level_of_a_clip_does_not_depend_on_its_neighbours():
+    soft = sine(440, 1.0, 0.01)
+    alone = audio.log_mel(soft, [0.3], CONFIG)
+    beside = audio.log_mel(np.concatenate([soft, sine(440, 1.0, 1.0)]), [0.3], CONFIG)
+    np.testing.assert_array_equal(alone, beside)
+
+
+def test_pitch_shift_reads_the_spectrum_of_higher_music():
+    shifted = audio.log_mel(sine(440), [0.5], CONFIG, pitch_shift=12.0)[0]
+    assert np.abs(np.argmax(shifted) - np.argmax(audio.log_mel(sine(880), [0.5], CONFIG)[0])) <= 1
+
+
+def test_wrap_reads_a_clip_as_a_loop():
+    clip = sine(441, 1.0, 0.5)  # a whole number of periods
+    ends = audio.log_mel(clip, [0.0, 0.5, 1.0], CONFIG, wrap=True)
+    np.testing.assert_allclose(ends[0], ends[1], atol=0.5)
+    np.testing.assert_array_equal(ends[0], ends[2])
+
+
+def test_beat_frames_follow_the_beats():
+    times = np.concatenate([[0.0], np.cumsum([0.5] * 4 + [1.0] * 4)])
+    frames = audio.beat_frame_times(times, CONFIG)
+    assert frames.shape == (128,) and frames[0] == 0.0
+    np.testing.assert_allclose(frames[[16, 64, 80]], [0.5, 2.0, 3.0])
+    with pytest.raises(ValueError, match="expected 9 increasing"):
+        audio.beat_frame_times([0, 1, 2], CONFIG)
+
+
+@pytest.mark.parametrize("tempo", [61.7, 120.0, 173.0])
+def test_tempo_is_exact_and_the_loop_closes(tempo):
+    row = draw_factors(6, seed=3).iloc[1].to_dict() | {"tempo": 100.0}
+    frames = audio.log_mel(compose(row), audio.beat_frame_times(np.arange(9) * 0.6, CONFIG), CONFIG, wrap=True)
+    samples = audio.to_audio(frames, CONFIG, tempo)
+    assert len(samples) == round(8 * 60 / tempo * 22050)
+    jump, inside = abs(samples[0] - samples[-1]), np.abs(np.diff(samples))
+    assert jump <= np.quantile(inside, 0.999)
+    np.testing.assert_array_equal(samples, audio.to_audio(frames, CONFIG, tempo))
+
+
+def test_round_trip_error_is_below_two_db():
+    for _, row in draw_factors(6, seed=5).iterrows():
+        frames = audio.beat_frame_times(np.arange(9) * 60 / row["tempo"], CONFIG)
+        real = audio.log_mel(compose(row), frames, CONFIG, wrap=True)
+        again = audio.log_mel(audio.to_audio(real, CONFIG, row["tempo"]), frames, CONFIG, wrap=True)
+        assert np.abs(again - real).mean() < 2.0, row["genre"]
+
+
+def test_silence_comes_back_as_silence():
+    samples = audio.to_audio(np.full(CONFIG.shape, CONFIG.floor_db), CONFIG)
+    assert np.abs(samples).max() < 1e-6
+
+
+def test_the_grid_in_seconds():
+    config = dataclasses.replace(CONFIG, grid="seconds")
+    frames = audio.seconds_frame_times(1.0, config)
+    assert frames[0] == 1.0 and frames[1] - frames[0] == pytest.approx(512 / 22050)
+    assert len(audio.to_audio(np.full(config.shape, -40.0), config)) == 128 * 512
+
+
+def test_to_audio_refuses_wrong_input():
+    with pytest.raises(ValueError, match=r"expected \(frames, 128\)"):
+        audio.to_audio(np.zeros((2, 128, 128)), CONFIG)
+    with pytest.raises(ValueError, match="tempo=0"):
+        audio.to_audio(np.zeros((128, 128)), CONFIG, tempo=0)
+
+
+@pytest.mark.parametrize("ending", [".wav", ".mp3", ".flac"])
+def test_written_files_can_be_read(tmp_path, ending):
+    path = tmp_path / f"clip{ending}"
+    audio.write_audio(path, sine(440, 1.0, 2.0), CONFIG)
+    again = audio.load_audio(path, CONFIG)
+    assert 0.9 < np.abs(again).max() <= 1.05 and [file.name for file in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(ValueError, match=r"ending '\.txt'"):
+        audio.write_audio(tmp_path / "clip.txt", np.zeros(10), CONFIG)
+
+
+def test_beats_are_tracked_or_laid_on_a_grid():
+    clicks = np.zeros(22050 * 12, np.float32)
+    for start in range(0, len(clicks), 11025):
+        clicks[start : start + 400] = sine(1000, 400 / 22050)
+    found, tracked = beats.track_beats(clicks, CONFIG)
+    assert tracked and np.median(np.diff(found)) == pytest.approx(0.5, abs=0.02)
+    fixed, tracked = beats.track_beats(np.zeros(22050 * 12, np.float32), CONFIG)
+    assert not tracked
+    np.testing.assert_allclose(np.diff(fixed), 0.5)
+
+
+def test_config_refuses_nonsense_and_names_differences():
+    with pytest.raises(ValueError, match="fmin < fmax"):
+        AudioConfig(fmax=20000.0)
+    with pytest.raises(ValueError, match="whole number of beats"):
+        AudioConfig(num_frames=100)
+    with pytest.raises(ValueError, match="grid='bars'"):
+        AudioConfig(grid="bars")
+    with pytest.raises(ValueError, match="n_mels: 96 there, 128 here"):
+        CONFIG.check_same(AudioConfig(n_mels=96), "A cache")
+    with pytest.raises(ValueError, match="unknown fields"):
+        AudioConfig.from_dict({"bands": 3})
+    assert AudioConfig.from_dict(CONFIG.to_dict()) == CONFIG and CONFIG.key() != AudioConfig(n_mels=96).key()
+    np.testing.assert_allclose(CONFIG.unscale(CONFIG.scale([-70.0, -35.0, 0.0])), [-70.0, -35.0, 0.0], atol=1e-5)

@@ -1,0 +1,120 @@
+"""Terms of the loss and KL schedules against values worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from keras import ops
+
+from cvae_music import losses
+from cvae_music.schedules import SCHEDULES, Capacity, Constant, Cyclical, FreeBits, Linear, TargetKL, get_schedule
+
+
+def test_kl_of_known_gaussians():
+    mean, log_var = np.float32([[0.0, 2.0]]), np.float32([[0.0, math.log(4.0)]])
+    expected = [0.0, 0.5 * (4.0 + 4.0 - 1.0 - math.log(4.0))]
+    np.testing.assert_allclose(losses.gaussian_kl(mean, log_var)[0], expected, rtol=1e-6)
+
+
+def test_kl_refuses_different_shapes():
+    with pytest.raises(ValueError, match=r"\(1, 2\).*\(1, 3\)"):
+        losses.gaussian_kl(np.zeros((1, 2)), np.zeros((1, 3)))
+
+
+def test_optimal_variance_is_the_best_variance():
+    distortion, cells = 0.3, 10
+
+    def gaussian_nll(variance):
+        return 0.5 * cells * (math.log(2 * math.pi * variance) + distortion / variance)
+
+    best = min(gaussian_nll(variance) for variance in np.linspace(0.2, 0.4, 201))
+    assert float(losses.optimal_variance_nll(distortion, cells)) == pytest.approx(best, abs=1e-3)
+
+
+def naive_discrepancy(latent, labels, noise):
+    def kernel(a, b):
+        distance = ((a[:, None] - b[None]) ** 2).sum(-1)
+        widths = [2.0 * a.shape[1] * scale for scale in (0.2, 0.5, 1.0, 2.0, 5.0)]
+        return np.mean([width / (width + distance) for width in widths], axis=0)
+
+    def off_diagonal_mean(matrix):
+        return (matrix.sum() - np.trace(matrix)) / (len(matrix) * (len(matrix) - 1))
+
+    values = []
+    for genre in np.unique(labels):
+        rows = latent[labels == genre]
+        across = kernel(rows, noise).mean()
+        values.append(off_diagonal_mean(kernel(rows, rows)) + off_diagonal_mean(kernel(noise, noise)) - 2 * across)
+    return np.mean(values)
+
+
+def test_genre_discrepancy_against_a_plain_loop():
+    rng = np.random.default_rng(0)
+    latent, noise = rng.normal(size=(12, 3)).astype("float32"), rng.normal(size=(20, 3)).astype("float32")
+    labels = np.repeat([0, 1], 6)
+    latent[labels == 1] += 1.0
+    found = losses.genre_discrepancy(latent[None], np.eye(2, dtype="float32")[labels], noise[None])
+    assert float(found) == pytest.approx(naive_discrepancy(latent, labels, noise), abs=1e-5)
+
+
+def test_genre_discrepancy_sees_a_genre_that_two_genres_together_hide():
+    rng = np.random.default_rng(1)
+    latent, noise = rng.normal(size=(400, 4)).astype("float32"), rng.normal(size=(400, 4)).astype("float32")
+    one_hot = np.eye(2, dtype="float32")[np.repeat([0, 1], 200)]
+    fair = float(losses.genre_discrepancy(latent[None], one_hot, noise[None]))
+    split = np.sort(latent, axis=0)  # the same cloud, its low half one genre and its high half the other
+    leaking = float(losses.genre_discrepancy(split[None], one_hot, noise[None]))
+    assert abs(fair) < 0.005 and leaking > 0.05
+
+
+def test_a_genre_of_one_clip_is_left_out():
+    latent, noise = np.zeros((1, 3, 2), "float32"), np.zeros((1, 4, 2), "float32")
+    latent[0, 2] = 9.0
+    one_hot = np.eye(2, dtype="float32")[[0, 0, 1]]
+    assert float(losses.genre_discrepancy(latent, one_hot, noise)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_contrast_sees_faded_detail_and_not_where_it_is():
+    rng = np.random.default_rng(0)
+    clips = rng.choice([-0.5, 0.5], size=(2, 32, 32)).astype("float32")
+    assert float(losses.contrast_loss(clips, clips)) == 0.0
+    faded = float(losses.contrast_loss(clips, 0.5 * clips))
+    moved = float(losses.contrast_loss(clips, np.roll(clips, 8, axis=2)))
+    assert faded > 0.05 and moved < 0.2 * faded
+
+
+def weights(schedule, steps, kl=1.0):
+    last, found = ops.convert_to_tensor(np.float32(schedule.weight)), []
+    for step in range(steps):
+        last = schedule.next_weight(step, last, ops.convert_to_tensor(np.float32(kl)))
+        found.append(float(last))
+    return found
+
+
+def test_schedules_by_hand():
+    assert weights(Constant(2.0), 3) == [2.0] * 3
+    assert weights(Linear(2.0, warmup_steps=4), 6) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    assert weights(Cyclical(1.0, cycle_steps=4), 6) == [0.0, 0.5, 1.0, 1.0, 0.0, 0.5]
+    rising, falling = weights(TargetKL(10.0), 50, kl=100.0), weights(TargetKL(10.0), 50, kl=0.0)
+    assert rising[0] == falling[0] == 1.0 and rising[-1] > 1.5 and falling[-1] < 0.7
+
+
+def test_penalties_by_hand():
+    kl = np.float32([0.0, 1.0, 3.0])
+    assert float(Constant(2.0).penalty(kl, 2.0, 0)) == 8.0
+    assert float(FreeBits(1.0, bits=2.0).penalty(kl, 1.0, 0)) == pytest.approx(4 * math.log(2.0) + 3.0)
+    capacity = Capacity(weight=10.0, capacity=8.0, growth_steps=4)
+    assert [float(capacity.penalty(kl, 10.0, step)) for step in (0, 2, 9)] == [40.0, 0.0, 40.0]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_by_name_and_back_from_its_config(name):
+    schedule = get_schedule(name)
+    again = type(schedule).from_config(schedule.get_config())
+    assert vars(again) == vars(schedule)
+
+
+@pytest.mark.parametrize("wrong", ["rising", True, None, {"weight": 1.0}])
+def test_an_unknown_schedule_is_a_clear_error(wrong):
+    with pytest.raises(ValueError, match="expected a number, one of"):
+        get_schedule(wrong)

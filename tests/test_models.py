@@ -1,0 +1,218 @@
+"""The three models: what they return, how they are saved, how training resumes and how it stops."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from cvae_music.conditional import ConditionalVAE
+from cvae_music.features import FeatureSet
+from cvae_music.models import VAE, Autoencoder
+from cvae_music.pretrained import load_compact, make_model, save_compact
+from cvae_music.sampling import LatentDensity, fit_latent_density, generate
+from cvae_music.schedules import Linear
+from cvae_music.training import train
+
+SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
+GENRES = ("loud", "soft")
+
+
+@pytest.fixture(scope="module")
+def features(tiny_config):
+    """Forty clips of two genres: bands of a random pitch, loud or soft."""
+    rng = np.random.default_rng(0)
+    pitch, genre = rng.integers(2, 14, 40), np.arange(40) % 2
+    clips = np.full((40, *tiny_config.shape), -60.0, np.float16)
+    clips[np.arange(40), :, pitch] = np.where(genre, -40.0, -10.0)[:, None]
+    table = pd.DataFrame({"genre": np.array(GENRES)[genre], "split": ["train"] * 32 + ["validation"] * 8, "grid": "known"})
+    return FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
+
+
+def make(cls, config, **changes):
+    keras.utils.set_random_seed(0)
+    extra = {"genres": GENRES} if cls is ConditionalVAE else {}
+    return cls(audio_config=config, **{**SIZE, **extra, **changes})
+
+
+def batch(features, size=8):
+    clips, genre = features.arrays("train")
+    return clips[:size], genre[:size]
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, VAE, ConditionalVAE])
+def test_shapes_and_names(cls, features):
+    model = make(cls, features.config)
+    clips, genre = batch(features)
+    mean, log_var = model.encode(clips)
+    assert mean.shape == log_var.shape == (8, model.latent_dim) and model.latent_dim == 3 + 2 * 2
+    assert model.decode(mean, genre).shape == clips.shape
+    history = train(model, features, epochs=1, batch_size=8, verbose=0).history
+    assert set(history) == {*model.term_names(), *(f"val_{name}" for name in model.term_names())}
+    assert [metric.name for metric in model.metrics] == model.term_names()
+
+
+def test_the_loss_is_the_sum_of_its_terms(features):
+    model = make(ConditionalVAE, features.config, kl=3.0, discrepancy_weight=7.0, swap_weight=0.0)
+    terms = {name: float(value) for name, value in model.loss_terms(batch(features), training=True).items()}
+    expected = terms["reconstruction"] + 3.0 * terms["kl"] + 7.0 * terms["discrepancy"]
+    assert terms["loss"] == pytest.approx(expected, rel=1e-5) and terms["kl_weight"] == 3.0
+
+
+def test_the_epoch_reports_means_not_the_last_batch(features):
+    model = make(Autoencoder, features.config)
+    train(model, features, epochs=1, batch_size=8, verbose=0)
+    clips, genre = features.arrays("train")
+    whole = model.evaluate(clips, genre, batch_size=8, verbose=0, return_dict=True)["loss"]
+    parts = [float(model.loss_terms((clips[i : i + 8], genre[i : i + 8]), False)["loss"]) for i in range(0, 32, 8)]
+    assert whole == pytest.approx(np.mean(parts), rel=1e-5) and np.std(parts) > 1e-3
+
+
+def test_the_label_reaches_every_block(features):
+    model = make(ConditionalVAE, features.config)
+    modulated = [layer.name for layer in model.decoder.layers if layer.name.endswith("_film")]
+    normalised = [layer.name for layer in model.decoder.layers if layer.name.endswith("_norm")]
+    assert len(modulated) == len(normalised) >= 5
+    latent = np.zeros((3, model.latent_dim), np.float32)
+    first, second, mix = model.decode(latent, np.float32([[1, 0], [0, 1], [0.5, 0.5]]))
+    assert np.abs(first - second).max() > 1e-3
+    assert not np.allclose(mix, first, atol=1e-5) and not np.allclose(mix, second, atol=1e-5)
+
+
+def test_the_log_variance_is_bounded(features):
+    model = make(VAE, features.config)
+    _, log_var = model.encode(1e6 * np.ones((2, *features.config.shape), np.float32))
+    assert log_var.min() >= -8.0 and log_var.max() <= 2.0
+
+
+SCRIPT = """
+import sys, keras, numpy as np
+import cvae_music.conditional
+model = keras.saving.load_model(sys.argv[1])
+assert model.audio_config.n_mels == 16 and type(model.schedule).__name__ == "Linear"
+latents = model.sample_latents([0, 1, 1], seed=3)
+np.save(sys.argv[2], np.concatenate([latents, model.decode(latents, [0, 1, 1]).reshape(3, -1)], axis=1))
+"""
+
+
+def test_saved_model_is_the_same_in_a_fresh_process(features, tmp_path, root):
+    model = make(ConditionalVAE, features.config, kl=Linear(2.0, 10))
+    train(model, features, epochs=1, batch_size=8, verbose=0)
+    fit_latent_density(model, features)
+    model.save(tmp_path / "model.keras")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "model.keras"), str(tmp_path / "found.npy")]
+    subprocess.run(command, check=True, env={**__import__("os").environ, "PYTHONPATH": str(root / "lib")})
+    latents = model.sample_latents([0, 1, 1], seed=3)
+    expected = np.concatenate([latents, model.decode(latents, [0, 1, 1]).reshape(3, -1)], axis=1)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-5)
+
+
+class Kill(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
+    settings = {"epochs": 4, "batch_size": 8, "seed": 5, "verbose": 0}
+    whole = make(ConditionalVAE, features.config)
+    train(whole, features, **settings)
+    killed = make(ConditionalVAE, features.config)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, features, **settings, backup_dir=tmp_path / "backup", callbacks=[Kill()])
+    resumed = make(ConditionalVAE, features.config)
+    history = train(resumed, features, **settings, backup_dir=tmp_path / "backup")
+    assert len(history.epoch) == 2
+    for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(first, second, atol=2e-5)
+
+
+def test_nan_stops_training_and_keeps_the_last_good_weights(features):
+    broken = FeatureSet(
+        features.config, GENRES, features.table, features.log_mel.copy(), features.report, features.path
+    )
+    model = make(VAE, features.config)
+    before = [value.copy() for value in model.get_weights()]
+    broken.log_mel[:32] = np.nan
+    with pytest.raises(FloatingPointError, match="last good epoch"):
+        train(model, broken, epochs=2, batch_size=8, verbose=0)
+    assert all(np.all(np.isfinite(value)) for value in model.get_weights())
+    np.testing.assert_allclose(model.encoder.get_weights()[0], before[0])
+
+
+def test_features_of_another_config_are_refused(features):
+    import dataclasses
+
+    other = dataclasses.replace(features.config, floor_db=-50.0)
+    with pytest.raises(ValueError, match="floor_db"):
+        train(make(VAE, other), features, epochs=1)
+
+
+def test_clear_errors(features):
+    model = make(ConditionalVAE, features.config)
+    with pytest.raises(ValueError, match="at least two different names"):
+        make(ConditionalVAE, features.config, genres=["one"])
+    with pytest.raises(ValueError, match=r"encode got shape \(3, 4\)"):
+        model.encode(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="needs a genre"):
+        model.decode(np.zeros((1, 7)))
+    with pytest.raises(ValueError, match="expected indices 0 to 1"):
+        model.decode(np.zeros((1, 7)), [2])
+    with pytest.raises(ValueError, match="got 2 latents and 1 genres"):
+        model.decode(np.zeros((2, 7)), [0])
+    with pytest.raises(ValueError, match="expected one of"):
+        generate(model, "jazz")
+    with pytest.raises(ValueError, match="make_model got kind='gan'"):
+        make_model("gan", features)
+
+
+def test_mixed_precision_trains(features):
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = make(ConditionalVAE, features.config)
+        history = train(model, features, epochs=1, batch_size=8, verbose=0).history
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_density_finds_a_known_mixture():
+    rng = np.random.default_rng(0)
+    genre = np.arange(4000) % 2
+    side = rng.choice([-3.0, 3.0], 4000)
+    latents = rng.normal(size=(4000, 2)) * [0.5, 1.0] + np.stack([side * (genre == 0), 2.0 * genre], axis=1)
+    density = LatentDensity(2, 2)
+    chosen = density.fit(latents[:3000], genre[:3000], latents[3000:], genre[3000:])
+    assert chosen[0] >= 2
+    drawn = density.sample(np.repeat([0, 1], 2000), np.random.default_rng(1))
+    assert np.abs(np.abs(drawn[:2000, 0]).mean() - 3.0) < 0.1
+    np.testing.assert_allclose(drawn[2000:].mean(axis=0), [0.0, 2.0], atol=0.1)
+    np.testing.assert_allclose(drawn[2000:].std(axis=0), [0.5, 1.0], atol=0.1)
+    still = density.sample([1, 1], np.random.default_rng(2), temperature=0.0)
+    assert np.abs(still - [0.0, 2.0]).max() < 0.5
+
+
+def test_generate_repeats_by_seed_and_keeps_the_tempo(features):
+    model = make(ConditionalVAE, features.config)
+    first, second = generate(model, "soft", num_clips=2, tempo=97.0, seed=4)
+    again = generate(model, "soft", tempo=97.0, seed=5)[0]
+    np.testing.assert_array_equal(second.samples, again.samples)
+    assert not np.allclose(first.latent, second.latent)
+    assert len(first.samples) == round(4 * 60 / 97.0 * 8000)
+
+
+def test_compact_file_holds_the_model(features, tmp_path):
+    model = make(ConditionalVAE, features.config)
+    train(model, features, epochs=1, batch_size=8, verbose=0)
+    fit_latent_density(model, features)
+    save_compact(model, tmp_path / "model.npz")
+    again = load_compact(tmp_path / "model.npz")
+    assert again.genres == GENRES and again.audio_config == features.config
+    latents = model.sample_latents([0, 1], seed=0)
+    np.testing.assert_allclose(again.sample_latents([0, 1], seed=0), latents, atol=0.01)
+    np.testing.assert_allclose(again.decode(latents, [0, 1]), model.decode(latents, [0, 1]), atol=0.01)
+    (tmp_path / "text.npz").write_text("no model")
+    with pytest.raises(ValueError, match="no model of this library"):
+        load_compact(tmp_path / "text.npz")
