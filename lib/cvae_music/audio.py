@@ -98,10 +98,10 @@ def mel_filters(config, pitch_shift=0.0):
     A positive `pitch_shift` (semitones) reads each band from proportionally lower frequencies, so
     that the features are those of the same music played higher.
     """
-    ratio = 2.0 ** (-pitch_shift / 12.0)
+    # Bins named by higher frequencies than they have: the whole axis is stretched, bands and all.
     return librosa.filters.mel(
-        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels,
-        fmin=config.fmin * ratio, fmax=config.fmax * ratio, htk=True, norm=None,
+        sr=config.sample_rate * 2.0 ** (pitch_shift / 12.0), n_fft=config.n_fft, n_mels=config.n_mels,
+        fmin=config.fmin, fmax=config.fmax, htk=True, norm=None,
     )  # fmt: skip
 
 

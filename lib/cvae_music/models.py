@@ -224,7 +224,8 @@ class VAE(Autoencoder):
         terms = self.reconstruction_terms(log_mel, rebuilt)
         kl_per_dimension = ops.mean(gaussian_kl(mean, log_var), axis=0)
         terms["kl"] = ops.sum(kl_per_dimension)
-        step = self.optimizer.iterations if self.optimizer is not None else 0
+        optimizer = getattr(self, "optimizer", None)  # absent before compile
+        step = optimizer.iterations if optimizer is not None else 0
         if training:
             self.kl_weight.assign(self.schedule.next_weight(step, self.kl_weight.value, terms["kl"]))
         terms["kl_weight"] = ops.convert_to_tensor(self.kl_weight)
