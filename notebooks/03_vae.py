@@ -32,7 +32,7 @@ repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
 num_steps = 240  # of the short live training
-num_full_steps = 2400  # of the full training, where no weights are loaded
+num_full_steps = 1200  # of the full training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 
 # %% tags=["setup"]
@@ -78,6 +78,7 @@ from cvae_music.sampling import LatentDensity
 from cvae_music.schedules import get_schedule
 from cvae_music.scoreboard import evaluate_model
 from cvae_music.session import project_folder
+from cvae_music.training import compile_model
 
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so
@@ -118,7 +119,7 @@ shipped = data == "known" and weights == "pretrained"
 def load_or_fit(kind):
     if shipped:
         return load_pretrained(f"known_{kind}")
-    return fit_series_model(kind, features, num_steps=num_full_steps, seed=seed)[0]
+    return fit_series_model(kind, features, num_steps=num_full_steps, seed=seed, verbose=2)[0]
 
 
 autoencoder = load_or_fit("autoencoder")
@@ -314,6 +315,7 @@ show_source(type(vae).sample_posterior)
 show_source(type(vae).loss_terms, type(vae).train_step, type(vae).test_step)
 
 # %%
+compile_model(vae, steps=1)  # a schedule asks the optimizer which step it is
 batch = ops.convert_to_tensor(clips[:32]), ops.convert_to_tensor(genre[:32])
 terms = {name: float(value) for name, value in vae.loss_terms(batch, training=False).items()}
 mean, log_var = vae.encode(clips[:32])
@@ -438,7 +440,7 @@ lesson(
 
 # %%
 start = time.perf_counter()
-live, history = fit_series_model("vae", features, num_steps=num_steps, seed=seed)
+live, history = fit_series_model("vae", features, num_steps=num_steps, seed=seed, verbose=2)
 seconds = time.perf_counter() - start
 
 # %% [markdown]

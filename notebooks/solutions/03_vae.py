@@ -21,7 +21,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400
 weights = "pretrained"
-num_full_steps = 2400
+num_full_steps = 1200
 
 # %% tags=["setup"]
 # Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
@@ -64,7 +64,7 @@ real_db = config.unscale(clips)
 if data == "known" and weights == "pretrained":
     vae = load_pretrained("known_vae")
 else:
-    vae, _ = fit_series_model("vae", features, num_steps=num_full_steps, seed=seed)
+    vae, _ = fit_series_model("vae", features, num_steps=num_full_steps, seed=seed, verbose=2)
 
 # %% [markdown]
 # ## 1. Temperature

@@ -21,7 +21,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400
 weights = "pretrained"
-num_full_steps = 2400
+num_full_steps = 1200
 
 # %% tags=["setup"]
 # Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
@@ -61,7 +61,7 @@ features = build_features(open_collection(data, num_clips=num_clips, seed=seed),
 if data == "known" and weights == "pretrained":
     model, judges = load_pretrained("known_cvae"), load_pretrained_judges("known")
 else:
-    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed)
+    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
     judges = train_judges(features, seed)
 
 # %% [markdown]
