@@ -31,7 +31,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_steps = 240  # of the short live training
+num_steps = 120  # of the short live training
 num_full_steps = 1200  # of the full training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 
@@ -78,7 +78,6 @@ from cvae_music.sampling import LatentDensity
 from cvae_music.schedules import get_schedule
 from cvae_music.scoreboard import evaluate_model
 from cvae_music.session import project_folder
-from cvae_music.training import compile_model
 
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so
@@ -315,7 +314,6 @@ show_source(type(vae).sample_posterior)
 show_source(type(vae).loss_terms, type(vae).train_step, type(vae).test_step)
 
 # %%
-compile_model(vae, steps=1)  # a schedule asks the optimizer which step it is
 batch = ops.convert_to_tensor(clips[:32]), ops.convert_to_tensor(genre[:32])
 terms = {name: float(value) for name, value in vae.loss_terms(batch, training=False).items()}
 mean, log_var = vae.encode(clips[:32])

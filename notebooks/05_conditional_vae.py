@@ -31,7 +31,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_steps = 240  # of each of the two live trainings
+num_steps = 120  # of each of the two live trainings
 num_full_steps = 1200  # of the full training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 
