@@ -227,6 +227,8 @@ fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.semilogx(variances / distortion, nats, label="fixed variance")
 ax.plot(1.0, library, "o", label="optimal variance (library)")
 ax.set(xlabel="variance s over mean squared error d", ylabel="nats per clip")
+ax.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"], minor=False)
+ax.minorticks_off()
 ax.legend()
 plots.show_figure(fig, "03_variance", alt="The loss has one minimum, where the variance equals the squared error.")
 
@@ -354,7 +356,7 @@ choices = [
     {"name": "constant", "weight": 1.0}, {"name": "linear", "warmup_steps": 200},
     {"name": "cyclical", "cycle_steps": 100}, {"name": "free_bits", "bits": 1.0},
     {"name": "capacity", "capacity": 120.0, "growth_steps": 200, "weight": 1.0},
-    {"name": "target_kl", "target": 80.0},
+    {"name": "target_kl", "target": 80.0, "rate": 0.003},
 ]  # fmt: skip
 
 
