@@ -35,6 +35,7 @@ run: $(INSTALLED)  ## execute all notebooks in order: make run DATA=~/music
 
 publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store their outputs in notebooks/ and figures/
 	$(RUN) --publish
+	$(RUN) --publish --notebooks notebooks/solutions
 
 test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 	$(PY) -m pytest

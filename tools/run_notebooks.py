@@ -123,7 +123,8 @@ def inject(notebook, parameters):
 
 def without_machine_paths(text, project=ROOT):
     """Shortens absolute paths of this machine; leaves base64 data as it is."""
-    text = re.sub(r"[^\s\"'(]*/site-packages/", "site-packages/", text)
+    if "/site-packages/" in text:  # the pattern is slow, and players hold long runs of base64
+        text = re.sub(r"(?:/[\w.+-]{1,80}){1,20}/site-packages/", "site-packages/", text)
     text = re.sub(r"/tmp/ipykernel_\d+/", "", text)
     for folder, short in ((project, "."), (sys.prefix, "python"), (sys.base_prefix, "python"), (Path.home(), "~")):
         if len(Path(folder).parts) > 1:
