@@ -23,8 +23,8 @@
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network learns by
 # following gradients. Every other term is defined where it first appears.
 #
-# > **Time:** MEASURED_MINUTES minutes on two CPU cores with the shipped weights and features from the cache.
-# > Last full run: MEASURED_DATE.
+# > **Time:** 4 minutes on two CPU cores with the shipped weights and features from the cache.
+# > Last full run: 2026-11-23.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
