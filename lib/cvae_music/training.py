@@ -59,6 +59,8 @@ def compile_model(model, steps, learning_rate=1e-3, jit_compile="auto"):
         0.05 * learning_rate, max(1, steps - warmup), alpha=0.02, warmup_target=learning_rate, warmup_steps=warmup
     )
     optimizer = keras.optimizers.Adam(rate, global_clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+    # Built now: a restored backup finds its moments and averages only in an optimizer that has them.
+    optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
 
 
