@@ -171,8 +171,8 @@ show_figure(fig, "02_pca", "A clip and three PCA versions: the beat comes first,
 half = pca_test.index[pca_test < error_of_average / 2]
 lesson(
     f"{sizes[-1]} numbers in place of {num_cells:,} leave {pca_test.iloc[-1]:.2f} dB. The error is halved "
-    f"{f'from {half[0]} numbers on' if len(half) else 'by none of these sizes'}. Rhythm comes with the first numbers, melody "
-    f"with the last: notes differ from clip to clip, beats do not. On its training clips the error is {pca_train.iloc[-1]:.2f} dB: "
+    f"{f'from {half[0]} numbers on' if len(half) else 'by none of these sizes'}. In the pictures above, what every beat "
+    f"repeats comes with the first numbers, and what happens once comes last. On its training clips the error is {pca_train.iloc[-1]:.2f} dB: "
     "some directions fit clips that it has seen and no others."
 )
 
@@ -222,9 +222,8 @@ small = {size: fit_small(size) for size in small_sizes}
 # ### Is my run normal?
 #
 # Each curve should fall fast at first and then slowly. The horizontal lines are PCA with as many numbers, on validation clips: a dashed
-# curve that ends above its line has not been trained for long enough. Dropout acts in training only, so the dashed curve may begin
-# below the solid one. Later it stays behind, the more so the more numbers there are: that gap is what the networks have learned by
-# heart, and only more clips would close it.
+# curve that ends above its line has not been trained for long enough. Dropout acts in training only, so the dashed curve may
+# stay below the solid one. A dashed curve that turns upwards while the solid one falls would mean that clips are learned by heart.
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
@@ -238,7 +237,7 @@ show_figure(fig, "02_small_training", "Three falling curves; dash-dotted lines m
 
 # %%
 def small_rebuild(size):
-    coefficients = small[size][0].predict(inputs["test"], verbose=0) * unit
+    coefficients = np.asarray(small[size][0](inputs["test"], training=False)) * unit
     return pca.inverse_transform(coefficients).reshape(test.shape)
 
 
@@ -248,10 +247,10 @@ bending["gain (dB)"] = bending["flat (PCA)"] - bending["bent"]
 bending.rename_axis("numbers").round(2)
 
 # %%
-best = bending["gain (dB)"].idxmax()
+gains = ", ".join(f"{gain:.2f} dB at {size}" for size, gain in bending["gain (dB)"].items())
 lesson(
-    f"Bending changes the error most at {best} numbers: from {bending.loc[best, 'flat (PCA)']:.2f} to {bending.loc[best, 'bent']:.2f} dB. "
-    f"At {small_sizes[-1]} numbers the gain is {bending['gain (dB)'].iloc[-1]:.2f} dB (negative means that PCA wins). "
+    f"Bending lowers the error by {gains} numbers (a negative gain means that PCA wins). Seen the other way round: bent lists of {small_sizes[-1]} "
+    f"numbers come to {small_test.iloc[-1]:.2f} dB, for which PCA needs {np.interp(-small_test.iloc[-1], -pca_test, pca_test.index):.0f}. "
     "PCA is a strong opponent: always measure it first."
 )
 
@@ -274,7 +273,7 @@ shipped = data == "known" and weights == "pretrained"
 if shipped:
     model = load_pretrained("known_autoencoder")
 else:
-    model = fit_series_model("autoencoder", features, num_steps=num_full_steps, seed=seed)[0]
+    model = fit_series_model("autoencoder", features, num_steps=num_full_steps, seed=seed, verbose=2)[0]
 print(
     f"{model.latent_dim} numbers: {model.global_dim} for the clip, {model.local_dim} for each of {config.num_beats} beats; "
     f"{model.count_params():,} weights"
@@ -297,7 +296,8 @@ ax.semilogx(pca_test.index, pca_test, color=COLOURS[0], marker=MARKERS[0], base=
 ax.plot(small_test.index, small_test, color=COLOURS[1], marker=MARKERS[1], label="small networks")
 ax.plot(model.latent_dim, model_error, color=COLOURS[4], marker=MARKERS[7], markersize=12, linestyle="", label="autoencoder")
 ax.axhline(error_of_average, color="0.4", linestyle=":", label="average clip")
-ax.set(xlabel="numbers in the latent", ylabel="error on test clips (dB)", ylim=(0, None), xticks=sizes, xticklabels=sizes)
+ax.set(xlabel="numbers in the latent", ylabel="error on test clips (dB)", ylim=(0, None))
+ax.set_xticks(2 ** np.arange(9), 2 ** np.arange(9))
 ax.legend()
 show_figure(fig, "02_error", "Error falls with the number of latents; the autoencoder's star against PCA's curve.")
 
@@ -319,20 +319,20 @@ order = clip_errors.argsort()
 test_table = features.subset("test").table.iloc[test_rows].reset_index(drop=True)
 
 
-def as_clip(picture_db, label, tempo=110.0, samples=None, clip_seed=seed):
+def as_clip(picture_db, label, tempo=110.0, samples=None):
     samples = to_audio(picture_db, config, tempo, seed=seed) if samples is None else samples
     name = label.replace(",", "").replace(" ", "_")
     write_audio(session.clips_dir / f"02_{name}.wav", samples, config)
-    return {"log_mel": picture_db, "samples": samples, "label": label, "tempo": tempo, "seed": clip_seed}
+    return {"log_mel": picture_db, "samples": samples, "label": label, "tempo": tempo, "seed": seed}
 
 # %%
 heard = []
 for row in (order[len(order) // 2], order[-1]):
     about = test_table.loc[row]
-    name, tempo = f"{about['genre']}, {clip_errors[row]:.1f} dB", about["tempo"]
+    name, tempo = about["genre"], about["tempo"]
     recording = load_clip(features.subset("test"), int(test_rows[row]))
-    heard.append(as_clip(real_db[row], f"{name}, original", tempo, recording, about.get("seed")))
-    heard.append(as_clip(real_db[row], f"{name}, there and back", tempo))
+    heard.append(as_clip(real_db[row], f"{name}, original", tempo, recording))
+    heard.append(as_clip(real_db[row], f"{name}, round trip", tempo))
     heard.append(as_clip(rebuilt_db[row], f"{name}, rebuilt", tempo))
 show_clips(heard, config, name="02_rebuilt", alt="Two clips, each as original, after the round trip, and rebuilt with softer detail.")
 
@@ -341,7 +341,7 @@ bands = {"lower half of the bands": slice(0, config.n_mels // 2), "upper half": 
 by_band = {name: evaluation.reconstruction_rms_db(real_db[..., part], rebuilt_db[..., part]) for name, part in bands.items()}
 by_genre = pd.Series(clip_errors).groupby(test_table["genre"]).mean().sort_values()
 lesson(
-    f"Best rebuilt is {by_genre.index[0]} ({by_genre.iloc[0]:.1f} dB), worst {by_genre.index[-1]} ({by_genre.iloc[-1]:.1f} dB). "
+    f"The two clips have errors of {clip_errors[order[len(order) // 2]]:.1f} and {clip_errors[order[-1]]:.1f} dB. Best rebuilt is {by_genre.index[0]} ({by_genre.iloc[0]:.1f} dB), worst {by_genre.index[-1]} ({by_genre.iloc[-1]:.1f} dB). "
     + ", ".join(f"{name}: {value:.2f} dB" for name, value in by_band.items()) + "."
 )
 
@@ -383,8 +383,8 @@ lesson(
 # A list of numbers can be mixed. With latents $z_a$ and $z_b$, walk from one to the other, $z_s = (1 - s)\, z_a + s\, z_b$, and decode.
 # The dull alternative is a crossfade of the two pictures, $(1 - s)\, x_a + s\, x_b$.
 #
-# **Question.** Which half-way point sounds like a piece of its own? We measure how far each step is from the nearest *real* clip, and how sharp it
-# is. **Guess** how the sharpness of a crossfade behaves in the middle.
+# **Question.** Which half-way point sounds like a piece of its own? We listen to one pair, and measure many: how sharp each step is,
+# and how far from the nearest *real* clip. **Guess** which of the two stays closer to real music in the middle.
 
 # %%
 flat_train = train.reshape(len(train), -1)
@@ -398,39 +398,51 @@ def nearest_real_db(clips):
     return np.sqrt(np.maximum(squares.min(axis=1), 0.0) / num_cells) * config.db_per_unit
 
 # %%
-first, second = order[0], next(row for row in order[1:] if test_genre[row] != test_genre[order[0]])
-steps = np.linspace(0.0, 1.0, 9)[:, None]
-walk = model.decode((1 - steps) * latents["test"][first] + steps * latents["test"][second])
-fade = (1 - steps[..., None]) * rebuilt[first] + steps[..., None] * rebuilt[second]
+def between(rows_a, rows_b, num_steps):
+    """Walks and crossfades, each of shape `(pairs, steps, frames, bands)`."""
+    steps = np.linspace(0.0, 1.0, num_steps)[:, None]
+    lists = (1 - steps) * latents["test"][rows_a, None] + steps * latents["test"][rows_b, None]
+    walks = model.decode(lists.reshape(-1, model.latent_dim)).reshape(*lists.shape[:2], *test.shape[1:])
+    fades = (1 - steps[..., None]) * rebuilt[rows_a, None] + steps[..., None] * rebuilt[rows_b, None]
+    return {"walk": walks, "crossfade": fades}
+
+
+first = order[len(order) // 2]
+second = next(row for row in order[len(order) // 2 :] if test_genre[row] != test_genre[first])
 ends = [features.genres[test_genre[row]] for row in (first, second)]
+one_pair = between([first], [second], 5)
 
 # %%
 fig, axes = plt.subplots(2, 5, figsize=(13, 4.6), sharex=True, sharey=True, layout="constrained")
-for row, (name, pictures) in zip(axes, {"walk": walk, "crossfade": fade}.items(), strict=True):
-    for ax, picture, share in zip(row, pictures[::2], steps[::2, 0], strict=True):
-        image = plot_log_mel(config.unscale(picture), config, ax=ax, title=f"{name}, s = {share:.2f}")
+for row, (name, pictures) in zip(axes, one_pair.items(), strict=True):
+    for number, ax in enumerate(row):
+        image = plot_log_mel(config.unscale(pictures[0, number]), config, ax=ax, title=f"{name}, s = {number / 4:.2f}")
         ax.label_outer()
 fig.colorbar(image, ax=axes, label="level (dB)")
-show_figure(fig, "02_walk", "Above a walk in latent space, below a crossfade that shows both pieces at once.")
+show_figure(fig, "02_walk", "Above a walk in latent space, below a crossfade; they share their ends and differ in the middle.")
 
 # %%
-table = pd.DataFrame({
-    f"{name}, {measure}": [function(picture[None]) for picture in pictures]
-    for name, pictures in (("walk", walk), ("crossfade", fade))
-    for measure, function in (
-        ("sharpness", lambda clip: evaluation.sharpness_ratio(config.unscale(clip), real_db)),
-        ("nearest real clip (dB)", lambda clip: nearest_real_db(clip)[0]),
-    )
-}, index=steps[:, 0].round(3))  # fmt: skip
-table.rename_axis("s").round(2)
+shuffled = np.random.default_rng(seed).permutation(len(test))[:80]
+pairs = [(a, b) for a, b in zip(shuffled[::2], shuffled[1::2], strict=False) if test_genre[a] != test_genre[b]]
+many = between(*np.transpose(pairs), 5)
+table = {}
+for name, pictures in many.items():
+    table[f"{name}, sharpness"] = [evaluation.sharpness_ratio(config.unscale(part), real_db) for part in np.moveaxis(pictures, 1, 0)]
+    table[f"{name}, nearest real clip (dB)"] = [nearest_real_db(part).mean() for part in np.moveaxis(pictures, 1, 0)]
+table = pd.DataFrame(table, index=np.linspace(0.0, 1.0, 5)).T
+table.rename_axis(columns="s").round(2)
 
 # %%
-middle = [as_clip(config.unscale(pictures[4]), f"half-way by {name}") for name, pictures in (("walk", walk), ("crossfade", fade))]
+middle = [as_clip(config.unscale(pictures[0, 2]), f"half-way by {name}") for name, pictures in one_pair.items()]
 show_clips(middle, config, num_columns=2)
+half_way = table[0.5]
 lesson(
-    f"Half-way from {ends[0]} to {ends[1]} the walk has sharpness {table['walk, sharpness'].iloc[4]:.2f} and the crossfade "
-    f"{table['crossfade, sharpness'].iloc[4]:.2f}; the ends have {table['walk, sharpness'].iloc[0]:.2f} and {table['walk, sharpness'].iloc[-1]:.2f}. "
-    f"The nearest real clip is {table['walk, nearest real clip (dB)'].iloc[4]:.1f} and {table['crossfade, nearest real clip (dB)'].iloc[4]:.1f} dB away."
+    f"You hear the middle between {ends[0]} and {ends[1]}. Over {len(pairs)} pairs the half-way point of the walk is {half_way['walk, nearest real clip (dB)']:.2f} dB "
+    f"from the nearest real clip, that of the crossfade {half_way['crossfade, nearest real clip (dB)']:.2f} dB; the ends are "
+    f"{table.loc['walk, nearest real clip (dB)', 0.0]:.2f} dB away. Sharpness is {half_way['walk, sharpness']:.2f} and {half_way['crossfade, sharpness']:.2f}, at the ends "
+    f"{table.loc['walk, sharpness', 0.0]:.2f}."
+    + " The middle of the walk is further from real music than its ends: nobody taught the autoencoder what lies between clips."
+    * bool(half_way["walk, nearest real clip (dB)"] > table.loc["walk, nearest real clip (dB)", [0.0, 1.0]].max())
 )
 
 # %% [markdown]
@@ -447,7 +459,7 @@ num_draws = len(test)
 draws = {"box": centre + spread * rng.standard_normal((num_draws, model.latent_dim))}
 drawn = {"box": model.decode(draws["box"])}
 sampled = [as_clip(config.unscale(drawn["box"][number]), f"box, draw {number}") for number in range(2)]
-show_clips(sampled, config, name="02_box", num_columns=2, alt="Two draws from the box: smeared textures with hardly a pattern.")
+show_clips(sampled, config, name="02_box", num_columns=2, alt="Two draws from the box: notes and hits at odd places, no steady beat.")
 
 # %% [markdown]
 # What we hear should be measurable. Four measures, each beside that of reconstructions and of real clips:
@@ -487,9 +499,10 @@ board.round(2)
 # %%
 box, recon = board.loc["box"], board.loc["reconstructions"]
 lesson(
-    f"The box loses its way home ({box['way home']:.2f} against {recon['way home']:.2f}), its sharpness is {box['sharpness']:.2f} against "
-    f"{recon['sharpness']:.2f}, and its crowd is {box['Fréchet distance']:.1f} away from that of real clips, reconstructions {recon['Fréchet distance']:.1f}. "
-    "Same decoder, same range of numbers: it was never shown such lists."
+    f"The box loses its way home ({box['way home']:.2f}, reconstructions {recon['way home']:.2f}); its crowd is {box['Fréchet distance']:.1f} away from that of "
+    f"test clips, reconstructions {recon['Fréchet distance']:.1f} and real validation clips {board.loc['real validation clips', 'Fréchet distance']:.1f}. "
+    f"It is {box['nearest real clip (dB)']:.1f} dB from the nearest real clip, where another real clip is {board.loc['real validation clips', 'nearest real clip (dB)']:.1f}. "
+    f"Its sharpness, {box['sharpness']:.2f} beside {recon['sharpness']:.2f}, shows how little one measure says: nonsense can be sharp."
 )
 
 # %% [markdown]
@@ -518,7 +531,7 @@ for (name, distances), hatch, colour in zip(far.items(), ("", "//"), (COLOURS[0]
 axes[1].set(xlabel="distance to the nearest training latent", ylabel="clips")
 for ax in axes:
     ax.legend()
-show_figure(fig, "02_holes", "Box draws ignore the shape of the cloud; their distances to training latents are larger.")
+show_figure(fig, "02_holes", "Box draws huddle in the middle of the cloud, yet are further from any training latent than test clips are.")
 
 # %%
 correlation = np.corrcoef(standard(latents["train"]).T)
@@ -540,18 +553,19 @@ lesson(
 # The validation latents choose $J$. **Guess** how much of the damage it repairs.
 
 # %%
+points = {name: standard(latent).astype(np.float64) for name, latent in latents.items()}  # covariances need the digits
 mixtures = {
-    size: GaussianMixture(size, reg_covar=0.05, random_state=seed, max_iter=50).fit(standard(latents["train"]))
+    size: GaussianMixture(size, reg_covar=0.05, random_state=seed, max_iter=50).fit(points["train"])
     for size in (1, 2, 4, 8) if size * 20 <= len(train)
 }  # fmt: skip
-scores = pd.Series({size: mixture.score(standard(latents["held"])) for size, mixture in mixtures.items()})
+scores = pd.Series({size: mixture.score(points["held"]) for size, mixture in mixtures.items()})
 chosen = scores.idxmax()
 scores.rename_axis("Gaussians").to_frame("nats per validation latent").T.round(1)
 
 # %%
 for name, size in (("one Gaussian", 1), (f"mixture of {chosen}", chosen)):
-    drawn_latents, component = mixtures[size].sample(num_draws)
-    draws[name] = centre + spread * rng.permutation(drawn_latents)
+    drawn_points, _ = mixtures[size].sample(num_draws)  # sorted by component, so they are shuffled
+    draws[name] = centre + spread * rng.permutation(drawn_points)
     drawn[name] = model.decode(draws[name])
     board.loc[name] = measure(drawn[name], draws[name])
 board.round(2)
@@ -564,8 +578,9 @@ show_clips(sampled, config, name="02_mixture", num_columns=2, alt="Two draws fro
 # %%
 repaired = (board.loc["box"] - board.loc[last]) / (board.loc["box"] - board.loc["reconstructions"])
 lesson(
-    f"Of the distance between box and reconstructions, the {last} repairs {repaired['way home']:.0%} in the way home, {repaired['Fréchet distance']:.0%} "
-    f"in the Fréchet distance and {repaired['sharpness']:.0%} in sharpness."
+    f"The {last} repairs {repaired['way home']:.0%} of the way home and {repaired['Fréchet distance']:.0%} of the Fréchet distance; knowing the correlations alone "
+    f"(one Gaussian) takes the latter from {board.loc['box', 'Fréchet distance']:.1f} to {board.loc['one Gaussian', 'Fréchet distance']:.1f}. "
+    f"Sharpness stays at {board.loc[last, 'sharpness']:.2f}, below the {recon['sharpness']:.2f} of reconstructions."
 )
 
 # %% [markdown]
