@@ -126,7 +126,7 @@ def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
     history = train(resumed, features, **settings, backup_dir=tmp_path / "backup")
     assert len(history.epoch) == 2
     for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_allclose(first, second, atol=1e-3)
+        np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_nan_stops_training_and_keeps_the_last_good_weights(features):
@@ -138,8 +138,8 @@ def test_nan_stops_training_and_keeps_the_last_good_weights(features):
     broken.log_mel[:32] = np.nan
     with pytest.raises(FloatingPointError, match="last good epoch"):
         train(model, broken, epochs=2, batch_size=8, verbose=0)
-    assert all(np.all(np.isfinite(value)) for value in model.get_weights())
-    np.testing.assert_allclose(model.encoder.get_weights()[0], before[0], atol=1e-2)
+    for value, start in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, start)
 
 
 def test_features_of_another_config_are_refused(features):

@@ -103,7 +103,7 @@ def load_compact(path):
             about = json.loads(str(file["about"]))
             arrays = [file[name].astype(np.float32) for name in sorted(file.files) if name != "about"]
         model = getattr(cvae_music, about["class"]).from_config(about["config"])
-    except (KeyError, OSError, AttributeError) as error:
+    except (KeyError, OSError, AttributeError, ValueError) as error:  # ValueError: text, or a pickle
         raise ValueError(
             f"load_compact got {str(path)!r}, which is no model of this library ({error}). Use a file of save_compact, "
             "or keras.saving.load_model for a .keras file."
