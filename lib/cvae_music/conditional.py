@@ -17,18 +17,25 @@ class ConditionalVAE(VAE):
     The encoder is not told, and a penalty makes the latents of every genre look like the prior: the
     genre then reaches the decoder through its label only. A listener that learns the genres beside
     it hears half of the latents decoded with another label, and what it fails to recognise is a loss.
+    It is taught to hear where such a clip came from: a listener that knows real clips only is content
+    with a few cues of the new genre on top of the old one (the generator's side of StarGAN, Choi et al.,
+    2018; the minimax of Fader networks, Lample et al., 2017, played on the output).
 
     Args:
         genres: Names of the genres in order; saved with the model.
         discrepancy_weight: Weight of `losses.genre_discrepancy`, in nats.
         swap_weight: Weight of the listener's cross-entropy on clips with a changed label; 0 leaves it out.
+        source_weight: Weight of the listener's lesson that such a clip is still of the genre it came from,
+            beside its lesson of real clips and reconstructions.
         **kwargs: As for `VAE`.
 
     Raises:
         ValueError: If fewer than two genres are named.
     """
 
-    def __init__(self, *args, genres=(), discrepancy_weight=3000.0, swap_weight=300.0, **kwargs):
+    def __init__(
+        self, *args, genres=(), discrepancy_weight=3000.0, swap_weight=600.0, source_weight=1.0, **kwargs
+    ):  # fmt: skip
         self.genres = tuple(genres)
         if len(set(self.genres)) != len(self.genres) or len(self.genres) < 2:
             raise ValueError(
@@ -39,6 +46,7 @@ class ConditionalVAE(VAE):
         super().__init__(*args, **kwargs)
         self.genres = tuple(genres)
         self.discrepancy_weight, self.swap_weight = float(discrepancy_weight), float(swap_weight)
+        self.source_weight = float(source_weight)
         self.listener = build_listener(self.audio_config.shape, self.num_genres)
 
     def term_names(self):
@@ -75,22 +83,24 @@ class ConditionalVAE(VAE):
         return terms
 
     def listener_terms(self, log_mel, rebuilt, latent, weights, training):
-        """Cross-entropies of the listener: on true labels (to teach it), on changed labels (to teach the model).
+        """Cross-entropies of the listener: of its lessons, and on the genres asked for (to teach the model).
 
         The second passes through a frozen copy of the listener, so it cannot be made small by teaching
         the listener to be content.
         """
-        heard = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
-        logits = self.listener(blur_at_random(heard, self.noise), training=training)
-        lesson = keras.losses.categorical_crossentropy(ops.tile(weights, (2, 1)), logits, from_logits=True)
-        shift = keras.random.randint((), 1, self.num_genres, seed=self.noise)
-        asked = ops.roll(weights[::2], shift, axis=1)
+        count, shift = ops.shape(weights)[0], keras.random.randint((), 1, self.num_genres, seed=self.noise)
+        came_from, asked = weights[::2], ops.roll(weights[::2], shift, axis=1)
         swapped = blur_at_random(self.decode_latent(latent[::2], asked, training=training), self.noise)
+        heard = blur_at_random(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
+        logits = self.listener(ops.concatenate([heard, ops.stop_gradient(swapped)]), training=training)
+        truth = ops.concatenate([weights, weights, came_from])
+        lesson = keras.losses.categorical_crossentropy(truth, logits, from_logits=True)
+        known, unmasked = lesson[: 2 * count], lesson[2 * count :]
         frozen = [ops.stop_gradient(ops.convert_to_tensor(value)) for value in self.listener.trainable_variables]
         others = [ops.convert_to_tensor(value) for value in self.listener.non_trainable_variables]
         logits, _ = self.listener.stateless_call(frozen, others, swapped, training=False)
         wrong = keras.losses.categorical_crossentropy(asked, logits, from_logits=True)
-        return ops.mean(lesson), ops.mean(wrong)
+        return ops.mean(known) + self.source_weight * ops.mean(unmasked), ops.mean(wrong)
 
     def local_latents(self, latent):
         """The part of the latent that belongs to single beats, shape `(slots, batch, local_dim)`."""
@@ -99,5 +109,5 @@ class ConditionalVAE(VAE):
         return ops.transpose(local, (1, 0, 2))
 
     def get_config(self):
-        weights = {"discrepancy_weight": self.discrepancy_weight, "swap_weight": self.swap_weight}
-        return {**super().get_config(), "genres": list(self.genres), **weights}
+        names = ("discrepancy_weight", "swap_weight", "source_weight")
+        return {**super().get_config(), "genres": list(self.genres), **{name: getattr(self, name) for name in names}}

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from cvae_music.pipelines import batches
 
-EMA_MOMENTUM = 0.995
 
 
 class _EpochCounter(keras.callbacks.Callback):
@@ -58,7 +57,9 @@ def compile_model(model, steps, learning_rate=1e-3, jit_compile="auto"):
     rate = keras.optimizers.schedules.CosineDecay(
         0.05 * learning_rate, max(1, steps - warmup), alpha=0.02, warmup_target=learning_rate, warmup_steps=warmup
     )
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=5.0, use_ema=True, ema_momentum=EMA_MOMENTUM)
+    # The average reaches over a tenth of the run, so that a short run does not end half-way to its first weights.
+    momentum = max(0.0, min(0.995, 1.0 - 10.0 / max(1, steps)))
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum)
     # Built now: a restored backup finds its moments and averages only in an optimizer that has them.
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
