@@ -31,8 +31,8 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_steps = 120  # of the short live training
-num_full_steps = 1200  # of the full training, where no weights are loaded
+num_steps = 150  # of the short live training
+num_full_steps = 1600  # of the full training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 
 # %% tags=["setup"]

@@ -15,7 +15,7 @@ SETTINGS = {
     "cvae": {"kl": 1.0, "discrepancy_weight": 3000.0},
 }
 CONTRAST_WEIGHT = 0.5
-NUM_STEPS = 1200
+NUM_STEPS = 1600
 PRETRAINED = ("known_autoencoder", "known_vae", "known_cvae")
 
 
@@ -156,6 +156,15 @@ def load_pretrained_judges(data="known"):
     return {name: load_judge(pretrained_folder() / f"{data}_judge_{name}.npz") for name in ("cnn", "descriptors")}
 
 
+def peak_memory_gb():
+    """Most memory this process has held, in GB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def main(arguments=None):
     """Trains models over seeds, writes what ships and the scoreboard; finished rows are kept when run again."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -164,7 +173,9 @@ def main(arguments=None):
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--num-clips", type=int, default=4800, help="clips of the embedded music")
     parser.add_argument("--num-steps", type=int, default=NUM_STEPS)
-    parser.add_argument("--output", default=None, help="folder for weights and scores; data/ of the project if left out")
+    parser.add_argument("--name", default=None, help="name of the results; the last folder of --data if left out")
+    parser.add_argument("--output", default=None, help="folder for weights and scores; left out: scores to data/results, "
+                        "weights of the embedded music to data/pretrained, of other music to outputs/")  # fmt: skip
     options = parser.parse_args(arguments)
     train_all(options)
 
@@ -178,37 +189,46 @@ def train_all(options):
     from cvae_music.scoreboard import evaluate_model
     from cvae_music.session import cache_folder
 
-    name = options.data if options.data == "known" else Path(options.data).name
+    name = options.name or ("known" if options.data == "known" else Path(options.data).name)
     home = Path(options.output) if options.output else pretrained_folder().parent
-    weights, scores = home / "pretrained", home / "results" / f"foundation_{name}.csv"
+    scores = home / "results" / f"foundation_{name}.csv"
+    weights = home / "pretrained"
+    if options.data != "known" and not options.output:
+        weights = home.parent / "outputs" / name / "pretrained"
     weights.mkdir(parents=True, exist_ok=True)
     scores.parent.mkdir(parents=True, exist_ok=True)
-    extra = {"num_clips": options.num_clips} if name == "known" else {}
+    extra = {"num_clips": options.num_clips} if options.data == "known" else {}
     features = build_features(open_collection(options.data, **extra), AudioConfig(), cache_folder())
     judges = {kind: weights / f"{name}_judge_{kind}.npz" for kind in ("cnn", "descriptors")}
     if not all(path.exists() for path in judges.values()):
         for kind, judge in train_judges(features).items():
             judge.save(judges[kind])
     judges = {kind: load_judge(path) for kind, path in judges.items()}
-    table = pd.read_csv(scores) if scores.exists() else pd.DataFrame({"kind": [], "seed": []})
+
+    def finished():
+        return pd.read_csv(scores) if scores.exists() else pd.DataFrame({"kind": [], "seed": []})
+
     for kind in options.kinds:
         for seed in options.seeds:
+            table = finished()
             if ((table["kind"] == kind) & (table["seed"] == seed)).any():
                 continue
             print(f"{kind}, seed {seed}", flush=True)
             started = time.perf_counter()
             model, _ = fit_series_model(
                 kind, features, num_steps=options.num_steps, seed=seed, verbose=2,
-                backup_dir=home / "results" / f"backup_{name}_{kind}_{seed}",
+                backup_dir=weights / f"backup_{name}_{kind}_{seed}",
             )  # fmt: skip
             seconds = time.perf_counter() - started
             if seed == options.seeds[0]:
                 save_compact(model, weights / f"{name}_{kind}.npz")
-            row = {"kind": kind, "seed": seed, "seconds": seconds, "parameters": model.count_params()}
+            row = {"kind": kind, "seed": seed, "num_steps": options.num_steps, "seconds": seconds}
+            row |= {"peak_memory_gb": peak_memory_gb(), "parameters": model.count_params()}
             row |= evaluate_model(model, features, judges).to_dict()
-            table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
-            table.to_csv(scores, index=False)
-    measured = table.drop(columns="seed").groupby("kind")
+            table = pd.concat([finished(), pd.DataFrame([row])], ignore_index=True).sort_values(["kind", "seed"])
+            table.to_csv(scores.with_suffix(".partial"), index=False)
+            scores.with_suffix(".partial").replace(scores)
+    measured = finished().drop(columns="seed").groupby("kind")
     print(measured.agg(["mean", "std"]).T.round(3).to_string())
 
 

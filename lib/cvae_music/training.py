@@ -7,7 +7,6 @@ import tensorflow as tf
 from cvae_music.pipelines import batches
 
 
-
 class _EpochCounter(keras.callbacks.Callback):
     """Tells the data pipeline which epoch is read, also after a resume."""
 

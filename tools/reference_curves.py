@@ -1,0 +1,30 @@
+"""Trains the live models of notebooks 03 and 05 with another seed: the curves of "Is my run normal?"."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from cvae_music import AudioConfig, build_features, open_collection
+from cvae_music.pretrained import fit_series_model
+from cvae_music.session import cache_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+LIVE = {"03_vae": "vae", "05_conditional_vae": "cvae"}
+SEED = 1  # of the weights and the noise; the clips are those of the notebooks
+
+
+def parameter(notebook, name):
+    """Whole number that a notebook's parameters cell gives to `name`."""
+    text = (ROOT / "notebooks" / f"{notebook}.py").read_text(encoding="utf-8")
+    return int(re.search(rf"^{name} = (\d+)", text, re.MULTILINE).group(1))
+
+
+for notebook, kind in LIVE.items():
+    collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
+    features = build_features(collection, AudioConfig(), cache_folder())
+    _, history = fit_series_model(kind, features, num_steps=parameter(notebook, "num_steps"), seed=SEED, verbose=2)
+    path = ROOT / "data" / "reference" / f"{notebook[:2]}_live_training.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(history.history).round(4).to_csv(path, index=False)
+    print(f"wrote {path.name}")
