@@ -214,14 +214,16 @@ def test_nothing_usable_is_a_clear_error(tmp_path, tiny_config):
         build_features(folder_collection(tmp_path / "music"), tiny_config, tmp_path / "cache", **QUIET)
 
 
-def test_genre_that_lost_a_split_is_left_out(tmp_path, tiny_config):
-    root = write_genres(tmp_path / "music", ("jazz", "polka", "rock"))
-    for name in os.listdir(root / "polka"):
-        (root / "polka" / name).write_text("text") if name == "track1.wav" else None
-    features = build_features(folder_collection(root), tiny_config, tmp_path / "cache", **QUIET)
+def test_genre_that_lost_a_split_is_left_out(tmp_path, tiny_config, capsys):
+    root = write_genres(tmp_path / "music", ("jazz", "polka", "rock", "waltz"))
+    for path in (root / "polka" / "track1.wav", *(root / "waltz").iterdir()):
+        path.write_text("text")
+    features = build_features(folder_collection(root), tiny_config, tmp_path / "cache", num_workers=1)
     assert features.genres == ("jazz", "rock") and set(features.table["genre"]) == {"jazz", "rock"}
     assert len(features.log_mel) == len(features)
-    assert features.report["reason"].value_counts().to_dict() == {"genre with too few tracks": 2, "unreadable": 1}
+    assert features.report["reason"].value_counts().to_dict() == {"unreadable": 4, "genre with too few tracks": 3}
+    printed = capsys.readouterr().out
+    assert "genre 'polka' kept no clip in: " in printed and "'waltz' kept no clip in: train, validation, test" in printed
 
 
 # --- the cache ------------------------------------------------------------------------------------------------------
@@ -337,6 +339,34 @@ build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_worke
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_cache, "SHARD_SIZE", 4)
         assert_same(build_features(known_factor_collection(36), tiny_config, tmp_path, **QUIET), known)
+
+
+def test_two_processes_make_one_cache_together(known, tiny_config, tmp_path):
+    """One makes the features, the other waits for them: no source is extracted twice, no file is torn."""
+    script = f"""
+import time
+from cvae_music import extraction, feature_cache
+from cvae_music.config import AudioConfig
+from cvae_music.datasets import known_factor_collection
+from cvae_music.features import build_features
+feature_cache.SHARD_SIZE = 4
+extract = extraction.extract_source
+def note(*args):
+    print("extracted", flush=True)
+    time.sleep(0.05)
+    return extract(*args)
+extraction.extract_source = note
+config = AudioConfig.from_dict({tiny_config.to_dict()!r})
+build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_workers=1, progress=False)
+"""
+    command, environment = [sys.executable, "-c", script], os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    options = {"env": environment, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, **options) for _ in range(2)]
+    printed = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(text.count("extracted") for text in printed) == 36
+    (folder,) = tmp_path.iterdir()
+    assert_same(load_features(folder), known)
 
 
 def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, monkeypatch):

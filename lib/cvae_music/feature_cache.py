@@ -43,14 +43,13 @@ def code_key(*modules):
 
 
 def open_folder(folder):
-    """Makes a cache folder and clears what a killed run left unfinished.
+    """Makes a cache folder and finds out whether it can be written.
 
     Raises:
         PermissionError: If it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        clear_unfinished(folder)
         probe = folder / f"probe-{os.getpid()}.tmp"
         probe.write_text("")
         probe.unlink()
@@ -61,6 +60,33 @@ def open_folder(folder):
             f"The features cannot be saved in {str(folder)!r} ({error.strerror}); expected a folder that may be "
             "written to. Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
         ) from error
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Waits until no other process builds the features of this folder, then keeps others waiting.
+
+    The lock ends with its process, however that ends. Where the system has none (Windows, some network
+    drives) nothing is locked.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another process is building {folder.name}; waiting for it.", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def clear_unfinished(folder):
@@ -174,8 +200,11 @@ class ShardedCache:
         splits = table.groupby("genre")["split"].agg(set)
         genres = {genre for genre, found in splits.items() if found == set(SPLITS)}
         kept = table["genre"].isin(genres)
-        for source, genre in table.loc[~kept, ["source_id", "genre"]].drop_duplicates().itertuples(index=False):
-            skipped.append((source, "genre with too few tracks", f"genre {genre!r} kept no clip in some split"))
+        for genre in sorted({source["genre"] for shard in self.shards for source in shard} - genres):
+            empty = ", ".join(split for split in SPLITS if split not in splits.get(genre, ()))
+            detail = f"genre {genre!r} kept no clip in: {empty}. Add tracks, or repair those listed in this report"
+            sources = table.loc[table["genre"] == genre, "source_id"].unique()
+            skipped += [(source, "genre with too few tracks", detail) for source in (sources if len(sources) else [genre])]
         if kept.any() and not self.joined.exists():
             self._join_data(kept.to_numpy(), table["shard"].to_numpy(), config)
         return table[kept].drop(columns="shard").reset_index(drop=True), skipped_table(skipped), genres

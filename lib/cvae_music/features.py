@@ -95,6 +95,8 @@ class FeatureSet:
         if len(self.report):
             reasons = ", ".join(f"{n} {reason}" for reason, n in self.report["reason"].value_counts().items())
             lines.append(f"Left out: {reasons} (see .report).")
+            lost = self.report.loc[self.report["reason"] == "genre with too few tracks", "detail"].unique()
+            lines += [f"Too few tracks: {detail}." for detail in lost]
         return "\n".join(lines)
 
 
@@ -103,7 +105,8 @@ def build_features(
 ):  # fmt: skip
     """Extracts the features of a collection, or finds them in the cache.
 
-    Safe to interrupt: what is done is kept, and the next call goes on from there.
+    Safe to interrupt: what is done is kept, and the next call goes on from there. Of several processes
+    that want the same features one makes them, and the others wait.
 
     Args:
         collection: `Collection`.
@@ -131,8 +134,11 @@ def build_features(
         cache = feature_cache.ShardedCache(folder, table.to_dict("records"), len(settings.pitch_shifts))
         with cache.explain_full_disk():
             feature_cache.open_folder(folder)
-            _make_shards(cache, config, settings, num_workers, progress)
-            _finish(cache, collection, config, settings)
+            with feature_cache.locked(folder):
+                if not (folder / "meta.json").exists():  # another process may have made them meanwhile
+                    feature_cache.clear_unfinished(folder)
+                    _make_shards(cache, config, settings, num_workers, progress)
+                    _finish(cache, collection, config, settings)
     features = load_features(folder, config)
     # The files may have moved since the cache was made.
     paths = features.table["source_id"].map(collection.table.set_index("source_id")["path"])
