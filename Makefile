@@ -19,7 +19,7 @@ ONLY ?=
 
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish test test-slow lint lab sync weights clean
+.PHONY: help setup run publish test test-slow lint lab sync weights sweeps clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younge
 
 weights: $(INSTALLED)  ## train the models that data/ ships
 	$(PY) -m cvae_music.pretrained
+
+sweeps: $(INSTALLED)  ## make the tables of results that data/results ships; says how long it takes, goes on where it stopped
+	$(PY) -m cvae_music.sweeps
 
 clean:  ## remove caches and the outputs of runs (not .venv)
 	rm -rf outputs data/cache build dist .pytest_cache .ruff_cache .hypothesis lib/*.egg-info
