@@ -1,6 +1,7 @@
 """The runner of the notebooks, on two small ones."""
 
 import io
+import os
 import textwrap
 
 import jupytext
@@ -89,6 +90,15 @@ def test_lost_kernel_and_slow_cell_are_failures(tmp_path, line, message):
     source.write_text(f"# %%\nimport os\nimport time\n\n# %%\n{line}\n")
     result, _ = run_notebooks.execute(source, tmp_path / "lost.ipynb", timeout=3, stream=io.StringIO())
     assert message in result.error and (tmp_path / "lost.ipynb").exists()
+
+
+def test_the_kernel_ends_with_its_notebook(tmp_path):
+    source = tmp_path / "01_pid.py"
+    source.write_text("# %%\nimport os\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\n")
+    result, _ = run_notebooks.execute(source, tmp_path / "pid.ipynb", stream=io.StringIO())
+    assert result.error == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_tensorflow_notices_are_dropped_and_warnings_kept():

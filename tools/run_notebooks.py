@@ -234,7 +234,8 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
         variables = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         with tempfile.TemporaryFile("w+", errors="replace") as log:
             try:
-                client.execute(env={**variables, **(environment or {})}, stdout=log, stderr=log)
+                # nbclient leaves a kernel that it was handed running: with ten notebooks, ten would hold their memory.
+                client.execute(cleanup_kc=True, env={**variables, **(environment or {})}, stdout=log, stderr=log)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 log.seek(0)
                 failure = describe_failure(error, notebook, log.read())
