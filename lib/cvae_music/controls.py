@@ -1,0 +1,270 @@
+"""From settings to a clip: what the sliders of the studio do, as plain functions and a table fitted to the model."""
+
+import dataclasses
+import hashlib
+import io
+import json
+
+import numpy as np
+import pandas as pd
+
+from cvae_music.attributes import latent_effects, log_mel_attributes, strongest_latents
+from cvae_music.audio import to_audio
+from cvae_music.sampling import Clip
+
+# Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
+SLIDERS = {"brightness_hz": "brightness", "onsets_per_beat": "density", "level_db": "level", "bass_db": "bass"}
+NUM_DIMENSIONS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Controls:
+    """What was measured of a model for the studio.
+
+    Args:
+        fingerprint: Of the model's weights, see `fingerprint`.
+        directions: Dict of slider name to a step in latent space, shape `(latent_dim,)`: one standard
+            deviation of that attribute, the other sliders' attributes held.
+        dimensions: Dict of latent dimension to the name of what it was measured to do.
+        spread: Standard deviation of the posterior means over clips, shape `(latent_dim,)`.
+        axes: Two orthogonal directions of most variance, shape `(2, latent_dim)`; the map's axes.
+        latents: Posterior means of the clips on the map, shape `(points, latent_dim)`.
+        table: Their rows of `FeatureSet.table`.
+    """
+
+    fingerprint: str
+    directions: dict
+    dimensions: dict
+    spread: np.ndarray
+    axes: np.ndarray
+    latents: np.ndarray
+    table: pd.DataFrame
+
+    @property
+    def points(self):
+        """Where the clips lie on the map, shape `(points, 2)`."""
+        return self.latents @ self.axes.T
+
+    def turn(self, latent, sliders=None, dimensions=None):
+        """Moves a latent by sliders (standard deviations of the attribute) and single dimensions (of the dimension).
+
+        Raises:
+            ValueError: If a slider or dimension is unknown.
+        """
+        latent = np.array(latent, np.float32)
+        for name, amount in (sliders or {}).items():
+            if name not in self.directions:
+                raise ValueError(f"turn got the slider {name!r}; expected some of {list(self.directions)}.")
+            latent += amount * self.directions[name]
+        for dimension, amount in (dimensions or {}).items():
+            if not 0 <= dimension < len(latent):
+                raise ValueError(f"turn got the dimension {dimension}; expected 0 to {len(latent) - 1}.")
+            latent[dimension] += amount * self.spread[dimension]
+        return latent
+
+    def move_to(self, latent, at):
+        """The same latent at another place of the map: what the map does not show stays."""
+        shift = np.asarray(at, np.float32) - latent @ self.axes.T
+        return (latent + shift @ self.axes).astype(np.float32)
+
+    def nearest(self, at):
+        """Row of the clip nearest to a place of the map."""
+        return int(np.square(self.points - np.asarray(at)).sum(axis=1).argmin())
+
+    def save(self, path):
+        """Writes everything to one `.npz` file."""
+        about = {
+            "fingerprint": self.fingerprint,
+            "sliders": list(self.directions),
+            "dimensions": {str(number): name for number, name in self.dimensions.items()},
+            "table": self.table.to_csv(index=False),
+        }
+        arrays = {name: getattr(self, name).astype(np.float16) for name in ("spread", "axes", "latents")}
+        arrays["directions"] = np.array(list(self.directions.values()), np.float16)
+        with open(path, "wb") as file:
+            np.savez_compressed(file, about=json.dumps(about), **arrays)
+
+
+def load_controls(path):
+    """Reads what `Controls.save` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        arrays = {name: file[name].astype(np.float32) for name in ("spread", "axes", "latents", "directions")}
+    directions = dict(zip(about["sliders"], arrays.pop("directions"), strict=True))
+    dimensions = {int(number): name for number, name in about["dimensions"].items()}
+    table = pd.read_csv(io.StringIO(about["table"]), keep_default_na=False)
+    return Controls(about["fingerprint"], directions, dimensions, table=table, **arrays)
+
+
+def fingerprint(model):
+    """Ten hexadecimal digits that change with the model's weights."""
+    digest = hashlib.sha256()
+    for value in (*model.encoder.weights, *model.decoder.weights):
+        digest.update(np.asarray(value, np.float16).tobytes())
+    return digest.hexdigest()[:10]
+
+
+def shipped_controls(model):
+    """The controls that ship with `known_cvae`, or None when they are missing or belong to other weights."""
+    from cvae_music.pretrained import pretrained_folder
+
+    try:
+        controls = load_controls(pretrained_folder() / "known_controls.npz")
+    except FileNotFoundError:
+        return None
+    return controls if controls.fingerprint == fingerprint(model) else None
+
+
+def attribute_directions(model, latents, genre, num_pairs=500, seed=0):
+    """Steps in latent space that raise one attribute by one standard deviation and hold the others.
+
+    Random steps are taken from the latents of training clips, forwards and backwards; a linear regression
+    of the change in each attribute on the step gives its slope, and the pseudo-inverse of all slopes
+    gives steps that change one attribute at a time.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        latents: Where to start from, shape `(clips, latent_dim)`.
+        genre: Genre indices, shape `(clips,)`.
+        num_pairs: Random steps.
+        seed: Seed of the steps.
+
+    Returns:
+        Dict of slider name to float32 array, shape `(latent_dim,)`.
+    """
+    rng, config = np.random.default_rng(seed), model.audio_config
+    names, rows = list(SLIDERS), rng.integers(0, len(latents), num_pairs)
+    steps = rng.standard_normal((num_pairs, latents.shape[1])).astype(np.float32)
+
+    def measured(side):
+        decoded = config.unscale(model.decode(latents[rows] + side * steps, genre[rows]))
+        return log_mel_attributes(decoded, config)[names].to_numpy()
+
+    forwards, backwards = measured(1.0), measured(-1.0)
+    change = (forwards - backwards) / 2.0 / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
+    ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
+    slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
+    inverse = slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names)))
+    return {SLIDERS[name]: inverse[:, k].astype(np.float32) for k, name in enumerate(names)}
+
+
+def fit_controls(model, features, seed=0, num_points=240):
+    """Measures what the studio needs, on the training split alone; about half a minute on one core.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        features: `FeatureSet`.
+        seed: Seed of the random steps.
+        num_points: Clips on the map.
+
+    Returns:
+        `Controls`.
+    """
+    train = features.subset("train")
+    rows = np.unique(np.linspace(0, len(train) - 1, min(num_points, len(train))).astype(int))
+    clips, genre = features.config.scale(train.log_mel[rows]), train.genre_index[rows]
+    latents = model.encode(clips)[0]
+    effects = latent_effects(model, features, strongest_latents(model, features, NUM_DIMENSIONS, whole_only=True))
+    names = {int(k): f"{k}, {name}" for k, name in zip(effects["dimension"], effects["name"], strict=True)}
+    axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
+    directions = attribute_directions(model, latents, genre, seed=seed)
+    table = train.table.iloc[rows].reset_index(drop=True)
+    directions = {name: _as_stored(step) for name, step in directions.items()}
+    arrays = map(_as_stored, (latents.std(axis=0), axes, latents))
+    return Controls(fingerprint(model), directions, names, *arrays, table)
+
+
+def _as_stored(array):
+    """In half precision, so that what is saved and loaded makes the same samples."""
+    return np.asarray(array, np.float16).astype(np.float32)
+
+
+def mix_weights(model, mix):
+    """Genre weights that sum to 1, shape `(num_genres,)`, of a name or a dict of name to weight; None without a label.
+
+    Raises:
+        ValueError: If a genre is unknown, a weight is negative, or all are 0.
+    """
+    if not model.num_genres:
+        return None
+    mix = {mix or model.genres[0]: 1.0} if not isinstance(mix, dict) else mix
+    weights = np.array([mix.get(genre, 0.0) for genre in model.genres], np.float32)
+    if set(mix) - set(model.genres) or weights.min() < 0 or not weights.sum() > 0:
+        raise ValueError(f"Got the mix {mix}; expected weights of at least 0, not all 0, of {list(model.genres)}.")
+    return weights / weights.sum()
+
+
+def mix_label(model, weights):
+    """A mix in words, as in `70% jazz, 30% house`."""
+    if weights is None:
+        return ""
+    shown = [k for k in np.argsort(-weights, kind="stable") if weights[k] >= 0.005]
+    return model.genres[shown[0]] if len(shown) == 1 else ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
+
+
+def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
+    """The latent that a seed stands for, shape `(latent_dim,)`, drawn where clips of the genre `drawn_as` lie."""
+    index = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
+    return model.sample_latents([index], seed=seed, temperature=temperature)[0]
+
+
+def make_clip(
+    model, controls=None, *, seed=0, drawn_as=None, temperature=1.0, mix=None, tempo=110.0, sliders=None,
+    dimensions=None, at=None, morph_to=None, share=0.0, start=None,
+):  # fmt: skip
+    """Everything the studio can set, as one call: the same arguments give the same samples.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        controls: `Controls`; needed for `sliders`, `dimensions` and `at`.
+        seed: Which latent is drawn.
+        drawn_as: Genre in whose region it is drawn; None for the first.
+        temperature: Spread of the draw.
+        mix: Genre to play, or dict of genre to weight; None for `drawn_as`.
+        tempo: Beats a minute, exact.
+        sliders: Dict of slider name to standard deviations.
+        dimensions: Dict of latent dimension to standard deviations.
+        at: Place on the map, `(x, y)`.
+        morph_to: Seed of a second latent.
+        share: How far along the sphere to it, from 0 to 1.
+        start: A latent to use in place of the seed's, such as that of a clip of your own, shape `(latent_dim,)`.
+
+    Returns:
+        `Clip`.
+
+    Raises:
+        ValueError: If an argument is out of range, or `controls` is needed and missing.
+    """
+    if controls is None and (sliders or dimensions or at is not None):
+        raise ValueError("make_clip got sliders or a place without controls; expected fit_controls(model, features).")
+    latent = draw_latent(model, seed, drawn_as, temperature) if start is None else np.asarray(start, np.float32)
+    if at is not None:
+        latent = controls.move_to(latent, at)
+    if morph_to is not None and share:
+        from cvae_music.walks import slerp
+
+        latent = slerp(latent, draw_latent(model, morph_to, drawn_as, temperature), share)
+    if controls is not None:
+        latent = controls.turn(latent, sliders, dimensions)
+    weights = mix_weights(model, mix or drawn_as)
+    log_mel = model.audio_config.unscale(model.decode(latent[None], None if weights is None else weights[None])[0])
+    samples = to_audio(log_mel, model.audio_config, tempo, seed=seed)
+    return Clip(log_mel, samples, mix_label(model, weights) or None, float(tempo), seed, latent)
+
+
+def main():
+    """Fits the controls of the shipped model and writes them beside it."""
+    from cvae_music.config import AudioConfig
+    from cvae_music.datasets import open_collection
+    from cvae_music.features import build_features
+    from cvae_music.pretrained import load_pretrained, pretrained_folder
+    from cvae_music.session import cache_folder
+
+    features = build_features(open_collection("known", num_clips=2400), AudioConfig(), cache_folder())
+    controls = fit_controls(load_pretrained("known_cvae"), features)
+    controls.save(pretrained_folder() / "known_controls.npz")
+    print(f"known_controls.npz: weights {controls.fingerprint}, {', '.join(controls.dimensions.values())}")
+
+
+if __name__ == "__main__":
+    main()
