@@ -8,6 +8,7 @@ import json
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 
@@ -16,34 +17,37 @@ from cvae_music.degradation import Degrader
 from cvae_music.descriptors import clip_descriptors
 
 
-class _BalancedBatches(keras.utils.PyDataset):
-    """Batches with every genre equally often; three in four clips degraded, all masked, mixed in pairs."""
+def _balanced_batches(clips, genres, degrade, num_genres, num_steps, batch_size, seed, mix=0.3):
+    """Batches with every genre equally often; three in four clips degraded, all masked, mixed in pairs.
 
-    def __init__(self, clips, genres, degrade, num_genres, num_batches, batch_size, seed, mix=0.3):
-        super().__init__()
-        self.clips, self.genres, self.degrade, self.num_genres = clips, genres, degrade, num_genres
-        self.length, self.batch_size, self.mix = num_batches, batch_size, mix
-        self.rng = np.random.default_rng(seed)
-        self.members = [np.flatnonzero(genres == genre) for genre in np.unique(genres)]
+    Every draw is a TensorFlow operation with a seed of its own: a Python generator here would slow all
+    later training in the process.
+    """
+    order = np.argsort(genres, kind="stable")
+    _, first, count = np.unique(genres[order], return_index=True, return_counts=True)
+    clips, targets = tf.constant(clips.astype(np.float16)), tf.one_hot(genres, num_genres)
+    places = [np.arange(size, dtype=np.float32) / size for size in clips.shape[1:]]
+    places = places[0][:, None], places[1][None, :]
 
-    def __len__(self):
-        return self.length
+    def draw(step):
+        def key(number):
+            return tf.stack([tf.constant(16 * seed + number, tf.int64), step])
 
-    def __getitem__(self, index):
-        rng = self.rng
-        genres = rng.permutation(np.arange(self.batch_size) % len(self.members))
-        rows = np.array([rng.choice(self.members[genre]) for genre in genres])
-        clips, targets = self.clips[rows], np.eye(self.num_genres, dtype=np.float32)[self.genres[rows]]
-        degraded = rng.random(len(rows)) < 0.75
-        clips[degraded] = self.degrade(clips[degraded])
-        places, lengths = rng.random((len(rows), 2)), rng.random((len(rows), 2)) * (0.2, 0.12)
-        for clip, start, end in zip(clips, places, places + lengths, strict=True):
-            start, end, average = (start * clip.shape).astype(int), (end * clip.shape).astype(int), clip.mean()
-            clip[start[0] : end[0]] = average
-            clip[:, start[1] : end[1]] = average
-        share = rng.beta(self.mix, self.mix, (len(rows), 1)).astype(np.float32)
-        clips = share[:, :, None] * clips + (1.0 - share[:, :, None]) * clips[::-1]
-        return clips, share * targets + (1.0 - share) * targets[::-1]
+        genre = tf.random.experimental.stateless_shuffle(tf.range(batch_size) % len(first), key(0))
+        share = tf.random.stateless_uniform([batch_size], key(1), dtype=tf.float64)
+        rows = tf.gather(order, tf.gather(first, genre) + tf.cast(share * tf.gather(count.astype(float), genre), tf.int64))
+        x, y = tf.cast(tf.gather(clips, rows), tf.float32), tf.gather(targets, rows)
+        x = tf.concat([x[: batch_size // 4], degrade(x[batch_size // 4 :], key(2))], axis=0)
+        average = tf.reduce_mean(x, axis=(1, 2), keepdims=True)
+        for number, (place, longest) in enumerate(zip(places, (0.2, 0.12), strict=True)):
+            start, length = tf.unstack(tf.random.stateless_uniform([2, batch_size, 1, 1], key(3 + number)))
+            x = tf.where((place >= start) & (place < start + longest * length), average, x)
+        pair = tf.random.stateless_gamma([2, batch_size, 1], key(5), mix) + 1e-30  # their share has a beta distribution
+        share = pair[0] / (pair[0] + pair[1])
+        x = share[:, :, None] * x + (1.0 - share[:, :, None]) * x[::-1]
+        return x, share * y + (1.0 - share) * y[::-1]
+
+    return tf.data.Dataset.range(num_steps).map(draw).prefetch(2)
 
 
 def build_judge_network(shape, num_genres, seed=0, channels=(24, 48, 96), dropout=0.4):
@@ -144,7 +148,7 @@ def load_judge(path):
     return judge
 
 
-def train_cnn_judge(features, seed=0, *, num_steps=500, batch_size=64, verbose=0):
+def train_cnn_judge(features, seed=0, *, num_steps=400, batch_size=64, verbose=0):
     """Trains the CNN on the training split and keeps the weights that do best on the validation split.
 
     Args:
@@ -162,7 +166,9 @@ def train_cnn_judge(features, seed=0, *, num_steps=500, batch_size=64, verbose=0
     """
     (clips, genres), (held, held_genres), degrade = _training_data(features, 8000, seed)
     num_genres, steps_per_epoch = len(features.genres), min(50, num_steps)
-    batches = _BalancedBatches(clips, genres, degrade, num_genres, steps_per_epoch, batch_size, seed)
+    epochs = max(1, num_steps // steps_per_epoch)
+    num_steps = epochs * steps_per_epoch
+    batches = _balanced_batches(clips, genres, degrade.degrade, num_genres, num_steps, batch_size, seed)
     network = build_judge_network(features.config.shape, num_genres, seed)
     rate = keras.optimizers.schedules.CosineDecay(1e-4, num_steps, warmup_target=3e-3, warmup_steps=num_steps // 10)
     network.compile(
@@ -172,8 +178,10 @@ def train_cnn_judge(features, seed=0, *, num_steps=500, batch_size=64, verbose=0
     held = np.concatenate([held, degrade(held)])
     targets = np.eye(num_genres, dtype=np.float32)[np.tile(held_genres, 2)]
     best = keras.callbacks.EarlyStopping("val_loss", patience=num_steps, restore_best_weights=True)
-    epochs = max(1, num_steps // steps_per_epoch)
-    network.fit(batches, epochs=epochs, validation_data=(held, targets), callbacks=[best], verbose=verbose)
+    network.fit(
+        batches, epochs=epochs, steps_per_epoch=steps_per_epoch, validation_data=(held, targets), callbacks=[best],
+        shuffle=False, verbose=verbose,
+    )  # fmt: skip
     return CNNJudge(features.config, features.genres, network)
 
 
