@@ -38,7 +38,7 @@ publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store 
 	$(RUN) --publish --notebooks notebooks/solutions
 
 test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 test-slow: $(INSTALLED)  ## run the tests that train for minutes
 	$(PY) -m pytest -m slow

@@ -7,7 +7,7 @@ from pathlib import Path
 # Set before TensorFlow or a BLAS is loaded, and handed on to the kernels and workers that tests start.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # `make test` has a worker for each core
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MPLBACKEND"] = "agg"
@@ -19,6 +19,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "lib"))  # also where the package is not installed
 sys.path.insert(0, str(ROOT / "tools"))
+
+
+def pytest_collection_modifyitems(items):
+    """With workers, a module's tests run in one of them, since they share fixtures; notebooks are dealt one by one."""
+    for item in items:
+        single = item.nodeid if item.get_closest_marker("shared_out") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(single))
 
 
 @pytest.fixture(scope="session")

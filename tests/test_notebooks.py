@@ -1,6 +1,7 @@
 """Every notebook: paired, in the house style, committed with the outputs of one run, and it executes."""
 
 import io
+import os
 import re
 import statistics
 
@@ -94,16 +95,25 @@ def test_words_that_belittle_are_left_out(source):
     assert re.findall(r"\b(?:just|simply|obviously|easily)\b", prose, re.I) == []
 
 
-@pytest.fixture(scope="module")
-def shared_folders(tmp_path_factory):
-    """One cache for all notebooks: each stands alone, but the features need to be made only once."""
-    folder = tmp_path_factory.mktemp("smoke")
-    return {"CVAE_MUSIC_CACHE": str(folder / "cache"), "CVAE_MUSIC_OUTPUT": str(folder / "output")}
+@pytest.fixture(scope="session")
+def smoke_environment(tmp_path_factory):
+    """One cache for all notebooks and workers; functions run as Python, since tracing takes longer than three steps.
+
+    Graphs are traced and executed by the tests of the models, and by every published notebook.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    startup = folder / "ipython" / "profile_default" / "startup" / "eager.py"
+    startup.parent.mkdir(parents=True, exist_ok=True)
+    startup.write_text("import tensorflow\n\ntensorflow.config.run_functions_eagerly(True)\n")
+    return {**SMOKE_ENVIRONMENT, "CVAE_MUSIC_CACHE": str(folder / "cache"), "IPYTHONDIR": str(folder / "ipython")}
 
 
+@pytest.mark.shared_out
 @each
-def test_executes_in_smoke_mode(source, shared_folders, tmp_path):
-    environment = {**SMOKE_ENVIRONMENT, **shared_folders}
+def test_executes_in_smoke_mode(source, smoke_environment, tmp_path):
+    environment = {**smoke_environment, "CVAE_MUSIC_OUTPUT": str(tmp_path / "output")}
     result, _ = run_notebooks.execute(
         source, tmp_path / "executed.ipynb", SMOKE, environment, timeout=300, stream=io.StringIO()
     )
