@@ -68,8 +68,9 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from cvae_music import AudioConfig, build_features, open_collection, show_clips, show_figure
-from cvae_music.audio import beat_frame_times, log_mel, mel_filters, seconds_frame_times, to_audio, write_audio
+from cvae_music.audio import beat_frame_times, log_mel, mel_filters, seconds_frame_times, write_audio
 from cvae_music.features import load_clip
+from cvae_music.inversion import METHODS, to_audio
 from cvae_music.plots import COLOURS, MARKERS, plot_log_mel
 
 # %% [markdown]

@@ -1,7 +1,6 @@
-"""From a sound file to log-mel features on any time grid, and back to sound at any tempo."""
+"""From a sound file to log-mel features on any time grid; `inversion` is the way back."""
 
 import functools
-import inspect
 import os
 
 import librosa
@@ -106,7 +105,8 @@ def mel_filters(config, pitch_shift=0.0):
 
 
 @functools.lru_cache(maxsize=16)
-def _window(n_fft):
+def hann_window(n_fft):
+    """Periodic Hann window, float32, shape `(n_fft,)`."""
     return np.hanning(n_fft + 1)[:-1].astype(np.float32)
 
 
@@ -133,7 +133,7 @@ def log_mel(samples, frame_times, config, wrap=False, pitch_shift=0.0):
         raise ValueError(
             f"log_mel got samples of shape {samples.shape}; expected mono audio, shape (samples,). Mix or reshape it."
         )
-    window = _window(config.n_fft)
+    window = hann_window(config.n_fft)
     centres = np.round(np.asarray(frame_times, np.float64) * config.sample_rate).astype(np.int64)
     index = centres[:, None] + np.arange(-(config.n_fft // 2), config.n_fft - config.n_fft // 2)[None, :]
     if wrap:
@@ -173,102 +173,6 @@ def beat_frame_times(beat_times, config):
 def seconds_frame_times(start, config):
     """Moments of the frames on the fixed grid, shape `(num_frames,)`, from `start` seconds."""
     return start + np.arange(config.num_frames) * config.hop_length / config.sample_rate
-
-
-def mel_to_linear(mel_power, config, num_iterations=40):
-    """Non-negative power spectrum whose mel bands are those given.
-
-    Multiplicative updates (Lee and Seung, 2001, the Euclidean form) from a smooth start: they
-    stay non-negative and need two matrix products a round.
-
-    Args:
-        mel_power: Float array, shape `(frames, n_mels)`, power.
-        config: `AudioConfig`.
-        num_iterations: Rounds of the update.
-
-    Returns:
-        Float32 array, shape `(frames, n_fft // 2 + 1)`, power.
-    """
-    filters = mel_filters(config)
-    linear = (mel_power / np.maximum(filters.sum(axis=1), TINY)) @ filters
-    numerator = mel_power @ filters
-    for _ in range(num_iterations):
-        linear *= numerator / np.maximum((linear @ filters.T) @ filters, TINY)
-    return linear.astype(np.float32)
-
-
-def to_audio(log_mel_db, config, tempo=120.0, num_iterations=32, seed=0):
-    """Sound with the given log-mel level, by Griffin-Lim; a clip on the beat grid comes back as a loop.
-
-    The frames are first read at a constant step of `hop_length`, so any tempo is exact to a sample.
-
-    Args:
-        log_mel_db: Float array, shape `(frames, n_mels)`, dB relative to full scale.
-        config: `AudioConfig`.
-        tempo: Beats a minute (beat grid only).
-        num_iterations: Rounds of phase reconstruction.
-        seed: Seed of the first phases.
-
-    Returns:
-        Float32 array, shape `(samples,)`; on the beat grid exactly
-        `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long.
-
-    Raises:
-        ValueError: If the shape does not fit the configuration, or the tempo is not positive.
-
-    Source: fast Griffin-Lim, Perraudin, Balazs and Søndergaard (2013).
-    """
-    log_mel_db = np.asarray(log_mel_db, np.float32)
-    if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels:
-        raise ValueError(
-            f"to_audio got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB. "
-            "Pass one clip at a time, and use AudioConfig.unscale on what a model returns."
-        )
-    if not (np.isfinite(tempo) and tempo > 0):
-        raise ValueError(f"to_audio got tempo={tempo}; expected beats a minute above 0.")
-    num_frames = len(log_mel_db)
-    if config.grid == "beats":
-        step = 60.0 / tempo / config.frames_per_beat
-    else:
-        step = config.hop_length / config.sample_rate
-    length = int(round(num_frames * step * config.sample_rate))
-    hop = config.hop_length
-    edge = -(-config.n_fft // hop)  # frames that repeat the other end, so that the loop closes
-    moments = np.arange(-edge, -(-length // hop) + edge + 1) * hop / config.sample_rate / step
-    magnitude = np.sqrt(mel_to_linear(_at_frames(log_mel_db, moments, config), config))
-    noise = {_griffinlim_seed_name(): seed}
-    samples = librosa.griffinlim(
-        magnitude.T * (_window(config.n_fft).sum() / 2.0), n_iter=num_iterations, hop_length=hop,
-        n_fft=config.n_fft, window="hann", momentum=0.99, **noise,
-    )  # fmt: skip
-    return close_loop(samples, edge * hop, length, fade=min(hop * 2, edge * hop, length // 2))
-
-
-def _at_frames(log_mel_db, moments, config):
-    """Mel power at fractional frame positions, read as a loop; levels mix in dB."""
-    low = np.floor(moments).astype(np.int64)
-    share = (moments - low)[:, None].astype(np.float32)
-    num_frames = len(log_mel_db)
-    level = (1 - share) * log_mel_db[low % num_frames] + share * log_mel_db[(low + 1) % num_frames]
-    power = 10.0 ** (level / 10.0)
-    # The floor means "no sound" and must not come back as a hiss of 128 bands.
-    return np.where(level <= config.floor_db + 0.01, 0.0, power).astype(np.float32)
-
-
-def close_loop(samples, start, length, fade):
-    """Cuts `length` samples from `start` and crossfades what follows into the beginning."""
-    clip = samples[start : start + length].astype(np.float32).copy()
-    after = samples[start + length : start + length + fade]
-    fade = len(after)
-    if fade:
-        ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / fade)).astype(np.float32)
-        clip[:fade] = clip[:fade] * ramp + after * (1 - ramp)
-    return clip
-
-
-def _griffinlim_seed_name():
-    """librosa 1.0 renamed `random_state` to `rng`."""
-    return "rng" if "rng" in inspect.signature(librosa.griffinlim).parameters else "random_state"
 
 
 def write_audio(path, samples, config):

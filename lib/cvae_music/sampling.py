@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from cvae_music.audio import to_audio
+from cvae_music.inversion import to_audio
 
 COMPONENT_CHOICES = (1, 2, 4, 8)
 
