@@ -1,4 +1,4 @@
-"""From settings to a clip: what the sliders of the studio do, as plain functions and a table fitted to the model."""
+"""What the sliders of the studio do to a latent, measured on the training split and kept in a small file."""
 
 import dataclasses
 import hashlib
@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 
 from cvae_music.attributes import latent_effects, log_mel_attributes, strongest_latents
-from cvae_music.audio import to_audio
-from cvae_music.sampling import Clip
 
 # Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
 SLIDERS = {"brightness_hz": "brightness", "onsets_per_beat": "density", "level_db": "level", "bass_db": "bass"}
@@ -165,7 +163,7 @@ def fit_controls(model, features, seed=0, num_points=240):
     clips, genre = features.config.scale(train.log_mel[rows]), train.genre_index[rows]
     latents = model.encode(clips)[0]
     effects = latent_effects(model, features, strongest_latents(model, features, NUM_DIMENSIONS, whole_only=True))
-    names = {int(k): f"{k}, {name}" for k, name in zip(effects["dimension"], effects["name"], strict=True)}
+    names = {int(k): f"{k}: {name.split(': ')[1]}" for k, name in zip(effects["dimension"], effects["name"], strict=True)}
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, seed=seed)
     table = train.table.iloc[rows].reset_index(drop=True)
@@ -177,79 +175,6 @@ def fit_controls(model, features, seed=0, num_points=240):
 def _as_stored(array):
     """In half precision, so that what is saved and loaded makes the same samples."""
     return np.asarray(array, np.float16).astype(np.float32)
-
-
-def mix_weights(model, mix):
-    """Genre weights that sum to 1, shape `(num_genres,)`, of a name or a dict of name to weight; None without a label.
-
-    Raises:
-        ValueError: If a genre is unknown, a weight is negative, or all are 0.
-    """
-    if not model.num_genres:
-        return None
-    mix = {mix or model.genres[0]: 1.0} if not isinstance(mix, dict) else mix
-    weights = np.array([mix.get(genre, 0.0) for genre in model.genres], np.float32)
-    if set(mix) - set(model.genres) or weights.min() < 0 or not weights.sum() > 0:
-        raise ValueError(f"Got the mix {mix}; expected weights of at least 0, not all 0, of {list(model.genres)}.")
-    return weights / weights.sum()
-
-
-def mix_label(model, weights):
-    """A mix in words, as in `70% jazz, 30% house`."""
-    if weights is None:
-        return ""
-    shown = [k for k in np.argsort(-weights, kind="stable") if weights[k] >= 0.005]
-    return model.genres[shown[0]] if len(shown) == 1 else ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
-
-
-def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
-    """The latent that a seed stands for, shape `(latent_dim,)`, drawn where clips of the genre `drawn_as` lie."""
-    index = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
-    return model.sample_latents([index], seed=seed, temperature=temperature)[0]
-
-
-def make_clip(
-    model, controls=None, *, seed=0, drawn_as=None, temperature=1.0, mix=None, tempo=110.0, sliders=None,
-    dimensions=None, at=None, morph_to=None, share=0.0, start=None,
-):  # fmt: skip
-    """Everything the studio can set, as one call: the same arguments give the same samples.
-
-    Args:
-        model: `VAE` or `ConditionalVAE`.
-        controls: `Controls`; needed for `sliders`, `dimensions` and `at`.
-        seed: Which latent is drawn.
-        drawn_as: Genre in whose region it is drawn; None for the first.
-        temperature: Spread of the draw.
-        mix: Genre to play, or dict of genre to weight; None for `drawn_as`.
-        tempo: Beats a minute, exact.
-        sliders: Dict of slider name to standard deviations.
-        dimensions: Dict of latent dimension to standard deviations.
-        at: Place on the map, `(x, y)`.
-        morph_to: Seed of a second latent.
-        share: How far along the sphere to it, from 0 to 1.
-        start: A latent to use in place of the seed's, such as that of a clip of your own, shape `(latent_dim,)`.
-
-    Returns:
-        `Clip`.
-
-    Raises:
-        ValueError: If an argument is out of range, or `controls` is needed and missing.
-    """
-    if controls is None and (sliders or dimensions or at is not None):
-        raise ValueError("make_clip got sliders or a place without controls; expected fit_controls(model, features).")
-    latent = draw_latent(model, seed, drawn_as, temperature) if start is None else np.asarray(start, np.float32)
-    if at is not None:
-        latent = controls.move_to(latent, at)
-    if morph_to is not None and share:
-        from cvae_music.walks import slerp
-
-        latent = slerp(latent, draw_latent(model, morph_to, drawn_as, temperature), share)
-    if controls is not None:
-        latent = controls.turn(latent, sliders, dimensions)
-    weights = mix_weights(model, mix or drawn_as)
-    log_mel = model.audio_config.unscale(model.decode(latent[None], None if weights is None else weights[None])[0])
-    samples = to_audio(log_mel, model.audio_config, tempo, seed=seed)
-    return Clip(log_mel, samples, mix_label(model, weights) or None, float(tempo), seed, latent)
 
 
 def main():

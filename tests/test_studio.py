@@ -1,0 +1,205 @@
+"""The studio without a browser: each control has its function, each clip its line of code, each mistake its message."""
+
+import io
+from types import SimpleNamespace
+
+import ipywidgets as widgets
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from generated_music import write_tune
+
+from cvae_music import own_clip, playing
+from cvae_music.audio import AudioError
+from cvae_music.conditional import ConditionalVAE
+from cvae_music.controls import fingerprint, fit_controls, load_controls
+from cvae_music.features import FeatureSet
+from cvae_music.own_clip import encode_clip
+from cvae_music.playing import make_clip
+from cvae_music.studio import OWN, Studio
+
+GENRES = ("loud", "soft")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_config):
+    keras.utils.set_random_seed(0)
+    model = ConditionalVAE(audio_config=tiny_config, genres=GENRES, global_dim=6, local_dim=2, width=40, depth=1)
+    # An untrained decoder is all but silent; a larger last layer makes it loud and different from latent to latent.
+    last = [layer for layer in model.decoder.layers if layer.weights][-1]
+    last.set_weights([20.0 * weights for weights in last.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def features(tiny_config, tmp_path_factory):
+    path = write_tune(tmp_path_factory.mktemp("tunes") / "tune.wav", seconds=3.0)
+    clips = np.random.default_rng(0).uniform(-60, -10, (24, *tiny_config.shape)).astype(np.float16)
+    table = pd.DataFrame({"genre": np.array(GENRES)[np.arange(24) % 2], "split": "train", "path": str(path), "start": 0.0,
+                          "end": 2.0, "tempo": 120.0, "grid": "known", "clip_id": [f"clip{k}" for k in range(24)]})  # fmt: skip
+    return FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
+
+
+@pytest.fixture(scope="module")
+def controls(model, features):
+    return fit_controls(model, features)
+
+
+@pytest.fixture
+def studio(model, controls, tmp_path):
+    return Studio(model, controls, tmp_path)
+
+
+def heard(audio):
+    return soundfile.read(io.BytesIO(audio.value))[0]
+
+
+def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
+    studio.knobs["mix", "soft"].value = 0.5
+    studio.knobs["sliders", "brightness"].value = 1.5
+    studio.knobs["dimensions", next(iter(controls.dimensions))].value = -2.0
+    studio.knobs["tempo"].value = 97.0
+    studio.on_map.value = True
+    studio.knobs["at", 0].value = 0.5
+    code = studio.code.value
+    assert "brightness" in code and "at=(0.5" in code and "\n" not in code
+    scope = {"make_clip": make_clip, "model": model, "controls": controls}
+    exec(code, scope)
+    assert np.array_equal(scope["clip"].samples, studio.clip.samples)
+    assert len(studio.clip.samples) == len(heard(studio.audio)) == round(4 * 60 / 97 * 8000)
+
+
+def test_seeds_differ_and_repeat(studio):
+    first = studio.audio.value
+    studio.seed.value = 1
+    second = studio.audio.value
+    assert second != first
+    studio.seed.value = 0
+    assert studio.audio.value == first
+
+
+def test_genre_swap_keeps_the_latent(studio):
+    before = studio.clip
+    studio.swap("soft")
+    assert np.array_equal(studio.clip.latent, before.latent) and studio.clip.genre == "soft"
+    assert not np.array_equal(studio.clip.log_mel, before.log_mel)
+
+
+def test_mix_map_and_sliders_as_functions(model, controls):
+    assert list(playing.mix_weights(model, {"loud": 1.0, "soft": 3.0})) == [0.25, 0.75]
+    assert playing.mix_label(model, np.array([0.25, 0.75])) == "75% soft, 25% loud"
+    for bad in ({"loud": 0.0}, {"noise": 1.0}, {"loud": -1.0, "soft": 2.0}):
+        with pytest.raises(ValueError, match="expected weights"):
+            playing.mix_weights(model, bad)
+    latent = playing.draw_latent(model, seed=3)
+    moved = controls.move_to(latent, (1.0, -2.0))
+    assert moved @ controls.axes.T == pytest.approx([1.0, -2.0], abs=1e-2)
+    off_map = np.eye(len(latent)) - controls.axes.T @ controls.axes
+    assert off_map @ moved == pytest.approx(off_map @ latent, abs=1e-2)
+    assert controls.nearest(controls.points[5]) == 5
+    dimension = next(iter(controls.dimensions))
+    turned = controls.turn(latent, dimensions={dimension: 2.0}) - latent
+    assert np.flatnonzero(turned).tolist() == [dimension]
+    for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
+        with pytest.raises(ValueError, match="expected"):
+            controls.turn(latent, **wrong)
+    with pytest.raises(ValueError, match="fit_controls"):
+        make_clip(model, sliders={"level": 1.0})
+
+
+def test_controls_come_back_from_their_file(model, controls, tmp_path):
+    controls.save(tmp_path / "controls.npz")
+    again = load_controls(tmp_path / "controls.npz")
+    assert again.fingerprint == fingerprint(model) and again.dimensions == controls.dimensions
+    settings = {"sliders": {"density": 2.0}, "at": (1.0, 0.0), "seed": 2}
+    assert np.array_equal(make_clip(model, again, **settings).samples, make_clip(model, controls, **settings).samples)
+
+
+def test_every_slider_has_a_label_and_a_numeric_twin(studio):
+    assert len(studio.rows) == 2 + 1 + 4 + 6 + 1 + 1 + 2
+    for row in studio.rows.values():
+        slider, field = row.children
+        assert slider.description and field.description.startswith(slider.description)
+        field.value = slider.min
+        assert slider.value == slider.min
+
+
+def test_nothing_plays_or_repeats_unasked(studio):
+    players = (studio.audio, studio.compared, studio.journey)
+    assert not any(player.autoplay or player.loop for player in players)
+    studio.loop.value = True
+    assert studio.audio.loop
+
+
+def test_all_weights_zero_is_a_message_not_a_fault(studio):
+    before = studio.audio.value
+    studio.knobs["mix", "loud"].value = 0.0
+    assert 'role="alert"' in studio.status.value and "raise at least one" in studio.status.value
+    assert studio.audio.value == before
+    studio.knobs["mix", "soft"].value = 1.0
+    assert "Ready" in studio.status.value
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_uploads_of_both_widget_versions(studio, newer, tmp_path):
+    content = write_tune(tmp_path / "mine.wav", seconds=4.0, tempo=100.0).read_bytes()
+    if newer:
+        studio.upload = SimpleNamespace(value=({"name": "mine.wav", "content": memoryview(content)},))
+    else:
+        studio.upload = SimpleNamespace(value={"mine.wav": {"metadata": {"name": "mine.wav"}, "content": content}})
+    studio._uploaded()
+    assert studio.source.value == OWN and "encode_clip" in studio.code.value
+    assert studio.own[2].tempo == pytest.approx(100.0, rel=0.05)
+    assert np.array_equal(studio.clip.latent, encode_clip(studio.model, tmp_path / "uploads" / "mine.wav"))
+    studio.swap("soft")
+    assert studio.source.value == OWN and studio.clip.genre == "soft"
+    for comparison in studio.comparison.options:
+        studio.comparison.value = comparison
+        studio.compare()
+        assert "mine.wav" in studio.about_compared.value and len(heard(studio.compared)) > 8000
+
+
+def test_bad_files_give_a_message(studio, tiny_config, tmp_path):
+    (tmp_path / "notes.wav").write_text("no sound")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(40000), 8000)
+    write_tune(tmp_path / "short.wav", seconds=0.6)
+    for name, reason in {"notes": "unreadable", "empty": "empty", "silent": "silent", "short": "too short"}.items():
+        studio.read_own(str(tmp_path / f"{name}.wav"))
+        assert reason in studio.status.value and 'role="alert"' in studio.status.value
+    assert studio.source.value != OWN
+    with pytest.raises(AudioError, match="missing"):
+        own_clip.read_clip(tmp_path / "none.wav", tiny_config)
+    with pytest.raises(ValueError, match="holds 0.0 MB"):
+        own_clip.keep_upload({"a.wav": {"content": b""}}, tmp_path)
+
+
+def test_history_brings_a_clip_back(studio):
+    first = studio.clip
+    studio.knobs["tempo"].value = 150.0
+    studio.surprise()
+    assert studio.clip.seed != first.seed
+    studio.past.value = 0
+    studio.recall()
+    assert np.array_equal(studio.clip.samples, first.samples)
+
+
+def test_saving_writes_both_files_and_links_them(studio, tmp_path):
+    studio.save()
+    assert {path.suffix for path in tmp_path.glob("loud_seed0.*")} == {".wav", ".mp3"}
+    assert studio.links.value.count("download=") == 2
+
+
+def test_compare_with_the_nearest_real_clip(studio):
+    studio.compare()
+    assert "clip" in studio.about_compared.value and np.abs(heard(studio.compared)).max() > 0.01
+
+
+def test_without_a_kernel_the_last_clip_stays(studio, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    studio._ipython_display_()
+    page = shown[0]["text/html"]
+    assert "<audio" in page and "<img alt=" in page and "make_clip(" in page and isinstance(studio.box, widgets.HBox)
