@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from cvae_music.losses import blur_at_random, genre_discrepancy
+from cvae_music.losses import disguise, genre_discrepancy
 from cvae_music.models import VAE
 from cvae_music.networks import FRAMES_PER_SLOT, build_listener
 
@@ -15,18 +15,21 @@ class ConditionalVAE(VAE):
     """VAE whose decoder is told the genre at every stage (Sohn, Lee and Yan, 2015) and has to listen.
 
     The encoder is not told, and a penalty makes the latents of every genre look like the prior: the
-    genre then reaches the decoder through its label only. A listener that learns the genres beside
-    it hears half of the latents decoded with another label, and what it fails to recognise is a loss.
-    It is taught to hear where such a clip came from: a listener that knows real clips only is content
-    with a few cues of the new genre on top of the old one (the generator's side of StarGAN, Choi et al.,
-    2018; the minimax of Fader networks, Lample et al., 2017, played on the output).
+    genre then reaches the decoder through its label only. Two listeners that learn the genres beside it
+    hear half of the latents decoded with another label, and what they fail to recognise is a loss. The
+    first knows real clips and reconstructions. The second, the sceptic, is also taught where the clips with a
+    changed label came from: the first is soon content with a few cues of the new genre laid over the
+    old one, the second goes on hearing the old genre until it is gone.
+
+    Source: the listener's part is the domain loss of StarGAN (Choi et al., 2018), the sceptic's the minimax of Fader
+    networks (Lample et al., 2017), played on the output.
 
     Args:
         genres: Names of the genres in order; saved with the model.
         discrepancy_weight: Weight of `losses.genre_discrepancy`, in nats.
-        swap_weight: Weight of the listener's cross-entropy on clips with a changed label; 0 leaves it out.
-        source_weight: Weight of the listener's lesson that such a clip is still of the genre it came from,
-            beside its lesson of real clips and reconstructions.
+        swap_weight: Weight of the listeners' cross-entropy on clips with a changed label; 0 leaves them out.
+        source_weight: Weight of the sceptic's lesson about the genre such clips came from, beside its lesson
+            about real clips and reconstructions.
         **kwargs: As for `VAE`.
 
     Raises:
@@ -34,7 +37,7 @@ class ConditionalVAE(VAE):
     """
 
     def __init__(
-        self, *args, genres=(), discrepancy_weight=3000.0, swap_weight=600.0, source_weight=1.0, **kwargs
+        self, *args, genres=(), discrepancy_weight=3000.0, swap_weight=600.0, source_weight=0.5, **kwargs
     ):  # fmt: skip
         self.genres = tuple(genres)
         if len(set(self.genres)) != len(self.genres) or len(self.genres) < 2:
@@ -48,6 +51,7 @@ class ConditionalVAE(VAE):
         self.discrepancy_weight, self.swap_weight = float(discrepancy_weight), float(swap_weight)
         self.source_weight = float(source_weight)
         self.listener = build_listener(self.audio_config.shape, self.num_genres)
+        self.sceptic = build_listener(self.audio_config.shape, self.num_genres)
 
     def term_names(self):
         return super().term_names() + ["discrepancy", "swap"]
@@ -83,24 +87,22 @@ class ConditionalVAE(VAE):
         return terms
 
     def listener_terms(self, log_mel, rebuilt, latent, weights, training):
-        """Cross-entropies of the listener: of its lessons, and on the genres asked for (to teach the model).
+        """Cross-entropies of the listeners: of their lessons, and on the genres asked for (to teach the model).
 
-        The second passes through a frozen copy of the listener, so it cannot be made small by teaching
-        the listener to be content.
+        The second passes through frozen copies of the listeners, so it cannot be made small by teaching
+        them to be content.
         """
         count, shift = ops.shape(weights)[0], keras.random.randint((), 1, self.num_genres, seed=self.noise)
         came_from, asked = weights[::2], ops.roll(weights[::2], shift, axis=1)
-        swapped = blur_at_random(self.decode_latent(latent[::2], asked, training=training), self.noise)
-        heard = blur_at_random(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
-        logits = self.listener(ops.concatenate([heard, ops.stop_gradient(swapped)]), training=training)
-        truth = ops.concatenate([weights, weights, came_from])
-        lesson = keras.losses.categorical_crossentropy(truth, logits, from_logits=True)
-        known, unmasked = lesson[: 2 * count], lesson[2 * count :]
-        frozen = [ops.stop_gradient(ops.convert_to_tensor(value)) for value in self.listener.trainable_variables]
-        others = [ops.convert_to_tensor(value) for value in self.listener.non_trainable_variables]
-        logits, _ = self.listener.stateless_call(frozen, others, swapped, training=False)
-        wrong = keras.losses.categorical_crossentropy(asked, logits, from_logits=True)
-        return ops.mean(known) + self.source_weight * ops.mean(unmasked), ops.mean(wrong)
+        swapped = disguise(self.decode_latent(latent[::2], asked, training=training), self.noise)
+        heard = disguise(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
+        truth = ops.tile(weights, (2, 1))
+        logits = self.sceptic(ops.concatenate([heard, ops.stop_gradient(swapped)]), training=training)
+        lesson = _cross_entropy(truth, self.listener(heard, training=training))
+        lesson = lesson + _cross_entropy(truth, logits[: 2 * count])
+        lesson = lesson + self.source_weight * _cross_entropy(came_from, logits[2 * count :])
+        opinions = [_cross_entropy(asked, _frozen(one, swapped)) for one in (self.listener, self.sceptic)]
+        return lesson, sum(opinions) / len(opinions)
 
     def local_latents(self, latent):
         """The part of the latent that belongs to single beats, shape `(slots, batch, local_dim)`."""
@@ -111,3 +113,14 @@ class ConditionalVAE(VAE):
     def get_config(self):
         names = ("discrepancy_weight", "swap_weight", "source_weight")
         return {**super().get_config(), "genres": list(self.genres), **{name: getattr(self, name) for name in names}}
+
+
+def _cross_entropy(truth, logits):
+    return ops.mean(keras.losses.categorical_crossentropy(truth, logits, from_logits=True))
+
+
+def _frozen(network, inputs):
+    """Output of a network whose weights get no gradient from it."""
+    fixed = [ops.stop_gradient(ops.convert_to_tensor(value)) for value in network.trainable_variables]
+    others = [ops.convert_to_tensor(value) for value in network.non_trainable_variables]
+    return network.stateless_call(fixed, others, inputs, training=False)[0]

@@ -147,15 +147,18 @@ def contrast_loss(target, rebuilt, width=9, frames=4, bands=8):
     return ops.mean(ops.square(strength(target) - strength(rebuilt)))
 
 
-def blur_at_random(scaled, noise):
-    """Copies that keep the genre and lose sharpness and level, so that a listener minds neither.
+def disguise(scaled, noise):
+    """Copies that keep the genre and lose sharpness, level and some of their cells, so that a listener needs many cues.
 
     Args:
         scaled: Float tensor, shape `(batch, frames, n_mels)`.
         noise: `keras.random.SeedGenerator`.
 
     Returns:
-        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or softer, with some noise.
+        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or softer, with some noise, one
+        stretch of up to 0.3 of the time and one of up to 0.4 of the bands at the clip's mean.
+
+    Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
     """
     each = (ops.shape(scaled)[0], 1, 1)
     over_time, over_bands = averaging(scaled.shape[1], 3), averaging(scaled.shape[2], 7)
@@ -163,4 +166,13 @@ def blur_at_random(scaled, noise):
     share = keras.random.uniform(each, seed=noise)
     gain = keras.random.uniform(each, -0.17, 0.17, seed=noise)
     hiss = keras.random.normal(ops.shape(scaled), stddev=0.06, seed=noise)
-    return scaled + share * (blurred - scaled) + gain + hiss
+    heard = scaled + share * (blurred - scaled) + gain + hiss
+    average = ops.mean(heard, axis=(1, 2), keepdims=True)
+    for axis, longest in ((1, 0.3), (2, 0.4)):
+        shape = [1, 1, 1]
+        shape[axis] = scaled.shape[axis]
+        place = np.linspace(0.0, 1.0, scaled.shape[axis], dtype=np.float32).reshape(shape)
+        start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=noise)
+        length = keras.random.uniform(each, 0.0, longest, seed=noise)
+        heard = ops.where((place >= start) & (place < start + length), average, heard)
+    return heard

@@ -131,8 +131,8 @@ def build_decoder(shape, global_dim, local_dim, width=208, depth=3, num_genres=0
 def build_listener(shape, num_genres):
     """Clip to genre logits: small, in one dimension, and deaf to the level of the clip.
 
-    It trains beside a `ConditionalVAE` and tells it whether a clip with a changed label sounds like the new
-    genre. It is never one of the judges, which are of another make and see real music only.
+    Two of them train beside a `ConditionalVAE` and tell it whether a clip with a changed label sounds like the
+    new genre. They are never the judges, which are of another make and see real music only.
 
     Args:
         shape: `(num_frames, n_mels)`.

@@ -14,7 +14,7 @@ SETTINGS = {
     "vae": {"kl": 1.0},
     "cvae": {"kl": 1.0, "discrepancy_weight": 3000.0},
 }
-CONTRAST_WEIGHT = 0.5
+CONTRAST_WEIGHT = 0.6
 NUM_STEPS = 1600
 PRETRAINED = ("known_autoencoder", "known_vae", "known_cvae")
 
@@ -106,10 +106,53 @@ def load_compact(path):
     except (KeyError, OSError, AttributeError, ValueError) as error:  # ValueError: text, or a pickle
         raise ValueError(
             f"load_compact got {str(path)!r}, which is no model of this library ({error}). Use a file of save_compact, "
-            "or keras.saving.load_model for a .keras file."
+            "or load_model for a .keras file."
         ) from error
     for variable, value in zip(model.weights, arrays, strict=True):
         variable.assign(value)
+    return model
+
+
+def load_model(path, config=None):
+    """Reads a model from a file, whichever way it was saved.
+
+    Args:
+        path: A `.keras` file of `model.save`, or an `.npz` file of `save_compact`.
+        config: The `AudioConfig` it must have; `None` accepts any.
+
+    Returns:
+        `Autoencoder`, `VAE` or `ConditionalVAE`, ready to encode, decode and sample; `train` compiles it anew.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no model of this library, or one of another `AudioConfig`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"load_model got {str(path)!r}, and there is no such file. Check the path.")
+    if path.suffix == ".npz":
+        model = load_compact(path)
+    else:
+        import keras
+
+        # Keras finds a class by its name once the module that registers it has been imported.
+        from cvae_music import conditional, models  # noqa: F401
+
+        try:
+            model = keras.saving.load_model(path, compile=False)
+        except Exception as error:  # Keras raises whatever the part that it stumbled on raises
+            reason = str(error).strip().partition("\n")[0][:200]
+            raise ValueError(
+                f"load_model got {str(path)!r}, which Keras cannot read ({reason}). Expected a .keras file of "
+                "model.save or an .npz file of save_compact, written by this version of the library."
+            ) from error
+        if not isinstance(model, models.Autoencoder):
+            raise ValueError(
+                f"load_model got {str(path)!r}, which holds a {type(model).__name__}; expected an Autoencoder, a VAE or "
+                "a ConditionalVAE of this library. Load other models with keras.saving.load_model."
+            )
+    if config is not None:
+        config.check_same(model.audio_config, where=f"The model {path.name!r}")
     return model
 
 
