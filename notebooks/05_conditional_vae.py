@@ -32,7 +32,7 @@ repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
 num_steps = 400  # of the live training: about three minutes on two cores
-num_full_steps = 1600  # of the full training, where no weights are loaded
+num_full_steps = 1440  # of the full training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 
 # %% tags=["setup"]

@@ -15,7 +15,7 @@ SETTINGS = {
     "cvae": {"kl": 1.0, "discrepancy_weight": 3000.0},
 }
 CONTRAST_WEIGHT = 0.6
-NUM_STEPS = 1600
+NUM_STEPS = 1440
 PRETRAINED = ("known_autoencoder", "known_vae", "known_cvae")
 
 

@@ -21,7 +21,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400
 weights = "pretrained"
-num_full_steps = 1600
+num_full_steps = 1440
 
 # %% tags=["setup"]
 # Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
