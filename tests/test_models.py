@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from cvae_music.conditional import ConditionalVAE
 from cvae_music.features import FeatureSet
 from cvae_music.models import VAE, Autoencoder
-from cvae_music.pretrained import load_compact, make_model, save_compact
+from cvae_music.pretrained import load_compact, load_model, make_model, save_compact
 from cvae_music.sampling import LatentDensity, fit_latent_density, generate
 from cvae_music.schedules import Linear
 from cvae_music.training import train
@@ -29,6 +30,14 @@ def features(tiny_config):
     clips[np.arange(40), :, pitch] = np.where(genre, -40.0, -10.0)[:, None]
     table = pd.DataFrame({"genre": np.array(GENRES)[genre], "split": ["train"] * 32 + ["validation"] * 8, "grid": "known"})
     return FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
+
+
+@pytest.fixture
+def eager():
+    """Functions run as Python: tracing takes longer than the few steps of a test. Shapes and names are tested traced."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def make(cls, config, **changes):
@@ -61,7 +70,7 @@ def test_the_loss_is_the_sum_of_its_terms(features):
     assert terms["loss"] == pytest.approx(expected, rel=1e-5) and terms["kl_weight"] == 3.0
 
 
-def test_the_epoch_reports_means_not_the_last_batch(features):
+def test_the_epoch_reports_means_not_the_last_batch(features, eager):
     model = make(Autoencoder, features.config)
     train(model, features, epochs=1, batch_size=8, verbose=0)
     clips, genre = features.arrays("train")
@@ -88,16 +97,16 @@ def test_the_log_variance_is_bounded(features):
 
 
 SCRIPT = """
-import sys, keras, numpy as np
-import cvae_music.conditional
-model = keras.saving.load_model(sys.argv[1])
+import sys, numpy as np
+import cvae_music
+model = cvae_music.load_model(sys.argv[1])
 assert model.audio_config.n_mels == 16 and type(model.schedule).__name__ == "Linear"
 latents = model.sample_latents([0, 1, 1], seed=3)
 np.save(sys.argv[2], np.concatenate([latents, model.decode(latents, [0, 1, 1]).reshape(3, -1)], axis=1))
 """
 
 
-def test_saved_model_is_the_same_in_a_fresh_process(features, tmp_path, root):
+def test_saved_model_is_the_same_in_a_fresh_process(features, tmp_path, root, eager):
     model = make(ConditionalVAE, features.config, kl=Linear(2.0, 10))
     train(model, features, epochs=1, batch_size=8, verbose=0)
     fit_latent_density(model, features)
@@ -115,7 +124,9 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
+@pytest.mark.parametrize("traced", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path, eager, traced):
+    tf.config.run_functions_eagerly(not traced)
     settings = {"epochs": 4, "batch_size": 8, "seed": 5, "verbose": 0}
     whole = make(ConditionalVAE, features.config)
     train(whole, features, **settings)
@@ -129,7 +140,7 @@ def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
         np.testing.assert_allclose(first, second, atol=1e-4)
 
 
-def test_nan_stops_training_and_keeps_the_last_good_weights(features):
+def test_nan_stops_training_and_keeps_the_last_good_weights(features, eager):
     broken = FeatureSet(
         features.config, GENRES, features.table, features.log_mel.copy(), features.report, features.path
     )
@@ -168,7 +179,7 @@ def test_clear_errors(features):
         make_model("gan", features)
 
 
-def test_mixed_precision_trains(features):
+def test_mixed_precision_trains(features, eager):
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         model = make(ConditionalVAE, features.config)
@@ -203,7 +214,7 @@ def test_generate_repeats_by_seed_and_keeps_the_tempo(features):
     assert len(first.samples) == round(4 * 60 / 97.0 * 8000)
 
 
-def test_compact_file_holds_the_model(features, tmp_path):
+def test_compact_file_holds_the_model(features, tmp_path, eager):
     model = make(ConditionalVAE, features.config)
     train(model, features, epochs=1, batch_size=8, verbose=0)
     fit_latent_density(model, features)
@@ -216,3 +227,24 @@ def test_compact_file_holds_the_model(features, tmp_path):
     (tmp_path / "text.npz").write_text("no model")
     with pytest.raises(ValueError, match="no model of this library"):
         load_compact(tmp_path / "text.npz")
+
+
+def test_load_model_refuses_what_it_cannot_use(features, tmp_path):
+    import dataclasses
+
+    other = dataclasses.replace(features.config, fmin=50.0)
+    model = make(Autoencoder, features.config)
+    model.save(tmp_path / "model.keras")
+    save_compact(model, tmp_path / "model.npz")
+    for name in ("model.keras", "model.npz"):
+        assert type(load_model(tmp_path / name, features.config)) is Autoencoder
+        with pytest.raises(ValueError, match=f"The model '{name}' was made with another AudioConfig .fmin: 30.0 there"):
+            load_model(tmp_path / name, other)
+    (tmp_path / "text.keras").write_text("no model")
+    (tmp_path / "half.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:5000])
+    keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "foreign.keras")
+    for name, message in {"text": "Keras cannot read", "half": "Keras cannot read", "foreign": "holds a Sequential"}.items():
+        with pytest.raises(ValueError, match=message):
+            load_model(tmp_path / f"{name}.keras")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_model(tmp_path / "gone.keras")
