@@ -19,7 +19,7 @@ ONLY ?=
 
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish test test-slow lint lab sync weights sweeps clean
+.PHONY: help setup run publish test test-slow test-browser lint lab studio sync weights sweeps clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,11 +43,18 @@ test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 test-slow: $(INSTALLED)  ## run the tests that train for minutes
 	$(PY) -m pytest -m slow
 
+test-browser: $(INSTALLED)  ## play the studio in headless Chromium (apt-get install chromium)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	$(PY) -m pytest -m browser tests/browser
+
 lint: $(INSTALLED)  ## check the style of the code
 	$(PY) -m ruff check .
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+
+studio: $(INSTALLED)  ## open the studio in the browser, ready to play
+	$(PY) tools/open_studio.py
 
 sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younger file wins)
 	$(PY) -m jupytext --sync notebooks/[0-9]*.py $(wildcard notebooks/solutions/[0-9]*.py)

@@ -203,3 +203,18 @@ def test_without_a_kernel_the_last_clip_stays(studio, monkeypatch):
     studio._ipython_display_()
     page = shown[0]["text/html"]
     assert "<audio" in page and "<img alt=" in page and "make_clip(" in page and isinstance(studio.box, widgets.HBox)
+
+
+def test_morph_over_time_and_by_hand(studio):
+    studio.morph()
+    assert "one as A and one as B" in studio.status.value
+    studio.keep("A")
+    studio.swap("soft")
+    studio.keep("B")
+    studio.beats.value = 8
+    studio.morph()
+    assert len(heard(studio.journey)) == round(8 * 60 / 110 * 8000)
+    before, studio.knobs["share"].value = studio.clip.latent, 1.0
+    assert "morph_to=1" in studio.code.value
+    assert studio.clip.latent == pytest.approx(playing.draw_latent(studio.model, 1), abs=1e-4)
+    assert not np.allclose(before, studio.clip.latent)

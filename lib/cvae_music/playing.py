@@ -4,6 +4,7 @@ import numpy as np
 
 from cvae_music.inversion import to_audio
 from cvae_music.sampling import Clip
+from cvae_music.walks import slerp
 
 
 def mix_weights(model, mix):
@@ -68,8 +69,6 @@ def make_clip(
     if at is not None:
         latent = controls.move_to(latent, at)
     if morph_to is not None and share:
-        from cvae_music.walks import slerp
-
         latent = slerp(latent, draw_latent(model, morph_to, drawn_as, temperature), share)
     if controls is not None:
         latent = controls.turn(latent, sliders, dimensions)

@@ -13,6 +13,7 @@ from cvae_music.inversion import to_audio
 from cvae_music.session import output_folder
 from cvae_music.studio_panel import COMPARISONS, SEED, Panel
 from cvae_music.studio_views import MapView, SpectrogramView, download_links, full_scale, static_page, wav_bytes
+from cvae_music.walks import walk
 
 OWN = "my own clip"
 NUM_REMEMBERED = 30
@@ -161,8 +162,6 @@ class Studio(Panel):
         self._guarded(self._morph)
 
     def _morph(self):
-        from cvae_music.walks import walk
-
         if {"A", "B"} - set(self.kept):
             raise ValueError("Keep two sounds first, one as A and one as B.")
         latents, mixes = zip(self.kept["A"], self.kept["B"], strict=True)
