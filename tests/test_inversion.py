@@ -69,8 +69,7 @@ def test_methods_stand_in_their_order(clips):
     """PGHI beats zero phase and is a better start than noise; holding the bands brings the levels closest."""
     tempo, _, level = clips[3]
     loop, mel_power = inversion.loop_frames(level, CONFIG, tempo)
-    scale = audio.hann_window(CONFIG.n_fft).sum() / 2
-    magnitude = np.sqrt(inversion.mel_to_linear(mel_power, CONFIG)) * scale
+    magnitude = np.sqrt(inversion.mel_to_linear(mel_power, CONFIG)) * inversion.magnitude_scale(CONFIG)
     convergence, error = {}, {}
     for name in ("zero_phase", "griffin_lim", "pghi", "pghi_griffin_lim", "pghi_bands"):
         samples = inversion.to_audio(level, CONFIG, tempo, method=name)

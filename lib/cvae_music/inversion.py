@@ -35,8 +35,8 @@ METHODS = {
     "griffin_lim": Method(phases.random_phases, rounds=32, momentum=0.0),
     "fast_griffin_lim": Method(phases.random_phases, rounds=32),
     "pghi": Method(phases.integrated_phases),
-    "pghi_griffin_lim": Method(phases.integrated_phases, rounds=8),
-    "pghi_bands": Method(phases.integrated_phases, rounds=4, band_rounds=8),
+    "pghi_griffin_lim": Method(phases.integrated_phases, rounds=16),
+    "pghi_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6),
 }
 
 
@@ -154,7 +154,9 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
     if num_iterations is not None:
         chosen = dataclasses.replace(chosen, **{"band_rounds" if chosen.band_rounds else "rounds": num_iterations})
     loop, mel_power = loop_frames(log_mel_db, config, tempo)
-    return find_samples(mel_power, loop, config, chosen, np.random.default_rng(seed))
+    magnitude = np.sqrt(mel_to_linear(mel_power, config)) * magnitude_scale(config)
+    samples = find_samples(magnitude, loop, chosen, np.random.default_rng(seed))
+    return hold_bands(samples, mel_power, loop, config, chosen.band_rounds)
 
 
 def loop_frames(log_mel_db, config, tempo):
@@ -177,32 +179,55 @@ def loop_frames(log_mel_db, config, tempo):
     return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power.astype(np.float32)
 
 
-def find_samples(mel_power, loop, config, method, rng):
-    """Samples of a loop with these mel bands, see `to_audio`."""
-    scale = hann_window(config.n_fft).sum() / 2.0
-    magnitude = np.sqrt(mel_to_linear(mel_power, config)) * np.float32(scale)
-    spectra = loop.with_phases(magnitude, method.start(magnitude, loop, rng))
-    samples = loop.inverse(_griffin_lim(spectra, magnitude, loop, method))
-    for _ in range(method.band_rounds):
-        samples = loop.inverse(_hold_bands(loop.forward(samples), mel_power * scale**2, config))
-    return samples
+def find_samples(magnitude, loop, method, rng):
+    """Samples of a loop with these magnitudes, by the start and the rounds of Griffin-Lim of a method.
 
+    Args:
+        magnitude: Float32 array, shape `(frames, bins)`, in the units of `loop.forward`.
+        loop: `LoopSTFT`.
+        method: `Method`.
+        rng: NumPy generator.
 
-def _griffin_lim(spectra, magnitude, loop, method):
-    last = None
+    Returns:
+        Float32 array, shape `(loop.length,)`.
+    """
+    spectra, last = loop.with_phases(magnitude, method.start(magnitude, loop, rng)), None
     for _ in range(method.rounds):
         new = loop.forward(loop.inverse(spectra))
         ahead = new if last is None else new + np.float32(method.momentum) * (new - last)
         spectra = ahead * (magnitude / np.maximum(np.abs(ahead), TINY))
         last = new
-    return spectra
+    return loop.inverse(spectra)
 
 
-def _hold_bands(spectra, mel_power, config):
-    """Scales every frequency by what its bands lack; phases and lines inside the bands stay."""
-    found = (spectra.real**2 + spectra.imag**2) @ mel_filters(config).T
-    ratio = np.clip(mel_power / np.maximum(found, TINY), 1e-4, 1e4)
-    return spectra * np.sqrt(ratio @ _to_bins(config))
+def hold_bands(samples, mel_power, loop, config, rounds):
+    """Brings the mel bands of a loop closer to those wanted; phases and lines inside the bands stay free.
+
+    What Griffin-Lim asks of every frequency is a guess, what the bands say is known: so each round
+    scales a frequency only by what its bands lack.
+
+    Args:
+        samples: Float32 array, shape `(loop.length,)`.
+        mel_power: Float32 array, shape `(frames, n_mels)`, power relative to full scale.
+        loop: `LoopSTFT` of the frames.
+        config: `AudioConfig`.
+        rounds: Number of rounds.
+
+    Returns:
+        Float32 array, shape `(loop.length,)`.
+    """
+    wanted = mel_power * magnitude_scale(config) ** 2
+    for _ in range(rounds):
+        spectra = loop.forward(samples)
+        found = (spectra.real**2 + spectra.imag**2) @ mel_filters(config).T
+        ratio = np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4)
+        samples = loop.inverse(spectra * np.sqrt(ratio @ _to_bins(config)))
+    return samples
+
+
+def magnitude_scale(config):
+    """Magnitude that `LoopSTFT.forward` gives a sine wave of amplitude 1."""
+    return np.float32(hann_window(config.n_fft).sum() / 2.0)
 
 
 def spectral_convergence(samples, magnitude, loop):
