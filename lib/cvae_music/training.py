@@ -8,14 +8,25 @@ from cvae_music.pipelines import batches
 
 
 class _EpochCounter(keras.callbacks.Callback):
-    """Tells the data pipeline which epoch is read, also after a resume."""
+    """Tells the data pipeline and every source of noise which epoch it is, also after a resume.
+
+    A backup of Keras holds weights and optimizer but not the state of seed generators: without this a
+    resumed training would draw the noise of the first epoch again.
+    """
 
     def __init__(self):
         super().__init__()
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
+    def on_train_begin(self, logs=None):
+        parts = [layer for part in self.model.layers for layer in getattr(part, "layers", [part])]
+        noises = [self.model.noise, *(part.seed_generator for part in parts if hasattr(part, "seed_generator"))]
+        self.states = [(noise.state, np.array(noise.state)) for noise in noises]
+
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch.assign(epoch)
+        for state, first in self.states:
+            state.assign(first + np.array([0, epoch * 1_000_000], first.dtype))
 
 
 class StopOnNaN(keras.callbacks.Callback):
