@@ -70,6 +70,21 @@ def test_the_loss_is_the_sum_of_its_terms(features):
     assert terms["loss"] == pytest.approx(expected, rel=1e-5) and terms["kl_weight"] == 3.0
 
 
+def test_listeners_teach_the_model_and_not_themselves(features):
+    model = make(ConditionalVAE, features.config)
+    clips, genre = batch(features)
+    weights, latent = model.genre_weights(genre), tf.random.stateless_normal((8, model.latent_dim), (0, 1))
+    with tf.GradientTape(persistent=True) as tape:
+        rebuilt = model.decode_latent(latent, weights)
+        lesson, obeyed = model.listener_terms(tf.constant(clips), rebuilt, latent, weights, training=True)
+    for listener in (model.listener, model.sceptic):
+        assert all(gradient is None for gradient in tape.gradient(obeyed, listener.trainable_variables))
+        assert all(np.abs(gradient).max() > 0 for gradient in tape.gradient(lesson, listener.trainable_variables))
+    decoder = model.decoder.trainable_variables
+    assert all(gradient is None for gradient in tape.gradient(lesson, decoder))
+    assert max(np.abs(g).max() for g in tape.gradient(obeyed, decoder) if g is not None) > 0
+
+
 def test_the_epoch_reports_means_not_the_last_batch(features, eager):
     model = make(Autoencoder, features.config)
     train(model, features, epochs=1, batch_size=8, verbose=0)
