@@ -235,7 +235,7 @@ class Studio(Panel):
         )
 
 
-def pretrained_studio(name="known_cvae"):
+def pretrained_studio(name="known_cvae", folder=None):
     """The studio on a shipped model, with the controls that ship with it (measured anew when they are missing)."""
     from cvae_music.controls import fit_controls, shipped_controls
     from cvae_music.pretrained import load_pretrained
@@ -248,4 +248,4 @@ def pretrained_studio(name="known_cvae"):
         from cvae_music.session import cache_folder
 
         fitted = fit_controls(model, build_features(open_collection("known"), model.audio_config, cache_folder()))
-    return Studio(model, fitted)
+    return Studio(model, fitted, folder)

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from cvae_music import plots
 from cvae_music.players import encode_mp3
@@ -41,52 +42,71 @@ def download_links(samples, config, stem):
     return f"{wav} &nbsp; {mp3}"
 
 
-def _png(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
-    figure.set_layout_engine("none")  # the first drawing has found the places; finding them again takes half the time
-    return buffer.getvalue()
+class Picture:
+    """A figure drawn once; afterwards only what changes is drawn, on top of a copy of the rest."""
+
+    def __init__(self, figure, changing):
+        self.canvas, self.changing = FigureCanvasAgg(figure), changing
+        for artist in changing:
+            artist.set_animated(True)
+        self.redraw()
+        figure.set_layout_engine("none")  # the places are found
+
+    def redraw(self):
+        """Draws all that stays."""
+        self.canvas.draw()
+        self.rest = self.canvas.copy_from_bbox(self.canvas.figure.bbox)
+
+    def png(self):
+        """PNG bytes."""
+        self.canvas.restore_region(self.rest)
+        for artist in self.changing:
+            artist.axes.draw_artist(artist)
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB").save(buffer, "png", compress_level=1)
+        return buffer.getvalue()
 
 
 class SpectrogramView:
     """Log-mel of a clip with its time in beats below and in seconds above."""
 
     def __init__(self, config):
-        self.config = config
-        self.figure = Figure(figsize=(6.4, 2.9), dpi=85, layout="constrained")
-        FigureCanvasAgg(self.figure)
-        self.ax = self.figure.add_subplot()
-        silence = np.full(config.shape, config.floor_db, np.float32)
-        self.image = plots.plot_log_mel(silence, config, self.ax)
-        self.figure.colorbar(self.image, ax=self.ax, label="level (dB)")
-        self.seconds_per_beat = 0.5
+        figure = Figure(figsize=(6.4, 2.9), dpi=85, layout="constrained")
+        ax = figure.add_subplot()
+        self.image = plots.plot_log_mel(np.full(config.shape, config.floor_db, np.float32), config, ax)
+        figure.colorbar(self.image, ax=ax, label="level (dB)")
+        self.tempo = 120.0
         if config.grid == "beats":
-            convert = (lambda beats: beats * self.seconds_per_beat, lambda seconds: seconds / self.seconds_per_beat)
-            self.ax.secondary_xaxis("top", functions=convert).set_xlabel("time (s)")
+            convert = (lambda beats: beats * 60.0 / self.tempo, lambda seconds: seconds * self.tempo / 60.0)
+            ax.secondary_xaxis("top", functions=convert).set_xlabel("time (s)")
+        self.picture = Picture(figure, [self.image])
 
     def png(self, log_mel_db, tempo):
         """PNG bytes of a clip of shape `(num_frames, n_mels)`, dB."""
-        self.seconds_per_beat = 60.0 / tempo
+        if tempo != self.tempo:
+            self.tempo = tempo
+            self.picture.redraw()
         self.image.set_data(np.asarray(log_mel_db).T)
-        return _png(self.figure)
+        return self.picture.png()
 
 
 class MapView:
-    """Real clips as points of the map, with a cursor."""
+    """Real clips as points of the map, with a cursor and a ring round the clip nearest to it."""
 
     def __init__(self, points, genre, genres):
-        self.figure = Figure(figsize=(4.6, 3.6), dpi=85, layout="constrained")
-        FigureCanvasAgg(self.figure)
-        ax = self.figure.add_subplot()
+        figure = Figure(figsize=(4.6, 3.6), dpi=85, layout="constrained")
+        ax = figure.add_subplot()
         plots.plot_latent_map(points, genre, genres, ax)
-        (self.cursor,) = ax.plot([0], [0], "+", color="black", markersize=22, markeredgewidth=2.5)
-        (self.near,) = ax.plot([0], [0], "o", color="black", markersize=12, fillstyle="none")
+        ax.set(xlim=1.2 * np.array(ax.get_xlim()), ylim=1.2 * np.array(ax.get_ylim()))
+        (cursor,) = ax.plot([0], [0], "+", color="black", markersize=22, markeredgewidth=2.5)
+        (near,) = ax.plot([0], [0], "o", color="black", markersize=12, fillstyle="none")
+        self.picture = Picture(figure, [cursor, near])
 
     def png(self, at, near):
         """PNG bytes with the cursor at a place and a ring round another."""
-        for marker, (x, y) in ((self.cursor, at), (self.near, near)):
+        for marker, (x, y) in zip(self.picture.changing, (at, near), strict=True):
             marker.set_data([x], [y])
-        return _png(self.figure)
+        return self.picture.png()
 
 
 def static_page(clip, config, picture, code):
