@@ -106,7 +106,7 @@ class RecipeVAE(keras.Model):
         else:
             self.encoder, self.decoder = build_recipe(self.shape, self.latent_dim, self.num_genres, **sizes)
         # Neither scale nor centre is learned: the network cannot undo the normalisation.
-        self.normalise = layers.BatchNormalization(momentum=0.9, scale=False, center=False)
+        self.normalise = layers.BatchNormalization(momentum=0.9, epsilon=1e-6, scale=False, center=False)
         self.normalise.build((None, self.latent_dim))
         self.noise = keras.random.SeedGenerator(seed)
         self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, initializer="ones")
