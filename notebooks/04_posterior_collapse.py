@@ -236,8 +236,8 @@ if data == "known" and len(shipped):
 #
 # Two models meet the forecast. The **linear VAE** is the control: trained by gradients from random weights, it has to
 # find by itself what theory says. For a linear model the mean over clips and noise is a formula, so it trains in
-# seconds. The **network of the series** (convolutions, residual blocks, no label) was trained for 300 steps at each
-# β, three seeds; its rows ship.
+# seconds. The **recipe's network** (convolutions and batch norm; no label, no dropout, β fixed) was trained for 300
+# steps at each β, three seeds on log-mel, one on complex STFT; its rows ship.
 #
 # One more measure is needed. *Active units* count axes whose mean moves. A network that spreads one direction over many
 # axes has many active units and still says one thing. **Active directions** count the eigenvalues of the covariance of

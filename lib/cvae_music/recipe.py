@@ -6,7 +6,6 @@ import tensorflow as tf
 from keras import layers, ops
 
 from cvae_music.losses import gaussian_kl, optimal_variance_nll
-from cvae_music.networks import build_decoder, build_encoder
 from cvae_music.schedules import Constant, get_schedule
 
 
@@ -85,13 +84,12 @@ class RecipeVAE(keras.Model):
             He et al., 2019, arXiv:1901.05534).
         num_steps: Length of the training, which the last argument and the ramp refer to.
         seed: Seed of the latent noise.
-        residual: Use the networks of the series, all latents global, in place of `build_recipe`.
-        **sizes: `width`, `dropout` and `every_stage` of `build_recipe`, or `width` and `depth` of the series.
+        **sizes: `width`, `dropout` and `every_stage` of `build_recipe`.
     """
 
     def __init__(
         self, shape, num_genres=0, latent_dim=64, kl=2.0, likelihood="squares", mean_norm=0.0, encoder_turns=0,
-        num_steps=300, seed=0, residual=False, **sizes,
+        num_steps=300, seed=0, **sizes,
     ):  # fmt: skip
         super().__init__()
         if likelihood not in ("squares", "optimal"):
@@ -100,11 +98,7 @@ class RecipeVAE(keras.Model):
         self.schedule = OriginalRamp(num_steps=num_steps) if kl == "original" else get_schedule(kl)
         self.likelihood, self.mean_norm = likelihood, float(mean_norm)
         self.encoder_turns, self.half = int(encoder_turns), num_steps // 2
-        if residual:
-            self.encoder = build_encoder(self.shape, self.latent_dim, 0, **sizes)
-            self.decoder = build_decoder(self.shape, self.latent_dim, 0, **sizes)
-        else:
-            self.encoder, self.decoder = build_recipe(self.shape, self.latent_dim, self.num_genres, **sizes)
+        self.encoder, self.decoder = build_recipe(self.shape, self.latent_dim, self.num_genres, **sizes)
         # Neither scale nor centre is learned: the network cannot undo the normalisation.
         self.normalise = layers.BatchNormalization(momentum=0.9, epsilon=1e-6, scale=False, center=False)
         self.normalise.build((None, self.latent_dim))
