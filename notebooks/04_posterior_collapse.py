@@ -386,7 +386,7 @@ lesson("; ".join(words(*pair) for pair in pairs if pair in ablation.index) + f".
 # its units are active. Yet the genre can be read from the latent, so the decoder need not listen to its label. Only
 # *swap* shows it: the latent of a real clip, decoded with another genre. Two remedies of notebook 05, each alone and both: the
 # **discrepancy** makes the latents of every genre look like the prior, so that they no longer tell the genre; the
-# **listener** asks for the other genre to be heard. For comparison a larger β, which only makes the latent poorer.
+# **listeners** ask for the other genre to be heard. For comparison a larger β, which only makes the latent poorer.
 
 # %%
 swaps = sweeps.read_rows("collapse_label")

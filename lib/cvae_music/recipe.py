@@ -202,6 +202,11 @@ def fit_recipe(model, clips, genre, num_steps, seed=0, batch_size=32, learning_r
     model.compile(optimizer=optimizer)
     held, genres = tf.constant(np.asarray(clips, np.float16)), tf.constant(np.asarray(genre, np.int32))
     rows = tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=seed).repeat().batch(batch_size)
-    data = rows.map(lambda row: (tf.cast(tf.gather(held, row), tf.float32), tf.gather(genres, row))).prefetch(2)
+
+    @tf.autograph.experimental.do_not_convert
+    def read(row):
+        return tf.cast(tf.gather(held, row), tf.float32), tf.gather(genres, row)
+
+    data = rows.map(read).prefetch(2)
     parts = 10 if num_steps % 10 == 0 else 1
     return model.fit(data, steps_per_epoch=num_steps // parts, epochs=parts, verbose=0, shuffle=False)
