@@ -30,6 +30,10 @@ SWEEPS = {
     "collapse_beta": "collapse_cells:beta_cells",
     "collapse_remedies": "collapse_cells:remedy_cells",
     "collapse_label": "collapse_cells:label_cells",
+    "beta_known": "beta_cells:beta_cells",
+    "comparison_known": "beta_cells:comparison_cells",
+    "beta_real": "beta_cells:beta_real_cells",
+    "comparison_real": "beta_cells:comparison_cells",
 }
 NUM_CLIPS = 2400
 GUESSED_SECONDS = 35.0  # a cell, until one is measured
@@ -209,12 +213,13 @@ def open_data(data="known"):
 def main(arguments=None):
     """Runs sweeps, or says what is left of them. Finished rows are kept: run it again to go on."""
     parser = argparse.ArgumentParser(prog="python -m cvae_music.sweeps", description=main.__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {sorted(SWEEPS)}; all if left out")
+    parser.add_argument("names", nargs="*", help=f"of {sorted(SWEEPS)}; all of this music if left out")
     parser.add_argument("--data", default="known", help="known, a folder of genres, or an FMA folder")
     parser.add_argument("--list", action="store_true", help="only say how many cells and minutes are left")
     parser.add_argument("--most", type=int, default=None, help="stop after so many cells of each sweep")
     options = parser.parse_args(arguments)
-    names = options.names or list(SWEEPS)
+    # Those named real are for music of one's own.
+    names = options.names or [name for name in SWEEPS if name.endswith("_real") == (options.data != "known")]
     folder = shipped_folder() if options.data == "known" else output_folder(options.data) / "results"
     for name in names:
         left, cells = len(unfinished(name, folder)), len(sweep_cells(name))

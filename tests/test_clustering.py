@@ -1,0 +1,89 @@
+"""Clusters and probes on points whose groups are known, intervals, and rows that are out of step."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from cvae_music import clustering, probes
+
+
+def blobs(spread, seed=0, num=60):
+    """Three groups of points in four dimensions, 10 apart."""
+    labels = np.repeat([0, 1, 2], num)
+    noise = np.random.default_rng(seed).standard_normal((3 * num, 4))
+    return 10.0 * np.eye(3, 4)[labels] + spread * noise, labels
+
+
+def test_groups_apart_are_found():
+    table = clustering.cluster_scores(*blobs(1.0), *blobs(1.0, seed=1), num_boots=20)
+    found = table["score"].drop("silhouette")
+    assert found.to_numpy() == pytest.approx(1.0) and table.loc[found.index, "low"].to_numpy() == pytest.approx(1.0)
+    assert table.loc["silhouette", "score"] == pytest.approx(silhouette_score(*blobs(1.0, seed=1)))
+
+
+def test_points_without_groups_score_chance():
+    points, labels = blobs(1.0)
+    noise = np.random.default_rng(2).standard_normal(points.shape)
+    table = clustering.cluster_scores(noise, labels, noise[::-1], labels, num_boots=50)
+    assert table.loc[["kmeans_ari", "gmm_ari"], "score"].abs().max() < 0.05
+    assert abs(table.loc["knn_accuracy", "score"] - 1 / 3) < 0.12
+
+
+def test_interval_holds_the_score_and_is_wider_for_few_groups():
+    (points, labels), (held, held_labels) = blobs(5.0), blobs(5.0, seed=1)
+    each = clustering.cluster_scores(points, labels, held, held_labels, num_boots=200)
+    assert ((each["low"] <= each["score"]) & (each["score"] <= each["high"])).all()
+    tracks = np.repeat(np.arange(9), 20)
+    few = clustering.cluster_scores(points, labels, held, held_labels, groups=tracks, num_boots=200)
+    assert (few["score"] == each["score"]).all()
+    width = {name: table.loc["silhouette", "high"] - table.loc["silhouette", "low"] for name, table in
+             {"each": each, "few": few}.items()}  # fmt: skip
+    assert width["few"] != width["each"]
+
+
+def test_shuffled_labels_are_worth_nothing_and_shuffled_rows_are_found():
+    points, labels = blobs(1.0)
+    order = np.random.default_rng(0).permutation(len(points))
+    table = clustering.cluster_scores(points, labels, points[order], labels, num_boots=5)
+    assert abs(table.loc["kmeans_ari", "score"]) < 0.05 and adjusted_rand_score(labels, labels) == 1.0
+    clustering.check_alignment(lambda clips: 2.0 * clips, points, 2.0 * points)
+    with pytest.raises(ValueError, match="belong to other clips"):
+        clustering.check_alignment(lambda clips: 2.0 * clips, points, 2.0 * points[order])
+    with pytest.raises(ValueError, match="one point for each"):
+        clustering.check_alignment(lambda clips: clips, points, points[1:])
+
+
+def test_one_label_a_point():
+    points, labels = blobs(1.0)
+    with pytest.raises(ValueError, match="one label a point"):
+        clustering.cluster_scores(points, labels[1:], points, labels)
+
+
+def test_baselines_keep_rows_and_use_the_training_clips_scale():
+    rng = np.random.default_rng(0)
+    train, test = (rng.normal(-40, 10, (size, 16, 24)).astype(np.float32) for size in (30, 10))
+    made = clustering.baseline_points(train, test, num_components=5)
+    assert {name: tuple(map(np.shape, points)) for name, points in made.items()} == {
+        "log-mel statistics": ((30, 48), (10, 48)),
+        "MFCC statistics": ((30, 40), (10, 40)),
+        "PCA": ((30, 5), (10, 5)),
+    }
+    assert made["log-mel statistics"][0].mean(axis=0) == pytest.approx(np.zeros(48), abs=1e-4)
+    assert clustering.log_mel_statistics(train)[3, 5] == pytest.approx(train[3, :, 5].mean(), rel=1e-5)
+
+
+def test_probe_reads_what_is_there():
+    assert probes.probe_accuracy(*blobs(1.0), *blobs(1.0, seed=1)) == 1.0
+    points, labels = blobs(1.0)
+    shuffled = np.random.default_rng(3).permutation(labels)
+    assert probes.probe_accuracy(points, shuffled, *blobs(1.0, seed=1)) < 0.75
+    with pytest.raises(ValueError, match="one label for each"):
+        probes.probe_accuracy(points, labels[1:], points, labels)
+
+
+def test_generated_clips_teach_only_what_they_hold():
+    real, labels = blobs(1.0, seed=1)
+    one_each = np.repeat(real[::60], 60, axis=0)
+    assert probes.classification_accuracy(blobs(1.0)[0], labels, real, labels, lambda clips: clips) == 1.0
+    wrong = probes.classification_accuracy(one_each, np.roll(labels, 60), real, labels, lambda clips: clips)
+    assert wrong < 0.05
