@@ -156,7 +156,8 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
     loop, mel_power = loop_frames(log_mel_db, config, tempo)
     magnitude = np.sqrt(mel_to_linear(mel_power, config)) * magnitude_scale(config)
     samples = find_samples(magnitude, loop, chosen, np.random.default_rng(seed))
-    return hold_bands(samples, mel_power, loop, config, chosen.band_rounds)
+    given = mel_power[:: len(mel_power) // len(log_mel_db)]  # frames in between are a guess
+    return hold_bands(samples, given, loop, config, chosen.band_rounds)
 
 
 def loop_frames(log_mel_db, config, tempo):
@@ -208,8 +209,9 @@ def hold_bands(samples, mel_power, loop, config, rounds):
 
     Args:
         samples: Float32 array, shape `(loop.length,)`.
-        mel_power: Float32 array, shape `(frames, n_mels)`, power relative to full scale.
-        loop: `LoopSTFT` of the frames.
+        mel_power: Float32 array, shape `(frames, n_mels)`, power relative to full scale, of all frames of the
+            loop or of every second, third and so on; the others follow.
+        loop: `LoopSTFT`.
         config: `AudioConfig`.
         rounds: Number of rounds.
 
@@ -219,9 +221,10 @@ def hold_bands(samples, mel_power, loop, config, rounds):
     wanted = mel_power * magnitude_scale(config) ** 2
     for _ in range(rounds):
         spectra = loop.forward(samples)
-        found = (spectra.real**2 + spectra.imag**2) @ mel_filters(config).T
-        ratio = np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4)
-        samples = loop.inverse(spectra * np.sqrt(ratio @ _to_bins(config)))
+        held = spectra[:: len(spectra) // len(wanted)]
+        found = (held.real**2 + held.imag**2) @ mel_filters(config).T
+        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ _to_bins(config))
+        samples = loop.inverse(spectra)
     return samples
 
 

@@ -1,6 +1,6 @@
 """Measures the way back to sound: bands to frequencies, phases, the whole way, and the choice of the features.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py [--data FOLDER] [--tables bands phases whole design]
+    OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py [--data FOLDER] [--clips 12] [--tables bands ...]
 
 Without a folder the music is the known-factor music. Tables go to `data/results/inversion_<table>.csv`; rows
 of the same music are replaced, others stay. All sides of a comparison run clip by clip in one process; seconds
@@ -30,15 +30,16 @@ SCALE = np.float32(CONFIG.n_fft / 4)  # of `LoopSTFT` over the amplitude of a si
 SCIPY_FRAMES = 8  # exact NNLS is slow; a few frames of each clip show how close it comes
 
 
-def known_clips(num=12, seed=11):
+def known_clips(num, seed=11):
     """Loops of eight beats, all genres in turn: `(tempo, samples)`."""
     return [(row["tempo"], compose(row)) for _, row in draw_factors(num, seed=seed).iterrows()]
 
 
-def real_clips(folder, num_per_genre=3):
+def real_clips(folder, num):
     """Eight beats from the middle of some files of each genre, at their mean tempo."""
-    clips = []
-    for genre in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+    clips, genres = [], sorted(path for path in Path(folder).iterdir() if path.is_dir())
+    num_per_genre = max(1, num // len(genres))
+    for genre in genres:
         files = sorted(path for path in genre.iterdir() if path.suffix in (".wav", ".mp3", ".ogg", ".flac"))
         for path in files[5 :: max(1, len(files) // num_per_genre)][:num_per_genre]:
             sound = load_audio(path, CONFIG, start=max(0.0, audio_duration(path) / 2 - 10), duration=20.0)
@@ -207,10 +208,11 @@ TABLES = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="a folder of genres; nothing for the known-factor music")
+    parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     options = parser.parse_args()
     music = "real" if options.data else "known"
-    clips = real_clips(options.data) if options.data else known_clips()
+    clips = real_clips(options.data, options.clips) if options.data else known_clips(options.clips)
     to_audio(frames_of(clips[0][1]), CONFIG)  # compiles
     librosa_griffinlim(np.ones((50, 1025), np.float32))
     for name in options.tables:
@@ -221,8 +223,10 @@ def main():
             table[column] = grouped[column].median()
         table = table.reset_index().round(4)
         table.insert(0, "music", music)
-        table["clips"], table["command"] = len(clips), f"OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py --tables {name}" + (
-            " --data FOLDER" if options.data else "")
+        table["clips"], table["command"] = len(clips), (
+            f"OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py --tables {name} --clips {options.clips}"
+            + (" --data FOLDER" if options.data else "")
+        )
         path = RESULTS / f"inversion_{name}.csv"
         if path.exists():
             old = pd.read_csv(path)
