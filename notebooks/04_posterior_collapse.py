@@ -256,7 +256,8 @@ forecast["linear"] = np.concatenate([linear_counts(kind) for kind in spectra])
 # %%
 swept = sweeps.read_rows("collapse_beta")
 measures = ["active_units", "active_directions", "kl", "explained"]
-means = swept.groupby(["features", "beta"])[measures].mean().reset_index()
+short = swept[swept["num_steps"] == collapse_cells.NUM_STEPS]
+means = short.groupby(["features", "beta"])[measures].mean().reset_index()
 table = forecast.merge(means, on=["features", "beta"], how="left")
 display(table.round(2))
 
@@ -293,6 +294,14 @@ def sentence(row):
 
 
 lesson("; ".join(sentence(row) for _, row in agreements.iterrows()) + ".")
+
+# %% [markdown]
+# Is it a matter of time? One β, with up to eight times as many steps:
+
+# %%
+at_24 = swept[(swept["features"] == "log_mel") & (swept["beta"] == 24)]
+longer = at_24.groupby("num_steps")[[*measures, "forecast", "mutual_information"]].mean()
+display(longer.round(2))
 
 # %% [markdown]
 # The count error is the sum of the absolute differences over the sum of the forecast. Theory speaks about the *best*

@@ -15,6 +15,7 @@ from cvae_music.session import cache_folder
 SEEDS = (0, 1, 2)
 STFT_FORMAT = 1  # to be raised when what `stft_clips` returns changes
 NUM_STEPS = 300
+LONGER = (1200, 2400)  # does time close the gap to the forecast?
 NUM_LATENTS = 64
 BETAS = {"log_mel": (4, 8, 16, 24, 40, 70, 120, 250, 700), "stft": (0.4, 0.8, 1.0, 1.2, 1.4, 2.0)}
 SIZE = {"width": 64, "dropout": 0.2}
@@ -43,15 +44,16 @@ LABEL_REMEDIES = {
 
 def beta_cells():
     """The recipe's network at a fixed beta, no label, no dropout: the measured side of the forecast."""
-    own = {"kind": "collapse_cells:measure_beta", "num_steps": NUM_STEPS}
-    return [
-        {"name": f"{kind}, beta {beta:g}", **own, "seed": seed, "features": kind, "beta": beta,
-         "changes": {"width": SIZE["width"], "dropout": 0.0}}
+    own = {"kind": "collapse_cells:measure_beta", "changes": {"width": SIZE["width"], "dropout": 0.0}}
+    cells = [
+        {"name": f"{kind}, beta {beta:g}", **own, "num_steps": NUM_STEPS, "seed": seed, "features": kind, "beta": beta}
         for seed in SEEDS
         for kind, betas in BETAS.items()
         for beta in betas
         if seed == 0 or kind == "log_mel"
-    ]  # fmt: skip
+    ]
+    longer = {"name": "log_mel, beta 24, longer", **own, "seed": 0, "features": "log_mel", "beta": 24}
+    return cells + [longer | {"num_steps": num_steps} for num_steps in LONGER]
 
 
 def remedy_cells():
