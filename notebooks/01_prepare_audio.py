@@ -541,11 +541,12 @@ def measure_features(clip, n_mels, frames_per_beat):
 # %%
 choices = [(96, 16), (128, 16), (192, 16), (256, 16), (128, 8), (128, 32)]
 design = pd.DataFrame([measure_features(clip, *choice) for clip in originals[:3] for choice in choices])
-design = design.groupby(["bands", "frames a beat", "numbers a clip"], sort=False).median()
+design = design.groupby(["bands", "frames a beat", "numbers a clip"]).median()
 design.round(3)
 
 # %%
-ours, bands, frames = (design.xs(choice).iloc[0, 0] for choice in ((128, 16), (256, 16), (128, 32)))
+distance = design["distance of magnitudes"].droplevel("numbers a clip")
+ours, bands, frames = distance[128, 16], distance[256, 16], distance[128, 32]
 lesson(
     f"From {ours:.3f}, twice the bands lead to {bands:.3f}, twice the frames to {frames:.3f}; both double the numbers that a model has to get "
     "right. The series stays with 128 by 128, which two cores can learn. With a GPU, change `n_mels` and hear for yourself."
