@@ -9,6 +9,7 @@ import pytest
 
 from cvae_music import beta_cells
 from cvae_music.features import FeatureSet
+from cvae_music.principal import PrincipalComponents
 from cvae_music.sweeps import cell_key
 
 
@@ -86,6 +87,19 @@ def test_comparison_of_a_model_that_obeys_and_of_raw_features(model, features, j
     # The latents know nothing of the label; the raw features hold it.
     assert abs(row["kmeans_ari"]) < 0.1 and row["kmeans_ari_low"] <= row["kmeans_ari"] <= row["kmeans_ari_high"]
     assert raw["log-mel statistics: knn_accuracy"] > row["knn_accuracy"] + 0.2
+
+
+def test_principal_components_rebuild_what_two_directions_hold(features):
+    model = PrincipalComponents(features, num_components=3)
+    clips, genre = features.arrays("test")
+    mean, log_var = model.encode(clips)
+    assert model.decode(mean) == pytest.approx(clips, abs=2e-3) and np.exp(log_var).max() < 1e-8
+    asked = np.repeat([0, 1], 300)
+    drawn = model.sample_latents(asked, seed=0)
+    for index in (0, 1):
+        known = model.encode(features.arrays("train")[0][features.arrays("train")[1] == index])[0]
+        assert drawn[asked == index].mean(axis=0) == pytest.approx(known.mean(axis=0), abs=0.3 * float(known.std()))
+        assert drawn[asked == index].std(axis=0) == pytest.approx(known.std(axis=0), rel=0.25, abs=0.02)
 
 
 def test_cells_are_plain_and_differ():

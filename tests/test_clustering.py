@@ -1,10 +1,13 @@
 """Clusters and probes on points whose groups are known, intervals, and rows that are out of step."""
 
+import io
+
 import numpy as np
 import pytest
+import soundfile
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cvae_music import clustering, probes
+from cvae_music import clip_map, clustering, probes
 
 
 def blobs(spread, seed=0, num=60):
@@ -87,3 +90,23 @@ def test_generated_clips_teach_only_what_they_hold():
     assert probes.classification_accuracy(blobs(1.0)[0], labels, real, labels, lambda clips: clips) == 1.0
     wrong = probes.classification_accuracy(one_each, np.roll(labels, 60), real, labels, lambda clips: clips)
     assert wrong < 0.05
+
+
+def test_every_clip_has_a_cell_of_its_own_near_its_place():
+    corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
+    places = clip_map.grid_places(corners, columns=5, rows=3)
+    assert places[:3].tolist() == [[0, 2], [4, 0], [0, 0]]
+    assert sorted(map(abs, places[3] - [4, 0])) == [0, 1]  # its cell is taken: the next one
+    with pytest.raises(ValueError, match="at most 4"):
+        clip_map.grid_places(np.zeros((5, 2)), columns=2, rows=2)
+
+
+def test_a_click_on_the_map_plays_that_clip(tiny_config):
+    clips = {0: np.zeros(800), 1: np.full(800, 0.25)}
+    box = clip_map.clip_map(np.eye(2), [1, 0], ["jazz", "rock"], clips.get, tiny_config)
+    grid, heard, audio = box.children
+    assert [button.description for button in grid.children] == ["r", "j"]
+    grid.children[1].click()
+    samples, rate = soundfile.read(io.BytesIO(audio.value))
+    assert rate == tiny_config.sample_rate and samples == pytest.approx(clips[1], abs=1e-3)
+    assert heard.value == "jazz, clip 1"

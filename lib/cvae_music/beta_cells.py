@@ -1,6 +1,7 @@
 """What the beta sweep and the comparison train and measure; run by `sweeps`."""
 
 import json
+import time
 
 import numpy as np
 
@@ -8,7 +9,9 @@ from cvae_music import evaluation
 from cvae_music.clustering import baseline_points, check_alignment, cluster_scores
 from cvae_music.disentanglement import FACTORS, disentanglement_row
 from cvae_music.losses import optimal_variance_nll
+from cvae_music.principal import PrincipalComponents
 from cvae_music.probes import classification_accuracy, genre_probe
+from cvae_music.scoreboard import evaluate_model
 
 SMALL = {"width": 96, "depth": 1}
 NUM_STEPS = 360
@@ -43,9 +46,12 @@ def beta_real_cells():
 
 
 def comparison_cells(seeds=(0, 1, 2)):
-    """Raw features once, each model for each seed."""
-    raw = {"name": "raw features", "kind": "beta_cells:measure_raw", "seed": 0, "num_steps": 0}
-    return [raw] + [
+    """Raw features and PCA once, each network for each seed."""
+    once = [
+        {"name": name, "kind": f"beta_cells:{kind}", "seed": 0, "num_steps": 0}
+        for name, kind in (("raw features", "measure_raw"), ("PCA", "measure_pca"))
+    ]
+    return once + [
         {
             "name": name, "kind": kind, "seed": seed, "num_steps": NUM_STEPS, "changes": SMALL | changes,
             "measure": "beta_cells:measure_comparison",
@@ -110,3 +116,12 @@ def measure_raw(cell, features, judges):
     embed = judges["descriptors"].embedding
     row["cas"] = classification_accuracy(train[some], train_genre[some], clips, genre, embed)
     return row
+
+
+def measure_pca(cell, features, judges):
+    """The scoreboard and the comparison of `PrincipalComponents`; it has no KL divergence."""
+    started = time.perf_counter()
+    model = PrincipalComponents(features)
+    row = {"seconds": time.perf_counter() - started, "parameters": model.count_params()}
+    row |= evaluate_model(model, features, judges, seed=0).to_dict() | {"kl": np.nan, "mutual_information": np.nan}
+    return row | measure_comparison(model, features, judges, cell)
