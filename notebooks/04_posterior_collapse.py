@@ -164,7 +164,7 @@ forecast.to_csv(session.output_dir / "04_forecast.csv", index=False)  # written 
 titles = {"stft": "complex STFT", "log_mel": "log-mel"}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 for ax, (kind, values) in zip(axes, spectra.items(), strict=True):
-    ax.loglog(np.arange(1, 257), values[:256], color=plots.COLOURS[0])
+    ax.loglog(np.arange(1, len(values[:256]) + 1), values[:256], color=plots.COLOURS[0])
     ax.axhline(1.0, color="0.2", linestyle="--", label="β/2 at the end of the ramp")
     ax.axhline(0.0064 / 2, color="0.2", linestyle=":", label="β/2 at its start")
     ax.axvline(num_latents, color=plots.COLOURS[4], linestyle="-.", label="latent dimensions")
@@ -289,8 +289,8 @@ display(agreements.round(3))
 # %%
 def sentence(row):
     side = "too many" if row["direction"] > 0 else "too few"
-    return (f"{row['model']} on {row['features']}: rank correlation {row['rank correlation']:.2f}, "
-            f"count error {row['count error']:.0%} ({side} by {abs(row['direction']):.0%} on balance)")  # fmt: skip
+    rank = f"{row['rank correlation']:.2f}" if np.isfinite(row["rank correlation"]) else "undefined, as the count never changes"
+    return (f"{row['model']} on {row['features']}: rank correlation {rank}, count error {row['count error']:.0%} ({side} by {abs(row['direction']):.0%} on balance)")  # fmt: skip
 
 
 lesson("; ".join(sentence(row) for _, row in agreements.iterrows()) + ".")

@@ -149,6 +149,7 @@ def fit_linear_vae(eigenvalues, beta, num_latents, seed=0, num_components=256, m
 
     start = 0.05 * np.random.default_rng(seed).standard_normal(2 * root.size * num_latents)
     start = np.concatenate([start, np.zeros(num_latents)])
-    options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations}
+    # The start is next to a saddle, where the loss hardly changes: the usual tolerances would stop there.
+    options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-7}
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
     return np.sort(np.sum(found[: root.size * num_latents].reshape(size) ** 2, axis=1))[::-1]

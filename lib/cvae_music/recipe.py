@@ -113,7 +113,7 @@ class RecipeVAE(keras.Model):
         return list(self.trackers.values())
 
     def _with_label(self, x, genre):
-        return [x, ops.one_hot(ops.cast(genre, "int32"), self.num_genres)] if self.num_genres else x
+        return [ops.convert_to_tensor(x), ops.one_hot(ops.cast(genre, "int32"), self.num_genres)] if self.num_genres else x
 
     def encode_parameters(self, clips, genre, training=False):
         """`(mean, log_var)`, each `(batch, latent_dim)`; the log-variance is bounded as in `VAE`."""
