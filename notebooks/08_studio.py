@@ -275,7 +275,7 @@ show_source(attribute_directions)
 places = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 tried = np.unique(np.linspace(0, len(test) - 1, num_judged).astype(int))
 latents, genre = model.encode(config.scale(test.log_mel[tried]))[0], test.genre_index[tried]
-spread = log_mel_attributes(test.log_mel[tried], config).std()
+spread = log_mel_attributes(test.log_mel[:240], config).std()
 
 
 def try_slider(slider):
