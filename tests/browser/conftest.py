@@ -102,7 +102,7 @@ def run_first_cell(page):
 @pytest.fixture(scope="session")
 def page(server, browser):
     """JupyterLab with the studio's cell executed, ready to play."""
-    context = browser.new_context(viewport={"width": 1680, "height": 1500}, accept_downloads=True)
+    context = browser.new_context(viewport={"width": 1680, "height": 1400}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(f"{server}/doc/tree/studio.ipynb")

@@ -161,7 +161,12 @@ def test_downloads(page, tmp_path):
 
 
 def upload(page, path, text):
-    change(page, lambda: page.locator(".jp-OutputArea-output input[type=file]").set_input_files(path), text)
+    def choose():
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="upload a clip").click()
+        chooser.value.set_files(path)
+
+    change(page, choose, text)
 
 
 def test_own_clip_becomes_another_genre(page, tmp_path):
@@ -171,7 +176,7 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     soundfile.write(tmp_path / "mine.wav", np.tile(click, 20) + tone, RATE)
     upload(page, tmp_path / "mine.wav", "Ready:")
     assert page.get_by_label("start from").input_value() == "my own clip"
-    assert page.get_by_text("120.0 beats a minute").or_(page.get_by_text(re.compile("mine.wav: 1[12]"))).count()
+    assert page.get_by_text(re.compile(r"mine.wav: 1(19|20)\.\d beats a minute, beats tracked")).count()
     before = listen(page)
     assert before["rms"] > 0.001
     change(page, lambda: page.get_by_role("button", name="chiptune", exact=True).click(), "Ready: chiptune")
