@@ -501,7 +501,7 @@ lesson(
 #   long step to move one of them alone, and long steps leave the region where clips lie.
 # - Half-and-half labels were never trained on. What comes out is what the decoder makes of them; for some pairs one
 #   genre wins long before the half.
-# - Beat tracking of your own clip may start on the off-beat or at half tempo. Change "from second" to move it.
+# - Beat tracking of your own clip may start on the off-beat or at half tempo. Change "from (s)" to move it.
 #
 # ## Exercises
 #

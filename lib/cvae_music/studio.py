@@ -68,7 +68,9 @@ class Studio(Panel):
         """One line of Python that makes the clip again."""
         parts = {name: repr(value) for name, value in self.settings().items()}
         if "start" in parts:
-            parts["start"] = f"encode_clip(model, {self.own[0]!r}, {self.own[1]!r})"
+            path, here = Path(self.own[0]), Path.cwd()
+            path = path.relative_to(here) if path.is_relative_to(here) else path
+            parts["start"] = f"encode_clip(model, {path.as_posix()!r}, {self.own[1]!r})"
         return f"clip = make_clip(model, controls, {', '.join(f'{name}={value}' for name, value in parts.items())})"
 
     def refresh(self):

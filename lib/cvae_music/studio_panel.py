@@ -77,7 +77,7 @@ class Panel:
         self.upload = widgets.FileUpload(accept=".wav,.mp3,.ogg,.flac", multiple=False, description="upload a clip")
         self.upload.observe(lambda _: self._uploaded(), "value")
         self.path = widgets.Text(description="or a path", layout=widgets.Layout(width="400px"), continuous_update=False)
-        self.start = widgets.BoundedFloatText(value=0.0, min=0.0, max=3600.0, description="from second")
+        self.start = widgets.BoundedFloatText(value=0.0, min=0.0, max=3600.0, description="from (s)")
         self.beats = widgets.BoundedIntText(value=32, min=8, max=64, step=8, description="beats")
 
     def _layout(self):

@@ -45,7 +45,7 @@ def server(tmp_path_factory):
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     port = free_port()
     environment = {
-        **os.environ, "PYTHONPATH": str(ROOT / "lib"), "CVAE_MUSIC_OUTPUT": str(folder / "output"),
+        **os.environ, "PYTHONPATH": str(ROOT / "lib"), "CVAE_MUSIC_OUTPUT": str(folder / "files" / "output"),
         "CVAE_MUSIC_CACHE": str(folder / "cache"), "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """The studio as a person meets it: sliders, keys, sounds and files in a real browser."""
 
+import io
 import os
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 RATE = 22050
@@ -29,7 +31,10 @@ def picture(page, name):
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         output = page.locator(".jp-OutputArea-output .widget-hbox").first
-        output.screenshot(path=Path(folder) / f"{name}.png")
+        shot = Image.open(io.BytesIO(output.screenshot())).convert("RGB")
+        shot.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            Path(folder) / f"{name}.png", optimize=True
+        )
 
 
 def status(page):
