@@ -114,8 +114,8 @@ display(features.counts())
 # the sum is the bound of a VAE; other values make a **beta-VAE** (Higgins et al., 2017), here a conditional one.
 #
 # Two promises are made for a high $\beta$. It should make latents *simpler*: one dimension, one musical factor. And
-# in a conditional model it should leave less room for the genre to hide in $z$. The first needs music whose factors
-# are known, which is what our collection is. **Guess** for each whether it holds, and what it costs.
+# in a conditional model it should leave less room for the genre to hide in $z$. The first can be checked on music
+# whose factors are known, such as our collection. **Guess** for each whether it holds, and what it costs.
 #
 # A warning about other people's betas: who takes means over pixels, or the squared error as it stands, has another
 # unit, and values that look alike can differ by a factor of thousands. Our decoder has its optimal variance, so both
@@ -123,8 +123,8 @@ display(features.counts())
 #
 # ## 2. The sweep
 #
-# Seven betas and three seeds: small conditional VAEs, all of the same size, trained for the same steps on the same
-# clips. Whoever wants them again runs `python -m cvae_music.sweeps beta_known`. We train one of them now and compare
+# Seven betas with three seeds, and three capacities (section 7) with one: small conditional VAEs of one size, trained
+# for the same steps on the same clips. Whoever wants them again runs `python -m cvae_music.sweeps beta_known`. We train one of them now and compare
 # it with its row before we believe the table.
 
 # %%
@@ -248,8 +248,10 @@ lesson(
 # %% [markdown]
 # ## 5. Obedience, diversity, and what $z$ gives away
 #
-# **z-leak** is the accuracy of a logistic regression that names the genre of test clips from their latents; chance is
-# what we want. **Diversity** and **sharpness** are generated over real, 1 is right.
+# **z-leak** is the accuracy of a logistic regression that names the genre of test clips from their latents. At chance,
+# $z$ says nothing of the genre. High z-leak *and* high swap obedience mean that the genre is there and the decoder has
+# learned not to look for it in $z$. **Diversity** and **sharpness** are generated over real, 1 is right. **Guess** at
+# which beta the genre leaves $z$.
 
 # %%
 obedience = [f"{judge}_{what}" for judge in judges for what in ("prior", "swap")]

@@ -26,17 +26,16 @@ MODELS = {  # of the comparison: name -> kind, changes
 
 
 def beta_cells(seeds=(0, 1, 2)):
-    """Every beta, then every capacity, for each seed."""
+    """Every beta for each seed, and every capacity for the first."""
     settings = [("constant", beta, {"kl": beta}) for beta in BETAS]
-    for capacity in CAPACITIES:
-        schedule = {"name": "capacity", "weight": 30.0, "capacity": capacity, "growth_steps": 2 * NUM_STEPS // 3}
-        settings.append(("capacity", capacity, {"kl": schedule}))
+    growth = {"weight": 30.0, "growth_steps": 2 * NUM_STEPS // 3}
+    held = [("capacity", c, {"kl": {"name": "capacity", "capacity": c, **growth}}) for c in CAPACITIES]
     return [
         {
             "name": f"{schedule} {value:g}", "schedule": schedule, "value": value, "kind": "cvae", "seed": seed,
             "num_steps": NUM_STEPS, "changes": SMALL | changes, "measure": "beta_cells:measure_beta",
         }
-        for seed in seeds for schedule, value, changes in settings
+        for seed in seeds for schedule, value, changes in settings + (held if seed == seeds[0] else [])
     ]  # fmt: skip
 
 

@@ -34,7 +34,8 @@ def probe_accuracy(points, labels, held_points, held_labels, strength=0.1):
 def genre_probe(model, features):
     """How much of the genre can be read off the latent: accuracy on test clips of a probe of training clips.
 
-    For a `ConditionalVAE` chance is what we want: the genre is to come from the label.
+    At chance the latent says nothing of the genre. Above it the genre is there; whether a `ConditionalVAE` uses it
+    from there and not from its label is what swap obedience tells.
 
     Args:
         model: `Autoencoder`, `VAE` or `ConditionalVAE`.
