@@ -284,6 +284,25 @@ lesson(
 )
 
 # %% [markdown]
+# Are 360 steps of a small model to blame where a number is low? The model of full size, with the same $\beta = 1$ and
+# four times the steps, says.
+
+# %%
+if shipped:
+    model = load_pretrained("known_cvae")
+else:
+    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
+full = evaluate_model(model, features, judges, seed=seed, max_clips=300)
+lesson(
+    "Full size at β 1: "
+    + "; ".join(
+        f"{judge}: prior {full[f'{judge}_prior_over_real']:.3f} and swap {full[f'{judge}_swap_over_real']:.3f} of its "
+        f"accuracy on real clips, diversity {full[f'{judge}_diversity']:.2f}" for judge in judges
+    )
+    + f"; {full['reconstruction_rms_db']:.2f} dB, KL {full['kl']:.0f} nats, sharpness of draws {full['sharpness_prior']:.2f}."
+)  # fmt: skip
+
+# %% [markdown]
 # ## 6. Does beta disentangle?
 #
 # A latent is **disentangled** if each factor of the music has a dimension to itself. Three measures, each from 0 to 1:
@@ -402,12 +421,6 @@ if len(capacity) and len(ordered) > 1:
 # factors. First the model at $\beta = 1$, of full size.
 
 # %%
-if shipped:
-    model = load_pretrained("known_cvae")
-else:
-    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
-
-
 def named_dimensions(model, num=4):
     effects = latent_effects(model, features, strongest_latents(model, features, num, whole_only=True))
     holds = effects.filter(like="holds_")

@@ -20,6 +20,22 @@ COLUMNS = {
     "diversity (log-mel)": "diversity_log_mel",
     "chance": "chance",
 }
+COMPARED = {
+    "reconstruction, dB RMS": "reconstruction_rms_db",
+    "k-means NMI of the latents": "kmeans_nmi",
+    "k-means ARI": "kmeans_ari",
+    "accuracy of 15 neighbours": "knn_accuracy",
+    "genre read off z by a probe": "z_leak",
+    "prior obedience": "{judge}_prior",
+    "swap obedience": "{judge}_swap",
+    "diversity (judges' embedding)": "{judge}_diversity",
+    "Fréchet distance": "cnn_frechet",
+    "kernel distance": "cnn_kernel",
+    "classification accuracy score": "cas",
+    "training, s": "seconds",
+    "numbers fitted, millions": "parameters",
+}
+WHOLE, MILLIONS = ("active_units", "seconds"), ("parameters",)
 JUDGES = ("cnn", "descriptors")
 
 
@@ -30,31 +46,54 @@ def cell(rows, column):
     for name in names:
         if name not in rows or rows[name].isna().all():
             return "–"
-        digits = 0 if name == "active_units" else 2
-        spread = f" ± {rows[name].std():.{digits}f}" if len(rows) > 1 else ""
-        parts.append(f"{rows[name].mean():.{digits}f}{spread}")
+        digits = 0 if name in WHOLE else 2
+        values = rows[name] / 1e6 if name in MILLIONS else rows[name]
+        spread = f" ± {values.std():.{digits}f}" if len(rows) > 1 and name not in MILLIONS else ""
+        parts.append(f"{values.mean():.{digits}f}{spread}")
     return " / ".join(parts)
 
 
-def scoreboard(path):
+def draw(table, column, titles, measures):
     """One table in Markdown: models as columns, measures as rows."""
-    table = pd.read_csv(path)
-    kinds = [kind for kind in KINDS if kind in set(table["kind"])]
-    titles = [f"{KINDS[kind]}, {(table['kind'] == kind).sum()} seed(s)" for kind in kinds]
-    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(kinds) + 1) + "|"]
-    for title, column in COLUMNS.items():
-        cells = [cell(table[table["kind"] == kind], column) for kind in kinds]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    models = [model for model in titles if model in set(table[column])]
+    counts = table[column].value_counts()
+    names = [f"{titles[model]}, {counts[model]} seed(s)" if titles[model] != "PCA" else "PCA" for model in models]
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(models) + 1) + "|"]
+    for title, measure in measures.items():
+        lines.append(f"| {title} | " + " | ".join(cell(table[table[column] == model], measure) for model in models) + " |")
     return "\n".join(lines)
+
+
+def raw_line(table):
+    """What raw features reach, in one sentence."""
+    raw = table[table["name"] == "raw features"].iloc[0]
+    names = ("log-mel statistics", "MFCC statistics")
+    parts = [f"{name} {raw[f'{name}: kmeans_nmi']:.2f} and {raw[f'{name}: kmeans_ari']:.2f}" for name in names]
+    return (
+        f"Raw features for comparison, k-means NMI and ARI: {', '.join(parts)}. The classification accuracy score of "
+        f"as many real clips is {raw['cas']:.2f}."
+    )
+
+
+def titled(path, prefix):
+    name = path.stem.removeprefix(prefix)
+    names = {"known": "Known-factor music (six genres)", "real": "Real music (a folder of four styles)"}
+    return names.get(name, f"Real music ({name})")
 
 
 def render():
     """The text between the markers: one table for each file of results."""
-    parts = []
-    for path in sorted((ROOT / "data" / "results").glob("foundation_*.csv")):
-        name = path.stem.removeprefix("foundation_")
-        title = "Known-factor music (six genres)" if name == "known" else f"Real music ({name})"
-        parts.append(f"**{title}**, test split\n\n{scoreboard(path)}")
+    parts, results = [], ROOT / "data" / "results"
+    for path in sorted(results.glob("foundation_*.csv")):
+        text = draw(pd.read_csv(path), "kind", KINDS, COLUMNS)
+        parts.append(f"**{titled(path, 'foundation_')}**, test split\n\n{text}")
+    for path in sorted(results.glob("comparison_*.csv")):
+        table = pd.read_csv(path)
+        networks = [name for name in table["name"].unique() if name != "raw features"]
+        text = draw(table, "name", dict(zip(networks, networks, strict=True)), COMPARED)
+        parts.append(
+            f"**{titled(path, 'comparison_')}**, small models of equal budget (notebook 07)\n\n{text}\n\n{raw_line(table)}"
+        )
     return "\n\n".join(parts)
 
 
