@@ -239,6 +239,10 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 log.seek(0)
                 failure = describe_failure(error, notebook, log.read())
+            except AssertionError:
+                if client.km is not None:
+                    raise
+                raise KeyboardInterrupt from None  # nbclient took the kernel away when it was told to stop
         note = "  FAILED" if failure else f"  {peak:.0f} MB"
         progress.finish(note)
         seconds = progress.seconds
