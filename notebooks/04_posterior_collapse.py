@@ -183,7 +183,7 @@ lesson(
     f"{above['log_mel']} directions would have the right to live. The first direction carries "
     f"{spectra['stft'][0] / spectra['stft'].sum():.1%} of the variance of complex STFT and "
     f"{spectra['log_mel'][0] / spectra['log_mel'].sum():.1%} of log-mel: there the latents that should survive are "
-    f"the first {num_latents} principal directions, starting with overall level."
+    f"the first {num_latents} principal directions; on complex STFT none."
 )
 
 # %% [markdown]
@@ -212,8 +212,8 @@ show_sounds(made, labels, "04_collapsed", "Four generated clips of different gen
 loudness = 20 * np.log10(np.sqrt(np.mean(made**2)) / np.sqrt(np.mean(stft_test**2)))
 lesson(
     f"{live['active_units']} active units of {num_latents}, a KL of {live['kl']:.2f} nats, diversity "
-    f"{live['diversity']:.3f} (real clips: 1). Four latents and genres give clips whose level is {loudness:.0f} dB beside "
-    f"that of real ones. The reconstruction explains {live['explained']:.1%} of the variance: nothing was learned but "
+    f"{live['diversity']:.3f} (real clips: 1). Four latents and genres give clips {-loudness:.0f} dB below the level "
+    f"of real ones. The reconstruction explains {live['explained']:.1%} of the variance: nothing was learned but "
     "the mean, and the mean of a phase is silence."
 )
 
@@ -279,7 +279,8 @@ plots.show_figure(fig, "04_forecast", alt="Counts against beta: the linear VAE o
 def agreement(kind, column):
     part = table[table["features"] == kind].dropna(subset=[column])
     off = part[column] - part["forecast"]
-    return {"features": titles[kind], "model": styles[column][0], "rank correlation": part[column].corr(part["forecast"], "spearman"),
+    rank = part[column].corr(part["forecast"], "spearman") if part[column].nunique() > 1 else np.nan
+    return {"features": titles[kind], "model": styles[column][0], "rank correlation": rank,
             "count error": off.abs().sum() / part["forecast"].sum(), "direction": off.sum() / part["forecast"].sum()}  # fmt: skip
 
 
@@ -370,7 +371,7 @@ for ax, column in zip(axes, ("active_directions", "diversity", "swap"), strict=T
         at = [name for name in names if name in part]
         ax.plot([part[name] for name in at], [names.index(name) for name in at], marker, color=colour, label=titles[kind])
     ax.set(xlabel=column.replace("_", " "), yticks=range(len(names)), yticklabels=names)
-axes[0].legend(fontsize="small")
+axes[2].legend(fontsize="small")
 plots.show_figure(fig, "04_remedies", alt="Three columns of points: each remedy's active directions, diversity, obedience.")
 
 # %%
@@ -410,7 +411,7 @@ ax.barh(range(len(middle)), middle, xerr=width, color=plots.COLOURS[5], capsize=
 ax.axvline(evaluation.chance(features.subset("test").genre_index), color="0.3", linestyle=":", label="chance")
 ax.axvline(second["real"]["mean"].mean(), color="0.2", linestyle="--", label="judge on real clips")
 ax.set(yticks=range(len(middle)), yticklabels=middle.index, xlabel="swap obedience")
-ax.legend(fontsize="small", loc="lower right")
+fig.legend(fontsize="small", loc="outside upper center", ncols=2)
 plots.show_figure(fig, "04_second_collapse", alt="Bars of swap obedience: low without remedies, high with them.")
 
 # %%

@@ -36,8 +36,10 @@ def stft_to_audio(clip, scale):
         scale: The two divisors of `stft_clips`.
     """
     half = clip.shape[1] // 2
-    bins = np.pad(clip[:, :half] * scale[0] + 1j * clip[:, half:] * scale[1], ((0, 0), (0, 1)))
-    _, samples = istft(bins.T, nperseg=STFT_SIZE, noverlap=STFT_SIZE - STFT_HOP, boundary=False)
+    bins = clip[:, :half] * scale[0] + 1j * clip[:, half:] * scale[1]
+    # A silent frame at each end, whose outer half is trimmed; and the highest bin, which was left out.
+    bins = np.pad(bins, ((1, 1), (0, 1)))
+    _, samples = istft(bins.T, nperseg=STFT_SIZE, noverlap=STFT_SIZE - STFT_HOP)
     return resample_poly(samples, 2, 1).astype(np.float32)
 
 
