@@ -35,7 +35,7 @@ METHODS = {
     "griffin_lim": Method(phases.random_phases, rounds=32, momentum=0.0),
     "fast_griffin_lim": Method(phases.random_phases, rounds=32),
     "pghi": Method(phases.integrated_phases),
-    "pghi_griffin_lim": Method(phases.integrated_phases, rounds=16),
+    "pghi_griffin_lim": Method(phases.integrated_phases, rounds=12),
     "pghi_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6),
 }
 
@@ -80,7 +80,7 @@ class LoopSTFT:
         return np.roll(unrolled.reshape(-1, self.length).sum(axis=0), -(self.n_fft // 2))
 
 
-def mel_to_linear(mel_power, config, num_rounds=6):
+def mel_to_linear(mel_power, config, num_rounds=16):
     """Non-negative power spectrum whose mel bands are those given.
 
     The start draws the bands as a curve over frequency and sharpens its peaks, since most of music's
@@ -100,7 +100,7 @@ def mel_to_linear(mel_power, config, num_rounds=6):
     mel_power = np.asarray(mel_power, np.float32)
     density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / np.maximum(filters.sum(axis=1), TINY)
     curve = np.log(density) @ to_bins
-    curve += curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1)  # twice the main lobe of the window
+    curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))  # twice the main lobe of the window
     linear = np.exp(curve) * (filters.sum(axis=0) > 0)
     for _ in range(num_rounds):
         linear *= (mel_power / np.maximum(linear @ filters.T, TINY)) @ to_bins

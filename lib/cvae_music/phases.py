@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 HANN_GAMMA = 0.25645  # of the Gaussian nearest to a Hann window, times its length squared (Prusa et al., 2017)
-TOLERANCE = 1e-4  # magnitudes below this share of the largest get random phases: nobody hears them
+TOLERANCE = 1e-3  # magnitudes below this share of the largest start at random phases; the rounds suffice for them
 
 
 def zero_phases(magnitude, loop, rng):
