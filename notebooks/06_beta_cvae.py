@@ -143,7 +143,7 @@ live_row.drop(["changes", "measure"]).to_csv(session.output_dir / "06_live_cell.
 
 # %% [markdown]
 # Two machines round differently, and 360 steps make the difference grow; so we do not ask for equal digits. The
-# tolerances: a tenth of the rate, 0.3 dB, 0.1 in every share.
+# tolerances: a tenth of the rate, 0.3 dB, 0.1 in obedience and z-leak, 0.03 to 0.05 in what measures disentanglement.
 
 # %%
 stored = read_rows("beta_known") if shipped else pd.DataFrame()
@@ -151,7 +151,7 @@ same = num_steps == 360 and num_clips == 2400 and len(stored) > 0
 rows = stored if len(stored) else pd.DataFrame([live_row.to_dict()])
 tolerance = {"rate": 0.1 * live_row["rate"], "distortion_db": 0.3, "cnn_swap": 0.1, "cnn_prior": 0.1, "z_leak": 0.1}
 if has_factors:
-    tolerance |= {"mig": 0.1, "dci_disentanglement": 0.1, "sap": 0.1}
+    tolerance |= {"mig": 0.03, "sap": 0.03, "dci_disentanglement": 0.05}
 
 # %%
 if same:
