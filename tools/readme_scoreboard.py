@@ -77,7 +77,11 @@ def raw_line(table):
 
 def titled(path, prefix):
     name = path.stem.removeprefix(prefix)
-    names = {"known": "Known-factor music (six genres)", "real": "Real music (a folder of four styles)"}
+    names = {
+        "known": "Known-factor music (six genres)",
+        "real": "Real music (a folder of four styles)",
+        "real_music": "Real music (four styles, FMA layout)",
+    }
     return names.get(name, f"Real music ({name})")
 
 
