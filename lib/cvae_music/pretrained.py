@@ -263,8 +263,9 @@ def train_all(options):
                 backup_dir=weights / f"backup_{name}_{kind}_{seed}",
             )  # fmt: skip
             seconds = time.perf_counter() - started
-            if seed == options.seeds[0]:
-                save_compact(model, weights / f"{name}_{kind}.npz")
+            shipped = weights / f"{name}_{kind}.npz"
+            if seed == 0 or not shipped.exists():
+                save_compact(model, shipped)
             row = {"kind": kind, "seed": seed, "num_steps": options.num_steps, "seconds": seconds}
             row |= {"peak_memory_gb": peak_memory_gb(), "parameters": model.count_params()}
             row |= evaluate_model(model, features, judges).to_dict()
