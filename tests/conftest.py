@@ -14,9 +14,13 @@ os.environ["MPLBACKEND"] = "agg"
 for name in ("CVAE_MUSIC_CACHE", "CVAE_MUSIC_OUTPUT", "CVAE_MUSIC_FIGURES"):
     os.environ.pop(name, None)
 
+ROOT = Path(__file__).resolve().parents[1]
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers that fill one empty cache of machine code at once have crashed inside librosa.
+    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"])
+
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "lib"))  # also where the package is not installed
 sys.path.insert(0, str(ROOT / "tools"))
 
