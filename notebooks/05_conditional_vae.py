@@ -231,22 +231,21 @@ show_source(genre_discrepancy)
 # %% [markdown]
 # Equal latents on the training clips are not enough. The latents of music the encoder has never heard may still tell
 # the genre, on real music above all, where one track sounds like no other. So the second remedy asks for obedience
-# itself. A small network, the **listener**, learns the genres beside the model, from real clips and their
-# reconstructions. In each step half of the latents are decoded with *another* label, and the listener's
-# cross-entropy for the genre asked for becomes part of the model's loss. Four things keep it honest:
+# itself. Two small networks, the **listener** and the **sceptic**, learn the genres beside the model, from real clips
+# and their reconstructions. In each step half of the latents are decoded with *another* label, and the mean of their
+# cross-entropies for the genre asked for becomes part of the model's loss. Four things keep it honest:
 #
-# - the loss passes through a frozen copy of the listener, so it cannot be lowered by making the listener content;
-# - the listener is also taught, on the clips with a changed label, where they *came from*. A listener that knows real
-#   clips only is content with a few cues of the new genre laid over the old one; this one goes on hearing the old
-#   genre until it is gone;
-# - what it hears is blurred, noisy and shifted in level at random, so there is little to gain from a trick that only
-#   works on one exact clip;
-# - it is none of the judges below, which are of another make and never see a generated clip in training.
+# - the loss passes through frozen copies of both, so it cannot be lowered by making them content;
+# - the sceptic is also taught, on the clips with a changed label, where they *came from*, so traces of the old genre
+#   cost the model something as long as the sceptic can hear them;
+# - what they hear is blurred, noisy, shifted in level and partly masked at random, so there is little to gain from a
+#   trick that only works on one exact clip;
+# - neither is one of the judges below, which are of another make and never see a generated clip in training.
 #
 # The loss of the conditional VAE is that of notebook 03 with these terms added,
 #
 # $$\text{loss} = -\log p(x \mid z, g) + \beta\,\mathrm{KL} + w\,\overline{\mathrm{MMD}^2_g}
-# + v\,\mathrm{CE}(\text{listener}(\hat x_{g'}), g') ,$$
+# + v\,\overline{\mathrm{CE}(\text{listeners}(\hat x_{g'}), g')} ,$$
 #
 # all in nats, **summed over features and latent dimensions, averaged over the batch**; $\beta$ is the KL weight, $w$
 # the `discrepancy_weight`, $v$ the `swap_weight`, and $\hat x_{g'}$ a clip decoded with another label $g'$. The
@@ -520,7 +519,7 @@ lesson(
 # %% [markdown]
 # ## 10. Can the genre be read off $z$?
 #
-# The penalty promised that it cannot. We ask directly: a nearest-neighbour vote on the posterior means of test clips,
+# The penalty asks that it cannot, and succeeds only as far as the vote stays near chance. We ask directly: a nearest-neighbour vote on the posterior means of test clips,
 # leaving each clip out of its own vote. Notebook 07 scores *clustering* of latents, where finding genres is success.
 # For a conditional model it is the other way round: a $z$ that says nothing of the genre is what we want.
 
@@ -564,7 +563,7 @@ print(f"{len(written)} clips:", ", ".join(path.name for path in written))
 #   genre has alone becomes part of the label, and cannot be moved into another genre by a swap.
 # - Blur: a squared error averages what it cannot foresee. Sharpness below 1 in the table is that price; notebook 09
 #   tries an adversary.
-# - The listener is trained beside the model and asks for something near the swap score. That is why the judges are of
+# - Listener and sceptic train beside the model and ask for something near the swap score. So the judges are of
 #   another make, see real music only, and why the number to trust most is that of a judge you train yourself.
 # - One seed in this notebook; the README's scoreboard has three.
 # - On real music the genres are not drawn independently of everything else, the judges are worse, and every score has
