@@ -65,22 +65,18 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
 
 from cvae_music import AudioConfig, build_features, open_collection, player, show_clips, show_figure
 from cvae_music.audio import beat_frame_times, log_mel, mel_filters, seconds_frame_times, write_audio
 from cvae_music.features import load_clip
 from cvae_music.inversion import METHODS, LoopSTFT, to_audio
+from cvae_music.lessons import lesson
 from cvae_music.plots import COLOURS, MARKERS, plot_log_mel
 
 # %% [markdown]
-# A small function keeps the notebook honest: it prints what we learned with numbers that a cell computed.
-
-# %%
-def lesson(text):
-    display(Markdown(f"**What we learned.** {text}"))
-
-# %% [markdown]
+# `lesson` prints what we learned, with numbers that a cell computed.
+#
 # ## 1. The music
 #
 # A **collection** is a table with one row for each piece of music: its genre, its split and its group. The default

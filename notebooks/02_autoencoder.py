@@ -32,7 +32,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_full_steps = 2400  # of the full training, where no weights are loaded
+num_full_steps = 1440  # of the full training, where no weights are loaded
 num_epochs = 30  # of the small networks in section 3
 
 # %% tags=["setup"]
@@ -59,13 +59,10 @@ from cvae_music.session import start_session
 session = start_session(data, seed=seed)
 
 # %%
-import inspect
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
 from keras import layers
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
@@ -74,22 +71,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from cvae_music import AudioConfig, build_features, evaluation, open_collection, show_clips, show_figure, to_audio
 from cvae_music.audio import write_audio
 from cvae_music.features import load_clip
+from cvae_music.lessons import lesson, show_source
 from cvae_music.networks import build_encoder
 from cvae_music.plots import COLOURS, MARKERS, plot_history, plot_latent_map, plot_log_mel
-from cvae_music.pretrained import fit_series_model, load_pretrained
+from cvae_music.pretrained import open_model
 
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so
 # the sentence changes with your data. `show_source` prints code of the library: what you read is what runs.
-
-# %%
-def lesson(text):
-    display(Markdown(f"**What we learned.** {text}"))
-
-
-def show_source(*functions):
-    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(function)) for function in functions)
-    display(Markdown(f"```python\n{code}\n```"))
 
 # %%
 config = AudioConfig()
@@ -269,11 +258,7 @@ show_source(build_encoder)
 # every block on the way. It stands next to the encoder in `networks.py`.
 
 # %%
-shipped = data == "known" and weights == "pretrained"
-if shipped:
-    model = load_pretrained("known_autoencoder")
-else:
-    model = fit_series_model("autoencoder", features, num_steps=num_full_steps, seed=seed, verbose=2)[0]
+model = open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
 print(
     f"{model.latent_dim} numbers: {model.global_dim} for the clip, {model.local_dim} for each of {config.num_beats} beats; "
     f"{model.count_params():,} weights"

@@ -59,21 +59,20 @@ from cvae_music.session import start_session
 session = start_session(data, seed=seed)
 
 # %%
-import inspect
 import time
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from IPython.display import Markdown, display
+from IPython.display import display
 from keras import ops
 
 from cvae_music import AudioConfig, build_features, evaluation, open_collection, plots, to_audio
-from cvae_music.judges import train_cnn_judge
+from cvae_music.lessons import lesson, show_source
 from cvae_music.losses import gaussian_kl, optimal_variance_nll
 from cvae_music.players import show_clips
-from cvae_music.pretrained import fit_series_model, load_pretrained, load_pretrained_judges
+from cvae_music.pretrained import fit_series_model, is_shipped, open_judges, open_model
 from cvae_music.sampling import LatentDensity
 from cvae_music.schedules import get_schedule
 from cvae_music.scoreboard import evaluate_model
@@ -82,16 +81,6 @@ from cvae_music.session import project_folder
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so
 # the sentence changes with your data. `show_source` prints code of the library: what you read is what runs.
-
-# %%
-def lesson(text):
-    display(Markdown(f"**What we learned.** {text}"))
-
-
-def show_source(*functions):
-    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(function)) for function in functions)
-    display(Markdown(f"```python\n{code}\n```"))
-
 
 # %%
 config = AudioConfig()
@@ -112,16 +101,7 @@ real_db, tempos = config.unscale(clips), test.table["tempo"].to_numpy()[rows]
 # dimension before you run the cell.
 
 # %%
-shipped = data == "known" and weights == "pretrained"
-
-
-def load_or_fit(kind):
-    if shipped:
-        return load_pretrained(f"known_{kind}")
-    return fit_series_model(kind, features, num_steps=num_full_steps, seed=seed, verbose=2)[0]
-
-
-autoencoder = load_or_fit("autoencoder")
+autoencoder = open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
 
 # %%
 ae_latents = autoencoder.encode(features.arrays("train")[0])[0]
@@ -291,7 +271,7 @@ with tf.GradientTape() as tape:
 slopes = [float(gradient) for gradient in tape.gradient(average, [mu, log_variance])]
 
 # %%
-vae = load_or_fit("vae")
+vae = open_model("vae", features, session, weights, num_steps=num_full_steps)
 lesson(
     f"The gradients through the draws are {slopes[0]:.3f} and {slopes[1]:.3f}; on paper they are "
     f"{2 * 0.7:.3f} and {np.exp(-1.0):.3f}. The library's version is one line:"
@@ -475,7 +455,7 @@ vae_rebuilt = config.unscale(vae.decode(mean))
 live_error = evaluation.reconstruction_rms_db(real_db, live_rebuilt)
 lesson(
     f"{seconds:.0f} seconds of training reach an error of {live_error:.2f} dB on test clips; the "
-    f"{'shipped' if shipped else 'fully trained'} model has "
+    f"{'shipped' if is_shipped(session, weights) else 'fully trained'} model has "
     f"{evaluation.reconstruction_rms_db(real_db, vae_rebuilt):.2f} dB."
 )
 
@@ -500,10 +480,7 @@ lesson(
 # **Guess** the order of the four before you look.
 
 # %%
-if shipped:
-    judge = load_pretrained_judges("known")["cnn"]
-else:
-    judge = train_cnn_judge(features, seed, num_steps=num_judge_steps)
+judge = open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
 
 # %%
 ae_density = LatentDensity(1, autoencoder.latent_dim)

@@ -56,26 +56,14 @@ from cvae_music.session import start_session
 session = start_session(data, seed=seed)
 
 # %%
-import inspect
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
 
 from cvae_music import AudioConfig, build_features, collapse, collapse_cells, evaluation, open_collection, plots, sweeps
+from cvae_music.lessons import lesson, show_source
 from cvae_music.players import player
-
-
-# %%
-def lesson(text):
-    display(Markdown(f"**What we learned.** {text}"))
-
-
-def show_source(*functions):
-    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(function)) for function in functions)
-    display(Markdown(f"```python\n{code}\n```"))
-
 
 # %%
 config = AudioConfig()

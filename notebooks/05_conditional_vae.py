@@ -59,21 +59,20 @@ from cvae_music.session import start_session
 session = start_session(data, seed=seed)
 
 # %%
-import inspect
 import re
 import time
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import display
 
 from cvae_music import AudioConfig, build_features, evaluation, open_collection, plots, to_audio, write_audio
-from cvae_music.judges import train_judges
+from cvae_music.lessons import lesson, show_source
 from cvae_music.losses import genre_discrepancy, multiquadric_kernel
 from cvae_music.networks import Modulate
 from cvae_music.players import show_clips
-from cvae_music.pretrained import fit_series_model, load_pretrained, load_pretrained_judges
+from cvae_music.pretrained import fit_series_model, is_shipped, open_judges, open_model
 from cvae_music.sampling import generate
 from cvae_music.scoreboard import evaluate_model, obedience_table
 from cvae_music.session import project_folder
@@ -81,16 +80,6 @@ from cvae_music.session import project_folder
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so
 # the sentence changes with your data. `show_source` prints code of the library: what you read is what runs.
-
-# %%
-def lesson(text):
-    display(Markdown(f"**What we learned.** {text}"))
-
-
-def show_source(*functions):
-    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(function)) for function in functions)
-    display(Markdown(f"```python\n{code}\n```"))
-
 
 # %%
 config = AudioConfig()
@@ -117,23 +106,8 @@ display(features.counts())
 # We load the model (or train it, see the parameters) and count the places.
 
 # %%
-shipped = data == "known" and weights == "pretrained"
-seconds = {}
-
-
-def timed(name, function, *arguments, **settings):
-    start = time.perf_counter()
-    result = function(*arguments, **settings)
-    seconds[name] = time.perf_counter() - start
-    return result
-
-
-# %%
-main = "shipped" if shipped else "full training"
-if shipped:
-    model = load_pretrained("known_cvae")
-else:
-    model, _ = timed(main, fit_series_model, "cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
+main = "shipped" if is_shipped(session, weights) else "full training"
+model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
 
 # %%
 stages = [layer.name for layer in model.decoder.layers if layer.name.endswith("_film")]
@@ -271,10 +245,7 @@ print(f"discrepancy weight {model.discrepancy_weight:g}, swap weight {model.swap
 # what a judge scores who names the most frequent genre each time.
 
 # %%
-if shipped:
-    judges = load_pretrained_judges("known")
-else:
-    judges = timed("judges", train_judges, features, seed, num_steps=num_judge_steps)
+judges = open_judges(features, session, weights, num_steps=num_judge_steps)
 
 # %%
 accuracy = {name: evaluation.label_obedience(judge, clips, genre) for name, judge in judges.items()}
@@ -447,7 +418,9 @@ lesson(
 # or sharp detail? What happens *without* the two remedies is measured in notebook 04, each alone and both together.
 
 # %%
-live, history = timed("live", fit_series_model, "cvae", features, num_steps=num_steps, seed=seed, verbose=2)
+start = time.perf_counter()
+live, history = fit_series_model("cvae", features, num_steps=num_steps, seed=seed, verbose=2)
+seconds = time.perf_counter() - start
 
 # %% [markdown]
 # ### Is my run normal?
@@ -486,7 +459,7 @@ display(last.round(3))
 # %%
 board["live"] = evaluate_model(live, features, judges, seed=seed, max_clips=500)
 scoreboard = pd.DataFrame(board).T
-scoreboard.insert(0, "seconds", pd.Series(seconds))
+scoreboard.insert(0, "seconds", {"live": seconds})
 scoreboard.insert(0, "seed", {main: model.seed, "live": live.seed})
 scoreboard.rename_axis("model").reset_index().to_csv(session.output_dir / "scoreboard.csv", index=False)
 

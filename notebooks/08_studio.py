@@ -33,7 +33,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_full_steps = 1600  # of the training, where no weights are loaded
+num_full_steps = 1440  # of the training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 num_judged = 8  # unseen clips that each slider is tried on
 
@@ -61,25 +61,24 @@ from cvae_music.session import start_session
 session = start_session(data, seed=seed)
 
 # %%
-import inspect
 import itertools
 import time
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Image, Markdown, display
+from IPython.display import Image, display
 from scipy.stats import spearmanr
 
 from cvae_music import AudioConfig, build_features, open_collection, plots, to_audio, write_audio
 from cvae_music.attributes import latent_effects, log_mel_attributes, measure_attributes
 from cvae_music.controls import SLIDERS, attribute_directions, fit_controls, shipped_controls
 from cvae_music.features import load_clip
-from cvae_music.judges import train_judges
+from cvae_music.lessons import lesson, show_source
 from cvae_music.own_clip import encode_clip, read_clip
 from cvae_music.players import player, show_clips
 from cvae_music.playing import draw_latent, make_clip, mix_weights
-from cvae_music.pretrained import fit_series_model, load_pretrained, load_pretrained_judges
+from cvae_music.pretrained import open_judges, open_model
 from cvae_music.session import project_folder
 from cvae_music.studio import Studio
 from cvae_music.walks import slerp, walk
@@ -89,27 +88,13 @@ from cvae_music.walks import slerp, walk
 # `show_source` prints code of the library: what you read is what runs.
 
 # %%
-def lesson(text):
-    display(Markdown(f"**What we learned.** {text}"))
-
-
-def show_source(*functions):
-    code = "\n".join(inspect.cleandoc("\n" + inspect.getsource(function)) for function in functions)
-    display(Markdown(f"```python\n{code}\n```"))
-
-
-# %%
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 test = features.subset("test")
-shipped = data == "known" and weights == "pretrained"
 
 # %%
-if shipped:
-    model, judges = load_pretrained("known_cvae"), load_pretrained_judges("known")
-else:
-    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
-    judges = train_judges(features, seed, num_steps=num_judge_steps)
+model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
+judges = open_judges(features, session, weights, num_steps=num_judge_steps)
 
 # %% [markdown]
 # Some controls need to be measured before they can be offered: which way in latent space is *brighter*? Those
@@ -117,9 +102,8 @@ else:
 # to; for another model they are taken anew.
 
 # %%
-controls = shipped_controls(model) if shipped else None
 start = time.perf_counter()
-controls = controls or fit_controls(model, features)
+controls = shipped_controls(model) or fit_controls(model, features)
 print(f"controls of the weights {controls.fingerprint}, ready after {time.perf_counter() - start:.1f} s")
 
 # %% [markdown]

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from cvae_music.conditional import ConditionalVAE
 from cvae_music.features import FeatureSet
+from cvae_music.model_files import load_compact, load_model, save_compact
 from cvae_music.models import VAE, Autoencoder
-from cvae_music.pretrained import load_compact, load_model, make_model, save_compact
+from cvae_music.pretrained import make_model
 from cvae_music.sampling import LatentDensity, fit_latent_density, generate
 from cvae_music.schedules import Linear
 from cvae_music.training import train

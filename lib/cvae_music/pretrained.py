@@ -1,12 +1,12 @@
-"""The models of the series: their settings, their training, and the small files in which they ship."""
+"""The models of the series: their settings, their training, and those that ship."""
 
 import argparse
-import json
+import os
+import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
+from cvae_music.model_files import load_compact, save_compact
 from cvae_music.session import project_folder
 
 SETTINGS = {
@@ -74,88 +74,6 @@ def fit_series_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=Non
     return model, history
 
 
-def save_compact(model, path):
-    """Writes a model in half precision to one `.npz` file, about a fifth of its training checkpoint.
-
-    Args:
-        model: `Autoencoder`, `VAE` or `ConditionalVAE`.
-        path: File to write; it appears only when it is complete.
-    """
-    about = {"class": type(model).__name__, "config": model.get_config()}
-    arrays = {f"weight_{number:03d}": np.asarray(value, np.float16) for number, value in enumerate(model.weights)}
-    path = Path(path)
-    partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, about=json.dumps(about), **arrays)
-    partial.replace(path)
-
-
-def load_compact(path):
-    """Reads a model that `save_compact` wrote.
-
-    Raises:
-        ValueError: If the file is no such model.
-    """
-    import cvae_music
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            arrays = [file[name].astype(np.float32) for name in sorted(file.files) if name != "about"]
-        model = getattr(cvae_music, about["class"]).from_config(about["config"])
-    except (KeyError, OSError, AttributeError, ValueError) as error:  # ValueError: text, or a pickle
-        raise ValueError(
-            f"load_compact got {str(path)!r}, which is no model of this library ({error}). Use a file of save_compact, "
-            "or load_model for a .keras file."
-        ) from error
-    for variable, value in zip(model.weights, arrays, strict=True):
-        variable.assign(value)
-    return model
-
-
-def load_model(path, config=None):
-    """Reads a model from a file, whichever way it was saved.
-
-    Args:
-        path: A `.keras` file of `model.save`, or an `.npz` file of `save_compact`.
-        config: The `AudioConfig` it must have; `None` accepts any.
-
-    Returns:
-        `Autoencoder`, `VAE` or `ConditionalVAE`, ready to encode, decode and sample; `train` compiles it anew.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is no model of this library, or one of another `AudioConfig`.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"load_model got {str(path)!r}, and there is no such file. Check the path.")
-    if path.suffix == ".npz":
-        model = load_compact(path)
-    else:
-        import keras
-
-        # Keras finds a class by its name once the module that registers it has been imported.
-        from cvae_music import conditional, models  # noqa: F401
-
-        try:
-            model = keras.saving.load_model(path, compile=False)
-        except Exception as error:  # Keras raises whatever the part that it stumbled on raises
-            reason = str(error).strip().partition("\n")[0][:200]
-            raise ValueError(
-                f"load_model got {str(path)!r}, which Keras cannot read ({reason}). Expected a .keras file of "
-                "model.save or an .npz file of save_compact, written by this version of the library."
-            ) from error
-        if not isinstance(model, models.Autoencoder):
-            raise ValueError(
-                f"load_model got {str(path)!r}, which holds a {type(model).__name__}; expected an Autoencoder, a VAE or "
-                "a ConditionalVAE of this library. Load other models with keras.saving.load_model."
-            )
-    if config is not None:
-        config.check_same(model.audio_config, where=f"The model {path.name!r}")
-    return model
-
-
 def pretrained_folder():
     """Where the shipped models are.
 
@@ -199,13 +117,93 @@ def load_pretrained_judges(data="known"):
     return {name: load_judge(pretrained_folder() / f"{data}_judge_{name}.npz") for name in ("cnn", "descriptors")}
 
 
+def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_STEPS):
+    """The model of a notebook: the shipped one, that of an earlier notebook of the same session folder, or a new one.
+
+    A model that is trained here is kept in the folder `models` of the session's results. Delete the file to train
+    it again.
+
+    Args:
+        kind: As for `make_model`.
+        features: `FeatureSet`.
+        session: What `start_session` returned.
+        weights: `"pretrained"`, or `"train"`; music other than `"known"` has no shipped weights and is always trained on.
+        num_steps: Steps of a training.
+
+    Returns:
+        The model, ready to encode, decode and sample.
+
+    Raises:
+        ValueError: If `weights` is neither.
+    """
+    if is_shipped(session, weights):
+        return load_pretrained(f"known_{kind}")
+    path = session.output_dir / "models" / f"{kind}-{num_steps}-{session.seed}-{features.path.name}.npz"
+    if path.exists():
+        print(f"Weights of an earlier notebook: models/{path.name}")
+        return load_compact(path)
+    model, _ = fit_series_model(kind, features, num_steps=num_steps, seed=session.seed, verbose=2)
+    if {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"} & os.environ.keys():
+        return model  # cut short: nothing that a full run should find
+    path.parent.mkdir(exist_ok=True)
+    save_compact(model, path)
+    return load_compact(path)  # what the later notebooks will hear, to the last bit
+
+
+def open_judges(features, session, weights="pretrained", *, num_steps=400):
+    """The judges of a notebook by name: shipped, of an earlier notebook of the same session folder, or new ones.
+
+    Args:
+        features: `FeatureSet`.
+        session: What `start_session` returned.
+        weights: As for `open_model`.
+        num_steps: Steps of the training of the network.
+    """
+    if is_shipped(session, weights):
+        return load_pretrained_judges("known")
+    return keep_judges(session.output_dir / "models", features, session.seed, num_steps=num_steps)
+
+
+def is_shipped(session, weights):
+    """Whether a notebook with these parameters loads what ships.
+
+    Raises:
+        ValueError: If `weights` is neither `"pretrained"` nor `"train"`.
+    """
+    if weights not in ("pretrained", "train"):
+        raise ValueError(f"Got weights={weights!r}; expected 'pretrained' or 'train'. Change it in the parameters cell.")
+    return session.data == "known" and weights == "pretrained"
+
+
+def keep_judges(folder, features, seed=0, *, num_steps=400, name=None):
+    """The judges kept in a folder, trained and kept there if they are not.
+
+    Args:
+        folder: Folder of the files `<name>_judge_<kind>.npz`.
+        features: `FeatureSet`.
+        seed: Seed of the training.
+        num_steps: Steps of the training of the network.
+        name: Start of the files' names; by default one for these features, seed and steps.
+    """
+    from cvae_music.judges import load_judge, train_judges
+
+    name = name or f"{features.path.name}-{seed}-{num_steps}"
+    paths = {kind: Path(folder) / f"{name}_judge_{kind}.npz" for kind in ("cnn", "descriptors")}
+    if not all(path.exists() for path in paths.values()):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for kind, judge in train_judges(features, seed, num_steps=num_steps).items():
+            judge.save(paths[kind])
+    return {kind: load_judge(path) for kind, path in paths.items()}
+
+
 def peak_memory_gb():
     """Most memory this process has held, in GB; NaN where the system does not say."""
     try:
         import resource
     except ImportError:  # Windows
         return float("nan")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # macOS counts bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def main(arguments=None):
@@ -228,7 +226,6 @@ def train_all(options):
     import pandas as pd
 
     from cvae_music import AudioConfig, build_features, open_collection
-    from cvae_music.judges import load_judge, train_judges
     from cvae_music.scoreboard import evaluate_model
     from cvae_music.session import cache_folder
 
@@ -242,11 +239,7 @@ def train_all(options):
     scores.parent.mkdir(parents=True, exist_ok=True)
     extra = {"num_clips": options.num_clips} if options.data == "known" else {}
     features = build_features(open_collection(options.data, **extra), AudioConfig(), cache_folder())
-    judges = {kind: weights / f"{name}_judge_{kind}.npz" for kind in ("cnn", "descriptors")}
-    if not all(path.exists() for path in judges.values()):
-        for kind, judge in train_judges(features).items():
-            judge.save(judges[kind])
-    judges = {kind: load_judge(path) for kind, path in judges.items()}
+    judges = keep_judges(weights, features, name=name)
 
     def finished():
         return pd.read_csv(scores) if scores.exists() else pd.DataFrame({"kind": [], "seed": []})

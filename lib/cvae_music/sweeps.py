@@ -191,23 +191,15 @@ def open_data(data="known"):
     Returns:
         `(features, judges, folder)`; the judges that ship, or those of an earlier run, or new ones.
     """
-    from cvae_music import AudioConfig, build_features, load_pretrained_judges, open_collection, train_judges
-    from cvae_music.judges import load_judge
+    from cvae_music import AudioConfig, build_features, load_pretrained_judges, open_collection
+    from cvae_music.pretrained import keep_judges
 
     extra = {"num_clips": NUM_CLIPS} if data == "known" else {}
     features = build_features(open_collection(data, **extra), AudioConfig(), cache_folder())
     if data == "known":
         return features, load_pretrained_judges("known"), shipped_folder()
     home = output_folder(data)
-    paths = {kind: home / "pretrained" / f"{Path(data).name}_judge_{kind}.npz" for kind in ("cnn", "descriptors")}
-    if all(path.exists() for path in paths.values()):
-        judges = {kind: load_judge(path) for kind, path in paths.items()}
-    else:
-        judges = train_judges(features)
-        (home / "pretrained").mkdir(parents=True, exist_ok=True)
-        for kind, judge in judges.items():
-            judge.save(paths[kind])
-    return features, judges, home / "results"
+    return features, keep_judges(home / "models", features), home / "results"
 
 
 def main(arguments=None):

@@ -54,15 +54,12 @@ from IPython.display import Markdown, display
 
 from cvae_music import AudioConfig, build_features, evaluation, open_collection, show_clips, show_figure, to_audio
 from cvae_music.plots import COLOURS, MARKERS
-from cvae_music.pretrained import fit_series_model, load_pretrained
+from cvae_music.pretrained import open_model
 
 # %%
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
-if data == "known" and weights == "pretrained":
-    model = load_pretrained("known_autoencoder")
-else:
-    model = fit_series_model("autoencoder", features, num_steps=num_steps, seed=seed)[0]
+model = open_model("autoencoder", features, session, weights, num_steps=num_steps)
 
 # %%
 def latents_of(split, limit):

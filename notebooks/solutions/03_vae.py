@@ -53,7 +53,7 @@ import pandas as pd
 
 from cvae_music import AudioConfig, build_features, evaluation, open_collection, plots
 from cvae_music.losses import gaussian_kl
-from cvae_music.pretrained import fit_series_model, load_pretrained
+from cvae_music.pretrained import open_model
 
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -61,10 +61,7 @@ clips = features.arrays("test")[0][:100]
 real_db = config.unscale(clips)
 
 # %%
-if data == "known" and weights == "pretrained":
-    vae = load_pretrained("known_vae")
-else:
-    vae, _ = fit_series_model("vae", features, num_steps=num_full_steps, seed=seed, verbose=2)
+vae = open_model("vae", features, session, weights, num_steps=num_full_steps)
 
 # %% [markdown]
 # ## 1. Temperature

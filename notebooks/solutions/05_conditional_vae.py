@@ -22,6 +22,7 @@ repository_zip = ""
 num_clips = 2400
 weights = "pretrained"
 num_full_steps = 1440
+num_judge_steps = 400
 
 # %% tags=["setup"]
 # Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
@@ -52,17 +53,13 @@ import numpy as np
 import pandas as pd
 
 from cvae_music import AudioConfig, build_features, evaluate_model, open_collection, plots
-from cvae_music.judges import train_judges
-from cvae_music.pretrained import fit_series_model, load_pretrained, load_pretrained_judges
+from cvae_music.pretrained import open_judges, open_model
 
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), AudioConfig(), session.cache_dir)
 
 # %%
-if data == "known" and weights == "pretrained":
-    model, judges = load_pretrained("known_cvae"), load_pretrained_judges("known")
-else:
-    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
-    judges = train_judges(features, seed)
+model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
+judges = open_judges(features, session, weights, num_steps=num_judge_steps)
 
 # %% [markdown]
 # ## 1. Prior or fitted density

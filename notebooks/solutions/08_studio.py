@@ -21,7 +21,7 @@ seed = 0
 repository_zip = ""
 num_clips = 2400
 weights = "pretrained"
-num_full_steps = 1600
+num_full_steps = 1440
 num_judge_steps = 400
 num_judged = 8
 
@@ -56,21 +56,17 @@ from IPython.display import display
 from cvae_music import AudioConfig, build_features, evaluation, open_collection
 from cvae_music.attributes import log_mel_attributes
 from cvae_music.controls import SLIDERS, fit_controls, shipped_controls
-from cvae_music.judges import train_judges
 from cvae_music.players import player
 from cvae_music.playing import draw_latent, make_clip
-from cvae_music.pretrained import fit_series_model, load_pretrained, load_pretrained_judges
+from cvae_music.pretrained import open_judges, open_model
 from cvae_music.walks import slerp
 
 # %%
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
-if data == "known" and weights == "pretrained":
-    model, judges = load_pretrained("known_cvae"), load_pretrained_judges("known")
-    controls = shipped_controls(model) or fit_controls(model, features)
-else:
-    model, _ = fit_series_model("cvae", features, num_steps=num_full_steps, seed=seed, verbose=2)
-    judges, controls = train_judges(features, seed, num_steps=num_judge_steps), fit_controls(model, features)
+model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
+judges = open_judges(features, session, weights, num_steps=num_judge_steps)
+controls = shipped_controls(model) or fit_controls(model, features)
 
 # %% [markdown]
 # ## 1. The darkest clip that is still of its genre

@@ -1,0 +1,70 @@
+"""Which model a notebook gets: the shipped one, an earlier notebook's, or a new one."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cvae_music import pretrained
+from cvae_music.features import FeatureSet
+from cvae_music.models import VAE
+from cvae_music.session import Session
+
+
+@pytest.fixture
+def trainings(monkeypatch, tiny_config):
+    """Replaces the training by a small untrained model; lists what was asked for."""
+    asked = []
+
+    def fit(kind, features, *, num_steps, seed, verbose):
+        asked.append((kind, num_steps, seed))
+        return VAE(audio_config=tiny_config, global_dim=3, local_dim=2, width=40, depth=1, seed=seed), None
+
+    monkeypatch.setattr(pretrained, "fit_series_model", fit)
+    return asked
+
+
+@pytest.fixture
+def folk(tmp_path, tiny_config):
+    table = pd.DataFrame({"genre": ["folk", "rock"] * 4, "split": ["train"] * 8})
+    clips = np.zeros((8, *tiny_config.shape), np.float16)
+    features = FeatureSet(tiny_config, ("folk", "rock"), table, clips, pd.DataFrame(), Path("folk-123"))
+    return features, Session("local", "my/folk", 0, tmp_path, tmp_path)
+
+
+def test_a_later_notebook_finds_the_model_of_an_earlier_one(folk, trainings):
+    features, session = folk
+    first = pretrained.open_model("vae", features, session, num_steps=7)
+    again = pretrained.open_model("vae", features, session, num_steps=7)
+    assert trainings == [("vae", 7, 0)]
+    clips = np.random.default_rng(0).uniform(-1, 1, (2, *features.config.shape)).astype(np.float32)
+    assert np.array_equal(first.encode(clips)[0], again.encode(clips)[0])
+
+
+def test_other_steps_seed_or_data_are_other_models(folk, trainings):
+    features, session = folk
+    other_data = dataclasses.replace(features, path=Path("folk-456"))
+    for data, seed, steps in ((features, 0, 7), (features, 0, 8), (features, 1, 7), (other_data, 0, 7)):
+        pretrained.open_model("vae", data, dataclasses.replace(session, seed=seed), num_steps=steps)
+    assert len(trainings) == 4
+
+
+def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
+    features, session = folk
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
+    for _ in range(2):
+        pretrained.open_model("vae", features, session, num_steps=7)
+    assert len(trainings) == 2
+    assert not list(session.output_dir.rglob("*.npz"))
+
+
+def test_what_ships_is_loaded_for_the_embedded_music_alone(folk):
+    _, session = folk
+    known = dataclasses.replace(session, data="known")
+    assert pretrained.is_shipped(known, "pretrained")
+    assert not pretrained.is_shipped(known, "train")
+    assert not pretrained.is_shipped(session, "pretrained")
+    with pytest.raises(ValueError, match="weights='Train'; expected 'pretrained' or 'train'"):
+        pretrained.is_shipped(known, "Train")
