@@ -111,6 +111,12 @@ def test_modules_have_one_topic(root):
     assert not {"utils.py", "helpers.py", "common.py", "misc.py"} & lengths.keys()
 
 
+def test_the_map_of_the_library_names_each_module_once(root):
+    named = re.findall(r"`(\w+)`", (root / "lib" / "README.md").read_text(encoding="utf-8"))
+    modules = [path.stem for path in (root / "lib" / "cvae_music").glob("*.py") if path.stem != "__init__"]
+    assert sorted(named) == sorted(modules)
+
+
 def test_ruff_finds_nothing(root):
     shown = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", "."],

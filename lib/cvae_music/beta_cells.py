@@ -24,6 +24,13 @@ MODELS = {  # of the comparison: name -> kind, changes
     "beta-CVAE": ("cvae", {"kl": 10.0}),
 }
 
+LISTENERS = {
+    "no listener": {"swap_weight": 0.0},
+    "two listeners, no sceptic": {"source_weight": 0.0},
+    "listener and sceptic": {},
+    "sceptic taught twice as hard": {"source_weight": 1.0},
+}
+
 
 def beta_cells(seeds=(0, 1, 2)):
     """Every beta for each seed, and every capacity for the first."""
@@ -42,6 +49,15 @@ def beta_cells(seeds=(0, 1, 2)):
 def beta_real_cells():
     """The betas alone, one seed."""
     return [cell for cell in beta_cells(seeds=(0,)) if cell["schedule"] == "constant"]
+
+
+def listener_cells(seeds=(0, 1)):
+    """What the listeners are taught, compared on the validation split: settings may be chosen by it."""
+    own = {"kind": "cvae", "num_steps": NUM_STEPS, "scoreboard": False, "measure": "beta_cells:measure_validation"}
+    return [
+        {"name": name, "seed": seed, "changes": SMALL | changes, **own}
+        for seed in seeds for name, changes in LISTENERS.items()
+    ]  # fmt: skip
 
 
 def comparison_cells(seeds=(0, 1, 2)):
@@ -83,6 +99,11 @@ def measure_beta(model, features, judges, cell):
     if all(name in features.table for name in FACTORS):
         row |= disentanglement_row(model, features)
     return row
+
+
+def measure_validation(model, features, judges, cell):
+    """The scoreboard of the validation split."""
+    return evaluate_model(model, features, judges, seed=0, split="validation").to_dict()
 
 
 def _cluster_row(points, features, prefix=""):

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from cvae_music import feature_cache
 from cvae_music.audio import load_audio
+from cvae_music.beats import track_beats
 from cvae_music.config import AudioConfig
 from cvae_music.datasets import SPLITS
 from cvae_music.extraction import ExtractionSettings, composed_clip
@@ -137,7 +138,7 @@ def build_features(
             with feature_cache.locked(folder):
                 if not (folder / "meta.json").exists():  # another process may have made them meanwhile
                     feature_cache.clear_unfinished(folder)
-                    _make_shards(cache, config, settings, num_workers, progress)
+                    _make_shards(cache, collection, config, settings, num_workers, progress)
                     _finish(cache, collection, config, settings)
     features = load_features(folder, config)
     # The files may have moved since the cache was made.
@@ -211,7 +212,7 @@ def _cache_name(collection, config, settings):
     return f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{joblib.hash(parts)[:12]}"
 
 
-def _make_shards(cache, config, settings, num_workers, progress):
+def _make_shards(cache, collection, config, settings, num_workers, progress):
     missing = cache.missing()
     num_workers = min(num_workers or joblib.cpu_count(), max(1, len(missing)))
     total = sum(map(len, cache.shards))
@@ -226,6 +227,8 @@ def _make_shards(cache, config, settings, num_workers, progress):
             for number in missing:
                 bar.update(feature_cache.make_shard(*cache.task(number), config, settings))
             return
+        if not collection.is_composed:
+            _compile_beat_tracker(config)
         # One thread of linear algebra in each process: more would only fight over the cores.
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
@@ -234,6 +237,16 @@ def _make_shards(cache, config, settings, num_workers, progress):
                 bar.update(count)
         # Idle processes would hold memory that the training wants, for five minutes.
         loky.get_reusable_executor().shutdown(wait=False)
+
+
+def _compile_beat_tracker(config):
+    """Tracks a few clicks, so that numba's cache holds librosa's machine code before processes look for it.
+
+    Processes that fill one empty cache at the same time can crash each other.
+    """
+    clicks = np.zeros(10 * config.sample_rate, np.float32)
+    clicks[:: config.sample_rate // 2] = 1.0
+    track_beats(clicks, config)
 
 
 def _finish(cache, collection, config, settings):

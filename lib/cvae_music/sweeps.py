@@ -34,6 +34,7 @@ SWEEPS = {
     "comparison_known": "beta_cells:comparison_cells",
     "beta_real": "beta_cells:beta_real_cells",
     "comparison_real": "beta_cells:comparison_cells",
+    "listeners_real": "beta_cells:listener_cells",
 }
 NUM_CLIPS = 2400
 GUESSED_SECONDS = 35.0  # a cell, until one is measured
