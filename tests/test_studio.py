@@ -126,6 +126,13 @@ def test_every_slider_has_a_label_and_a_numeric_twin(studio):
         assert slider.value == slider.min
 
 
+def test_pictures_say_what_they_show(studio):
+    studio.swap("soft")
+    assert 'alt="Log-mel spectrogram of soft, seed 0, 110 beats a minute."' in studio.picture.value
+    assert 'alt="Map of the latents: cursor at' in studio.map_picture.value
+    assert "data:image/png;base64,iVBOR" in studio.map_picture.value
+
+
 def test_nothing_plays_or_repeats_unasked(studio):
     players = (studio.audio, studio.compared, studio.journey)
     assert not any(player.autoplay or player.loop for player in players)

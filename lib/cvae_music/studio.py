@@ -12,7 +12,7 @@ from cvae_music.audio import write_audio
 from cvae_music.inversion import to_audio
 from cvae_music.session import output_folder
 from cvae_music.studio_panel import COMPARISONS, SEED, Panel
-from cvae_music.studio_views import MapView, SpectrogramView, download_links, full_scale, static_page, wav_bytes
+from cvae_music.studio_views import MapView, SpectrogramView, download_links, full_scale, image_tag, static_page, wav_bytes
 from cvae_music.walks import walk
 
 OWN = "my own clip"
@@ -86,12 +86,17 @@ class Studio(Panel):
         self.clip = playing.make_clip(self.model, self.controls, **settings)
         self.audio.value = wav_bytes(self.clip.samples, self.config)
         self.milliseconds.append(1000 * (time.perf_counter() - begin))
-        self.picture.value = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
+        what = f"{self.clip.genre or 'the clip'}, seed {self.clip.seed}, {self.clip.tempo:g} beats a minute"
+        picture = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
+        self.picture.value = image_tag(picture, f"Log-mel spectrogram of {what}.")
         self.code.value = self.code_line()
         at = self.clip.latent @ self.controls.axes.T
         if not self.on_map.value:
             self._silently(lambda: [self.knobs["at", axis].set_trait("value", round(float(at[axis]), 2)) for axis in (0, 1)])
-        self.map_picture.value = self.map.png(at, self.controls.points[self.controls.nearest(at)])
+        near = self.controls.nearest(at)
+        nearest = self.controls.table["genre"].iloc[near] if "genre" in self.controls.table else "real"
+        alt = f"Map of the latents: cursor at {at[0]:.1f}, {at[1]:.1f}; the nearest of {len(self.controls.points)} clips is {nearest}."
+        self.map_picture.value = image_tag(self.map.png(at, self.controls.points[near]), alt)
         self._remember(settings)
         self.links.value = ""
         seconds, (_, turned_down) = len(self.clip.samples) / self.config.sample_rate, full_scale(self.clip.samples)

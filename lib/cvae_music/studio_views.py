@@ -42,6 +42,11 @@ def download_links(samples, config, stem):
     return f"{wav} &nbsp; {mp3}"
 
 
+def image_tag(png, alt):
+    """HTML of a picture with words for those who do not see it; ipywidgets' Image has no room for them."""
+    return f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
 class Picture:
     """A figure drawn once; afterwards only what changes is drawn, on top of a copy of the rest."""
 
@@ -114,10 +119,8 @@ def static_page(clip, config, picture, code):
     from cvae_music.players import player
 
     label = html.escape(f"{clip.genre or 'clip'}, seed {clip.seed}, {clip.tempo:g} beats a minute")
-    image = base64.b64encode(picture).decode()
     return (
         "<p>The studio needs a running kernel: open this notebook in JupyterLab or on Colab and run it, or enter "
-        f"<code>make studio</code>. The last clip played in it:</p><img alt='Log-mel spectrogram of {label}.' "
-        f"src='data:image/png;base64,{image}'><br>{player(clip.samples, config, label).data}"
+        f"<code>make studio</code>. The last clip played in it:</p>{picture}<br>{player(clip.samples, config, label).data}"
         f"<pre>{html.escape(code)}</pre>"
     )
