@@ -12,7 +12,15 @@ from cvae_music.audio import write_audio
 from cvae_music.inversion import to_audio
 from cvae_music.session import output_folder
 from cvae_music.studio_panel import COMPARISONS, SEED, Panel
-from cvae_music.studio_views import MapView, SpectrogramView, download_links, full_scale, image_tag, static_page, wav_bytes
+from cvae_music.studio_views import (
+    MapView,
+    SpectrogramView,
+    download_links,
+    full_scale,
+    image_tag,
+    static_page,
+    wav_bytes,
+)
 from cvae_music.walks import walk
 
 OWN = "my own clip"
