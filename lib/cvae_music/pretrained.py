@@ -227,7 +227,7 @@ def train_all(options):
 
     from cvae_music import AudioConfig, build_features, open_collection
     from cvae_music.scoreboard import evaluate_model
-    from cvae_music.session import cache_folder
+    from cvae_music.session import cache_folder, used_versions
 
     name = options.name or ("known" if options.data == "known" else Path(options.data).name)
     home = Path(options.output) if options.output else pretrained_folder().parent
@@ -262,11 +262,14 @@ def train_all(options):
             row = {"kind": kind, "seed": seed, "num_steps": options.num_steps, "seconds": seconds}
             row |= {"peak_memory_gb": peak_memory_gb(), "parameters": model.count_params()}
             row |= evaluate_model(model, features, judges).to_dict()
+            command = f"python -m cvae_music.pretrained --kinds {kind} --seeds {seed} --num-steps {options.num_steps}"
+            command += "" if options.data == "known" else f" --data {Path(options.data).name}"
+            row |= {"versions": used_versions(), "command": command}
             table = pd.concat([finished(), pd.DataFrame([row])], ignore_index=True).sort_values(["kind", "seed"])
             table.to_csv(scores.with_suffix(".partial"), index=False)
             scores.with_suffix(".partial").replace(scores)
     measured = finished().drop(columns="seed").groupby("kind")
-    print(measured.agg(["mean", "std"]).T.round(3).to_string())
+    print(measured.mean(numeric_only=True).T.round(3).to_string())
 
 
 if __name__ == "__main__":

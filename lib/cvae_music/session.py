@@ -144,6 +144,11 @@ def check_versions(minimum=None):
     return found
 
 
+def used_versions():
+    """One line with the versions that a result was made with."""
+    return ", ".join(f"{name} {_version(name)}" for name in (*MINIMUM, "numpy"))
+
+
 def _version(name):
     try:
         return importlib.metadata.version(name)

@@ -16,7 +16,6 @@ import argparse
 import gc
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import os
 import time
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_music.session import cache_folder, output_folder, project_folder
+from cvae_music.session import cache_folder, output_folder, project_folder, used_versions
 
 SWEEPS = {
     "collapse_beta": "collapse_cells:beta_cells",
@@ -145,7 +144,7 @@ def run_sweep(name, folder, features, judges, most=None):
     for cell in unfinished(name, folder)[:most]:
         print(f"{name}: {cell['name']}, seed {cell['seed']}", flush=True)
         row = {"key": cell_key(cell)} | run_cell(cell, features, judges)
-        row |= {"versions": _versions(), "command": f"python -m cvae_music.sweeps {name}"}
+        row |= {"versions": used_versions(), "command": f"python -m cvae_music.sweeps {name}"}
         _append(folder / f"{name}.csv", row, [cell_key(one) for one in sweep_cells(name)])
         left = len(unfinished(name, folder))
         print(f"  {row['total_seconds']:.0f} s; {left} cells left, {minutes_left(name, folder):.0f} minutes", flush=True)
@@ -165,17 +164,6 @@ def _append(path, row, order):
     partial = path.with_suffix(f".{os.getpid()}.partial")
     rows.round(6).to_csv(partial, index=False)
     os.replace(partial, path)
-
-
-def _versions():
-    names = ("keras", "tensorflow-cpu", "tensorflow", "numpy")
-    found = {}
-    for name in names:
-        try:
-            found.setdefault(name.removesuffix("-cpu"), importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
 def _resolve(reference):
