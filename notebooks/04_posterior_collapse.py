@@ -431,9 +431,9 @@ verdict = "The default of the series passes the rule and wins." if contest.index
 lesson(f"{verdict} The largest spread of the error over seeds in this table is {noise:.2f} dB.")
 
 # %% [markdown]
-# What one remedy more costs in dB on this clear-cut music is small, and what it costs in time is not: the listeners nearly
-# double it. They are in the default for music whose genres are less clear-cut than these six; on music of your own,
-# measure before you leave them out.
+# What one remedy more costs in dB on this clear-cut music is small, and what it costs in time is not: the listeners
+# double it. They are in the default for music whose genres are less clear-cut than these six: notebook 06 has the
+# same choice on recordings (section 9). On music of your own, measure before you leave them out.
 #
 # ## What to take along
 #

@@ -27,7 +27,8 @@ MODELS = {  # of the comparison: name -> kind, changes
 LISTENERS = {
     "no listener": {"swap_weight": 0.0},
     "two listeners, no sceptic": {"source_weight": 0.0},
-    "listener and sceptic": {},
+    "listener and sceptic (default)": {},
+    "the same without discrepancy": {"discrepancy_weight": 0.0},
     "sceptic taught twice as hard": {"source_weight": 1.0},
 }
 
