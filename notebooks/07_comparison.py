@@ -174,7 +174,7 @@ lesson(
 )
 
 # %% [markdown]
-# A network that loses to PCA in two minutes of training: is it the network or the two minutes? The models that ship
+# Where a network loses to PCA after such a short training: is it the network, or the time? The models that ship
 # are wider and saw four times the steps and twice the clips.
 
 # %%
