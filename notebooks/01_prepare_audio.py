@@ -22,7 +22,7 @@
 # **What you need to know:** a little Python and NumPy, and what a frequency is. Every other term is defined where
 # it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores with the features in the cache.
+# > **Time:** 1 minute on two CPU cores with the features in the cache.
 # > Last full run: 2026-11-23.
 #
 # Every section goes the same way: a question, your guess, code, a look and a listen, what we learned. Make the

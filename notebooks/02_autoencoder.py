@@ -23,7 +23,7 @@
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network learns by
 # following gradients. Every other term is defined where it first appears.
 #
-# > **Time:** 4 minutes on two CPU cores with the shipped weights and features from the cache.
+# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache.
 # > Last full run: 2026-11-23.
 
 # %% tags=["parameters"]

@@ -22,7 +22,7 @@
 # **What you need to know:** what an autoencoder is (notebook 02), what a Gaussian is, and what a gradient is for.
 # Every other term is defined where it first appears.
 #
-# > **Time:** 4 minutes on two CPU cores with the shipped weights and features from the cache. Last
+# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache. Last
 # > full run: 2026-11-23.
 
 # %% tags=["parameters"]

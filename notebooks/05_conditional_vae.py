@@ -22,7 +22,7 @@
 # **What you need to know:** what a VAE is, its prior and its KL divergence (notebook 03). Every other term is defined
 # where it first appears.
 #
-# > **Time:** 6 minutes on two CPU cores with the shipped weights and features from the cache; most of
+# > **Time:** 3 minutes on two CPU cores with the shipped weights and features from the cache; most of
 # > it goes into a live training. Last full run: 2026-11-23.
 
 # %% tags=["parameters"]

@@ -24,7 +24,7 @@
 # **What you need to know:** what a conditional VAE is and what *obedience* means (notebook 05). Every other term is
 # defined where it first appears.
 #
-# > **Time:** 3 minutes on two CPU cores with the shipped weights and features from the cache. Last full run:
+# > **Time:** 1 minute on two CPU cores with the shipped weights and features from the cache. Last full run:
 # > 2026-11-23. In a hurry? `make studio` opens section 8 alone in a browser.
 
 # %% tags=["parameters"]
