@@ -428,7 +428,7 @@ if len(real):
 # into a table; nothing in it is typed. This run's table goes into its own folder.
 
 # %%
-rows.to_csv(session.output_dir / "scoreboard.csv", index=False)
+rows.to_csv(session.output_dir / "07_comparison.csv", index=False)
 print(f"{len(rows)} rows, {len(rows.columns)} columns")
 
 # %% [markdown]
