@@ -117,10 +117,11 @@ live.to_csv(session.output_dir / "07_live_row.csv")
 print(f"{live_model}: {live['parameters']:,} weights, {live['seconds']:.0f} s of training")
 
 # %%
-stored = read_rows("comparison_known") if shipped else pd.DataFrame()
+stored = read_rows("comparison_known") if shipped else read_rows("comparison_real", session.output_dir / "results")
 tolerance = {"reconstruction_rms_db": 0.3, "z_leak": 0.1, "knn_accuracy": 0.1, "kmeans_nmi": 0.2}
-if len(stored) and num_steps == 360 and num_clips == 2400:
-    kept = stored[(stored["name"] == live_model) & (stored["seed"] == live["seed"])].iloc[0]
+twins = stored[(stored["name"] == live_model) & (stored["seed"] == live["seed"])] if len(stored) else stored
+if len(twins) and num_steps == 360 and num_clips == 2400:
+    kept = twins.iloc[0]
     check = pd.DataFrame({"live": live[list(tolerance)], "shipped": kept[list(tolerance)], "tolerance": tolerance})
     display(check.astype(float).round(3))
     assert (np.abs(check["live"] - check["shipped"]) <= check["tolerance"]).all(), "this run is not the shipped one"
