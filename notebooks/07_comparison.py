@@ -359,8 +359,8 @@ lesson(
 
 # %% [markdown]
 # With a running kernel, each button below is a clip near its place on the map of the VAE: hover for its genre, click to
-# hear it as the model rebuilds it. The letter is the genre's first. Without a kernel, the picture above and the
-# players below are what there is.
+# hear it as the model rebuilds it. The letters begin the genre's name. Without a kernel, the picture above and
+# the players below are what there is.
 
 # %%
 def rebuilt(name, number):

@@ -103,6 +103,7 @@ def test_every_clip_has_a_cell_of_its_own_near_its_place():
 
 def test_a_click_on_the_map_plays_that_clip(tiny_config):
     clips = {0: np.zeros(800), 1: np.full(800, 0.25)}
+    assert clip_map.short_names(["rock", "reggae", "jazz", "rock and roll"]) == ["rock", "re", "j", "rock "]
     box = clip_map.clip_map(np.eye(2), [1, 0], ["jazz", "rock"], clips.get, tiny_config)
     grid, heard, audio = box.children
     assert [button.description for button in grid.children] == ["r", "j"]

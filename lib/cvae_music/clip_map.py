@@ -36,6 +36,14 @@ def grid_places(points, columns=24, rows=14):
     return places
 
 
+def short_names(genres):
+    """The start of each name, as long as it takes to tell it from the others."""
+    starts = [[name[:size] for size in range(1, len(name) + 1)] for name in genres]
+    return [
+        next((start for start in own if sum(other.startswith(start) for other in genres) == 1), own[-1]) for own in starts
+    ]
+
+
 def clip_map(points, genre, genres, sound, config, columns=24, rows=14):
     """Buttons in the places of points; a click plays the clip, hovering names it.
 
@@ -49,7 +57,7 @@ def clip_map(points, genre, genres, sound, config, columns=24, rows=14):
         rows: Cells from top to bottom.
 
     Returns:
-        A widget. Each button carries the genre's first letter, so that colour is not needed.
+        A widget. Each button carries the start of the genre's name, so that colour is not needed.
     """
     import ipywidgets as widgets
     import soundfile
@@ -64,11 +72,11 @@ def clip_map(points, genre, genres, sound, config, columns=24, rows=14):
         audio.value = buffer.getvalue()
         heard.value = f"{genres[genre[number]]}, clip {number}"
 
-    buttons = []
+    buttons, marks = [], short_names(genres)
     for number, (column, row) in enumerate(grid_places(points, columns, rows)):
         name = genres[genre[number]]
         layout = widgets.Layout(width="22px", height="20px", padding="0", margin="0", grid_area=f"{row + 1} / {column + 1}")
-        button = widgets.Button(description=name[:1], tooltip=f"{name}, clip {number}", layout=layout)
+        button = widgets.Button(description=marks[genre[number]], tooltip=f"{name}, clip {number}", layout=layout)
         button.style.button_color = COLOURS[genre[number] % len(COLOURS)] + "90"
         button.on_click(lambda _, number=number: play(number))
         buttons.append(button)
