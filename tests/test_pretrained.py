@@ -54,8 +54,10 @@ def test_other_steps_seed_or_data_are_other_models(folk, trainings):
 def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
     features, session = folk
     monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
+    monkeypatch.setattr("cvae_music.judges.train_judges", lambda *_, **__: {"cnn": "hardly trained"})
     for _ in range(2):
         pretrained.open_model("vae", features, session, num_steps=7)
+        assert pretrained.open_judges(features, session) == {"cnn": "hardly trained"}
     assert len(trainings) == 2
     assert not list(session.output_dir.rglob("*.npz"))
 

@@ -4,11 +4,13 @@ import dataclasses
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cvae_music.attributes import latent_effects, log_mel_attributes, strongest_latents
+from cvae_music.feature_cache import write_file
 
 # Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
 SLIDERS = {"brightness_hz": "brightness", "onsets_per_beat": "density", "level_db": "level", "bass_db": "bass"}
@@ -79,8 +81,7 @@ class Controls:
         }
         arrays = {name: getattr(self, name).astype(np.float16) for name in ("spread", "axes", "latents")}
         arrays["directions"] = np.array(list(self.directions.values()), np.float16)
-        with open(path, "wb") as file:
-            np.savez_compressed(file, about=json.dumps(about), **arrays)
+        write_file(Path(path), lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays))
 
 
 def load_controls(path):

@@ -5,6 +5,7 @@ train on degraded copies too: blurred, noisy, louder, softer, shifted.
 """
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from cvae_music.config import AudioConfig
 from cvae_music.degradation import Degrader
 from cvae_music.descriptors import clip_descriptors
+from cvae_music.feature_cache import write_file
 
 
 def _balanced_batches(clips, genres, degrade, num_genres, num_steps, batch_size, seed, mix=0.3):
@@ -76,10 +78,9 @@ class _Judge:
         return self.probabilities(clips).argmax(axis=1).astype(np.int32)
 
     def save(self, path):
-        """Writes the judge with its genres and its `AudioConfig` to one `.npz` file."""
+        """Writes the judge with its genres and its `AudioConfig` to one `.npz` file, which appears when it is complete."""
         about = {"kind": type(self).__name__, "genres": list(self.genres), "config": self.config.to_dict()}
-        with open(path, "wb") as file:
-            np.savez_compressed(file, about=json.dumps(about), **self._arrays())
+        write_file(Path(path), lambda file: np.savez_compressed(file, about=json.dumps(about), **self._arrays()))
 
 
 class CNNJudge(_Judge):

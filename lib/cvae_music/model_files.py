@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cvae_music.feature_cache import write_file
+
 
 def save_compact(model, path):
     """Writes a model in half precision to one `.npz` file, about a fifth of its training checkpoint.
@@ -15,11 +17,7 @@ def save_compact(model, path):
     """
     about = {"class": type(model).__name__, "config": model.get_config()}
     arrays = {f"weight_{number:03d}": np.asarray(value, np.float16) for number, value in enumerate(model.weights)}
-    path = Path(path)
-    partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, about=json.dumps(about), **arrays)
-    partial.replace(path)
+    write_file(Path(path), lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays))
 
 
 def load_compact(path):

@@ -16,6 +16,7 @@ SETTINGS = {
 }
 CONTRAST_WEIGHT = 0.6
 NUM_STEPS = 1440
+CUT_SHORT = {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"}  # set in the environment by smoke runs
 PRETRAINED = ("known_autoencoder", "known_vae", "known_cvae")
 
 
@@ -143,8 +144,8 @@ def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_S
         print(f"Weights of an earlier notebook: models/{path.name}")
         return load_compact(path)
     model, _ = fit_series_model(kind, features, num_steps=num_steps, seed=session.seed, verbose=2)
-    if {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"} & os.environ.keys():
-        return model  # cut short: nothing that a full run should find
+    if CUT_SHORT & os.environ.keys():
+        return model  # nothing that a full run should find
     path.parent.mkdir(exist_ok=True)
     save_compact(model, path)
     return load_compact(path)  # what the later notebooks will hear, to the last bit
@@ -190,8 +191,11 @@ def keep_judges(folder, features, seed=0, *, num_steps=400, name=None):
     name = name or f"{features.path.name}-{seed}-{num_steps}"
     paths = {kind: Path(folder) / f"{name}_judge_{kind}.npz" for kind in ("cnn", "descriptors")}
     if not all(path.exists() for path in paths.values()):
+        judges = train_judges(features, seed, num_steps=num_steps)
+        if CUT_SHORT & os.environ.keys():
+            return judges
         Path(folder).mkdir(parents=True, exist_ok=True)
-        for kind, judge in train_judges(features, seed, num_steps=num_steps).items():
+        for kind, judge in judges.items():
             judge.save(paths[kind])
     return {kind: load_judge(path) for kind, path in paths.items()}
 
@@ -268,8 +272,8 @@ def train_all(options):
             table = pd.concat([finished(), pd.DataFrame([row])], ignore_index=True).sort_values(["kind", "seed"])
             table.to_csv(scores.with_suffix(".partial"), index=False)
             scores.with_suffix(".partial").replace(scores)
-    measured = finished().drop(columns="seed").groupby("kind")
-    print(measured.mean(numeric_only=True).T.round(3).to_string())
+    measured = finished().set_index("kind").drop(columns="seed").select_dtypes("number").groupby("kind")
+    print(measured.agg(["mean", "std"]).T.round(3).to_string())
 
 
 if __name__ == "__main__":
