@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from generated_music import write_tune
+from generated_music import tune, write_tune
 
 from cvae_music import own_clip, playing
-from cvae_music.audio import AudioError
 from cvae_music.conditional import ConditionalVAE
 from cvae_music.controls import fingerprint, fit_controls, load_controls
 from cvae_music.features import FeatureSet
+from cvae_music.models import VAE
 from cvae_music.own_clip import encode_clip
 from cvae_music.playing import make_clip
 from cvae_music.studio import OWN, Studio
@@ -128,7 +128,7 @@ def test_every_slider_has_a_label_and_a_numeric_twin(studio):
 
 def test_pictures_say_what_they_show(studio):
     studio.swap("soft")
-    assert 'alt="Log-mel spectrogram of soft, seed 0, 110 beats a minute."' in studio.picture.value
+    assert 'alt="Log-mel spectrogram of soft, seed 0, drawn as loud, 110 bpm."' in studio.picture.value
     assert 'alt="Map of the latents: cursor at' in studio.map_picture.value
     assert "data:image/png;base64,iVBOR" in studio.map_picture.value
 
@@ -152,11 +152,12 @@ def test_all_weights_zero_is_a_message_not_a_fault(studio):
 @pytest.mark.parametrize("newer", [False, True])
 def test_uploads_of_both_widget_versions(studio, newer, tmp_path):
     content = write_tune(tmp_path / "mine.wav", seconds=4.0, tempo=100.0).read_bytes()
+    value = {"mine.wav": {"metadata": {"name": "mine.wav"}, "content": content}}
     if newer:
-        studio.upload = SimpleNamespace(value=({"name": "mine.wav", "content": memoryview(content)},))
-    else:
-        studio.upload = SimpleNamespace(value={"mine.wav": {"metadata": {"name": "mine.wav"}, "content": content}})
-    studio._uploaded()
+        value = ({"name": "mine.wav", "content": memoryview(content)},)
+    studio.upload = SimpleNamespace(value=value, set_trait=lambda name, value: setattr(studio.upload, name, value))
+    studio.take_upload()
+    assert len(studio.upload.value) == 0  # the same file can be chosen again
     assert studio.source.value == OWN and "encode_clip" in studio.code.value
     assert studio.own[2].tempo == pytest.approx(100.0, rel=0.05)
     assert np.array_equal(studio.clip.latent, encode_clip(studio.model, tmp_path / "uploads" / "mine.wav"))
@@ -168,19 +169,54 @@ def test_uploads_of_both_widget_versions(studio, newer, tmp_path):
         assert "mine.wav" in studio.about_compared.value and len(heard(studio.compared)) > 8000
 
 
-def test_bad_files_give_a_message(studio, tiny_config, tmp_path):
+def test_bad_files_give_a_message(studio, tmp_path):
     (tmp_path / "notes.wav").write_text("no sound")
     (tmp_path / "empty.wav").write_bytes(b"")
     soundfile.write(tmp_path / "silent.wav", np.zeros(40000), 8000)
     write_tune(tmp_path / "short.wav", seconds=0.6)
-    for name, reason in {"notes": "unreadable", "empty": "empty", "silent": "silent", "short": "too short"}.items():
-        studio.read_own(str(tmp_path / f"{name}.wav"))
+    bad = {"notes.wav": "unreadable", "empty.wav": "empty", "silent.wav": "silent", "short.wav": "a longer file"}
+    bad |= {".": "add the name of one in it", "none.wav": "no such file. Expected"}
+    for name, reason in bad.items():
+        studio.read_own(str(tmp_path / name))
         assert reason in studio.status.value and 'role="alert"' in studio.status.value
+        assert studio.about_own.value == studio.status.value  # beside the button, too
+    studio.read_own(" ")
+    assert "No path" in studio.status.value
     assert studio.source.value != OWN
-    with pytest.raises(AudioError, match="missing"):
-        own_clip.read_clip(tmp_path / "none.wav", tiny_config)
-    with pytest.raises(ValueError, match="holds 0.0 MB"):
+    studio.seed.value = 5
+    assert "Ready" in studio.status.value and studio.about_own.value == ""
+    with pytest.raises(ValueError, match="holds 0 bytes"):
         own_clip.keep_upload({"a.wav": {"content": b""}}, tmp_path)
+    with pytest.raises(ValueError, match="at most 40 MB. Cut it shorter, or give its path"):
+        own_clip.keep_upload({"a.wav": {"content": bytes(own_clip.MAX_UPLOAD_BYTES + 1)}}, tmp_path)
+
+
+def test_uploads_of_one_name_are_kept_apart(tmp_path):
+    files = [own_clip.keep_upload({"a.wav": {"content": content}}, tmp_path) for content in (b"one", b"two", b"one")]
+    assert [path.name for path in files] == ["a.wav", "a_2.wav", "a.wav"]
+    assert [path.read_bytes() for path in files] == [b"one", b"two", b"one"]
+
+
+def test_own_clips_come_back_with_their_file_and_start(studio, model, tmp_path):
+    first = write_tune(tmp_path / "first.wav", seconds=6.0, tempo=100.0)
+    second = tmp_path / "zweites Stück, 44 kHz.mp3"
+    sides = np.repeat(tune(6.0, 44100, 120.0, 330.0)[:, None], 2, axis=1) * [1.0, 0.5]
+    soundfile.write(second, sides, 44100)
+    studio.read_own(f"'{first}'")  # quoted, as a file manager copies it
+    made, latent = studio.clip.samples, studio.clip.latent
+    studio.start.value = 1.0
+    assert ", 1.0)" in studio.code.value and not np.array_equal(studio.clip.latent, latent)
+    studio.read_own(second)
+    assert "zweites" in studio.past.options[0][0] and "zweites" in studio.code.value
+    assert studio.own.clip.tempo == pytest.approx(120.0, rel=0.05) and studio.seed.disabled
+    studio.past.index = 2
+    studio.recall()
+    assert np.array_equal(studio.clip.samples, made) and studio.start.value == 0.0
+    scope = {"make_clip": make_clip, "encode_clip": encode_clip, "model": model, "controls": studio.controls}
+    exec(studio.code.value, scope)
+    assert np.array_equal(scope["clip"].samples, made)
+    studio.surprise()
+    assert not studio.seed.disabled and "encode_clip" not in studio.code.value
 
 
 def test_history_brings_a_clip_back(studio):
@@ -188,20 +224,73 @@ def test_history_brings_a_clip_back(studio):
     studio.knobs["tempo"].value = 150.0
     studio.surprise()
     assert studio.clip.seed != first.seed
-    studio.past.value = 0
+    studio.past.index = 2
     studio.recall()
     assert np.array_equal(studio.clip.samples, first.samples)
+    assert [label.split(":")[0] for label, _ in studio.past.options] == ["1", "3", "2"]
+    studio.knobs["sliders", "level"].value = 1.0
+    studio.second.value = 7
+    studio.knobs["share"].value = 0.25
+    assert studio.past.options[0][0] == "5: loud, seed 0, 110 bpm, level +1, 25% towards seed 7"
+
+
+def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
+    def break_down(*_, **__):
+        raise RuntimeError("no memory <left>")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(playing, "make_clip", break_down)
+        studio.seed.value = 3
+    assert 'role="alert"' in studio.status.value and "RuntimeError: no memory &lt;left&gt;" in studio.status.value
+    studio.seed.value = 4
+    assert "Ready" in studio.status.value and studio.clip.seed == 4
+
+
+def test_the_cursor_stays_where_it_is_put(studio):
+    studio.knobs["at", 1].value = 0.35
+    assert studio.on_map.value and studio.knobs["at", 1].value == 0.35 and "0.35)" in studio.code.value
+    studio.hear_nearest()
+    assert np.abs(heard(studio.nearest)).max() > 0.01 and "clip" in studio.about_nearest.value
+    studio.on_map.value = False
+    assert "at=" not in studio.code.value and studio.knobs["at", 1].value != 0.35
+
+
+def test_a_model_without_a_label_has_no_genre_controls(tiny_config, features):
+    model = VAE(audio_config=tiny_config, global_dim=6, local_dim=2, width=40, depth=1)
+    studio = Studio(model, fit_controls(model, features))
+    studio.seed.value = 2
+    studio.surprise()
+    assert "Ready: clip" in studio.status.value and not [key for key in studio.knobs if key[0] == "mix"]
+    studio.comparison.value = studio.comparison.options[2]
+    studio.compare()
+    assert "Ready" in studio.status.value
 
 
 def test_saving_writes_both_files_and_links_them(studio, tmp_path):
     studio.save()
     assert {path.suffix for path in tmp_path.glob("loud_seed0.*")} == {".wav", ".mp3"}
     assert studio.links.value.count("download=") == 2
+    studio.knobs["sliders", "level"].value = -1.0
+    studio.save()
+    assert len(list(tmp_path.glob("loud_seed0*.wav"))) == 2 and "loud_seed0_2.mp3" in studio.links.value
 
 
 def test_compare_with_the_nearest_real_clip(studio):
     studio.compare()
     assert "clip" in studio.about_compared.value and np.abs(heard(studio.compared)).max() > 0.01
+
+
+def test_a_real_clip_is_rebuilt_as_what_it_is(studio, monkeypatch):
+    asked = []
+    decode = studio.model.decode
+    monkeypatch.setattr(studio.model, "decode", lambda latent, label: asked.append(np.array(label)) or decode(latent, label))
+    studio.comparison.value = studio.comparison.options[2]
+    for genre in GENRES:
+        studio.swap(genre)
+        asked.clear()
+        studio.compare()
+        real = studio.about_compared.value.split(": ")[1].split(",")[0]
+        assert np.argmax(asked[-1]) == GENRES.index(real)
 
 
 def test_without_a_kernel_the_last_clip_stays(studio, monkeypatch):
@@ -212,15 +301,25 @@ def test_without_a_kernel_the_last_clip_stays(studio, monkeypatch):
     assert "<audio" in page and "<img alt=" in page and "make_clip(" in page and isinstance(studio.box, widgets.HBox)
 
 
-def test_morph_over_time_and_by_hand(studio):
+def test_morph_over_time_and_by_hand(studio, tmp_path):
     studio.morph()
     assert "one as A and one as B" in studio.status.value
+    studio.save_morph()
+    assert "no morph to save" in studio.status.value
+    studio.knobs["sliders", "bass"].value = 1.0
     studio.keep("A")
     studio.swap("soft")
     studio.keep("B")
     studio.beats.value = 8
     studio.morph()
     assert len(heard(studio.journey)) == round(8 * 60 / 110 * 8000)
+    scope = {"make_morph": playing.make_morph, "model": studio.model, "controls": studio.controls}
+    exec(studio.journey_code.value, scope)
+    assert np.array_equal(scope["samples"], studio.walked) and "loud to soft" in studio.about_journey.value
+    studio.save_morph()
+    assert {path.suffix for path in tmp_path.glob("morph.*")} == {".wav", ".mp3"}
+    assert studio.about_journey.value.count("download=") == 2
+    studio.reset()
     before, studio.knobs["share"].value = studio.clip.latent, 1.0
     assert "morph_to=1" in studio.code.value
     assert studio.clip.latent == pytest.approx(playing.draw_latent(studio.model, 1), abs=1e-4)

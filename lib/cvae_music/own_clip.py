@@ -1,6 +1,7 @@
 """A clip from outside: an upload or a file, cut to whole beats, as the model hears it."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from cvae_music.beats import track_beats
 READ_SECONDS = 40.0
 MAX_UPLOAD_BYTES = 40 * 2**20
 QUIETEST = 1e-3  # highest sample of what counts as sound, -60 dB
+LONGER = "Choose a longer file or an earlier start."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +48,16 @@ def read_clip(path, config, start=0.0):
     Raises:
         AudioError: If the file cannot be read, is silent there or too short.
     """
+    path = existing_file(path)
     samples = load_audio(path, config, start, READ_SECONDS)
     if np.abs(samples).max() < QUIETEST:
-        raise AudioError(Path(path).name, "silent", f"No sound after {start:g} s; choose another start.")
+        raise AudioError(path.name, "silent", f"No sound after {start:g} s; choose another start.")
     seconds = len(samples) / config.sample_rate
     if config.grid == "beats":
         beats, is_tracked = track_beats(samples, config)
         if len(beats) <= config.num_beats:
-            found = f"Found {max(0, len(beats) - 1)} beats in {seconds:.1f} s; expected at least {config.num_beats}."
-            raise AudioError(Path(path).name, "too short", found)
+            found = f"Found {max(0, len(beats) - 1)} beats in {seconds:.1f} s from {start:g} s on"
+            raise AudioError(path.name, "too short", f"{found}; expected at least {config.num_beats}. {LONGER}")
         edges = beats[: config.num_beats + 1]
         times = beat_frame_times(edges, config)
         tempo = 60.0 * config.num_beats / (edges[-1] - edges[0])
@@ -62,9 +65,23 @@ def read_clip(path, config, start=0.0):
         edges, is_tracked, tempo = np.array([0.0, config.seconds()]), True, 120.0
         times = seconds_frame_times(0.0, config)
         if seconds < edges[1]:
-            raise AudioError(Path(path).name, "too short", f"It lasts {seconds:.1f} s; expected {edges[1]:.1f} s.")
+            found = f"{seconds:.1f} s are left from {start:g} s on; expected {edges[1]:.1f} s."
+            raise AudioError(path.name, "too short", f"{found} {LONGER}")
     first, last = np.round(edges[[0, -1]] * config.sample_rate).astype(int)
-    return OwnClip(Path(path).name, samples[first:last], log_mel(samples, times, config), float(tempo), is_tracked)
+    return OwnClip(path.name, samples[first:last], log_mel(samples, times, config), float(tempo), is_tracked)
+
+
+def existing_file(path):
+    """The path with `~` filled in and quotes of a copied path taken off, if there is a file."""
+    given = str(path).strip().strip("'\"")
+    path = Path(given).expanduser()
+    if not given:
+        raise AudioError("No path", "nothing to read", "Expected the path of a wav, mp3, ogg or flac file; type one.")
+    if path.is_dir():
+        raise AudioError(path, "a folder", "Expected a file; add the name of one in it.")
+    if not path.is_file():
+        raise AudioError(path, "no such file", f"Expected a wav, mp3, ogg or flac file; paths begin at {Path.cwd()}.")
+    return path
 
 
 def encode_clip(model, path, start=0.0):
@@ -122,11 +139,20 @@ def keep_upload(value, folder):
     if not files:
         return None
     name, content = Path(files[-1][0]).name, bytes(files[-1][1])
-    if not 0 < len(content) <= MAX_UPLOAD_BYTES:
+    if not content:
+        raise ValueError(f"{name}: empty file. It holds 0 bytes; expected a sound file. Export it again.")
+    if len(content) > MAX_UPLOAD_BYTES:
         size, most = len(content) / 2**20, MAX_UPLOAD_BYTES / 2**20
-        raise ValueError(f"{name} holds {size:.1f} MB; expected a sound file of at most {most:.0f} MB. Cut it shorter.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_bytes(content)
-    return path
+        raise ValueError(f"{name} holds {size:.0f} MB; expected at most {most:.0f} MB. Cut it shorter, or give its path.")
+    return keep_file(folder, name, content)
+
+
+def keep_file(folder, name, content):
+    """Writes bytes to a folder under their name, with a number added where another file has it; returns the path."""
+    first = Path(folder) / name
+    first.parent.mkdir(parents=True, exist_ok=True)
+    for path in itertools.chain([first], (first.with_stem(f"{first.stem}_{k}") for k in itertools.count(2))):
+        if not path.exists():
+            path.write_bytes(content)
+        if path.read_bytes() == content:
+            return path

@@ -2,36 +2,24 @@
 
 import html
 import random
+import re
 import time
 from pathlib import Path
 
-import numpy as np
-
-from cvae_music import own_clip, playing
-from cvae_music.audio import write_audio
-from cvae_music.inversion import to_audio
+from cvae_music import playing
 from cvae_music.session import output_folder
-from cvae_music.studio_panel import COMPARISONS, SEED, Panel
-from cvae_music.studio_views import (
-    MapView,
-    SpectrogramView,
-    download_links,
-    full_scale,
-    image_tag,
-    static_page,
-    wav_bytes,
-)
-from cvae_music.walks import walk
+from cvae_music.studio_others import OWN, OtherSounds, as_arguments
+from cvae_music.studio_panel import SEED
+from cvae_music.studio_views import MapView, SpectrogramView, full_scale, image_tag, static_page, wav_bytes
 
-OWN = "my own clip"
 NUM_REMEMBERED = 30
 
 
-class Studio(Panel):
+class Studio(OtherSounds):
     """Every control of a model beside its sound; show it as the last value of a cell.
 
     Nothing plays by itself. The sound is at the level the model gave it, turned down only where it would clip.
-    `clip` is the last clip made and `settings()` the arguments of `playing.make_clip` that make it again.
+    `clip` is the last clip made and `made` the arguments of `playing.make_clip` that make it again.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
@@ -42,8 +30,8 @@ class Studio(Panel):
     def __init__(self, model, controls, folder=None):
         self.model, self.controls, self.config = model, controls, model.audio_config
         self.folder = Path(folder or output_folder() / "studio")
-        self.own = self.own_latent = self.clip = None
-        self.milliseconds, self.history, self.kept, self.quiet = [], [], {}, True
+        self.own = self.made_from = self.clip = self.walked = None
+        self.made, self.kept, self.history, self.count, self.milliseconds, self.quiet = {}, {}, {}, 0, [], True
         self.spectrogram = SpectrogramView(self.config)
         genres = list(model.genres if model.num_genres else sorted(set(controls.table["genre"])))
         self.map = MapView(controls.points, [genres.index(g) for g in controls.table["genre"]], genres)
@@ -62,7 +50,7 @@ class Studio(Panel):
             if chosen:
                 found[kind] = chosen
         if self.source.value == OWN:
-            found["start"] = self.own_latent
+            found["start"] = self.own.latent
         else:
             found |= {"drawn_as": self.drawn_as.value} if self.model.num_genres else {}
             found |= {"temperature": values["temperature"]} if values["temperature"] != 1 else {}
@@ -74,12 +62,21 @@ class Studio(Panel):
 
     def code_line(self):
         """One line of Python that makes the clip again."""
-        parts = {name: repr(value) for name, value in self.settings().items()}
-        if "start" in parts:
-            path, here = Path(self.own[0]), Path.cwd()
-            path = path.relative_to(here) if path.is_relative_to(here) else path
-            parts["start"] = f"encode_clip(model, {path.as_posix()!r}, {self.own[1]!r})"
-        return f"clip = make_clip(model, controls, {', '.join(f'{name}={value}' for name, value in parts.items())})"
+        return f"clip = make_clip(model, controls, {as_arguments(self.made, self.made_from)})"
+
+    def describe(self):
+        """The clip and what was set for it, in words."""
+        made, names = self.made, self.controls.dimensions
+        parts = [self.clip.genre or "clip", self.made_from.clip.name if "start" in made else f"seed {made['seed']}"]
+        if made.get("drawn_as", self.clip.genre) != self.clip.genre:
+            parts.append(f"drawn as {made['drawn_as']}")
+        parts.append(f"{made['tempo']:g} bpm")
+        parts += [f"{name} {value:+g}" for name, value in made.get("sliders", {}).items()]
+        parts += [f"{names[number]} {value:+g}" for number, value in made.get("dimensions", {}).items()]
+        parts += [f"temperature {made['temperature']:g}"] if "temperature" in made else []
+        parts += ["at {:g}, {:g}".format(*made["at"])] if "at" in made else []
+        parts += [f"{made['share']:.0%} towards seed {made['morph_to']}"] if "share" in made else []
+        return ", ".join(parts)
 
     def refresh(self):
         """Makes the clip of the current settings, and shows it."""
@@ -92,35 +89,46 @@ class Studio(Panel):
         if settings.get("mix") is None and self.model.num_genres:
             raise ValueError("All genre weights are 0: raise at least one.")
         self.clip = playing.make_clip(self.model, self.controls, **settings)
+        self.made, self.made_from = settings, self.own
         self.audio.value = wav_bytes(self.clip.samples, self.config)
         self.milliseconds.append(1000 * (time.perf_counter() - begin))
-        what = f"{self.clip.genre or 'the clip'}, seed {self.clip.seed}, {self.clip.tempo:g} beats a minute"
-        picture = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
-        self.picture.value = image_tag(picture, f"Log-mel spectrogram of {what}.")
+        for widget in self.of_seeds:
+            widget.disabled = "start" in settings
+        self.about_own.value = self._describe_own() if "start" in settings else ""
+        self._draw()
         self.code.value = self.code_line()
-        at = self.clip.latent @ self.controls.axes.T
-        if not self.on_map.value:
-            self._silently(lambda: [self.knobs["at", axis].set_trait("value", round(float(at[axis]), 2)) for axis in (0, 1)])
-        near = self.controls.nearest(at)
-        nearest = self.controls.table["genre"].iloc[near] if "genre" in self.controls.table else "real"
-        alt = f"Map of the latents: cursor at {at[0]:.1f}, {at[1]:.1f}; the nearest of {len(self.controls.points)} clips is {nearest}."
-        self.map_picture.value = image_tag(self.map.png(at, self.controls.points[near]), alt)
-        self._remember(settings)
         self.links.value = ""
+        self._remember()
         seconds, (_, turned_down) = len(self.clip.samples) / self.config.sample_rate, full_scale(self.clip.samples)
         note = f", turned down by {turned_down:.1f} dB" if turned_down else ""
         self._say(f"Ready: {self.clip.genre or 'clip'}, {seconds:.2f} s, made in {self.milliseconds[-1]:.0f} ms{note}")
 
-    def _guarded(self, action):
-        """Runs an action with the busy state shown; what goes wrong is said in the page."""
+    def _draw(self):
+        picture = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
+        self.picture.value = image_tag(picture, f"Log-mel spectrogram of {self.describe()}.")
+        at = self.clip.latent @ self.controls.axes.T
+        if not self.on_map.value:
+            self._silently(lambda: self._assign({("at", axis): round(float(at[axis]), 2) for axis in (0, 1)}))
+        near = self.controls.nearest(at)
+        genre = self.controls.table["genre"].iloc[near]
+        alt = f"Map of the latents: cursor at {at[0]:.1f}, {at[1]:.1f}; the nearest of {len(self.controls.points)} clips is {genre}."
+        self.map_picture.value = image_tag(self.map.png(at, self.controls.points[near]), alt)
+
+    def _guarded(self, action, place=None):
+        """Runs an action with the busy state shown; what goes wrong is said in the page, and in a second place there."""
         self._say("Busy: making sound …")
         try:
             action()
-        except (ValueError, OSError) as error:
-            self._say(f"<b>{html.escape(str(error))}</b>", "alert")
+        except Exception as error:  # an error nobody sees would leave the page busy for ever
+            foreseen = isinstance(error, (ValueError, OSError))
+            fault = f"{type(error).__name__}: {error}. This is a fault of the studio; set another value and go on."
+            self._say(str(error) if foreseen else fault, "alert")
+            if place is not None:
+                place.value = self.status.value
 
     def _say(self, text, role="status"):
-        self.status.value = f'<div role="{role}" aria-live="polite">{text}</div>'
+        text = html.escape(text) if role == "status" else f"<b>{html.escape(text)}</b>"
+        self.status.value = f'<div role="{role}" aria-live="polite" style="line-height: 1.4">{text}</div>'
 
     def _silently(self, action):
         before, self.quiet = self.quiet, True
@@ -129,27 +137,37 @@ class Studio(Panel):
         finally:
             self.quiet = before
 
-    def _remember(self, settings):
+    def _remember(self):
         state = {key: widget.value for key, widget in self.knobs.items()}
         state |= {name: getattr(self, name).value for name in ("seed", "second", "source", "drawn_as", "on_map")}
-        label = f"{self.clip.genre or 'clip'}, seed {settings['seed']}, {settings['tempo']:g} a min"
-        turned = {**settings.get("sliders", {}), **settings.get("dimensions", {})}
-        label += "".join(f", {name} {value:+g}" for name, value in turned.items())
-        self.history = [*self.history, (label, state)][-NUM_REMEMBERED:]
-        self.past.options = [(f"{k + 1}: {text}", k) for k, (text, _) in reversed(list(enumerate(self.history)))]
+        state |= {"own": self.own} if "start" in self.made else {}
+        code = self.code.value
+        number = self.history.pop(code, (self.count + 1,))[0]  # what is made again keeps its number and moves up
+        self.history[code], self.count = (number, self.describe(), state), max(self.count, number)
+        for oldest in list(self.history)[:-NUM_REMEMBERED]:
+            del self.history[oldest]
+        self.past.options = [(f"{number}: {text}", code) for code, (number, text, _) in reversed(self.history.items())]
 
-    def _set(self, state):
-        def assign():
-            for key, value in state.items():
+    def _assign(self, state):
+        for key, value in state.items():
+            if key == "own":
+                self.own, self.start.value = value, value.start
+            else:
                 (self.knobs[key] if key in self.knobs else getattr(self, key)).value = value
 
-        self._silently(assign)
+    def _set(self, state):
+        self._silently(lambda: self._assign(state))
         self.refresh()
 
     def recall(self):
         """Sets every control as it was for the chosen line of the history."""
-        if self.past.value is not None and self.past.value >= 0:
-            self._set(self.history[self.past.value][1])
+        if self.past.value in self.history:
+            self._set(self.history[self.past.value][2])
+
+    def point(self):
+        """Plays at the cursor once it is moved by hand."""
+        if not self.quiet:
+            self._set({"on_map": True})
 
     def swap(self, genre):
         """The same latent as another genre."""
@@ -163,87 +181,23 @@ class Studio(Panel):
         """Draws a seed, one or two genres and a tempo."""
         names = list(self.model.genres) if self.model.num_genres else []
         chosen = random.sample(names, min(len(names), random.choice((1, 2))))
-        state = {("mix", name): 0.5 * (name in chosen) for name in names}
+        state = {("mix", name): (name in chosen) / len(chosen) for name in names}
         state |= {"seed": random.randrange(10**6), "tempo": float(random.randrange(80, 161, 4)), "on_map": False}
-        self._set(state | {"source": SEED} | ({"drawn_as": chosen[0]} if chosen else {}))
-
-    def keep(self, name):
-        """Remembers the latent and the genre weights of the sound as A or B."""
-        self.kept[name] = (self.clip.latent, self.settings().get("mix"))
-        self._say(f"Kept as {name}: {self.clip.genre or 'clip'}")
-
-    def morph(self):
-        """One long clip that walks from A to B along the sphere."""
-        self._guarded(self._morph)
-
-    def _morph(self):
-        if {"A", "B"} - set(self.kept):
-            raise ValueError("Keep two sounds first, one as A and one as B.")
-        latents, mixes = zip(self.kept["A"], self.kept["B"], strict=True)
-        weights = np.stack([playing.mix_weights(self.model, mix) for mix in mixes]) if self.model.num_genres else None
-        samples = walk(self.model, np.stack(latents), weights, self.beats.value, self.knobs["tempo"].value)
-        self.journey.value = wav_bytes(samples, self.config)
-        self._say(f"Ready: morph of {len(samples) / self.config.sample_rate:.1f} s, in the player below its button")
-
-    def _uploaded(self):
-        def take():
-            path = own_clip.keep_upload(self.upload.value, self.folder / "uploads")
-            if path:
-                self._read_own(path)
-
-        self._guarded(take)
-
-    def read_own(self, path):
-        """Encodes a file and starts from it."""
-        self._guarded(lambda: self._read_own(path))
-
-    def _read_own(self, path):
-        clip = own_clip.read_clip(path, self.config, self.start.value)
-        self.own = (str(path), self.start.value, clip)
-        self.own_latent = self.model.encode(self.config.scale(clip.log_mel[None]))[0][0]
-        beat = "beats tracked" if clip.is_tracked else "no steady beat found: cut on a grid of 120 a minute"
-        self.about_own.value = html.escape(f"{clip.name}: {clip.tempo:.1f} beats a minute, {beat}")
-        self._silently(lambda: self.source.set_trait("options", [SEED, OWN]))
-        self._set({"source": OWN, "tempo": float(np.clip(round(clip.tempo), 60, 200)), "on_map": False})
-
-    def compare(self):
-        """Makes the sound to compare with: of the own clip where it is played, else of the nearest real clip."""
-        self._guarded(self._compare)
-
-    def _compare(self):
-        if self.source.value == OWN:
-            real = self.own[2]
-        else:
-            row = self.controls.nearest(self.clip.latent @ self.controls.axes.T)
-            real = own_clip.real_clip(self.controls.table.iloc[row].to_dict(), self.config)
-        samples, scaled = real.samples, self.config.scale(real.log_mel[None])
-        if self.comparison.value != COMPARISONS[0]:
-            level = real.log_mel
-            if self.comparison.value == COMPARISONS[2]:
-                weights = playing.mix_weights(self.model, self.settings().get("mix"))
-                rebuilt = self.model.decode(self.model.encode(scaled)[0], None if weights is None else weights[None])
-                level = self.config.unscale(rebuilt)[0]
-            samples = to_audio(level, self.config, real.tempo)
-        self.compared.value = wav_bytes(samples, self.config)
-        self.about_compared.value = html.escape(f"{self.comparison.value}: {real.name}, {real.tempo:.1f} beats a minute")
-        self._say("Ready: the sound to compare with")
+        self._set(state | {"source": SEED, "share": 0.0} | ({"drawn_as": chosen[0]} if chosen else {}))
 
     def save(self):
         """Writes the clip as WAV and MP3 to the folder and shows links to both."""
+
         def write():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            stem = f"{'_'.join((self.clip.genre or 'clip').replace('%', '').replace(',', '').split())}_seed{self.clip.seed}"
-            for ending in ("wav", "mp3"):
-                write_audio(self.folder / f"{stem}.{ending}", self.clip.samples, self.config)
-            self.links.value = download_links(self.clip.samples, self.config, stem)
-            self._say("Ready: saved, links below the button")
+            stem = re.sub(r"\W+", "_", f"{self.clip.genre or 'clip'} seed{self.clip.seed}")
+            self.links.value = self._write(self.clip.samples, stem)
 
         self._guarded(write)
 
     def _ipython_display_(self):
         from IPython.display import display
 
-        page = static_page(self.clip, self.config, self.picture.value, self.code_line())
+        page = static_page(self.clip, self.config, self.picture.value, self.code.value) if self.clip else ""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         display(
             {"application/vnd.jupyter.widget-view+json": view, "text/html": page, "text/plain": "Studio"}, raw=True

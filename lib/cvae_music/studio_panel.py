@@ -4,7 +4,9 @@ import ipywidgets as widgets
 
 SEED = "a seed"
 COMPARISONS = ("the real clip", "the real clip through features and back", "the real clip through the model")
-WIDE, NARROW = "560px", "300px"
+LEFT, MIDDLE, RIGHT = "316px", "470px", "350px"  # beside each other in JupyterLab on a screen of 1280
+LABEL = {"description_width": "120px"}
+IMPORTS = "from cvae_music.own_clip import encode_clip; from cvae_music.playing import make_clip, make_morph"
 
 
 def knob(label, value, low, high, step, tip=""):
@@ -12,11 +14,11 @@ def knob(label, value, low, high, step, tip=""):
     limits = {"value": value, "min": low, "max": high, "step": step}
     slider = widgets.FloatSlider(
         description=label, readout=False, continuous_update=False, description_tooltip=tip or label,
-        style={"description_width": "140px"}, layout=widgets.Layout(width=NARROW), **limits,
+        style=LABEL, layout=widgets.Layout(width="238px"), **limits,
     )  # fmt: skip
     # A slider's handle has no name for a screen reader; the field has one, drawn with no width.
     field = widgets.BoundedFloatText(
-        description=f"{label}, number", style={"description_width": "0px"}, layout=widgets.Layout(width="90px"), **limits
+        description=f"{label}, number", style={"description_width": "0px"}, layout=widgets.Layout(width="74px"), **limits
     )
     widgets.link((slider, "value"), (field, "value"))
     return widgets.HBox([slider, field]), slider
@@ -27,13 +29,20 @@ def heading(text):
 
 
 def button(label, tip, action):
-    made = widgets.Button(description=label, tooltip=tip, layout=widgets.Layout(width="auto"))
+    made = widgets.Button(description=label, tooltip=tip, layout=widgets.Layout(width="auto", align_self="flex-start"))
     made.on_click(lambda _: action())
     return made
 
 
-def sound(loop=False):
-    return widgets.Audio(value=b"", format="wav", autoplay=False, loop=loop, controls=True)
+def sound(label):
+    made = widgets.Audio(value=b"", format="wav", autoplay=False, loop=False, controls=True)
+    if made.has_trait("tooltip"):  # ipywidgets 8: the player's name for a screen reader
+        made.tooltip = label
+    return made
+
+
+def code_field(label):
+    return widgets.Textarea(description=label, layout=widgets.Layout(width="auto", height="100px"))
 
 
 class Panel:
@@ -53,63 +62,78 @@ class Panel:
         self.rows, self.knobs = {}, {}
         for key, arguments in plan.items():
             self.rows[key], self.knobs[key] = knob(*arguments)
-        width = {"style": {"description_width": "140px"}, "layout": widgets.Layout(width=NARROW)}
-        self.seed = widgets.BoundedIntText(value=0, min=0, max=10**6, description="seed", **width)
-        self.second = widgets.BoundedIntText(value=1, min=0, max=10**6, description="second seed", **width)
-        self.source = widgets.Dropdown(options=[SEED], value=SEED, description="start from", **width)
-        self.drawn_as = widgets.Dropdown(options=names or ["any"], description="seed drawn as", **width)
+        narrow = {"style": LABEL, "layout": widgets.Layout(width="238px")}
+        self.seed = widgets.BoundedIntText(value=0, min=0, max=10**6, description="seed", **narrow)
+        self.second = widgets.BoundedIntText(value=1, min=0, max=10**6, description="second seed", **narrow)
+        self.source = widgets.Dropdown(options=[SEED], value=SEED, description="start from", **narrow)
+        self.drawn_as = widgets.Dropdown(options=names or ["any"], description="seed drawn as", **narrow)
         self.on_map = widgets.Checkbox(value=False, description="play at the cursor", indent=False)
-        for widget in (*self.knobs.values(), self.seed, self.second, self.source, self.drawn_as, self.on_map):
+        self.of_seeds = (self.seed, self.drawn_as, *self.rows["temperature"].children)  # a clip of one's own has none
+        for key, widget in self.knobs.items():
+            widget.observe(lambda _, key=key: self.point() if key[0] == "at" else self.refresh(), "value")
+        for widget in (self.seed, self.second, self.source, self.drawn_as, self.on_map):
             widget.observe(lambda _: self.refresh(), "value")
 
     def _make_outputs(self):
-        wide = widgets.Layout(width=WIDE)
-        self.status, self.links, self.about_own = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.audio, self.compared, self.journey = sound(), sound(), sound()
+        wide = widgets.Layout(width=MIDDLE)
+        self.status, self.picture, self.map_picture, self.links, self.about_compared = (widgets.HTML() for _ in range(5))
+        self.about_nearest, self.about_journey, self.about_own = (widgets.HTML() for _ in range(3))
+        self.audio, self.compared = sound("the clip"), sound("the sound to compare with")
+        self.nearest, self.journey = sound("the real clip nearest to the cursor"), sound("the morph from A to B")
         self.loop = widgets.Checkbox(value=False, description="repeat until stopped", indent=False)
         widgets.link((self.loop, "value"), (self.audio, "loop"))
-        self.picture = widgets.HTML(layout=wide)
-        self.map_picture = widgets.HTML(layout=widgets.Layout(width="400px"))
-        self.code = widgets.Textarea(description="as code", layout=widgets.Layout(width=WIDE, height="84px"))
+        self.code, self.journey_code = code_field("as code"), code_field("as code")
         self.past = widgets.Select(options=[("nothing yet", -1)], rows=6, description="history", layout=wide)
-        self.about_compared = widgets.HTML()
         self.comparison = widgets.Dropdown(options=COMPARISONS, description="hear", layout=wide)
+        self.beats = widgets.BoundedIntText(
+            value=32, min=8, max=64, step=8, description="morph beats", style=LABEL, layout=widgets.Layout(width="238px")
+        )
         self.upload = widgets.FileUpload(accept=".wav,.mp3,.ogg,.flac", multiple=False, description="upload a clip")
-        self.upload.observe(lambda _: self._uploaded(), "value")
-        self.path = widgets.Text(description="or a path", layout=widgets.Layout(width="400px"), continuous_update=False)
-        self.start = widgets.BoundedFloatText(value=0.0, min=0.0, max=3600.0, description="from (s)")
-        self.beats = widgets.BoundedIntText(value=32, min=8, max=64, step=8, description="beats")
+        self.upload.observe(lambda _: self.take_upload(), "value")
+        self.path = widgets.Text(description="or a path", layout=widgets.Layout(width="auto"), continuous_update=False)
+        self.start = widgets.BoundedFloatText(
+            value=0.0, min=0.0, max=3600.0, description="from (s)", layout=widgets.Layout(width="190px")
+        )
+        self.start.observe(lambda _: self.start_elsewhere(), "value")
 
     def _layout(self):
         def group(kind):
             return [row for key, row in self.rows.items() if key[0] == kind]
 
-        only = widgets.HBox([button(g, f"this idea as {g}", lambda g=g: self.swap(g)) for g in self.model.genres or ()])
-        only.layout.flex_flow = "row wrap"
-        left = widgets.VBox([
+        left = [
             heading("Idea"), self.source, self.seed, self.drawn_as, self.rows["temperature"],
             button("Surprise me", "draw seed, genres and tempo", self.surprise),
-            heading("Genres: the same idea as one of them, or a mix"), only, *group("mix"),
+        ]  # fmt: skip
+        if self.model.num_genres:
+            only = [button(genre, f"this idea as {genre}", lambda g=genre: self.swap(g)) for genre in self.model.genres]
+            only = widgets.HBox(only, layout=widgets.Layout(flex_flow="row wrap"))
+            left += [heading("Genres: the same idea as one of them, or a mix"), only, *group("mix")]
+        left += [
             heading("Sound"), self.rows["tempo"], *group("sliders"),
             button("Sliders to 0", "undo sound and dimensions", self.reset),
             heading("Strongest latent dimensions, by what they do"), *group("dimensions"),
-        ])  # fmt: skip
-        middle = widgets.VBox([
+        ]  # fmt: skip
+        middle = [
             heading("Clip"), self.status, self.audio, self.loop, self.picture, self.code,
+            widgets.HTML(f"<div style='line-height: 1.3'><small>{IMPORTS}</small></div>"),
             button("Save as WAV and MP3", "write both files, show links", self.save), self.links,
             heading("Compare with"), self.comparison, button("Compare", "make that sound", self.compare),
-            self.about_compared, self.compared,
-            self.past, button("Play again", "set everything as it was", self.recall),
-        ])  # fmt: skip
-        right = widgets.VBox([
+            self.about_compared, self.compared, heading("What was made"), self.past,
+            button("Play again", "set everything as it was", self.recall),
+        ]  # fmt: skip
+        keep = [button(f"Keep as {name}", "remember this sound", lambda n=name: self.keep(n)) for name in "AB"]
+        right = [
             heading("Map of the latents"), self.map_picture, *group("at"), self.on_map,
-            heading("Morph"), self.second, self.rows["share"],
-            widgets.HBox([button("Keep as A", "remember this sound", lambda: self.keep("A")),
-                          button("Keep as B", "remember this sound", lambda: self.keep("B"))]),
-            self.beats, button("Morph A to B", "one long clip", self.morph), self.journey,
-            heading("A clip of your own"), self.upload, self.path, self.start,
+            button("Hear the nearest clip", "the real clip in the ring", self.hear_nearest), self.about_nearest, self.nearest,
+            heading("Morph"), self.second, self.rows["share"], self.beats,
+            widgets.HBox([*keep, button("Morph A to B", "one long clip", self.morph)]), self.about_journey, self.journey,
+            self.journey_code, button("Save the morph", "write both files, show links", self.save_morph),
+            heading("A clip of your own: wav, mp3, ogg or flac"), self.upload,
+            widgets.HTML("Over 10 MB many servers drop the upload: give its path."), self.path, self.start,
             button("Read the path", "encode the file", lambda: self.read_own(self.path.value)), self.about_own,
-        ])  # fmt: skip
-        box = widgets.HBox([left, middle, right])
-        box.layout.flex_flow = "row wrap"
-        return box
+        ]  # fmt: skip
+        columns = [
+            widgets.VBox(rows, layout=widgets.Layout(width=width, margin="0 12px 0 0"))
+            for rows, width in ((left, LEFT), (middle, MIDDLE), (right, RIGHT))
+        ]
+        return widgets.HBox(columns, layout=widgets.Layout(flex_flow="row wrap"))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cvae_music import plots
+from cvae_music.own_clip import keep_file
 from cvae_music.players import encode_mp3
 
 
@@ -35,11 +36,13 @@ def download_link(content, name, kind):
     return f'<a download="{name}" href="data:{kind};base64,{data}">save {name} ({len(content) / 1000:.0f} kB)</a>'
 
 
-def download_links(samples, config, stem):
-    """Links to the samples as WAV and as MP3."""
-    wav = download_link(wav_bytes(samples, config), f"{stem}.wav", "audio/wav")
-    mp3 = download_link(encode_mp3(full_scale(samples)[0], config), f"{stem}.mp3", "audio/mpeg")
-    return f"{wav} &nbsp; {mp3}"
+def save_sound(samples, config, folder, stem):
+    """Writes samples as WAV and MP3 under a name no other sound has; returns the path of the WAV and links to both."""
+    wav, mp3 = wav_bytes(samples, config), encode_mp3(full_scale(samples)[0], config)
+    path = keep_file(folder, f"{stem}.wav", wav)
+    path.with_suffix(".mp3").write_bytes(mp3)
+    links = download_link(wav, path.name, "audio/wav"), download_link(mp3, f"{path.stem}.mp3", "audio/mpeg")
+    return path, "<br>".join(links)
 
 
 def image_tag(png, alt):
@@ -76,7 +79,7 @@ class SpectrogramView:
     """Log-mel of a clip with its time in beats below and in seconds above."""
 
     def __init__(self, config):
-        figure = Figure(figsize=(6.4, 2.9), dpi=85, layout="constrained")
+        figure = Figure(figsize=(5.5, 2.8), dpi=85, layout="constrained")
         ax = figure.add_subplot()
         self.image = plots.plot_log_mel(np.full(config.shape, config.floor_db, np.float32), config, ax)
         figure.colorbar(self.image, ax=ax, label="level (dB)")
@@ -99,10 +102,11 @@ class MapView:
     """Real clips as points of the map, with a cursor and a ring round the clip nearest to it."""
 
     def __init__(self, points, genre, genres):
-        figure = Figure(figsize=(4.6, 3.6), dpi=85, layout="constrained")
+        figure = Figure(figsize=(4.1, 3.9), dpi=85, layout="constrained")
         ax = figure.add_subplot()
         plots.plot_latent_map(points, genre, genres, ax)
-        ax.set(xlim=1.2 * np.array(ax.get_xlim()), ylim=1.2 * np.array(ax.get_ylim()))
+        ax.set(xlim=1.2 * np.array(ax.get_xlim()), ylim=1.2 * np.array(ax.get_ylim()), xlabel="map x", ylabel="map y")
+        ax.legend(fontsize="small", markerscale=1.5, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         (cursor,) = ax.plot([0], [0], "+", color="black", markersize=22, markeredgewidth=2.5)
         (near,) = ax.plot([0], [0], "o", color="black", markersize=12, fillstyle="none")
         self.picture = Picture(figure, [cursor, near])
