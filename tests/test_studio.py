@@ -53,7 +53,7 @@ def studio(model, controls, tmp_path):
 
 
 def heard(audio):
-    return soundfile.read(io.BytesIO(audio.value))[0]
+    return soundfile.read(io.BytesIO(audio.wav))[0]
 
 
 def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
@@ -72,12 +72,12 @@ def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
 
 
 def test_seeds_differ_and_repeat(studio):
-    first = studio.audio.value
+    first = studio.audio.wav
     studio.seed.value = 1
-    second = studio.audio.value
+    second = studio.audio.wav
     assert second != first
     studio.seed.value = 0
-    assert studio.audio.value == first
+    assert studio.audio.wav == first
 
 
 def test_genre_swap_keeps_the_latent(studio):
@@ -134,17 +134,19 @@ def test_pictures_say_what_they_show(studio):
 
 
 def test_nothing_plays_or_repeats_unasked(studio):
-    players = (studio.audio, studio.compared, studio.journey)
-    assert not any(player.autoplay or player.loop for player in players)
+    players = (studio.audio, studio.compared, studio.nearest, studio.journey)
+    assert not any(word in player.value[:200] for player in players for word in ("autoplay", "loop"))
+    assert all("controls" in player.value[:200] and "aria-label=" in player.value[:200] for player in players)
     studio.loop.value = True
-    assert studio.audio.loop
+    studio.seed.value = 1
+    assert " loop " in studio.audio.value[:200]
 
 
 def test_all_weights_zero_is_a_message_not_a_fault(studio):
-    before = studio.audio.value
+    before = studio.audio.wav
     studio.knobs["mix", "loud"].value = 0.0
     assert 'role="alert"' in studio.status.value and "raise at least one" in studio.status.value
-    assert studio.audio.value == before
+    assert studio.audio.wav == before
     studio.knobs["mix", "soft"].value = 1.0
     assert "Ready" in studio.status.value
 

@@ -9,6 +9,8 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL = "from cvae_music.studio import pretrained_studio\n\npretrained_studio()"
+# Uploads come as one message; tornado would drop those over 10 MB together with the connection.
+LARGEST_MESSAGE = "--Voila.tornado_settings={'websocket_max_message_size': 200_000_000}"
 
 
 def write_page(path):
@@ -20,12 +22,15 @@ def write_page(path):
 
 
 def main(options):
-    page = ROOT / "outputs" / "studio" / "studio.ipynb"
+    output = Path(os.environ.get("CVAE_MUSIC_OUTPUT") or ROOT / "outputs")
+    page = output / "studio" / "studio.ipynb"
     write_page(page)
     paths = [str(ROOT / "lib"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "CVAE_MUSIC_OUTPUT": str(ROOT / "outputs")}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "CVAE_MUSIC_OUTPUT": str(output)}
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices would stand above the page
     try:
-        return subprocess.run([sys.executable, "-m", "voila", str(page), *options], env=environment).returncode
+        command = [sys.executable, "-m", "voila", str(page), LARGEST_MESSAGE, *options]
+        return subprocess.run(command, env=environment).returncode
     except KeyboardInterrupt:
         return 0
 

@@ -90,7 +90,7 @@ class Studio(OtherSounds):
             raise ValueError("All genre weights are 0: raise at least one.")
         self.clip = playing.make_clip(self.model, self.controls, **settings)
         self.made, self.made_from = settings, self.own
-        self.audio.value = wav_bytes(self.clip.samples, self.config)
+        self.audio.play(wav_bytes(self.clip.samples, self.config))
         self.milliseconds.append(1000 * (time.perf_counter() - begin))
         for widget in self.of_seeds:
             widget.disabled = "start" in settings
@@ -168,6 +168,11 @@ class Studio(OtherSounds):
         """Plays at the cursor once it is moved by hand."""
         if not self.quiet:
             self._set({"on_map": True})
+
+    def repeat(self):
+        """The player of the clip repeats, or stops to."""
+        self.audio.loop = self.loop.value
+        self.audio.play(self.audio.wav)
 
     def swap(self, genre):
         """The same latent as another genre."""

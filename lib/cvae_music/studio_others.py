@@ -56,7 +56,7 @@ class OtherSounds(Panel):
         (first, first_text), (second, second_text) = self.kept["A"], self.kept["B"]
         length = {"num_beats": self.beats.value, "tempo": self.knobs["tempo"].value}
         self.walked = playing.make_morph(self.model, self.controls, first, second, **length)
-        self.journey.value = wav_bytes(self.walked, self.config)
+        self.journey.play(wav_bytes(self.walked, self.config))
         text = ", ".join(f"{name}={value}" for name, value in length.items())
         self.journey_code.value = f"samples = make_morph(model, controls, dict({first_text}), dict({second_text}), {text})"
         labels = [playing.mix_label(self.model, playing.locate(self.model, self.controls, **end)[1]) for end in (first, second)]
@@ -123,7 +123,7 @@ class OtherSounds(Panel):
 
         def play():
             real, _ = self._nearest_clip()
-            self.nearest.value = wav_bytes(real.samples, self.config)
+            self.nearest.play(wav_bytes(real.samples, self.config))
             self.about_nearest.value = html.escape(f"{real.name}, {real.tempo:.1f} beats a minute")
             self._say("Ready: the nearest clip, in the player below its button")
 
@@ -143,6 +143,6 @@ class OtherSounds(Panel):
                 latent = self.model.encode(self.config.scale(level[None]))[0]
                 level = self.config.unscale(self.model.decode(latent, None if weights is None else weights[None]))[0]
             samples = to_audio(level, self.config, real.tempo)
-        self.compared.value = wav_bytes(samples, self.config)
+        self.compared.play(wav_bytes(samples, self.config))
         self.about_compared.value = html.escape(f"{self.comparison.value}: {real.name}, {real.tempo:.1f} beats a minute")
         self._say("Ready: the sound to compare with")

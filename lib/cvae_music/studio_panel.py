@@ -1,11 +1,13 @@
 """The widgets of the studio and where they stand: core ipywidgets that versions 7 and 8 share."""
 
+import base64
+
 import ipywidgets as widgets
 
 SEED = "a seed"
 COMPARISONS = ("the real clip", "the real clip through features and back", "the real clip through the model")
-LEFT, MIDDLE, RIGHT = "316px", "470px", "350px"  # beside each other in JupyterLab on a screen of 1280
-LABEL = {"description_width": "120px"}
+LEFT, MIDDLE, RIGHT = "308px", "440px", "330px"  # beside each other in JupyterLab on a screen of 1280
+LABEL = {"description_width": "96px"}
 IMPORTS = "from cvae_music.own_clip import encode_clip; from cvae_music.playing import make_clip, make_morph"
 
 
@@ -14,11 +16,11 @@ def knob(label, value, low, high, step, tip=""):
     limits = {"value": value, "min": low, "max": high, "step": step}
     slider = widgets.FloatSlider(
         description=label, readout=False, continuous_update=False, description_tooltip=tip or label,
-        style=LABEL, layout=widgets.Layout(width="238px"), **limits,
+        style=LABEL, layout=widgets.Layout(width="230px"), **limits,
     )  # fmt: skip
     # A slider's handle has no name for a screen reader; the field has one, drawn with no width.
     field = widgets.BoundedFloatText(
-        description=f"{label}, number", style={"description_width": "0px"}, layout=widgets.Layout(width="74px"), **limits
+        description=f"{label}, number", style={"description_width": "0px"}, layout=widgets.Layout(width="70px"), **limits
     )
     widgets.link((slider, "value"), (field, "value"))
     return widgets.HBox([slider, field]), slider
@@ -34,11 +36,20 @@ def button(label, tip, action):
     return made
 
 
-def sound(label):
-    made = widgets.Audio(value=b"", format="wav", autoplay=False, loop=False, controls=True)
-    if made.has_trait("tooltip"):  # ipywidgets 8: the player's name for a screen reader
-        made.tooltip = label
-    return made
+class Player(widgets.HTML):
+    """A player with a name for screen readers, which the Audio widget has no room for; silent until pressed."""
+
+    def __init__(self, label):
+        super().__init__()
+        self.label, self.loop = label, False
+        self.play(b"")
+
+    def play(self, wav):
+        """Holds another sound ready, the bytes of a WAV file."""
+        self.wav = wav
+        source = f'src="data:audio/wav;base64,{base64.b64encode(wav).decode()}"' if wav else ""
+        loop = "loop" if self.loop else ""
+        self.value = f'<audio controls {loop} aria-label="{self.label}" style="width: 300px; height: 40px" {source}></audio>'
 
 
 def code_field(label):
@@ -62,7 +73,7 @@ class Panel:
         self.rows, self.knobs = {}, {}
         for key, arguments in plan.items():
             self.rows[key], self.knobs[key] = knob(*arguments)
-        narrow = {"style": LABEL, "layout": widgets.Layout(width="238px")}
+        narrow = {"style": LABEL, "layout": widgets.Layout(width="230px")}
         self.seed = widgets.BoundedIntText(value=0, min=0, max=10**6, description="seed", **narrow)
         self.second = widgets.BoundedIntText(value=1, min=0, max=10**6, description="second seed", **narrow)
         self.source = widgets.Dropdown(options=[SEED], value=SEED, description="start from", **narrow)
@@ -75,18 +86,18 @@ class Panel:
             widget.observe(lambda _: self.refresh(), "value")
 
     def _make_outputs(self):
-        wide = widgets.Layout(width=MIDDLE)
+        wide = widgets.Layout(width="auto")
         self.status, self.picture, self.map_picture, self.links, self.about_compared = (widgets.HTML() for _ in range(5))
         self.about_nearest, self.about_journey, self.about_own = (widgets.HTML() for _ in range(3))
-        self.audio, self.compared = sound("the clip"), sound("the sound to compare with")
-        self.nearest, self.journey = sound("the real clip nearest to the cursor"), sound("the morph from A to B")
+        self.audio, self.compared = Player("the clip"), Player("the sound to compare with")
+        self.nearest, self.journey = Player("the real clip nearest to the cursor"), Player("the morph from A to B")
         self.loop = widgets.Checkbox(value=False, description="repeat until stopped", indent=False)
-        widgets.link((self.loop, "value"), (self.audio, "loop"))
-        self.code, self.journey_code = code_field("as code"), code_field("as code")
+        self.loop.observe(lambda _: self.repeat(), "value")
+        self.code, self.journey_code = code_field("as code"), code_field("morph code")
         self.past = widgets.Select(options=[("nothing yet", -1)], rows=6, description="history", layout=wide)
         self.comparison = widgets.Dropdown(options=COMPARISONS, description="hear", layout=wide)
         self.beats = widgets.BoundedIntText(
-            value=32, min=8, max=64, step=8, description="morph beats", style=LABEL, layout=widgets.Layout(width="238px")
+            value=32, min=8, max=64, step=8, description="morph beats", style=LABEL, layout=widgets.Layout(width="230px")
         )
         self.upload = widgets.FileUpload(accept=".wav,.mp3,.ogg,.flac", multiple=False, description="upload a clip")
         self.upload.observe(lambda _: self.take_upload(), "value")
@@ -107,11 +118,11 @@ class Panel:
         if self.model.num_genres:
             only = [button(genre, f"this idea as {genre}", lambda g=genre: self.swap(g)) for genre in self.model.genres]
             only = widgets.HBox(only, layout=widgets.Layout(flex_flow="row wrap"))
-            left += [heading("Genres: the same idea as one of them, or a mix"), only, *group("mix")]
+            left += [heading("The idea as one genre, or a mix"), only, *group("mix")]
         left += [
             heading("Sound"), self.rows["tempo"], *group("sliders"),
             button("Sliders to 0", "undo sound and dimensions", self.reset),
-            heading("Strongest latent dimensions, by what they do"), *group("dimensions"),
+            heading("Strongest latent dimensions, by effect"), *group("dimensions"),
         ]  # fmt: skip
         middle = [
             heading("Clip"), self.status, self.audio, self.loop, self.picture, self.code,
@@ -120,6 +131,9 @@ class Panel:
             heading("Compare with"), self.comparison, button("Compare", "make that sound", self.compare),
             self.about_compared, self.compared, heading("What was made"), self.past,
             button("Play again", "set everything as it was", self.recall),
+            heading("A clip of your own: wav, mp3, ogg or flac"), self.upload,
+            widgets.HTML("Larger than 10 MB? Give its path: most servers drop such uploads."), self.path, self.start,
+            button("Read the path", "encode the file", lambda: self.read_own(self.path.value)), self.about_own,
         ]  # fmt: skip
         keep = [button(f"Keep as {name}", "remember this sound", lambda n=name: self.keep(n)) for name in "AB"]
         right = [
@@ -128,12 +142,9 @@ class Panel:
             heading("Morph"), self.second, self.rows["share"], self.beats,
             widgets.HBox([*keep, button("Morph A to B", "one long clip", self.morph)]), self.about_journey, self.journey,
             self.journey_code, button("Save the morph", "write both files, show links", self.save_morph),
-            heading("A clip of your own: wav, mp3, ogg or flac"), self.upload,
-            widgets.HTML("Over 10 MB many servers drop the upload: give its path."), self.path, self.start,
-            button("Read the path", "encode the file", lambda: self.read_own(self.path.value)), self.about_own,
         ]  # fmt: skip
         columns = [
-            widgets.VBox(rows, layout=widgets.Layout(width=width, margin="0 12px 0 0"))
+            widgets.VBox(rows, layout=widgets.Layout(width=width, margin="0 8px 0 0"))
             for rows, width in ((left, LEFT), (middle, MIDDLE), (right, RIGHT))
         ]
         return widgets.HBox(columns, layout=widgets.Layout(flex_flow="row wrap"))

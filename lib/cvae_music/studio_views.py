@@ -79,7 +79,7 @@ class SpectrogramView:
     """Log-mel of a clip with its time in beats below and in seconds above."""
 
     def __init__(self, config):
-        figure = Figure(figsize=(5.5, 2.8), dpi=85, layout="constrained")
+        figure = Figure(figsize=(5.15, 2.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
         self.image = plots.plot_log_mel(np.full(config.shape, config.floor_db, np.float32), config, ax)
         figure.colorbar(self.image, ax=ax, label="level (dB)")
@@ -102,7 +102,7 @@ class MapView:
     """Real clips as points of the map, with a cursor and a ring round the clip nearest to it."""
 
     def __init__(self, points, genre, genres):
-        figure = Figure(figsize=(4.1, 3.9), dpi=85, layout="constrained")
+        figure = Figure(figsize=(3.8, 3.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
         plots.plot_latent_map(points, genre, genres, ax)
         ax.set(xlim=1.2 * np.array(ax.get_xlim()), ylim=1.2 * np.array(ax.get_ylim()), xlabel="map x", ylabel="map y")
