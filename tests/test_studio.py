@@ -128,7 +128,7 @@ def test_every_slider_has_a_label_and_a_numeric_twin(studio):
 
 def test_pictures_say_what_they_show(studio):
     studio.swap("soft")
-    assert 'alt="Log-mel spectrogram of soft, seed 0, drawn as loud, 110 bpm."' in studio.picture.value
+    assert 'alt="Log-mel spectrogram of soft, seed 0, 110 bpm, drawn as loud."' in studio.picture.value
     assert 'alt="Map of the latents: cursor at' in studio.map_picture.value
     assert "data:image/png;base64,iVBOR" in studio.map_picture.value
 

@@ -68,14 +68,14 @@ class Studio(OtherSounds):
         """The clip and what was set for it, in words."""
         made, names = self.made, self.controls.dimensions
         parts = [self.clip.genre or "clip", self.made_from.clip.name if "start" in made else f"seed {made['seed']}"]
-        if made.get("drawn_as", self.clip.genre) != self.clip.genre:
-            parts.append(f"drawn as {made['drawn_as']}")
         parts.append(f"{made['tempo']:g} bpm")
         parts += [f"{name} {value:+g}" for name, value in made.get("sliders", {}).items()]
         parts += [f"{names[number]} {value:+g}" for number, value in made.get("dimensions", {}).items()]
         parts += [f"temperature {made['temperature']:g}"] if "temperature" in made else []
         parts += ["at {:g}, {:g}".format(*made["at"])] if "at" in made else []
         parts += [f"{made['share']:.0%} towards seed {made['morph_to']}"] if "share" in made else []
+        if made.get("drawn_as", self.clip.genre) != self.clip.genre:
+            parts.append(f"drawn as {made['drawn_as']}")
         return ", ".join(parts)
 
     def refresh(self):

@@ -33,7 +33,8 @@ def download_link(content, name, kind):
     """An HTML link that saves the bytes as a file."""
     data = base64.b64encode(content).decode()
     name = html.escape(name)
-    return f'<a download="{name}" href="data:{kind};base64,{data}">save {name} ({len(content) / 1000:.0f} kB)</a>'
+    label = f'style="text-decoration: underline">save {name} ({len(content) / 1000:.0f} kB)'
+    return f'<a download="{name}" href="data:{kind};base64,{data}" {label}</a>'
 
 
 def save_sound(samples, config, folder, stem):
