@@ -128,7 +128,7 @@ class Studio(OtherSounds):
 
     def _say(self, text, role="status"):
         text = html.escape(text) if role == "status" else f"<b>{html.escape(text)}</b>"
-        self.status.value = f'<div role="{role}" aria-live="polite" style="line-height: 1.4">{text}</div>'
+        self.status.value = f'<div role="{role}" aria-live="polite" style="line-height: 1.4; min-height: 2.8em">{text}</div>'
 
     def _silently(self, action):
         before, self.quiet = self.quiet, True

@@ -84,9 +84,8 @@ class OtherSounds(Panel):
         """Keeps what was uploaded and starts from it; then empties the widget, so that the same file can come again."""
 
         def take():
-            path = own_clip.keep_upload(value, self.folder / "uploads")
             self._silently(lambda: self.upload.set_trait("value", type(value)()))
-            self._read_own(path, self.start.value)
+            self._read_own(own_clip.keep_upload(value, self.folder / "uploads"), self.start.value)
 
         value = self.upload.value
         if value and not self.quiet:
