@@ -130,12 +130,12 @@ def run_first_cell(page):
 
 @pytest.fixture(scope="session")
 def page(request, browser, tmp_path_factory):
-    """The studio, ready to play; `page.host` is "lab" or "voila", `page.folder` where its kernel writes."""
+    """The studio, ready to play; `page.host` is "lab" or "voila"; its kernel runs `page.python` and writes to `page.folder`."""
     folder = tmp_path_factory.mktemp(request.param)
     with {"lab": lab, "voila": voila}[request.param](folder) as address:
         context = browser.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True)
         page = context.new_page()
-        page.host, page.folder = request.param, folder
+        page.host, page.folder, page.python = request.param, folder, PYTHON
         page.set_default_timeout(PATIENCE)
         page.goto(address)
         if request.param == "lab":

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import PYTHON, ROOT
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -272,7 +271,7 @@ def test_surprise_and_history(page):
     surprised = listen(page)["samples"]
     click(page, "house", "Ready: house")
     page.get_by_label("history").select_option(index=1)
-    assert options.count() > 5
+    assert options.count() >= 3
     picture(page, "08_studio_history")
     click(page, "Play again")
     assert listen(page)["samples"] == surprised
@@ -315,7 +314,7 @@ for line in sys.stdin:
     sound = samples if line.startswith("samples") else clip.samples
     print(hashlib.sha256(wav_bytes(sound, model.audio_config)).hexdigest())
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "lib")}
-    made = subprocess.run([PYTHON, "-c", remake], input="\n".join(lines), capture_output=True, text=True, check=True,
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "lib")}
+    made = subprocess.run([page.python, "-c", remake], input="\n".join(lines), capture_output=True, text=True, check=True,
                           env=environment, cwd=page.folder)  # fmt: skip
     assert made.stdout.split() == heard and len(set(heard)) == len(heard) == 6
