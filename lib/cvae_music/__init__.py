@@ -13,6 +13,7 @@ _HOMES = {
     "load_audio": "audio",
     "log_mel": "audio",
     "to_audio": "inversion",
+    "Vocoder": "vocoder",
     "write_audio": "audio",
     "open_collection": "datasets",
     "build_features": "features",

@@ -22,12 +22,14 @@ class Method:
         rounds: Rounds of Griffin-Lim.
         momentum: How far each round goes on in the direction of the last; 0 is the original algorithm.
         band_rounds: Rounds afterwards that hold the mel bands only and leave the frequencies inside them free.
+        learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a band.
     """
 
     start: object
     rounds: int = 0
     momentum: float = 0.99
     band_rounds: int = 0
+    learned: bool = False
 
 
 METHODS = {
@@ -37,6 +39,7 @@ METHODS = {
     "pghi": Method(phases.integrated_phases),
     "pghi_griffin_lim": Method(phases.integrated_phases, rounds=12),
     "pghi_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6),
+    "learned_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6, learned=True),
 }
 
 
@@ -80,41 +83,50 @@ class LoopSTFT:
         return np.roll(unrolled.reshape(-1, self.length).sum(axis=0), -(self.n_fft // 2))
 
 
-def mel_to_linear(mel_power, config, num_rounds=16):
+def mel_to_linear(mel_power, config, num_rounds=16, start=None):
     """Non-negative power spectrum whose mel bands are those given.
 
-    The start draws the bands as a curve over frequency and sharpens its peaks, since most of music's
-    energy stands in lines. Each round then multiplies every frequency by how far its bands fall short.
+    Each round multiplies every frequency by how far its bands fall short. The start decides how power is spread
+    inside a band: by default a curve over frequency with sharpened peaks, since most of music's energy stands in
+    lines. `vocoder.Vocoder.spread` is a start that was learned from music.
 
     Args:
         mel_power: Float array, shape `(frames, n_mels)`, power.
         config: `AudioConfig`.
         num_rounds: Rounds of the update.
+        start: Float array to begin with, shape `(frames, n_fft // 2 + 1)`, power.
 
     Returns:
         Float32 array, shape `(frames, n_fft // 2 + 1)`, power.
 
     Source: multiplicative updates for the Kullback-Leibler divergence, Lee and Seung (2001).
     """
-    filters, to_bins = mel_filters(config), _to_bins(config)
+    filters, to_bins = mel_filters(config), bands_to_bins(config)
     mel_power = np.asarray(mel_power, np.float32)
-    density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / np.maximum(filters.sum(axis=1), TINY)
-    curve = np.log(density) @ to_bins
-    curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))  # twice the main lobe of the window
-    linear = np.exp(curve) * (filters.sum(axis=0) > 0)
+    if start is None:
+        curve = bands_as_curve(mel_power, config)
+        curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))  # twice the main lobe of the window
+        start = np.exp(curve)
+    linear = start * (filters.sum(axis=0) > 0)
     for _ in range(num_rounds):
         linear *= (mel_power / np.maximum(linear @ filters.T, TINY)) @ to_bins
     return linear.astype(np.float32)
 
 
+def bands_as_curve(mel_power, config):
+    """Natural logarithm of the power at every frequency, drawn through the bands; float32 `(frames, n_fft // 2 + 1)`."""
+    density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / np.maximum(mel_filters(config).sum(axis=1), TINY)
+    return (np.log(density) @ bands_to_bins(config)).astype(np.float32)
+
+
 @functools.lru_cache(maxsize=16)
-def _to_bins(config):
+def bands_to_bins(config):
     """Spreads values of bands over frequencies, shape `(n_mels, bins)`; the columns sum to 1 where any band is."""
     filters = mel_filters(config)
     return filters / np.maximum(filters.sum(axis=0), TINY)
 
 
-def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, method="pghi_bands"):
+def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, method=None):
     """Sound with the given log-mel level, as a loop: its end joins its beginning like any other moment.
 
     Frames stand where the analysis would read them at this tempo, so any tempo is exact to a sample.
@@ -125,7 +137,8 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
         tempo: Beats a minute (beat grid only).
         num_iterations: Rounds of the method's last stage; `None` for its own number.
         seed: Seed of the phases that the levels do not determine.
-        method: A name in `METHODS`.
+        method: A name in `METHODS`; `None` for `"learned_bands"` where the shipped vocoder fits the
+            configuration, and `"pghi_bands"` elsewhere.
 
     Returns:
         Float32 array, shape `(samples,)`; on the beat grid exactly
@@ -133,7 +146,7 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
 
     Raises:
         ValueError: If the shape does not fit the configuration, a level is not finite, the tempo is not
-            positive, or the method is unknown.
+            positive, the method is unknown, or it needs a vocoder and none fits the configuration.
 
     Source: fast Griffin-Lim, Perraudin, Balazs and Søndergaard (2013); for the start see
         `phases.integrated_phases`.
@@ -148,16 +161,35 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
         raise ValueError("to_audio got NaN or infinite levels; expected dB. Look for a division by zero before it.")
     if not (np.isfinite(tempo) and tempo > 0):
         raise ValueError(f"to_audio got tempo={tempo}; expected beats a minute above 0.")
-    if method not in METHODS:
-        raise ValueError(f"to_audio got method={method!r}; expected one of {list(METHODS)}.")
-    chosen = METHODS[method]
+    if method is not None and method not in METHODS:
+        raise ValueError(f"to_audio got method={method!r}; expected one of {list(METHODS)}, or None for the best.")
+    chosen, vocoder = _method(method, config)
     if num_iterations is not None:
         chosen = dataclasses.replace(chosen, **{"band_rounds" if chosen.band_rounds else "rounds": num_iterations})
     loop, mel_power = loop_frames(log_mel_db, config, tempo)
-    magnitude = np.sqrt(mel_to_linear(mel_power, config)) * magnitude_scale(config)
+    if vocoder is None:
+        linear = mel_to_linear(mel_power, config)
+    else:
+        linear = mel_to_linear(mel_power, config, num_rounds=4, start=vocoder.spread(mel_power))
+    magnitude = np.sqrt(linear) * magnitude_scale(config)
     samples = find_samples(magnitude, loop, chosen, np.random.default_rng(seed))
     given = mel_power[:: len(mel_power) // len(log_mel_db)]  # frames in between are a guess
     return hold_bands(samples, given, loop, config, chosen.band_rounds)
+
+
+def _method(name, config):
+    """`(Method, Vocoder or None)` of a name."""
+    if name is not None and not METHODS[name].learned:
+        return METHODS[name], None
+    from cvae_music.vocoder import shipped_vocoder
+
+    vocoder = shipped_vocoder(config)
+    if vocoder is None and name is not None:
+        raise ValueError(
+            f"to_audio got method={name!r}, and no shipped vocoder fits this AudioConfig; expected its defaults for "
+            "sample_rate, n_fft, n_mels, fmin, fmax and floor_db. Use method='pghi_bands', or train one: vocoder.train_vocoder."
+        )
+    return METHODS["pghi_bands" if vocoder is None else "learned_bands"], vocoder
 
 
 def loop_frames(log_mel_db, config, tempo):
@@ -223,7 +255,7 @@ def hold_bands(samples, mel_power, loop, config, rounds):
         spectra = loop.forward(samples)
         held = spectra[:: len(spectra) // len(wanted)]
         found = (held.real**2 + held.imag**2) @ mel_filters(config).T
-        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ _to_bins(config))
+        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ bands_to_bins(config))
         samples = loop.inverse(spectra)
     return samples
 

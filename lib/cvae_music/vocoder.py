@@ -1,0 +1,228 @@
+"""A small learned vocoder: what music usually does between the mel bands, as a network from bands to frequencies."""
+
+import argparse
+import functools
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from cvae_music.audio import TINY, hann_window, load_audio, mel_filters
+from cvae_music.config import AudioConfig
+from cvae_music.inversion import bands_as_curve, bands_to_bins
+
+CONTEXT = 16  # frames to each side that the network sees
+QUIETEST = -90.0  # dB; the loss asks for no detail below
+NUM_STEPS = 6000
+NAME = "vocoder"
+
+
+@keras.saving.register_keras_serializable(package="cvae_music")
+class Vocoder(keras.Model):
+    """Log-mel bands to the magnitude of every frequency, frame after frame.
+
+    A stack of convolutions over time (depthwise, then two dense layers, as in ConvNeXt) corrects a curve drawn
+    through the bands. What the bands say is known, so the loss looks at the magnitudes after rounds of the
+    update that makes them agree with the bands (`inversion.mel_to_linear`): the network decides only how the power
+    of a band spreads over the frequencies inside it.
+
+    Args:
+        audio_config: `AudioConfig` (or its dict) of the log-mel; saved with the model.
+        width: Channels.
+        num_blocks: Residual blocks.
+        rounds: Rounds of the update that holds the bands.
+
+    Source: the blocks are those of Siuzdak (2024), Vocos, without its phases and its adversary; the loss is the
+        spectral convergence and log-magnitude distance of Arik, Jun and Diamos (2019).
+    """
+
+    def __init__(self, audio_config=None, width=192, num_blocks=4, rounds=2, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(audio_config, AudioConfig):
+            audio_config = AudioConfig.from_dict(audio_config or {})
+        self.audio_config = audio_config
+        self.width, self.num_blocks, self.rounds = int(width), int(num_blocks), int(rounds)
+        self.network = build_network(audio_config.n_mels, audio_config.n_fft // 2 + 1, self.width, self.num_blocks)
+        self.to_bands = tf.constant(mel_filters(audio_config).T)
+        self.to_bins = tf.constant(bands_to_bins(audio_config).astype(np.float32))
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "log_error_db", "convergence")}
+        self.built = True
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def call(self, inputs, training=False):
+        """Natural logarithm of the magnitudes, `(batch, frames, bins)`, of `[log_mel_db, curve]`."""
+        log_mel_db, curve = inputs
+        return curve + self.network((log_mel_db + 40.0) / 20.0, training=training)
+
+    def train_step(self, data):
+        inputs, magnitude = data
+        with tf.GradientTape() as tape:
+            power = self.hold(ops.exp(2.0 * ops.minimum(self(inputs, training=True), 3.0)), inputs[0])
+            quietest = 10.0 ** (QUIETEST / 20.0)
+            found = ops.sqrt(ops.maximum(power, quietest**2))
+            log_error = ops.mean(ops.abs(ops.log(found) - ops.log(ops.maximum(magnitude, quietest))))
+            size = ops.sqrt(ops.sum(ops.square(magnitude), axis=(1, 2)))
+            convergence = ops.mean(ops.sqrt(ops.sum(ops.square(found - magnitude), axis=(1, 2))) / (size + 1e-3))
+            loss = log_error + convergence
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        values = {"loss": loss, "log_error_db": 20.0 / np.log(10.0) * log_error, "convergence": convergence}
+        for name, tracker in self.trackers.items():
+            tracker.update_state(values[name])
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def hold(self, power, log_mel_db):
+        """The power spectra with their bands brought to those given, as in `inversion.mel_to_linear`."""
+        wanted = ops.power(10.0, 0.1 * log_mel_db)
+        for _ in range(self.rounds):
+            power = power * ops.matmul(wanted / ops.maximum(ops.matmul(power, self.to_bands), TINY), self.to_bins)
+        return power
+
+    @tf.function(reduce_retracing=True, input_signature=[tf.TensorSpec((1, None, None)), tf.TensorSpec((1, None, None))])
+    def _graph(self, log_mel_db, curve):
+        return self([log_mel_db, curve])
+
+    def spread(self, mel_power):
+        """A first guess at the power of each frequency of a loop: float32 `(frames, bins)` of `(frames, n_mels)`."""
+        config = self.audio_config
+        around = np.take(mel_power, np.arange(-CONTEXT, len(mel_power) + CONTEXT), axis=0, mode="wrap")
+        level = 10.0 * np.log10(np.maximum(around, TINY))
+        level = np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
+        log_magnitude = self._graph(level[None], bands_as_curve(around, config)[None] / 2.0)
+        return np.exp(2.0 * np.minimum(log_magnitude[0, CONTEXT:-CONTEXT], 3.0))
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("width", "num_blocks", "rounds")}
+        return {**super().get_config(), **own, "audio_config": self.audio_config.to_dict()}
+
+
+def build_network(n_mels, num_bins, width, num_blocks):
+    """Functional network from `(batch, frames, n_mels)` to `(batch, frames, num_bins)`, 0 everywhere at first."""
+    bands = keras.Input((None, n_mels), name="bands")
+    x = layers.Conv1D(width, 7, padding="same", name="bands_in")(bands)
+    for number in range(num_blocks):
+        h = layers.DepthwiseConv1D(7, padding="same", name=f"block_{number}_time")(x)
+        h = layers.LayerNormalization(epsilon=1e-5, name=f"block_{number}_norm")(h)
+        h = layers.Dense(3 * width, activation="gelu", name=f"block_{number}_wide")(h)
+        h = layers.Dense(width, kernel_initializer="zeros", name=f"block_{number}_out")(h)
+        x = layers.Add(name=f"block_{number}_add")([x, h])
+    x = layers.LayerNormalization(epsilon=1e-5, name="last_norm")(x)
+    return keras.Model(bands, layers.Dense(num_bins, kernel_initializer="zeros", name="bins")(x), name="network")
+
+
+def examples(pools, config, seed=0, batch_size=16, num_frames=48):
+    """Endless `((log_mel_db, curve), magnitude)` of random pieces, frames at the steps that tempos bring about.
+
+    Args:
+        pools: Lists of float arrays `(samples,)`; each batch comes from one of them, in turn.
+        config: `AudioConfig`.
+        seed: Seed of the pieces, steps and gains.
+        batch_size: Pieces of a batch.
+        num_frames: Frames of a piece.
+    """
+    rng, number = np.random.default_rng(seed), 0
+    window, half = hann_window(config.n_fft), config.n_fft // 2
+    while True:
+        magnitudes, levels = [], []
+        pool = pools[number % len(pools)]
+        number += 1
+        for _ in range(batch_size):
+            sound, step = pool[rng.integers(len(pool))], rng.uniform(0.19, 0.375) * config.n_fft
+            start = rng.integers(half, max(half + 1, len(sound) - int(step * num_frames) - half))
+            index = (start + np.arange(num_frames) * step).astype(int)[:, None] + np.arange(-half, half)
+            spectrum = np.fft.rfft(np.take(sound, index, mode="clip") * window, axis=1)
+            gain = 10.0 ** (rng.uniform(-15.0, 3.0) / 20.0)
+            magnitudes.append((gain * 2.0 / window.sum() * np.abs(spectrum)).astype(np.float32))
+            level = 10.0 * np.log10(np.maximum(magnitudes[-1] ** 2 @ mel_filters(config).T, TINY))
+            level = np.clip(level, config.floor_db, config.ceiling_db)
+            if rng.random() < 0.25:  # slow music has frames in between (`inversion.loop_frames`)
+                level[1::2] = 0.5 * (level[:-1:2] + np.append(level[2::2], level[-2:-1], axis=0)[: num_frames // 2])
+            levels.append(level.astype(np.float32))
+        level = np.stack(levels)
+        curve = bands_as_curve(10.0 ** (0.1 * level.reshape(-1, config.n_mels)), config) / 2.0
+        yield (level, curve.reshape(*level.shape[:2], -1)), np.stack(magnitudes)
+
+
+def train_vocoder(pools, config, num_steps=NUM_STEPS, seed=0, verbose=2, **changes):
+    """A `Vocoder` trained on sounds.
+
+    Args:
+        pools: Lists of float arrays `(samples,)` at `config.sample_rate`, taken in turn.
+        config: `AudioConfig`.
+        num_steps: Steps of 16 pieces.
+        seed: Seed of weights, pieces and gains.
+        verbose: As for Keras' `fit`.
+        **changes: Arguments of `Vocoder` to set otherwise.
+
+    Returns:
+        `(vocoder, history)`.
+    """
+    keras.utils.set_random_seed(seed)
+    vocoder = Vocoder(config, **changes)
+    warm_up = min(200, num_steps // 10)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, num_steps - warm_up), alpha=0.02, warmup_target=2e-3, warmup_steps=warm_up
+    )
+    vocoder.compile(keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0, beta_2=0.99), jit_compile=num_steps > 500)
+    epoch = min(500, num_steps)
+    history = vocoder.fit(
+        examples(pools, config, seed), steps_per_epoch=epoch, epochs=max(1, num_steps // epoch), shuffle=False, verbose=verbose
+    )
+    return vocoder, history.history
+
+
+def training_pools(collection, config, num_known=360, seed=4242, without=()):
+    """Sounds to learn from: the training split of a collection twice, and pieces composed for this alone once.
+
+    Genres in `without` are left out, to see how the network does on music of a kind it has not heard.
+    """
+    from cvae_music.music import compose, draw_factors
+
+    known = [np.tile(compose(row), 2) for _, row in draw_factors(num_known, seed=seed).iterrows()]
+    table = collection.table[(collection.table["split"] == "train") & ~collection.table["genre"].isin(without)]
+    if collection.is_composed:
+        return [known]
+    real = [load_audio(path, config) for path in table["path"]]
+    return [real, real, known]
+
+
+@functools.lru_cache(maxsize=4)
+def shipped_vocoder(config):
+    """The shipped `Vocoder` where it fits the features, else None: it knows one set of bands at one sample rate."""
+    from cvae_music.model_files import load_compact
+    from cvae_music.session import project_folder
+
+    path = (project_folder() or Path()) / "data" / "pretrained" / f"{NAME}.npz"
+    if not path.is_file():
+        return None
+    vocoder = load_compact(path)
+    own = vocoder.audio_config
+    same = all(getattr(own, key) == getattr(config, key) for key in ("sample_rate", "n_fft", "n_mels", "fmin", "fmax", "floor_db"))
+    return vocoder if same else None
+
+
+def main(arguments=None):
+    from cvae_music.datasets import open_collection
+    from cvae_music.model_files import save_compact
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="known", help="a folder of genres or of FMA, beside the known-factor music")
+    parser.add_argument("--num-steps", type=int, default=NUM_STEPS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--file", default=f"data/pretrained/{NAME}.npz")
+    parser.add_argument("--without", nargs="*", default=(), metavar="GENRE", help="genres of the folder to leave out")
+    options = parser.parse_args(arguments)
+    config = AudioConfig()
+    pools = training_pools(open_collection(options.data), config, without=options.without)
+    vocoder, _ = train_vocoder(pools, config, options.num_steps, options.seed)
+    save_compact(vocoder, options.file)
+    print(f"{options.file}: {Path(options.file).stat().st_size / 1e6:.2f} MB, {vocoder.count_params():,} weights")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

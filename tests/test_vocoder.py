@@ -1,0 +1,95 @@
+"""The learned vocoder: shapes, the bands it keeps, what it learned, and files."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvae_music import AudioConfig, audio, inversion, log_mel, vocoder
+from cvae_music.model_files import load_compact, save_compact
+from cvae_music.music import compose, draw_factors
+
+CONFIG = AudioConfig()
+SHIPPED = Path(__file__).parents[1] / "data" / "pretrained" / "vocoder.npz"
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    """Magnitudes of unseen pieces, all genres, and the power of their bands: lists of `(frames, bins)`, `(frames, n_mels)`."""
+    found = []
+    for _, row in draw_factors(6, seed=77).iterrows():
+        sound = compose(row)
+        loop = inversion.LoopSTFT(np.arange(0, len(sound) - 512, 512), len(sound), CONFIG.n_fft)
+        magnitude = np.abs(loop.forward(sound)) / inversion.magnitude_scale(CONFIG)
+        found.append((magnitude, np.maximum(magnitude**2 @ audio.mel_filters(CONFIG).T, 1e-10).astype(np.float32)))
+    return found
+
+
+def errors(linear, magnitude):
+    """Distance as a share, and mean difference in dB where something sounds and a band is."""
+    heard = (magnitude > 10 ** (CONFIG.floor_db / 20)) & (audio.mel_filters(CONFIG).sum(axis=0) > 0.1)
+    share = np.linalg.norm(np.sqrt(linear) - magnitude) / np.linalg.norm(magnitude)
+    return share, np.abs(10 * np.log10(np.maximum(linear[heard], 1e-10) / magnitude[heard] ** 2)).mean()
+
+
+def test_shipped_vocoder_knows_more_than_a_curve(spectra):
+    """Closer than `mel_to_linear` in every genre, as a share and in dB, with the bands kept."""
+    shipped = vocoder.shipped_vocoder(CONFIG)
+    for magnitude, mel_power in spectra:
+        learned = inversion.mel_to_linear(mel_power, CONFIG, num_rounds=4, start=shipped.spread(mel_power))
+        drawn = inversion.mel_to_linear(mel_power, CONFIG)
+        assert np.all(np.array(errors(learned, magnitude)) < 0.95 * np.array(errors(drawn, magnitude)))
+        again = 10 * np.log10(np.maximum(learned @ audio.mel_filters(CONFIG).T, 1e-7) / np.maximum(mel_power, 1e-7))
+        assert np.abs(again).mean() < 0.5
+
+
+def test_shipped_vocoder_is_small_and_fits_one_configuration():
+    assert SHIPPED.stat().st_size < 3e6
+    assert vocoder.shipped_vocoder(dataclasses.replace(CONFIG, grid="seconds")) is not None
+    other = dataclasses.replace(CONFIG, n_mels=96)
+    assert vocoder.shipped_vocoder(other) is None
+    level = np.full(other.shape, -30.0, np.float32)
+    by_default = inversion.to_audio(level, other)
+    np.testing.assert_array_equal(by_default, inversion.to_audio(level, other, method="pghi_bands"))
+    with pytest.raises(ValueError, match="no shipped vocoder fits"):
+        inversion.to_audio(level, other, method="learned_bands")
+
+
+def test_a_loop_has_no_beginning(spectra):
+    """Turning the frames turns the answer: the network sees the end of the loop before its beginning."""
+    shipped, (_, mel_power) = vocoder.shipped_vocoder(CONFIG), spectra[0]
+    turned = np.roll(shipped.spread(np.roll(mel_power, 5, axis=0)), -5, axis=0)
+    np.testing.assert_allclose(turned, shipped.spread(mel_power), rtol=1e-3)
+
+
+def test_training_learns_and_a_file_keeps_it(tmp_path):
+    pools = [[np.tile(compose(row), 2) for _, row in draw_factors(6, seed=3).iterrows()]]
+    trained, history = vocoder.train_vocoder(pools, CONFIG, num_steps=12, width=32, num_blocks=1, verbose=0)
+    untrained = vocoder.Vocoder(CONFIG, width=32, num_blocks=1)
+    (inputs, magnitude) = next(vocoder.examples(pools, CONFIG, seed=9))
+    assert inputs[0].shape == (16, 48, 128) and inputs[1].shape == magnitude.shape == (16, 48, 1025)
+
+    def distance(model):
+        found = np.sqrt(model.hold(np.exp(2 * np.asarray(model(inputs))), inputs[0]))
+        return np.abs(np.log(np.maximum(found, 1e-4)) - np.log(np.maximum(magnitude, 1e-4))).mean()
+
+    assert distance(trained) < 0.97 * distance(untrained)
+    assert np.isfinite(history["loss"][-1])
+    save_compact(trained, tmp_path / "small.npz")
+    again = load_compact(tmp_path / "small.npz")
+    mel_power = 10.0 ** (inputs[0][0] / 10.0)
+    np.testing.assert_allclose(again.spread(mel_power), trained.spread(mel_power), rtol=0.1)
+
+
+def test_learned_sound_is_closer_than_drawn():
+    """The whole way to sound: nearer to the bins of the original, at bands at least as near."""
+    for _, row in draw_factors(6, seed=78).iterrows():
+        sound = compose(row)
+        times = audio.beat_frame_times(np.linspace(0, len(sound) / CONFIG.sample_rate, 9), CONFIG)
+        level = log_mel(sound, times, CONFIG, wrap=True)
+        loop = inversion.LoopSTFT(np.arange(0, len(sound) - 512, 512), len(sound), CONFIG.n_fft)
+        wanted = np.abs(loop.forward(sound))
+        made = {name: inversion.to_audio(level, CONFIG, row["tempo"], method=name) for name in ("pghi_bands", "learned_bands")}
+        far = {name: inversion.spectral_convergence(np.resize(one, len(sound)), wanted, loop) for name, one in made.items()}
+        assert far["learned_bands"] < far["pghi_bands"], row["genre"]
