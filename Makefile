@@ -50,8 +50,9 @@ test-browser: $(INSTALLED)  ## play the studio in headless Chromium (apt-get ins
 lint: $(INSTALLED)  ## check the style of the code
 	$(PY) -m ruff check .
 
-lab: $(INSTALLED)  ## open JupyterLab on the notebooks
-	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+		--ServerApp.tornado_settings="{'websocket_max_message_size': 200_000_000}"
 
 studio: $(INSTALLED)  ## open the studio in the browser, ready to play
 	$(PY) tools/open_studio.py

@@ -450,7 +450,7 @@ studio
 
 # %%
 if data == "known":
-    for picture in ("08_studio", "08_studio_own_clip"):
+    for picture in ("08_studio", "08_studio_mix", "08_studio_morph", "08_studio_own_clip"):
         path = (project_folder() or session.output_dir) / "figures" / f"{picture}.png"
         if path.exists():
             display(Image(path, width=900, alt=f"The studio in a browser, {picture[3:].replace('_', ' ')}."))

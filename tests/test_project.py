@@ -123,3 +123,7 @@ def test_ruff_finds_nothing(root):
         cwd=root, capture_output=True, text=True,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stdout + shown.stderr
+
+
+def test_tables_of_the_readme_are_those_of_the_results(root):
+    subprocess.run([sys.executable, root / "tools" / "readme_scoreboard.py", "--check"], check=True)

@@ -1,4 +1,4 @@
-"""Writes the scoreboards of data/results into README.md, between its two markers; `--check` only compares."""
+"""Writes the tables of data/results into README.md, each between its two markers; `--check` only compares."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
-START, END = "<!-- scoreboard: made by tools/readme_scoreboard.py -->", "<!-- end of scoreboard -->"
+BY = "made by tools/readme_scoreboard.py -->"
 KINDS = {"autoencoder": "Autoencoder", "vae": "VAE", "cvae": "ConditionalVAE"}
 COLUMNS = {
     "active units": "active_units",
@@ -85,8 +85,8 @@ def titled(path, prefix):
     return names.get(name, f"Real music ({name})")
 
 
-def render():
-    """The text between the markers: one table for each file of results."""
+def render_scores():
+    """One table for each file of results."""
     parts, results = [], ROOT / "data" / "results"
     for path in sorted(results.glob("foundation_*.csv")):
         text = draw(pd.read_csv(path), "kind", KINDS, COLUMNS)
@@ -101,12 +101,46 @@ def render():
     return "\n\n".join(parts)
 
 
+def render_sound():
+    """How close and how fast each way from log-mel to sound is, on both kinds of music."""
+    way = "data/results/inversion_whole.csv"
+    table = pd.read_csv(ROOT / way)
+    names = {
+        "mel_to_linear and librosa griffinlim": "librosa's Griffin-Lim, 32 rounds",
+        "fast_griffin_lim": "fast Griffin-Lim, 32 rounds",
+        "pghi_bands": "PGHI, 8 rounds, 6 that hold the bands",
+        "learned_bands": "the same with the vocoder (default)",
+    }
+    measures = {"log-mel error (dB)": 2, "distance from the true magnitudes": 3, "spectrum error (dB)": 2}
+    kinds = {"known": "known-factor", "real": "real"}
+    titles = [f"{measure}, {kind}" for measure in measures for kind in kinds.values()] + ["times real time"]
+    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for name, title in names.items():
+        rows = table[table["method"] == name].set_index("music")
+        cells = [f"{rows.loc[kind, measure]:.{digits}f}" for measure, digits in measures.items() for kind in kinds]
+        cells.append(" / ".join(f"{1 / rows.loc[kind, 'seconds']:.0f}" for kind in kinds))
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def render_studio():
+    """Median milliseconds from a control's change to what it makes."""
+    table = pd.read_csv(ROOT / "data" / "results" / "studio_timings.csv")
+    lines = ["| changed | sound | ready after (ms) | bar (ms) |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.sound} | {row.wall_ms:.0f} | {row.goal_ms:.0f} |" for row in table.itertuples()]
+    return "\n".join(lines)
+
+
+PARTS = {"scoreboard": render_scores, "sound": render_sound, "studio": render_studio}
+
+
 def main():
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
-    made = f"{before}{START}\n{render()}\n{END}{after}"
+    text = made = readme.read_text(encoding="utf-8")
+    for name, render in PARTS.items():
+        start, end = f"<!-- {name}: {BY}", f"<!-- end of {name} -->"
+        before, rest = made.split(start)
+        made = f"{before}{start}\n{render()}\n{end}{rest.split(end)[1]}"
     if "--check" in sys.argv:
         sys.exit(made != text and "README.md is out of step: run python tools/readme_scoreboard.py")
     readme.write_text(made, encoding="utf-8")
