@@ -84,6 +84,7 @@ def test_dimensions_are_named_by_what_they_do(model, features):
     effects = attributes.latent_effects(model, features, num_ideas=4).set_index("dimension")
     assert effects.loc[0, "name"] == "whole: louder" and effects.loc[0, "does_level_db"] == pytest.approx(4.0, abs=0.8)
     assert effects.loc[1, "does_brightness_hz"] > 2.0
+    assert effects.loc[1, "name"] == "whole: less bass, brighter"  # the two largest effects
     assert effects.loc[2, "name"] == "whole: fine detail" and effects.loc[4, "name"] == "beat 3: fine detail"
     assert effects.loc[1, "holds_brightness"] == pytest.approx(1.0, abs=0.01)
     assert effects.loc[0, "holds_level"] == pytest.approx(-1.0, abs=0.01)  # the recorded factor

@@ -21,7 +21,7 @@ WORDS = {
 }
 ATTRIBUTES = tuple(WORDS)
 BASS_HZ, REGISTER_HZ = 160.0, (200.0, 2000.0)
-SMALLEST_EFFECT = 0.25  # standard deviations; a dimension that does less gets no name
+SMALLEST_EFFECT = 0.25  # standard deviations; what does less gets no name
 
 
 def measure_attributes(samples, config, tempo):
@@ -146,7 +146,7 @@ def latent_effects(model, features, dimensions=None, num_ideas=12, max_clips=500
     *Holds*: rank correlation of its posterior mean with the recorded factors and the attributes of
     training clips. *Does*: the latents of some clips are decoded with this dimension two standard deviations
     below and above its mean and all else as it was; the effect is the mean change of each attribute,
-    in its standard deviations over the clips. The name says the largest effect.
+    in its standard deviations over the clips. The name says the largest effect, and the next if it is one.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
@@ -214,7 +214,5 @@ def _part(model, dimension):
 
 
 def _name(does):
-    strongest = int(np.abs(does).argmax())
-    if abs(does[strongest]) < SMALLEST_EFFECT:
-        return "fine detail"
-    return WORDS[ATTRIBUTES[strongest]][0 if does[strongest] > 0 else 1]
+    strongest = [k for k in np.argsort(-np.abs(does))[:2] if abs(does[k]) >= SMALLEST_EFFECT]
+    return ", ".join(WORDS[ATTRIBUTES[k]][0 if does[k] > 0 else 1] for k in strongest) or "fine detail"

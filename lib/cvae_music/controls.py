@@ -14,7 +14,7 @@ from cvae_music.feature_cache import write_file
 
 # Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
 SLIDERS = {"brightness_hz": "brightness", "onsets_per_beat": "density", "level_db": "level", "bass_db": "bass"}
-NUM_DIMENSIONS = 6
+NUM_DIMENSIONS, NUM_IDEAS = 6, 48  # sliders, and clips on which each is tried
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +163,8 @@ def fit_controls(model, features, seed=0, num_points=240):
     rows = np.unique(np.linspace(0, len(train) - 1, min(num_points, len(train))).astype(int))
     clips, genre = features.config.scale(train.log_mel[rows]), train.genre_index[rows]
     latents = model.encode(clips)[0]
-    effects = latent_effects(model, features, strongest_latents(model, features, NUM_DIMENSIONS, whole_only=True))
+    strongest = strongest_latents(model, features, NUM_DIMENSIONS, whole_only=True)
+    effects = latent_effects(model, features, strongest, num_ideas=NUM_IDEAS)
     names = {int(k): f"{k}: {name.split(': ')[1]}" for k, name in zip(effects["dimension"], effects["name"], strict=True)}
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, seed=seed)
