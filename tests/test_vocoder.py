@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from cvae_music import AudioConfig, audio, inversion, log_mel, vocoder
+from cvae_music import AudioConfig, audio, inversion, log_mel, phases, vocoder
 from cvae_music.model_files import load_compact, save_compact
 from cvae_music.music import compose, draw_factors
 
@@ -37,7 +38,7 @@ def test_shipped_vocoder_knows_more_than_a_curve(spectra):
     """Closer than `mel_to_linear` in every genre, as a share and in dB, with the bands kept."""
     shipped = vocoder.shipped_vocoder(CONFIG)
     for magnitude, mel_power in spectra:
-        learned = inversion.mel_to_linear(mel_power, CONFIG, num_rounds=4, start=shipped.spread(mel_power))
+        learned = inversion.mel_to_linear(mel_power, CONFIG, num_rounds=4, start=shipped.spread(mel_power)[0])
         drawn = inversion.mel_to_linear(mel_power, CONFIG)
         assert np.all(np.array(errors(learned, magnitude)) < 0.95 * np.array(errors(drawn, magnitude)))
         again = 10 * np.log10(np.maximum(learned @ audio.mel_filters(CONFIG).T, 1e-7) / np.maximum(mel_power, 1e-7))
@@ -59,7 +60,7 @@ def test_shipped_vocoder_is_small_and_fits_one_configuration():
 def test_a_loop_has_no_beginning(spectra):
     """Turning the frames turns the answer: the network sees the end of the loop before its beginning."""
     shipped, (_, mel_power) = vocoder.shipped_vocoder(CONFIG), spectra[0]
-    turned = np.roll(shipped.spread(np.roll(mel_power, 5, axis=0)), -5, axis=0)
+    turned = np.roll(shipped.spread(np.roll(mel_power, 5, axis=0)), -5, axis=1)
     np.testing.assert_allclose(turned, shipped.spread(mel_power), rtol=1e-3)
 
 
@@ -71,7 +72,7 @@ def test_training_learns_and_a_file_keeps_it(tmp_path):
     assert inputs[0].shape == (16, 48, 128) and inputs[1].shape == magnitude.shape == (16, 48, 1025)
 
     def distance(model):
-        found = np.sqrt(model.hold(np.exp(2 * np.asarray(model(inputs))), inputs[0]))
+        found = np.sqrt(model.hold(np.exp(2 * np.asarray(model(inputs)[0])), inputs[0]))
         return np.abs(np.log(np.maximum(found, 1e-4)) - np.log(np.maximum(magnitude, 1e-4))).mean()
 
     assert distance(trained) < 0.97 * distance(untrained)
@@ -79,7 +80,30 @@ def test_training_learns_and_a_file_keeps_it(tmp_path):
     save_compact(trained, tmp_path / "small.npz")
     again = load_compact(tmp_path / "small.npz")
     mel_power = 10.0 ** (inputs[0][0] / 10.0)
-    np.testing.assert_allclose(again.spread(mel_power), trained.spread(mel_power), rtol=0.1)
+    np.testing.assert_allclose(again.spread(mel_power)[0], trained.spread(mel_power)[0], rtol=0.1)
+
+
+def test_uncertain_cells_become_noise():
+    loop = inversion.LoopSTFT(np.arange(0, 60000, 600), 60000, CONFIG.n_fft)
+    flat, certain = np.ones((100, 1025), np.float32), np.zeros((100, 1025), np.float32)
+    certain[:, 500:] = 1.0
+    magnitude, noise = phases.as_noise(flat, certain, loop, np.random.default_rng(0))
+    np.testing.assert_array_equal(magnitude[:, :500], 1.0)
+    assert not noise[:, :500].any() and noise[:, 501:-1].all()
+    assert np.mean(magnitude[:, 500:] ** 2) == pytest.approx(1.0, abs=0.05)  # as loud as before
+    assert np.std(np.log(magnitude[:, 500:])) == pytest.approx(np.pi / np.sqrt(24), abs=0.05)  # Rayleigh's
+
+
+def test_hiss_comes_back_as_hiss():
+    """Amplitudes of noise follow the bell curve; without the vocoder there are pulses among them."""
+    hiss = 0.1 * np.random.default_rng(5).standard_normal(96000).astype(np.float32)
+    times = audio.beat_frame_times(np.linspace(0, len(hiss) / CONFIG.sample_rate, 9), CONFIG)
+    level, tempo = log_mel(hiss, times, CONFIG, wrap=True), 480 * CONFIG.sample_rate / len(hiss)
+    peaks = {
+        name: scipy.stats.kurtosis(inversion.to_audio(level, CONFIG, tempo, method=name))
+        for name in ("pghi_bands", "learned_bands")
+    }
+    assert peaks["learned_bands"] < 0.15 < peaks["pghi_bands"]
 
 
 def test_learned_sound_is_closer_than_drawn():

@@ -22,7 +22,7 @@ class Method:
         rounds: Rounds of Griffin-Lim.
         momentum: How far each round goes on in the direction of the last; 0 is the original algorithm.
         band_rounds: Rounds afterwards that hold the mel bands only and leave the frequencies inside them free.
-        learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a band.
+        learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a band, and what is noise.
     """
 
     start: object
@@ -167,12 +167,14 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
     if num_iterations is not None:
         chosen = dataclasses.replace(chosen, **{"band_rounds" if chosen.band_rounds else "rounds": num_iterations})
     loop, mel_power = loop_frames(log_mel_db, config, tempo)
+    rng = np.random.default_rng(seed)
     if vocoder is None:
-        linear = mel_to_linear(mel_power, config)
+        magnitude, noise = np.sqrt(mel_to_linear(mel_power, config)), None
     else:
-        linear = mel_to_linear(mel_power, config, num_rounds=4, start=vocoder.spread(mel_power))
-    magnitude = np.sqrt(linear) * magnitude_scale(config)
-    samples = find_samples(magnitude, loop, chosen, np.random.default_rng(seed))
+        power, uncertainty = vocoder.spread(mel_power)
+        magnitude = np.sqrt(mel_to_linear(mel_power, config, num_rounds=4, start=power))
+        magnitude, noise = phases.as_noise(magnitude, uncertainty, loop, rng)
+    samples = find_samples(magnitude * magnitude_scale(config), loop, chosen, rng, noise)
     given = mel_power[:: len(mel_power) // len(log_mel_db)]  # frames in between are a guess
     return hold_bands(samples, given, loop, config, chosen.band_rounds)
 
@@ -212,7 +214,7 @@ def loop_frames(log_mel_db, config, tempo):
     return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power.astype(np.float32)
 
 
-def find_samples(magnitude, loop, method, rng):
+def find_samples(magnitude, loop, method, rng, noise=None):
     """Samples of a loop with these magnitudes, by the start and the rounds of Griffin-Lim of a method.
 
     Args:
@@ -220,11 +222,14 @@ def find_samples(magnitude, loop, method, rng):
         loop: `LoopSTFT`.
         method: `Method`.
         rng: NumPy generator.
+        noise: Spectra whose phases hold where they are not 0 (`phases.as_noise`).
 
     Returns:
         Float32 array, shape `(loop.length,)`.
     """
     spectra, last = loop.with_phases(magnitude, method.start(magnitude, loop, rng)), None
+    if noise is not None:
+        spectra = np.where(noise == 0.0, spectra, magnitude * noise / np.maximum(np.abs(noise), TINY))
     for _ in range(method.rounds):
         new = loop.forward(loop.inverse(spectra))
         ahead = new if last is None else new + np.float32(method.momentum) * (new - last)

@@ -66,12 +66,12 @@ def known_clips(num, seed=11):
 
 
 def real_clips(data, num):
-    """Eight beats at a time, at their mean tempo, of tracks outside the training split; another is what follows.
+    """Eight beats at a time, at their mean tempo, of tracks of the test split; another is what follows.
 
-    The vocoder learned from training tracks, so none of these is one it knows if `data` is what it was trained on.
+    The vocoder learned from training tracks and its settings were chosen on validation tracks.
     """
     table = open_collection(data).table
-    table = table[table["split"] != "train"]
+    table = table[table["split"] == "test"]
     clips, num_per_genre = [], max(1, num // table["genre"].nunique())
     for genre, rows in table.groupby("genre"):
         num_each = -(-num_per_genre // len(rows))
@@ -134,7 +134,7 @@ def scipy_nnls(mel_power, config):
 
 def by_vocoder(mel_power, config, vocoder=None):
     vocoder = vocoder or shipped_vocoder(config)
-    return mel_to_linear(mel_power, config, num_rounds=4, start=vocoder.spread(mel_power))
+    return mel_to_linear(mel_power, config, num_rounds=4, start=vocoder.spread(mel_power)[0])
 
 
 # Name -> function of `(mel_power, config)` that returns power, and which frames it gets and is scored on.
