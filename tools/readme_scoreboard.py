@@ -102,23 +102,28 @@ def render_scores():
 
 
 def render_sound():
-    """How close and how fast each way from log-mel to sound is, on both kinds of music."""
-    way = "data/results/inversion_whole.csv"
-    table = pd.read_csv(ROOT / way)
+    """How close and how fast each way from log-mel to sound is: known-factor music / real music."""
+    results = ROOT / "data" / "results"
+    whole = pd.read_csv(results / "inversion_whole.csv").set_index(["method", "music"])
+    heard = pd.read_csv(results / "inversion_tagger.csv").set_index(["sound", "music"])
     names = {
         "mel_to_linear and librosa griffinlim": "librosa's Griffin-Lim, 32 rounds",
         "fast_griffin_lim": "fast Griffin-Lim, 32 rounds",
         "pghi_bands": "PGHI, 8 rounds, 6 that hold the bands",
         "learned_bands": "the same with the vocoder (default)",
     }
+    others = {"more of the same music": "another eight beats of the same piece", "mp3": "the original as MP3"}
     measures = {"log-mel error (dB)": 2, "distance from the true magnitudes": 3, "spectrum error (dB)": 2}
-    kinds = {"known": "known-factor", "real": "real"}
-    titles = [f"{measure}, {kind}" for measure in measures for kind in kinds.values()] + ["times real time"]
+    titles = [*measures, "tagger's distance", "times real time"]
     lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
-    for name, title in names.items():
-        rows = table[table["method"] == name].set_index("music")
-        cells = [f"{rows.loc[kind, measure]:.{digits}f}" for measure, digits in measures.items() for kind in kinds]
-        cells.append(" / ".join(f"{1 / rows.loc[kind, 'seconds']:.0f}" for kind in kinds))
+
+    def both(table, name, column, digits):
+        return " / ".join(f"{table.loc[(name, music), column]:.{digits}f}" for music in ("known", "real"))
+
+    for name, title in {**names, **others}.items():
+        cells = [both(whole, name, measure, digits) if name in names else "" for measure, digits in measures.items()]
+        cells.append(both(heard, name, "paired", 2))
+        cells.append(both(1.0 / whole[["seconds"]], name, "seconds", 0) if name in names else "")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
