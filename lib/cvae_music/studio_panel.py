@@ -7,7 +7,7 @@ import ipywidgets as widgets
 SEED = "a seed"
 COMPARISONS = ("the real clip", "the real clip through features and back", "the real clip through the model")
 LEFT, MIDDLE, RIGHT = "308px", "440px", "330px"  # beside each other in JupyterLab on a screen of 1280
-LABEL = {"description_width": "114px"}
+LABEL = {"description_width": "128px"}
 IMPORTS = "from cvae_music.own_clip import encode_clip; from cvae_music.playing import make_clip, make_morph"
 
 
