@@ -207,7 +207,7 @@ lesson(
 
 # %%
 dimensions = list(controls.dimensions)
-effects = latent_effects(model, features, dimensions, num_ideas=6 * num_judged)
+effects = latent_effects(model, features, dimensions, num_ideas=2 * num_judged)
 effects[["dimension", "kl", "name", *effects.filter(like="does_")]].round(2)
 
 # %%
