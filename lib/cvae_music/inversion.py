@@ -88,7 +88,7 @@ def mel_to_linear(mel_power, config, num_rounds=16, start=None):
 
     Each round multiplies every frequency by how far its bands fall short. The start decides how power is spread
     inside a band: by default a curve over frequency with sharpened peaks, since most of music's energy stands in
-    lines. `vocoder.Vocoder.spread` is a start that was learned from music.
+    lines. The power that `vocoder.Vocoder.spread` returns is a start that was learned from music.
 
     Args:
         mel_power: Float array, shape `(frames, n_mels)`, power.
@@ -189,7 +189,7 @@ def _method(name, config):
     if vocoder is None and name is not None:
         raise ValueError(
             f"to_audio got method={name!r}, and no shipped vocoder fits this AudioConfig; expected its defaults for "
-            "sample_rate, n_fft, n_mels, fmin, fmax and floor_db. Use method='pghi_bands', or train one: vocoder.train_vocoder."
+            "sample_rate, n_fft, n_mels, fmin, fmax and floor_db. Leave method out for the best that fits."
         )
     return METHODS["pghi_bands" if vocoder is None else "learned_bands"], vocoder
 
