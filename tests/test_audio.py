@@ -1,5 +1,8 @@
 """From files to log-mel: levels, times, errors."""
 
+import dataclasses
+
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -71,6 +74,20 @@ def test_the_level_of_a_clip_does_not_depend_on_its_neighbours():
     alone = audio.log_mel(soft, [0.3], CONFIG)
     beside = audio.log_mel(np.concatenate([soft, sine(440, 1.0, 1.0)]), [0.3], CONFIG)
     np.testing.assert_array_equal(alone, beside)
+
+
+@pytest.mark.parametrize("changes", [{}, {"n_mels": 64, "n_fft": 1024, "fmin": 0.0}, {"sample_rate": 16000, "fmax": 8000.0}])
+@pytest.mark.parametrize("pitch_shift", [0.0, 3.0])
+@pytest.mark.filterwarnings("ignore:Empty filters")
+def test_mel_filters_are_those_of_librosa(changes, pitch_shift):
+    config = dataclasses.replace(AudioConfig(), **changes)
+    found = audio.mel_filters(config, pitch_shift)
+    expected = librosa.filters.mel(
+        sr=config.sample_rate * 2 ** (pitch_shift / 12), n_fft=config.n_fft, n_mels=config.n_mels,
+        fmin=config.fmin, fmax=config.fmax, htk=True, norm=None,
+    )  # fmt: skip
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.dtype == np.float32 and found.max() > 0.5
 
 
 def test_pitch_shift_reads_the_spectrum_of_higher_music():

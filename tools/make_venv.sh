@@ -28,3 +28,7 @@ MESSAGE
 fi
 
 "$venv/bin/python" -m pip install --disable-pip-version-check --editable ".[notebooks,test]"
+
+# Machine code and the list of fonts are made once, where they are first used: better here than at the first sound.
+echo "Compiling what the first sound needs."
+TF_CPP_MIN_LOG_LEVEL=2 "$venv/bin/python" -c "from cvae_music.studio import pretrained_studio; pretrained_studio()"

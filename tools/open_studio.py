@@ -1,11 +1,9 @@
 """Opens the studio in the browser: a page of one cell, served by Voila until Ctrl-C. Options go on to Voila."""
 
+import json
 import os
-import subprocess
 import sys
 from pathlib import Path
-
-import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL = "from cvae_music.studio import pretrained_studio\n\npretrained_studio()"
@@ -15,25 +13,28 @@ LARGEST_MESSAGE = "--Voila.tornado_settings={'websocket_max_message_size': 200_0
 
 def write_page(path):
     """Writes the notebook of one cell."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    cell = {"cell_type": "code", "id": "studio", "source": CELL, "metadata": {}, "execution_count": None, "outputs": []}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    page = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(page), encoding="utf-8")
 
 
 def main(options):
     output = Path(os.environ.get("CVAE_MUSIC_OUTPUT") or ROOT / "outputs")
     page = output / "studio" / "studio.ipynb"
     write_page(page)
+    # What the kernel inherits.
     paths = [str(ROOT / "lib"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "CVAE_MUSIC_OUTPUT": str(output)}
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices would stand above the page
-    try:
-        command = [sys.executable, "-m", "voila", str(page), LARGEST_MESSAGE, *options]
-        return subprocess.run(command, env=environment).returncode
-    except KeyboardInterrupt:
-        return 0
+    os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "CVAE_MUSIC_OUTPUT": str(output)}
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices would stand above the page
+    # Voila's server imports jsonschema, which builds a grammar of international web addresses where this package
+    # is there: up to 3 s of every start. Nothing in the page holds such an address, and jsonschema does without.
+    sys.modules["rfc3987_syntax"] = None
+    from voila.app import main as serve
+
+    serve([str(page), LARGEST_MESSAGE, *options])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -83,7 +83,7 @@ class LoopSTFT:
         return np.roll(unrolled.reshape(-1, self.length).sum(axis=0), -(self.n_fft // 2))
 
 
-def mel_to_linear(mel_power, config, num_rounds=16, start=None):
+def mel_to_linear(mel_power, config, num_rounds=None, start=None):
     """Non-negative power spectrum whose mel bands are those given.
 
     Each round multiplies every frequency by how far its bands fall short. The start decides how power is spread
@@ -93,7 +93,7 @@ def mel_to_linear(mel_power, config, num_rounds=16, start=None):
     Args:
         mel_power: Float array, shape `(frames, n_mels)`, power.
         config: `AudioConfig`.
-        num_rounds: Rounds of the update.
+        num_rounds: Rounds of the update; `None` for 16, or 4 from a given start.
         start: Float array to begin with, shape `(frames, n_fft // 2 + 1)`, power.
 
     Returns:
@@ -103,6 +103,8 @@ def mel_to_linear(mel_power, config, num_rounds=16, start=None):
     """
     filters, to_bins = mel_filters(config), bands_to_bins(config)
     mel_power = np.asarray(mel_power, np.float32)
+    if num_rounds is None:
+        num_rounds = 16 if start is None else 4
     if start is None:
         curve = bands_as_curve(mel_power, config)
         curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))  # twice the main lobe of the window
@@ -172,7 +174,7 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
         magnitude, noise = np.sqrt(mel_to_linear(mel_power, config)), None
     else:
         power, uncertainty = vocoder.spread(mel_power)
-        magnitude = np.sqrt(mel_to_linear(mel_power, config, num_rounds=4, start=power))
+        magnitude = np.sqrt(mel_to_linear(mel_power, config, start=power))
         magnitude, noise = phases.as_noise(magnitude, uncertainty, loop, rng)
     samples = find_samples(magnitude * magnitude_scale(config), loop, chosen, rng, noise)
     given = mel_power[:: len(mel_power) // len(log_mel_db)]  # frames in between are a guess
@@ -222,14 +224,14 @@ def find_samples(magnitude, loop, method, rng, noise=None):
         loop: `LoopSTFT`.
         method: `Method`.
         rng: NumPy generator.
-        noise: Spectra whose phases hold where they are not 0 (`phases.as_noise`).
+        noise: Complex numbers of size 1 whose phases hold, 0 where they do not (`phases.as_noise`).
 
     Returns:
         Float32 array, shape `(loop.length,)`.
     """
     spectra, last = loop.with_phases(magnitude, method.start(magnitude, loop, rng)), None
     if noise is not None:
-        spectra = np.where(noise == 0.0, spectra, magnitude * noise / np.maximum(np.abs(noise), TINY))
+        spectra = np.where(noise == 0.0, spectra, magnitude * noise)
     for _ in range(method.rounds):
         new = loop.forward(loop.inverse(spectra))
         ahead = new if last is None else new + np.float32(method.momentum) * (new - last)

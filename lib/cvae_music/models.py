@@ -156,11 +156,11 @@ class Autoencoder(keras.Model):
         pieces = [self._decode_graph(latent[i : i + batch_size], weights[i : i + batch_size]) for i in steps]
         return np.concatenate([np.asarray(piece) for piece in pieces])
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _encode_graph(self, log_mel):
         return self.encode_parameters(log_mel)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _decode_graph(self, latent, weights):
         return self.decode_latent(latent, weights)
 

@@ -6,6 +6,8 @@ import functools
 
 import numpy as np
 
+from cvae_music.audio import TINY
+
 HANN_GAMMA = 0.25645  # of the Gaussian nearest to a Hann window, times its length squared (Prusa et al., 2017)
 NOISE_FROM = (0.4, 0.5)  # nats of uncertainty; chosen on validation tracks, with the ear of a tagger
 TOLERANCE = 1e-3  # magnitudes below this share of the largest start at random phases; the rounds suffice for them
@@ -36,14 +38,15 @@ def as_noise(magnitude, uncertainty, loop, rng):
         rng: NumPy generator of the noise.
 
     Returns:
-        `(magnitude, spectra)`: float32, and complex spectra of the noise, 0 where its phases do not hold.
+        `(magnitude, turn)`: float32, and complex numbers of size 1 with the phases of the noise, 0 where they do
+        not hold.
     """
     noise = loop.forward(rng.standard_normal(loop.length, np.float32))
     size = np.abs(noise)
     low, high = NOISE_FROM
     share = np.clip((uncertainty - low) / (high - low), 0.0, 1.0)
     fluctuation = np.maximum(size / np.sqrt(np.mean(size**2)), 0.03) ** share
-    return magnitude * fluctuation, np.where(share > 0.5, noise, 0.0)
+    return magnitude * fluctuation, np.where(share > 0.5, noise / np.maximum(size, TINY), 0.0)
 
 
 def integrated_phases(magnitude, loop, rng):

@@ -19,6 +19,7 @@ QUIETEST = -90.0  # dB; the loss asks for no detail below
 LARGEST_ERROR = 2.0  # nats; the uncertainty looks no further
 NUM_STEPS = 6000
 NAME = "vocoder"
+MUST_FIT = ("sample_rate", "n_fft", "n_mels", "fmin", "fmax", "floor_db")
 
 
 @keras.saving.register_keras_serializable(package="cvae_music")
@@ -90,7 +91,7 @@ class Vocoder(keras.Model):
             power = power * ops.matmul(wanted / ops.maximum(ops.matmul(power, self.to_bands), TINY), self.to_bins)
         return power
 
-    @tf.function(reduce_retracing=True, input_signature=[tf.TensorSpec((1, None, None)), tf.TensorSpec((1, None, None))])
+    @tf.function(reduce_retracing=True, autograph=False, input_signature=[tf.TensorSpec((1, None, None)), tf.TensorSpec((1, None, None))])
     def _graph(self, log_mel_db, curve):
         return self([log_mel_db, curve])
 
@@ -208,19 +209,23 @@ def training_pools(collection, config, num_known=360, seed=4242, without=()):
     return [real, real, known]
 
 
-@functools.lru_cache(maxsize=4)
 def shipped_vocoder(config):
     """The shipped `Vocoder` where it fits the features, else None: it knows one set of bands at one sample rate."""
-    from cvae_music.model_files import load_compact
     from cvae_music.session import project_folder
 
     path = (project_folder() or Path()) / "data" / "pretrained" / f"{NAME}.npz"
     if not path.is_file():
         return None
-    vocoder = load_compact(path)
-    own = vocoder.audio_config
-    same = all(getattr(own, key) == getattr(config, key) for key in ("sample_rate", "n_fft", "n_mels", "fmin", "fmax", "floor_db"))
-    return vocoder if same else None
+    vocoder = _from_file(path)
+    fits = all(getattr(vocoder.audio_config, key) == getattr(config, key) for key in MUST_FIT)
+    return vocoder if fits else None
+
+
+@functools.lru_cache(maxsize=2)
+def _from_file(path):
+    from cvae_music.model_files import load_compact
+
+    return load_compact(path)
 
 
 def main(arguments=None):

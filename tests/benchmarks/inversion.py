@@ -134,7 +134,7 @@ def scipy_nnls(mel_power, config):
 
 def by_vocoder(mel_power, config, vocoder=None):
     vocoder = vocoder or shipped_vocoder(config)
-    return mel_to_linear(mel_power, config, num_rounds=4, start=vocoder.spread(mel_power)[0])
+    return mel_to_linear(mel_power, config, start=vocoder.spread(mel_power)[0])
 
 
 # Name -> function of `(mel_power, config)` that returns power, and which frames it gets and is scored on.
