@@ -102,6 +102,14 @@ def test_mix_map_and_sliders_as_functions(model, controls):
     dimension = next(iter(controls.dimensions))
     turned = controls.turn(latent, dimensions={dimension: 2.0}) - latent
     assert np.flatnonzero(turned).tolist() == [dimension]
+    level = controls.directions["level"]
+    assert level.shape == (2, len(latent)) and not np.allclose(level[0], level[1], atol=1e-3)
+    for weights, step in (([0.0, 1.0], level[1]), ([0.5, 0.5], level.mean(axis=0)), (None, level.mean(axis=0))):
+        turned = controls.turn(latent, {"level": 2.0}, weights=weights) - latent
+        np.testing.assert_allclose(turned, 2.0 * step, atol=1e-5)
+    both, _ = playing.locate(model, controls, start=latent, mix={"soft": 3.0, "loud": 1.0}, sliders={"level": 1.0})
+    of_soft = list(model.genres).index("soft")
+    np.testing.assert_allclose(both - latent, 0.75 * level[of_soft] + 0.25 * level[1 - of_soft], atol=1e-5)
     for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
         with pytest.raises(ValueError, match="expected"):
             controls.turn(latent, **wrong)

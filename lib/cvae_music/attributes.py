@@ -105,21 +105,29 @@ def log_mel_attributes(log_mel_db, config):
     centroid = np.where(audible, (magnitude @ hertz) / np.maximum(total, TINY), 0.0)
     count = np.maximum(audible.sum(axis=1), 1)
     rises = np.maximum(log_mel_db - np.roll(log_mel_db, 1, axis=1), 0.0).mean(axis=2)
-    peaks = (rises > np.roll(rises, 1, axis=1)) & (rises >= np.roll(rises, -1, axis=1))
-    strong = rises > 0.25 * np.quantile(rises, 0.98, axis=1, keepdims=True) + 0.2
     geometric = log_mel_db.mean(axis=2) - 10 * np.log10(power.mean(axis=2) + TINY)
     shape = _spectrum_shape(np.concatenate([power.mean(axis=1)] * (2 if len(power) == 1 else 1)), hertz)
     return pd.DataFrame(
         {
             "level_db": 10 * np.log10(power.sum(axis=2).mean(axis=1) + TINY),
             "brightness_hz": centroid.sum(axis=1) / count,
-            "onsets_per_beat": (peaks & strong).sum(axis=1) * config.frames_per_beat / config.num_frames,
+            "onsets_per_beat": [_onsets_per_beat(clip, config) for clip in log_mel_db],
             "bass_db": shape["bass_db"][: len(power)],
             "register_hz": shape["register_hz"][: len(power)],
             "flatness_db": np.where(audible, geometric, 0.0).sum(axis=1) / count,
             "punch_db": rises.mean(axis=1),
         }
     )
+
+
+def _onsets_per_beat(log_mel_db, config):
+    """Onsets that librosa finds in the log-mel of a loop, as `measure_attributes` in its sound at 120 beats a minute."""
+    hop = round(config.sample_rate * 0.5 / config.frames_per_beat) if config.grid == "beats" else config.hop_length
+    before = config.frames_per_beat
+    looped = np.concatenate([log_mel_db[-before:], log_mel_db])
+    envelope = librosa.onset.onset_strength(S=looped.T, sr=config.sample_rate, hop_length=hop)
+    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=config.sample_rate, hop_length=hop)
+    return (onsets >= before).sum() * config.frames_per_beat / len(log_mel_db)
 
 
 def strongest_latents(model, features, num, whole_only=False, max_clips=500):

@@ -23,8 +23,9 @@ class Controls:
 
     Args:
         fingerprint: Of the model's weights, see `fingerprint`.
-        directions: Dict of slider name to a step in latent space, shape `(latent_dim,)`: one standard
-            deviation of that attribute, the other sliders' attributes held.
+        directions: Dict of slider name to steps in latent space, shape `(num_genres, latent_dim)`, one row for a
+            model without a label: one standard deviation of that attribute within the genre, the other sliders'
+            attributes held.
         dimensions: Dict of latent dimension to the name of what it was measured to do.
         spread: Standard deviation of the posterior means over clips, shape `(latent_dim,)`.
         axes: Two orthogonal directions of most variance, shape `(2, latent_dim)`; the map's axes.
@@ -45,8 +46,18 @@ class Controls:
         """Where the clips lie on the map, shape `(points, 2)`."""
         return self.latents @ self.axes.T
 
-    def turn(self, latent, sliders=None, dimensions=None):
+    def turn(self, latent, sliders=None, dimensions=None, weights=None):
         """Moves a latent by sliders (standard deviations of the attribute) and single dimensions (of the dimension).
+
+        Args:
+            latent: Float array, shape `(latent_dim,)`.
+            sliders: Dict of slider name to amount.
+            dimensions: Dict of latent dimension to amount.
+            weights: Genre weights that sum to 1, shape `(num_genres,)`: what makes strings busier is not what does so
+                for drums. None takes the mean over genres.
+
+        Returns:
+            Float32 array, shape `(latent_dim,)`.
 
         Raises:
             ValueError: If a slider or dimension is unknown.
@@ -55,7 +66,8 @@ class Controls:
         for name, amount in (sliders or {}).items():
             if name not in self.directions:
                 raise ValueError(f"turn got the slider {name!r}; expected some of {list(self.directions)}.")
-            latent += amount * self.directions[name]
+            steps = self.directions[name]
+            latent += amount * (steps.mean(axis=0) if weights is None else np.asarray(weights, np.float32) @ steps)
         for dimension, amount in (dimensions or {}).items():
             if not 0 <= dimension < len(latent):
                 raise ValueError(f"turn got the dimension {dimension}; expected 0 to {len(latent) - 1}.")
@@ -114,47 +126,49 @@ def shipped_controls(model):
     return controls if controls.fingerprint == fingerprint(model) else None
 
 
-def attribute_directions(model, latents, genre, num_pairs=500, seed=0):
+def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
     """Steps in latent space that raise one attribute by one standard deviation and hold the others.
 
     Random steps are taken from the latents of training clips, forwards and backwards; a linear regression
     of the change in each attribute on the step gives its slope, and the pseudo-inverse of all slopes
-    gives steps that change one attribute at a time.
+    gives steps that change one attribute at a time. Each genre has its own, for the decoder does not make
+    its notes from the same places in the latent.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
         latents: Where to start from, shape `(clips, latent_dim)`.
         genre: Genre indices, shape `(clips,)`.
-        num_pairs: Random steps.
+        num_pairs: Random steps for each genre.
         seed: Seed of the steps.
 
     Returns:
-        Dict of slider name to float32 array, shape `(latent_dim,)`.
+        Dict of slider name to float32 array, shape `(num_genres, latent_dim)`; one row for a model without a label.
     """
     rng, config = np.random.default_rng(seed), model.audio_config
-    names, rows = list(SLIDERS), rng.integers(0, len(latents), num_pairs)
-    steps = rng.standard_normal((num_pairs, latents.shape[1])).astype(np.float32)
+    names, per_genre = list(SLIDERS), []
+    for label in range(max(1, model.num_genres)):
+        own = np.flatnonzero(genre == label) if model.num_genres else np.arange(len(latents))
+        starts = latents[rng.choice(own if len(own) else len(latents), num_pairs)]  # any, where a genre has no clip
+        steps = rng.standard_normal(starts.shape).astype(np.float32)
+        labels = np.full(num_pairs, label)
+        ends = [config.unscale(model.decode(starts + side * steps, labels)) for side in (1.0, -1.0)]
+        forwards, backwards = (log_mel_attributes(end, config)[names].to_numpy() for end in ends)
+        change = (forwards - backwards) / 2.0 / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
+        ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
+        slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
+        per_genre.append(slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names))))
+    return {SLIDERS[name]: np.stack(per_genre)[:, :, k].astype(np.float32) for k, name in enumerate(names)}
 
-    def measured(side):
-        decoded = config.unscale(model.decode(latents[rows] + side * steps, genre[rows]))
-        return log_mel_attributes(decoded, config)[names].to_numpy()
 
-    forwards, backwards = measured(1.0), measured(-1.0)
-    change = (forwards - backwards) / 2.0 / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
-    ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
-    slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
-    inverse = slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names)))
-    return {SLIDERS[name]: inverse[:, k].astype(np.float32) for k, name in enumerate(names)}
-
-
-def fit_controls(model, features, seed=0, num_points=240):
-    """Measures what the studio needs, on the training split alone; about half a minute on one core.
+def fit_controls(model, features, seed=0, num_points=240, num_pairs=1500):
+    """Measures what the studio needs, on the training split alone; about a minute on one core.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
         features: `FeatureSet`.
         seed: Seed of the random steps.
         num_points: Clips on the map.
+        num_pairs: Random steps for each genre, see `attribute_directions`.
 
     Returns:
         `Controls`.
@@ -167,7 +181,7 @@ def fit_controls(model, features, seed=0, num_points=240):
     effects = latent_effects(model, features, strongest, num_ideas=NUM_IDEAS)
     names = {int(k): f"{k}: {name.split(': ')[1]}" for k, name in zip(effects["dimension"], effects["name"], strict=True)}
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
-    directions = attribute_directions(model, latents, genre, seed=seed)
+    directions = attribute_directions(model, latents, genre, num_pairs, seed)
     table = train.table.iloc[rows].reset_index(drop=True)
     directions = {name: _as_stored(step) for name, step in directions.items()}
     arrays = map(_as_stored, (latents.std(axis=0), axes, latents))

@@ -69,9 +69,10 @@ def locate(
         latent = controls.move_to(latent, at)
     if morph_to is not None and share:
         latent = slerp(latent, draw_latent(model, morph_to, drawn_as, temperature), share)
+    weights = mix_weights(model, mix or drawn_as)
     if controls is not None:
-        latent = controls.turn(latent, sliders, dimensions)
-    return latent, mix_weights(model, mix or drawn_as)
+        latent = controls.turn(latent, sliders, dimensions, weights)
+    return latent, weights
 
 
 def make_clip(model, controls=None, *, seed=0, tempo=110.0, **settings):

@@ -57,7 +57,7 @@ from cvae_music import AudioConfig, build_features, evaluation, open_collection
 from cvae_music.attributes import log_mel_attributes
 from cvae_music.controls import SLIDERS, fit_controls, shipped_controls
 from cvae_music.players import player
-from cvae_music.playing import draw_latent, make_clip
+from cvae_music.playing import draw_latent, make_clip, mix_weights
 from cvae_music.pretrained import open_judges, open_model
 from cvae_music.walks import slerp
 
@@ -77,7 +77,9 @@ controls = shipped_controls(model) or fit_controls(model, features)
 # %%
 genre, places, seeds = model.genres[0], (0.0, -1.0, -2.0, -3.0), range(2 * num_judged)
 trials = [(k, place) for k in seeds for place in places]
-latents = np.stack([controls.turn(draw_latent(model, k, genre), {"brightness": place}) for k, place in trials])
+label = mix_weights(model, genre)
+drawn = [draw_latent(model, k, genre) for k in seeds]
+latents = np.stack([controls.turn(drawn[k], {"brightness": place}, weights=label) for k, place in trials])
 decoded = model.decode(latents, np.zeros(len(latents), int))
 heard = np.all([judge.predict(decoded) == 0 for judge in judges.values()], axis=0)
 hertz = log_mel_attributes(config.unscale(decoded), config)["brightness_hz"].where(heard)
@@ -99,11 +101,12 @@ if heard.any():
 
 # %%
 names = list(SLIDERS.values())
-steps = np.stack([controls.directions[name] for name in names])
+steps = np.stack([controls.directions[name][0] for name in names])  # of the first genre
 slopes = np.linalg.pinv(steps).T
 alone = {name: slope / (slope @ slope) for name, slope in zip(names, slopes, strict=True)}
 test = features.subset("test")
-starts, labels = model.encode(config.scale(test.log_mel[:num_judged]))[0], test.genre_index[:num_judged]
+rows = np.flatnonzero(test.genre_index == 0)[:num_judged]
+starts, labels = model.encode(config.scale(test.log_mel[rows]))[0], test.genre_index[rows]
 
 
 def changes(directions):
@@ -116,7 +119,7 @@ def changes(directions):
 
 
 # %%
-print("pseudo-inverse", changes(controls.directions), "shortest way", changes(alone), sep="\n")
+print("pseudo-inverse", changes(dict(zip(names, steps, strict=True))), "shortest way", changes(alone), sep="\n")
 
 # %% [markdown]
 # The lengths of the two kinds of steps say what holding the others costs.
