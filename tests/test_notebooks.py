@@ -16,7 +16,7 @@ ALL = SOURCES + SOLUTIONS
 SETUP = (run_notebooks.ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8").strip()
 
 # Smoke mode: little data, one short epoch of each fit. Names that a notebook does not declare are left out.
-SMOKE = {"num_clips": 96, "num_steps": 3, "num_full_steps": 3, "num_judge_steps": 3, "num_epochs": 1, "num_judged": 4, "minutes": 0.05}
+SMOKE = {"num_clips": 96, "num_steps": 3, "num_full_steps": 3, "num_judge_steps": 3, "num_epochs": 1, "num_judged": 2, "minutes": 0.05}
 SMOKE_ENVIRONMENT = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "3"}
 
 each = pytest.mark.parametrize("source", ALL, ids=lambda path: path.stem)
