@@ -86,6 +86,7 @@ def lab(folder):
     command = [
         PYTHON, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
         "--IdentityProvider.token=", "--ServerApp.token=", f"--ServerApp.root_dir={folder}",
+        "--ServerApp.tornado_settings={'websocket_max_message_size': 200_000_000}",  # as in `make lab`
     ]  # fmt: skip
     with served(command, folder, port, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings")) as address:
         yield f"{address}/doc/tree/studio.ipynb"
