@@ -198,15 +198,21 @@ def training_pools(collection, config, num_known=360, seed=4242, without=()):
     """Sounds to learn from: the training split of a collection twice, and pieces composed for this alone once.
 
     Genres in `without` are left out, to see how the network does on music of a kind it has not heard.
+
+    Raises:
+        ValueError: If the collection has no such genre.
     """
     from cvae_music.music import compose, draw_factors
 
-    known = [np.tile(compose(row), 2) for _, row in draw_factors(num_known, seed=seed).iterrows()]
+    known = sorted(set(collection.table["genre"]))
+    if set(without) - set(known):
+        raise ValueError(f"training_pools got without={list(without)}; expected some of {known}.")
+    composed = [np.tile(compose(row), 2) for _, row in draw_factors(num_known, seed=seed).iterrows()]
     table = collection.table[(collection.table["split"] == "train") & ~collection.table["genre"].isin(without)]
     if collection.is_composed:
-        return [known]
+        return [composed]
     real = [load_audio(path, config) for path in table["path"]]
-    return [real, real, known]
+    return [real, real, composed]
 
 
 def shipped_vocoder(config):
