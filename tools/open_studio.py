@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CELL = "from cvae_music.studio import pretrained_studio\n\npretrained_studio()"
 # Uploads come as one message; tornado would drop those over 10 MB together with the connection.
-LARGEST_MESSAGE = "--Voila.tornado_settings={'websocket_max_message_size': 200_000_000}"
+LARGEST_MESSAGE = 200_000_000  # bytes
 
 
 def write_page(path):
@@ -31,9 +31,11 @@ def main(options):
     # Voila's server imports jsonschema, which builds a grammar of international web addresses where this package
     # is there: up to 3 s of every start. Nothing in the page holds such an address, and jsonschema does without.
     sys.modules["rfc3987_syntax"] = None
-    from voila.app import main as serve
+    from traitlets.config import Config
+    from voila.app import Voila
 
-    serve([str(page), LARGEST_MESSAGE, *options])
+    settings = Config(Voila={"tornado_settings": {"websocket_max_message_size": LARGEST_MESSAGE}})
+    Voila.launch_instance([str(page), *options], config=settings)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def render_studio():
     """Median milliseconds from a control's change to what it makes."""
     table = pd.read_csv(ROOT / "data" / "results" / "studio_timings.csv")
     lines = ["| changed | sound | ready after (ms) | bar (ms) |", "|---|---|---|---|"]
-    lines += [f"| {row.what} | {row.sound} | {row.wall_ms:.0f} | {row.goal_ms:.0f} |" for row in table.itertuples()]
+    lines += [f"| {row.what} | {row.sound} | {row.wall_ms:,.0f} | {row.goal_ms:,.0f} |" for row in table.itertuples()]
     return "\n".join(lines)
 
 
