@@ -66,9 +66,12 @@ def test_clicks_are_onsets_and_tell_the_tempo(tiny_config):
 
 def test_log_mel_attributes_count_and_weigh(tiny_config):
     clips = np.full((3, *tiny_config.shape), tiny_config.floor_db, np.float32)
-    clips[0, ::8, 3] = clips[1, ::4, 3] = clips[2, ::4, 12] = -10.0
+    clips[0, 4::8, 3] = clips[1, 2::4, 3] = clips[2, 2::4, 12] = -10.0
     table = attributes.log_mel_attributes(clips, tiny_config)
     assert list(table["onsets_per_beat"]) == [1.0, 2.0, 2.0]
+    cut = clips[1:2].copy()
+    cut[0, :4, :] = 0.0  # as where real music is cut: the beginning is louder than the end
+    assert attributes.log_mel_attributes(cut, tiny_config)["onsets_per_beat"][0] == 1.75  # all but the one inside
     assert table["brightness_hz"][2] > 3 * table["brightness_hz"][1]
     louder = attributes.log_mel_attributes(np.where(clips > -20.0, clips + 6.0, clips), tiny_config)
     assert (louder["level_db"] - table["level_db"]).to_numpy() == pytest.approx(6.0, abs=1e-3)

@@ -121,11 +121,13 @@ def log_mel_attributes(log_mel_db, config):
 
 
 def _onsets_per_beat(log_mel_db, config):
-    """Onsets that librosa finds in the log-mel of a loop, as `measure_attributes` in its sound at 120 beats a minute."""
+    """Onsets that librosa finds in the log-mel, as `measure_attributes` does in its sound at 120 beats a minute."""
     hop = round(config.sample_rate * 0.5 / config.frames_per_beat) if config.grid == "beats" else config.hop_length
+    # The first frame stands before the clip too: where real music is cut, the leap from its end to its beginning
+    # may be the largest rise of all, beside which librosa hears no other.
     before = config.frames_per_beat
-    looped = np.concatenate([log_mel_db[-before:], log_mel_db])
-    envelope = librosa.onset.onset_strength(S=looped.T, sr=config.sample_rate, hop_length=hop)
+    held = np.concatenate([np.repeat(log_mel_db[:1], before, axis=0), log_mel_db])
+    envelope = librosa.onset.onset_strength(S=held.T, sr=config.sample_rate, hop_length=hop, center=False)
     onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=config.sample_rate, hop_length=hop)
     return (onsets >= before).sum() * config.frames_per_beat / len(log_mel_db)
 
