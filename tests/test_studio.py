@@ -18,6 +18,7 @@ from cvae_music.features import FeatureSet
 from cvae_music.models import VAE
 from cvae_music.own_clip import encode_clip
 from cvae_music.playing import make_clip
+from cvae_music.sampling import mixed_log_mel
 from cvae_music.studio import OWN, Studio
 
 GENRES = ("loud", "soft")
@@ -110,6 +111,13 @@ def test_mix_map_and_sliders_as_functions(model, controls):
     both, _ = playing.locate(model, controls, start=latent, mix={"soft": 3.0, "loud": 1.0}, sliders={"level": 1.0})
     of_soft = list(model.genres).index("soft")
     np.testing.assert_allclose(both - latent, 0.75 * level[of_soft] + 0.25 * level[1 - of_soft], atol=1e-5)
+    idea = np.stack([latent, moved])
+    pure = [model.audio_config.unscale(model.decode(idea, [k, k])) for k in range(2)]
+    np.testing.assert_array_equal(mixed_log_mel(model, idea, np.eye(2)), np.stack([pure[0][0], pure[1][1]]))
+    mixed = mixed_log_mel(model, idea, np.array([[0.25, 0.75], [1.0, 0.0]]))
+    power = 0.25 * 10 ** (0.1 * pure[0][0]) + 0.75 * 10 ** (0.1 * pure[1][0])
+    np.testing.assert_allclose(mixed[0], 10 * np.log10(power), atol=1e-3)
+    np.testing.assert_allclose(mixed[1], pure[0][1], atol=1e-3)
     for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
         with pytest.raises(ValueError, match="expected"):
             controls.turn(latent, **wrong)

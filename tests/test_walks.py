@@ -17,7 +17,8 @@ class Painter:
     num_genres: int = 2
     latent_dim: int = 8
 
-    def decode(self, latents, weights):
+    def decode(self, latents, genre):
+        weights = np.eye(2)[genre]
         level = np.full((len(latents), *self.audio_config.shape), -1.0, np.float32)
         beats = np.repeat(latents, self.audio_config.frames_per_beat, axis=1)
         level[:, :, 20], level[:, :, 60] = beats * weights[:, :1], beats * weights[:, 1:]

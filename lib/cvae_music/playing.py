@@ -3,7 +3,7 @@
 import numpy as np
 
 from cvae_music.inversion import to_audio
-from cvae_music.sampling import Clip
+from cvae_music.sampling import Clip, mixed_log_mel
 from cvae_music.walks import slerp, walk
 
 
@@ -92,7 +92,7 @@ def make_clip(model, controls=None, *, seed=0, tempo=110.0, **settings):
         ValueError: As `locate` and `to_audio`.
     """
     latent, weights = locate(model, controls, seed=seed, **settings)
-    log_mel = model.audio_config.unscale(model.decode(latent[None], None if weights is None else weights[None])[0])
+    log_mel = mixed_log_mel(model, latent[None], None if weights is None else weights[None])[0]
     samples = to_audio(log_mel, model.audio_config, tempo, seed=seed)
     return Clip(log_mel, samples, mix_label(model, weights) or None, float(tempo), seed, latent)
 

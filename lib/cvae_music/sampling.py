@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
+from cvae_music.audio import TINY
 from cvae_music.inversion import to_audio
 
 COMPONENT_CHOICES = (1, 2, 4, 8)
@@ -111,6 +112,37 @@ def fit_latent_density(model, features, seed=0):
         latents = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
         data += [latents, genre if model.num_genres else np.zeros_like(genre)]
     return model.latent_density.fit(*data, seed=seed)
+
+
+def mixed_log_mel(model, latents, weights):
+    """Levels of genres that play one idea together: decoded as each genre, powers added by weight.
+
+    A decoder that was trained on whole labels makes of half a label what it likes, at times a third genre; of two
+    whole labels it makes two genres on the same beat. A clip of one genre is what the decoder says.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        latents: Shape `(clips, latent_dim)`.
+        weights: Genre weights that sum to 1, shape `(clips, num_genres)`; None for a model without a label.
+
+    Returns:
+        Float32 array, dB, shape `(clips, num_frames, n_mels)`.
+
+    Raises:
+        ValueError: As `model.decode`.
+    """
+    config = model.audio_config
+    if weights is None:
+        return config.unscale(model.decode(latents))
+    latents, weights = np.asarray(latents, np.float32), np.asarray(weights, np.float32)
+    clip, genre = np.nonzero(weights)
+    levels = config.unscale(model.decode(latents[clip], genre))
+    if len(clip) == len(latents):  # one genre each
+        return levels
+    power = weights[clip, genre][:, None, None] * 10.0 ** (0.1 * levels)
+    power = np.add.reduceat(power, np.flatnonzero(np.diff(clip, prepend=-1)), axis=0)
+    level = 10.0 * np.log10(np.maximum(power, TINY))
+    return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from cvae_music import own_clip, playing
 from cvae_music.inversion import to_audio
+from cvae_music.sampling import mixed_log_mel
 from cvae_music.studio_panel import COMPARISONS, SEED, Panel
 from cvae_music.studio_views import save_sound, wav_bytes
 
@@ -140,7 +141,7 @@ class OtherSounds(Panel):
             if self.comparison.value == COMPARISONS[2]:
                 weights = playing.mix_weights(self.model, mix)
                 latent = self.model.encode(self.config.scale(level[None]))[0]
-                level = self.config.unscale(self.model.decode(latent, None if weights is None else weights[None]))[0]
+                level = mixed_log_mel(self.model, latent, None if weights is None else weights[None])[0]
             samples = to_audio(level, self.config, real.tempo)
         self.compared.play(wav_bytes(samples, self.config))
         self.about_compared.value = html.escape(f"{self.comparison.value}: {real.name}, {real.tempo:.1f} beats a minute")

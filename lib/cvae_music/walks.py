@@ -3,6 +3,7 @@
 import numpy as np
 
 from cvae_music.inversion import to_audio
+from cvae_music.sampling import mixed_log_mel
 
 STEP_BEATS = 2  # between windows; each is heard over twice that, fading in and out
 
@@ -73,7 +74,7 @@ def walk_log_mel(model, latents, genre_weights, num_beats):
     if genre_weights is not None:
         stops = np.broadcast_to(np.asarray(genre_weights, np.float32), (len(latents), model.num_genres))
         weights = (1.0 - share) * stops[low] + share * stops[high]
-    windows = config.unscale(model.decode(slerp(latents[low], latents[high], share), weights))
+    windows = mixed_log_mel(model, slerp(latents[low], latents[high], share), weights)
     frame = np.arange(num_beats * config.frames_per_beat)
     beat, inside = np.divmod(frame / config.frames_per_beat, STEP_BEATS)
     beat, fade, inside = beat.astype(int), (inside / STEP_BEATS)[:, None].astype(np.float32), frame % config.num_frames
