@@ -94,6 +94,7 @@ def main():
 
         row("seed", "eight beats", lambda k: clip(seed=k))
         row("genre", "eight beats", lambda k: clip(mix=genres[k % len(genres)]))
+        row("half and half", "eight beats", lambda k: clip(mix={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}))
         row("brightness", "eight beats", lambda k: clip(sliders={"brightness": 0.2 * k - 1}))
         row("map", "eight beats", lambda k: clip(at=(0.2 * k, -0.1 * k)))
         row("genre, whole page", "eight beats", lambda k: studio.swap(genres[k % len(genres)]))
