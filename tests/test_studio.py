@@ -118,6 +118,9 @@ def test_mix_map_and_sliders_as_functions(model, controls):
     power = 0.25 * 10 ** (0.1 * pure[0][0]) + 0.75 * 10 ** (0.1 * pure[1][0])
     np.testing.assert_allclose(mixed[0], 10 * np.log10(power), atol=1e-3)
     np.testing.assert_allclose(mixed[1], pure[0][1], atol=1e-3)
+    for weights in ([[1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [[2.0, -1.0], [0.0, 1.0]]):
+        with pytest.raises(ValueError, match=r"expected \(2, 2\)"):
+            mixed_log_mel(model, idea, np.array(weights))
     for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
         with pytest.raises(ValueError, match="expected"):
             controls.turn(latent, **wrong)

@@ -129,12 +129,18 @@ def mixed_log_mel(model, latents, weights):
         Float32 array, dB, shape `(clips, num_frames, n_mels)`.
 
     Raises:
-        ValueError: As `model.decode`.
+        ValueError: If the weights have another shape, one is negative, or all of a clip are 0; and as `model.decode`.
     """
     config = model.audio_config
     if weights is None:
         return config.unscale(model.decode(latents))
     latents, weights = np.asarray(latents, np.float32), np.asarray(weights, np.float32)
+    expected = (len(latents), model.num_genres)
+    if weights.shape != expected or np.any(weights < 0) or not np.all(weights.any(axis=1)):
+        raise ValueError(
+            f"mixed_log_mel got weights of shape {weights.shape}, from {weights.min(initial=0):g} to "
+            f"{weights.max(initial=0):g}; expected {expected}, at least 0, not all 0 for a clip."
+        )
     clip, genre = np.nonzero(weights)
     levels = config.unscale(model.decode(latents[clip], genre))
     if len(clip) == len(latents):  # one genre each
