@@ -29,7 +29,7 @@ def main(options):
     os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "CVAE_MUSIC_OUTPUT": str(output)}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices would stand above the page
     # Voila's server imports jsonschema, which builds a grammar of international web addresses where this package
-    # is there: up to 3 s of every start. Nothing in the page holds such an address, and jsonschema does without.
+    # is there, and every start would wait for it. Nothing in the page holds such an address; jsonschema does without.
     sys.modules["rfc3987_syntax"] = None
     from traitlets.config import Config
     from voila.app import Voila

@@ -97,8 +97,7 @@ def mel_filters(config, pitch_shift=0.0):
     A positive `pitch_shift` (semitones) reads each band from proportionally lower frequencies, so
     that the features are those of the same music played higher.
 
-    The same as `librosa.filters.mel(..., htk=True, norm=None)`; without that module, which takes as long to import as
-    a model to load, a sound is ready sooner.
+    The same as `librosa.filters.mel(..., htk=True, norm=None)`, whose import the first sound would have to wait for.
     """
     # Bins named by higher frequencies than they have: the whole axis is stretched, bands and all.
     bins = np.fft.rfftfreq(config.n_fft, 1.0 / (config.sample_rate * 2.0 ** (pitch_shift / 12.0)))
