@@ -160,9 +160,10 @@ class Autoencoder(keras.Model):
     def _encode_graph(self, log_mel):
         return self.encode_parameters(log_mel)
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    # One graph for any number of clips: a mix, which decodes several, does not wait for another to be traced.
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((None, None))])
     def _decode_graph(self, latent, weights):
-        return self.decode_latent(latent, weights)
+        return self.decode_latent(tf.ensure_shape(latent, (None, self.latent_dim)), tf.ensure_shape(weights, (None, max(1, self.num_genres))))
 
     def get_config(self):
         names = ("global_dim", "local_dim", "width", "depth", "contrast_weight", "seed")
