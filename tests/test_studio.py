@@ -1,6 +1,7 @@
 """The studio without a browser: each control has its function, each clip its line of code, each mistake its message."""
 
 import io
+import threading
 from types import SimpleNamespace
 
 import ipywidgets as widgets
@@ -345,3 +346,49 @@ def test_morph_over_time_and_by_hand(studio, tmp_path):
     assert "morph_to=1" in studio.code.value
     assert studio.clip.latent == pytest.approx(playing.draw_latent(studio.model, 1), abs=1e-4)
     assert not np.allclose(before, studio.clip.latent)
+
+
+def in_two_threads(studio, monkeypatch, first, second):
+    """`second` begins while `first` makes its clip, and is given time to overtake it."""
+    inside, done, make = threading.Event(), threading.Event(), playing.make_clip
+
+    def slow(*arguments, **settings):
+        clip = make(*arguments, **settings)
+        if not inside.is_set():
+            inside.set()
+            done.wait(0.5)
+        return clip
+
+    def meanwhile():
+        inside.wait(60)
+        second()
+        done.set()
+
+    monkeypatch.setattr(playing, "make_clip", slow)
+    thread = threading.Thread(target=meanwhile)
+    thread.start()
+    first()
+    thread.join(60)
+    assert inside.is_set() and not thread.is_alive()
+
+
+@pytest.mark.parametrize("turned_round", [False, True])
+def test_changes_on_two_threads_end_at_the_last(studio, model, controls, monkeypatch, turned_round):
+    # JupyterLab's kernel answers a slider on one thread and a button on another.
+    changes = [lambda: studio.knobs["tempo"].set_trait("value", 90.0), lambda: studio.swap("soft")]
+    in_two_threads(studio, monkeypatch, *(changes[::-1] if turned_round else changes))
+    assert studio.made["tempo"] == 90 and studio.made["mix"] == {"soft": 1.0} and studio.made == studio.settings()
+    assert "soft, seed 0, 90 bpm" in studio.picture.value and "Ready: soft" in studio.status.value
+    monkeypatch.undo()
+    assert np.array_equal(make_clip(model, controls, **studio.made).samples, studio.clip.samples)
+    for number, code in list(studio.past.options):
+        studio.past.value = code
+        studio.recall()
+        assert studio.code.value == code, number
+
+
+def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(studio, monkeypatch):
+    in_two_threads(
+        studio, monkeypatch, lambda: studio.seed.set_trait("value", 3), lambda: studio.knobs["at", 0].set_trait("value", 0.5)
+    )
+    assert studio.on_map.value and studio.made["at"][0] == 0.5 and studio.made["seed"] == 3

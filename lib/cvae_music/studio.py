@@ -3,13 +3,14 @@
 import html
 import random
 import re
+import threading
 import time
 from pathlib import Path
 
 from cvae_music import playing
 from cvae_music.session import output_folder
 from cvae_music.studio_others import OWN, OtherSounds, as_arguments
-from cvae_music.studio_panel import SEED
+from cvae_music.studio_panel import SEED, in_turn
 from cvae_music.studio_views import MapView, SpectrogramView, full_scale, image_tag, static_page, wav_bytes
 
 NUM_REMEMBERED = 30
@@ -30,6 +31,7 @@ class Studio(OtherSounds):
     def __init__(self, model, controls, folder=None):
         self.model, self.controls, self.config = model, controls, model.audio_config
         self.folder = Path(folder or output_folder() / "studio")
+        self.turn = threading.RLock()
         self.own = self.made_from = self.clip = self.walked = None
         self.made, self.kept, self.history, self.count, self.milliseconds, self.quiet = {}, {}, {}, 0, [], True
         self.spectrogram = SpectrogramView(self.config)
@@ -41,23 +43,31 @@ class Studio(OtherSounds):
         self.quiet = False
         self.refresh()
 
+    def _state(self):
+        state = {key: widget.value for key, widget in self.knobs.items()}
+        state |= {name: getattr(self, name).value for name in ("seed", "second", "source", "drawn_as", "on_map")}
+        return state | ({"own": self.own} if state["source"] == OWN else {})
+
     def settings(self):
         """The arguments of `playing.make_clip` that differ from its defaults; own clips by their latent."""
-        values = {key: round(widget.value, 4) for key, widget in self.knobs.items()}
-        found = {"seed": self.seed.value, "tempo": values["tempo"]}
+        return self._settings(self._state())
+
+    def _settings(self, state):
+        values = {key: round(state[key], 4) for key in self.knobs}
+        found = {"seed": state["seed"], "tempo": values["tempo"]}
         for kind in ("mix", "sliders", "dimensions"):
             chosen = {key[1]: value for key, value in values.items() if key[0] == kind and value}
             if chosen:
                 found[kind] = chosen
-        if self.source.value == OWN:
-            found["start"] = self.own.latent
+        if "own" in state:
+            found["start"] = state["own"].latent
         else:
-            found |= {"drawn_as": self.drawn_as.value} if self.model.num_genres else {}
+            found |= {"drawn_as": state["drawn_as"]} if self.model.num_genres else {}
             found |= {"temperature": values["temperature"]} if values["temperature"] != 1 else {}
-        if self.on_map.value:
+        if state["on_map"]:
             found["at"] = (values["at", 0], values["at", 1])
         if values["share"]:
-            found |= {"morph_to": self.second.value, "share": values["share"]}
+            found |= {"morph_to": state["second"], "share": values["share"]}
         return found
 
     def code_line(self):
@@ -78,6 +88,7 @@ class Studio(OtherSounds):
             parts.append(f"drawn as {made['drawn_as']}")
         return ", ".join(parts)
 
+    @in_turn
     def refresh(self):
         """Makes the clip of the current settings, and shows it."""
         if not self.quiet:
@@ -85,11 +96,12 @@ class Studio(OtherSounds):
 
     def _refresh(self):
         begin = time.perf_counter()
-        settings = self.settings()
+        state = self._state()
+        settings = self._settings(state)
         if settings.get("mix") is None and self.model.num_genres:
             raise ValueError("All genre weights are 0: raise at least one.")
         self.clip = playing.make_clip(self.model, self.controls, **settings)
-        self.made, self.made_from = settings, self.own
+        self.made, self.made_from = settings, state.get("own")
         self.audio.play(wav_bytes(self.clip.samples, self.config))
         self.milliseconds.append(1000 * (time.perf_counter() - begin))
         for widget in self.of_seeds:
@@ -98,7 +110,7 @@ class Studio(OtherSounds):
         self._draw()
         self.code.value = self.code_line()
         self.links.value = ""
-        self._remember()
+        self._remember(state)
         seconds, (_, turned_down) = len(self.clip.samples) / self.config.sample_rate, full_scale(self.clip.samples)
         note = f", turned down by {turned_down:.1f} dB" if turned_down else ""
         self._say(f"Ready: {self.clip.genre or 'clip'}, {seconds:.2f} s, made in {self.milliseconds[-1]:.0f} ms{note}")
@@ -114,6 +126,7 @@ class Studio(OtherSounds):
         alt = f"Map of the latents: cursor at {at[0]:.1f}, {at[1]:.1f}; the nearest of {len(self.controls.points)} clips is {genre}."
         self.map_picture.value = image_tag(self.map.png(at, self.controls.points[near]), alt)
 
+    @in_turn
     def _guarded(self, action, place=None):
         """Runs an action with the busy state shown; what goes wrong is said in the page, and in a second place there."""
         self._say("Busy: making sound …")
@@ -137,10 +150,7 @@ class Studio(OtherSounds):
         finally:
             self.quiet = before
 
-    def _remember(self):
-        state = {key: widget.value for key, widget in self.knobs.items()}
-        state |= {name: getattr(self, name).value for name in ("seed", "second", "source", "drawn_as", "on_map")}
-        state |= {"own": self.own} if "start" in self.made else {}
+    def _remember(self, state):
         code = self.code.value
         number = self.history.pop(code, (self.count + 1,))[0]  # what is made again keeps its number and moves up
         self.history[code], self.count = (number, self.describe(), state), max(self.count, number)
@@ -155,6 +165,7 @@ class Studio(OtherSounds):
             else:
                 (self.knobs[key] if key in self.knobs else getattr(self, key)).value = value
 
+    @in_turn
     def _set(self, state):
         self._silently(lambda: self._assign(state))
         self.refresh()
@@ -164,11 +175,13 @@ class Studio(OtherSounds):
         if self.past.value in self.history:
             self._set(self.history[self.past.value][2])
 
-    def point(self):
+    @in_turn
+    def point(self, key, value):
         """Plays at the cursor once it is moved by hand."""
         if not self.quiet:
-            self._set({"on_map": True})
+            self._set({key: value, "on_map": True})
 
+    @in_turn
     def repeat(self):
         """The player of the clip repeats, or stops to."""
         self.audio.loop = self.loop.value

@@ -9,7 +9,7 @@ import numpy as np
 from cvae_music import own_clip, playing
 from cvae_music.inversion import to_audio
 from cvae_music.sampling import mixed_log_mel
-from cvae_music.studio_panel import COMPARISONS, SEED, Panel
+from cvae_music.studio_panel import COMPARISONS, SEED, Panel, in_turn
 from cvae_music.studio_views import save_sound, wav_bytes
 
 OWN = "my own clip"
@@ -81,6 +81,7 @@ class OtherSounds(Panel):
         self._say(f"Ready: saved as {path.stem}.wav and .mp3 in {folder}, links beside the button")
         return links
 
+    @in_turn
     def take_upload(self):
         """Keeps what was uploaded and starts from it; then empties the widget, so that the same file can come again."""
 
@@ -96,6 +97,7 @@ class OtherSounds(Panel):
         """Encodes a file and starts from it."""
         self._guarded(lambda: self._read_own(path, self.start.value), self.about_own)
 
+    @in_turn
     def start_elsewhere(self):
         """Cuts the own clip anew where the start was moved."""
         if self.own and self.source.value == OWN and not self.quiet:

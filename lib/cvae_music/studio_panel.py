@@ -1,6 +1,7 @@
 """The widgets of the studio and where they stand: core ipywidgets that versions 7 and 8 share."""
 
 import base64
+import functools
 
 import ipywidgets as widgets
 
@@ -9,6 +10,20 @@ COMPARISONS = ("the real clip", "the real clip through features and back", "the 
 LEFT, MIDDLE, RIGHT = "308px", "440px", "330px"  # beside each other in JupyterLab on a screen of 1280
 LABEL = {"description_width": "128px"}
 IMPORTS = "from cvae_music.own_clip import encode_clip; from cvae_music.playing import make_clip, make_morph"
+
+
+def in_turn(method):
+    """One action after the other: JupyterLab 4.4 and later may answer sliders on another thread than buttons.
+
+    The thread that holds the turn may call such methods again, so that a control can set others.
+    """
+
+    @functools.wraps(method)
+    def waiting(self, *arguments):
+        with self.turn:
+            return method(self, *arguments)
+
+    return waiting
 
 
 def knob(label, value, low, high, step, tip=""):
@@ -81,7 +96,10 @@ class Panel:
         self.on_map = widgets.Checkbox(value=False, description="play at the cursor", indent=False)
         self.of_seeds = (self.seed, self.drawn_as, *self.rows["temperature"].children)  # a clip of one's own has none
         for key, widget in self.knobs.items():
-            widget.observe(lambda _, key=key: self.point() if key[0] == "at" else self.refresh(), "value")
+            if key[0] == "at":
+                widget.observe(lambda change, key=key: self.point(key, change["new"]), "value")
+            else:
+                widget.observe(lambda _: self.refresh(), "value")
         for widget in (self.seed, self.second, self.source, self.drawn_as, self.on_map):
             widget.observe(lambda _: self.refresh(), "value")
 
