@@ -392,3 +392,18 @@ def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(studio, mo
         studio, monkeypatch, lambda: studio.seed.set_trait("value", 3), lambda: studio.knobs["at", 0].set_trait("value", 0.5)
     )
     assert studio.on_map.value and studio.made["at"][0] == 0.5 and studio.made["seed"] == 3
+
+
+def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
+    read, read_clip = [], own_clip.read_clip
+    monkeypatch.setattr(own_clip, "read_clip", lambda path, *rest: read.append(path) or read_clip(path, *rest))
+    first, second = (write_tune(tmp_path / f"{name}.wav", seconds=3.0) for name in ("first", "second"))
+    studio.path.value = f"'{first}'"
+    studio.take_path()  # the button, after the field
+    assert read == [first] and studio.source.value == OWN and "first.wav" in studio.about_own.value
+    studio.take_path()  # the button of the next path, answered before the field
+    studio.path.value = str(second)
+    assert read == [first, second] and studio.own.path == second and "second.wav" in studio.about_own.value
+    studio.path.value = ""
+    studio.take_path()
+    assert "type one" in studio.about_own.value and studio.own.path == second

@@ -170,6 +170,7 @@ class Studio(OtherSounds):
         self._silently(lambda: self._assign(state))
         self.refresh()
 
+    @in_turn
     def recall(self):
         """Sets every control as it was for the chosen line of the history."""
         if self.past.value in self.history:

@@ -98,6 +98,14 @@ class OtherSounds(Panel):
         self._guarded(lambda: self._read_own(path, self.start.value), self.about_own)
 
     @in_turn
+    def take_path(self):
+        """Starts from the file whose path was entered, unless it is played: the button may be answered before the field."""
+        path = self.path.value.strip().strip("'\"")
+        played = self.own and self.source.value == OWN and self.own.path == Path(path).expanduser()
+        if not played:
+            self.read_own(path)
+
+    @in_turn
     def start_elsewhere(self):
         """Cuts the own clip anew where the start was moved."""
         if self.own and self.source.value == OWN and not self.quiet:

@@ -120,6 +120,7 @@ class Panel:
         self.upload = widgets.FileUpload(accept=".wav,.mp3,.ogg,.flac", multiple=False, description="upload a clip")
         self.upload.observe(lambda _: self.take_upload(), "value")
         self.path = widgets.Text(description="or a path", layout=widgets.Layout(width="auto"), continuous_update=False)
+        self.path.observe(lambda change: change["new"] and self.take_path(), "value")
         self.start = widgets.BoundedFloatText(
             value=0.0, min=0.0, max=3600.0, description="from (s)", layout=widgets.Layout(width="190px")
         )
@@ -151,7 +152,7 @@ class Panel:
             button("Play again", "set everything as it was", self.recall),
             heading("A clip of your own: wav, mp3, ogg or flac"), self.upload,
             widgets.HTML("Larger than 10 MB? Give its path: most servers drop such uploads."), self.path, self.start,
-            button("Read the path", "encode the file", lambda: self.read_own(self.path.value)), self.about_own,
+            button("Read the path", "encode the file", self.take_path), self.about_own,
         ]  # fmt: skip
         keep = [button(f"Keep as {name}", "remember this sound", lambda n=name: self.keep(n)) for name in "AB"]
         right = [
