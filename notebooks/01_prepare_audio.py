@@ -53,7 +53,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -65,15 +65,19 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab.lessons import lesson
+from cvae_lab.session import project_folder
 from IPython.display import HTML, display
 
-from cvae_music import AudioConfig, build_features, open_collection, player, show_clips, show_figure
-from cvae_music.audio import beat_frame_times, log_mel, mel_filters, seconds_frame_times, write_audio
-from cvae_music.features import load_clip
-from cvae_music.inversion import METHODS, LoopSTFT, to_audio
-from cvae_music.lessons import lesson
-from cvae_music.plots import COLOURS, MARKERS, plot_log_mel
-from cvae_music.session import project_folder
+from cvae_music.audio.analysis import beat_frame_times, log_mel, mel_filters, seconds_frame_times
+from cvae_music.audio.files import write_audio
+from cvae_music.audio.inversion import METHODS, LoopSTFT, to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.clips import load_clip
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.players import player, show_clips
+from cvae_music.plots import COLOURS, MARKERS, plot_log_mel, show_figure
 
 # %% [markdown]
 # `lesson` prints what we learned, with numbers that a cell computed.
@@ -662,7 +666,7 @@ shared = features.table.groupby("group")["split"].nunique().max()
 megabytes = sum(path.stat().st_size for path in again.path.iterdir()) / 2**20
 
 # %%
-from cvae_music.extraction import ExtractionSettings, extract_source
+from cvae_music.data.extraction import ExtractionSettings, extract_source
 
 sources = collection.table.sample(9, random_state=seed).to_dict("records")
 extract_source(sources[0], config, ExtractionSettings())  # the first call compiles the beat tracker

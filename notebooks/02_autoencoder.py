@@ -54,7 +54,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -63,18 +63,23 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab import evaluation
+from cvae_lab.lessons import lesson, show_source
+from cvae_lab.pretrained import open_model
 from keras import layers
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 
-from cvae_music import AudioConfig, build_features, evaluation, open_collection, show_clips, show_figure, to_audio
-from cvae_music.audio import write_audio
-from cvae_music.features import load_clip
-from cvae_music.lessons import lesson, show_source
-from cvae_music.networks import build_encoder
-from cvae_music.plots import COLOURS, MARKERS, plot_history, plot_latent_map, plot_log_mel
-from cvae_music.pretrained import open_model
+from cvae_music.audio.files import write_audio
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.clips import load_clip
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.models.networks import build_encoder
+from cvae_music.players import show_clips
+from cvae_music.plots import COLOURS, MARKERS, plot_history, plot_latent_map, plot_log_mel, show_figure
 
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so

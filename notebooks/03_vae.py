@@ -54,7 +54,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -65,18 +65,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from cvae_lab import evaluation
+from cvae_lab.lessons import lesson, show_source
+from cvae_lab.pretrained import fit_series_model, is_shipped, open_judges, open_model
+from cvae_lab.scoreboard import evaluate_model
+from cvae_lab.session import project_folder
 from IPython.display import display
 from keras import ops
 
-from cvae_music import AudioConfig, build_features, evaluation, open_collection, plots, to_audio
-from cvae_music.lessons import lesson, show_source
-from cvae_music.losses import gaussian_kl, optimal_variance_nll
+from cvae_music import plots
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.models.density import LatentDensity
+from cvae_music.models.losses import gaussian_kl, optimal_variance_nll
+from cvae_music.models.schedules import get_schedule
 from cvae_music.players import show_clips
-from cvae_music.pretrained import fit_series_model, is_shipped, open_judges, open_model
-from cvae_music.sampling import LatentDensity
-from cvae_music.schedules import get_schedule
-from cvae_music.scoreboard import evaluate_model
-from cvae_music.session import project_folder
 
 # %% [markdown]
 # Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so

@@ -51,7 +51,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -59,10 +59,14 @@ session = start_session(data, seed=seed)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab import collapse, collapse_cells, evaluation, sweeps
+from cvae_lab.lessons import lesson, show_source
 from IPython.display import HTML, display
 
-from cvae_music import AudioConfig, build_features, collapse, collapse_cells, evaluation, open_collection, plots, sweeps
-from cvae_music.lessons import lesson, show_source
+from cvae_music import plots
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 from cvae_music.players import player
 
 # %%

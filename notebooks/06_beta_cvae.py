@@ -55,7 +55,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -66,23 +66,28 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import display
-from scipy.stats import spearmanr
-
-from cvae_music import AudioConfig, build_features, evaluate_model, open_collection, plots, to_audio
-from cvae_music.attributes import latent_effects, strongest_latents
-from cvae_music.beta_cells import beta_cells, measure_beta
-from cvae_music.disentanglement import (
+from cvae_lab.beta_cells import beta_cells, measure_beta
+from cvae_lab.disentanglement import (
     FACTORS,
     dci,
     information_table,
     mutual_information_gap,
     separated_attribute_predictability,
 )
-from cvae_music.lessons import lesson
+from cvae_lab.lessons import lesson
+from cvae_lab.pretrained import fit_series_model, is_shipped, open_judges, open_model
+from cvae_lab.scoreboard import evaluate_model
+from cvae_lab.sweeps import read_rows
+from IPython.display import display
+from scipy.stats import spearmanr
+
+from cvae_music import plots
+from cvae_music.attributes import latent_effects, strongest_latents
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 from cvae_music.players import show_clips
-from cvae_music.pretrained import fit_series_model, is_shipped, open_judges, open_model
-from cvae_music.sweeps import read_rows
 
 # %%
 config = AudioConfig()

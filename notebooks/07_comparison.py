@@ -55,7 +55,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -63,19 +63,24 @@ session = start_session(data, seed=seed)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab import evaluation
+from cvae_lab.beta_cells import MODELS, comparison_cells, measure_pca, measure_raw
+from cvae_lab.clip_map import clip_map
+from cvae_lab.clustering import check_alignment, cluster_scores
+from cvae_lab.lessons import lesson
+from cvae_lab.pretrained import is_shipped, open_judges, open_model
+from cvae_lab.principal import PrincipalComponents
+from cvae_lab.probes import classification_accuracy, genre_probe
+from cvae_lab.sweeps import read_rows, run_cell
 from IPython.display import display
 from sklearn.manifold import TSNE
 
-from cvae_music import AudioConfig, build_features, evaluation, open_collection, plots, to_audio
-from cvae_music.beta_cells import MODELS, comparison_cells, measure_pca, measure_raw
-from cvae_music.clip_map import clip_map
-from cvae_music.clustering import check_alignment, cluster_scores
-from cvae_music.lessons import lesson
+from cvae_music import plots
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 from cvae_music.players import show_clips
-from cvae_music.pretrained import is_shipped, open_judges, open_model
-from cvae_music.principal import PrincipalComponents
-from cvae_music.probes import classification_accuracy, genre_probe
-from cvae_music.sweeps import read_rows, run_cell
 
 # %%
 config = AudioConfig()

@@ -56,7 +56,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -67,22 +67,24 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab.lessons import lesson, show_source
+from cvae_lab.pretrained import open_judges, open_model
+from cvae_lab.session import project_folder
 from IPython.display import Image, display
 from scipy.stats import spearmanr
 
-from cvae_music import AudioConfig, build_features, open_collection, plots, to_audio, write_audio
+from cvae_music import plots
 from cvae_music.attributes import latent_effects, log_mel_attributes, measure_attributes
+from cvae_music.audio.files import write_audio
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
 from cvae_music.controls import SLIDERS, attribute_directions, fit_controls, shipped_controls
-from cvae_music.features import load_clip
-from cvae_music.lessons import lesson, show_source
-from cvae_music.own_clip import encode_clip, read_clip
+from cvae_music.data.clips import load_clip, read_clip
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.generation import draw_latent, encode_clip, make_clip, mix_weights, mixed_log_mel, slerp, walk
 from cvae_music.players import player, show_clips
-from cvae_music.playing import draw_latent, make_clip, mix_weights
-from cvae_music.pretrained import open_judges, open_model
-from cvae_music.sampling import mixed_log_mel
-from cvae_music.session import project_folder
-from cvae_music.studio import Studio
-from cvae_music.walks import slerp, walk
+from cvae_music.studio.app import Studio
 
 # %% [markdown]
 # `lesson` prints what we learned with numbers that a cell computed, so the sentence changes with your data;

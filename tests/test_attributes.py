@@ -6,7 +6,7 @@ import pytest
 from generated_music import tune
 
 from cvae_music import attributes, controls
-from cvae_music.features import FeatureSet
+from cvae_music.data.features import FeatureSet
 
 
 class LevelAndTilt:

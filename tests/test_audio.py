@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from cvae_music import audio, beats
+from cvae_music.audio import analysis, files
+from cvae_music.audio import analysis as beats
 from cvae_music.config import AudioConfig
 
 CONFIG = AudioConfig()
@@ -25,8 +26,8 @@ def test_a_piece_of_any_file_is_read_at_the_right_place(tmp_path, ending, rate):
     path = tmp_path / f"tön é {rate}.{ending}"
     stereo = np.stack([np.concatenate([sine(440, 1, 0.5, rate), sine(880, 1, 0.5, rate)])] * 2, axis=1)
     soundfile.write(path, stereo, rate)
-    assert audio.audio_duration(path) == pytest.approx(2.0, abs=0.1)
-    piece = audio.load_audio(path, CONFIG, start=1.25, duration=0.5)
+    assert files.audio_duration(path) == pytest.approx(2.0, abs=0.1)
+    piece = files.load_audio(path, CONFIG, start=1.25, duration=0.5)
     assert piece.dtype == np.float32 and len(piece) == pytest.approx(11025, abs=2)
     spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece))))
     assert np.argmax(spectrum) * 22050 / len(piece) == pytest.approx(880, abs=4)
@@ -40,39 +41,39 @@ def test_files_that_are_no_audio(tmp_path, content, reason):
     path = tmp_path / "song.wav"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(audio.AudioError) as error:
-        audio.load_audio(path, CONFIG)
+    with pytest.raises(files.AudioError) as error:
+        files.load_audio(path, CONFIG)
     assert error.value.reason == reason and "song.wav" in str(error.value)
 
 
 def test_reading_past_the_end_and_nan(tmp_path):
     soundfile.write(tmp_path / "short.wav", sine(440, 0.5), 22050)
-    with pytest.raises(audio.AudioError, match="no audio"):
-        audio.load_audio(tmp_path / "short.wav", CONFIG, start=2.0)
+    with pytest.raises(files.AudioError, match="no audio"):
+        files.load_audio(tmp_path / "short.wav", CONFIG, start=2.0)
     soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 22050, subtype="FLOAT")
-    with pytest.raises(audio.AudioError, match="not finite"):
-        audio.load_audio(tmp_path / "nan.wav", CONFIG)
+    with pytest.raises(files.AudioError, match="not finite"):
+        files.load_audio(tmp_path / "nan.wav", CONFIG)
 
 
 def test_channels_of_opposite_phase_do_not_cancel(tmp_path):
     wave = sine(440, 1.0, 0.5)
     soundfile.write(tmp_path / "wide.wav", np.stack([wave, -wave], axis=1), 22050)
-    assert np.abs(audio.load_audio(tmp_path / "wide.wav", CONFIG)).max() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(files.load_audio(tmp_path / "wide.wav", CONFIG)).max() == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_full_scale_sine_reads_zero_db_in_its_band():
     middle = CONFIG.sample_rate / CONFIG.n_fft * 93  # a bin's own frequency
-    level = audio.log_mel(sine(middle), [0.5], CONFIG)[0]
+    level = analysis.log_mel(sine(middle), [0.5], CONFIG)[0]
     assert level.max() == pytest.approx(0.0, abs=1.5)
-    quiet = audio.log_mel(sine(middle, amplitude=0.1), [0.5], CONFIG)[0]
+    quiet = analysis.log_mel(sine(middle, amplitude=0.1), [0.5], CONFIG)[0]
     assert level.max() - quiet.max() == pytest.approx(20.0, abs=0.1)
-    assert audio.log_mel(np.zeros(5000), [0.1], CONFIG).max() == CONFIG.floor_db
+    assert analysis.log_mel(np.zeros(5000), [0.1], CONFIG).max() == CONFIG.floor_db
 
 
 def test_the_level_of_a_clip_does_not_depend_on_its_neighbours():
     soft = sine(440, 1.0, 0.01)
-    alone = audio.log_mel(soft, [0.3], CONFIG)
-    beside = audio.log_mel(np.concatenate([soft, sine(440, 1.0, 1.0)]), [0.3], CONFIG)
+    alone = analysis.log_mel(soft, [0.3], CONFIG)
+    beside = analysis.log_mel(np.concatenate([soft, sine(440, 1.0, 1.0)]), [0.3], CONFIG)
     np.testing.assert_array_equal(alone, beside)
 
 
@@ -81,7 +82,7 @@ def test_the_level_of_a_clip_does_not_depend_on_its_neighbours():
 @pytest.mark.filterwarnings("ignore:Empty filters")
 def test_mel_filters_are_those_of_librosa(changes, pitch_shift):
     config = dataclasses.replace(AudioConfig(), **changes)
-    found = audio.mel_filters(config, pitch_shift)
+    found = analysis.mel_filters(config, pitch_shift)
     expected = librosa.filters.mel(
         sr=config.sample_rate * 2 ** (pitch_shift / 12), n_fft=config.n_fft, n_mels=config.n_mels,
         fmin=config.fmin, fmax=config.fmax, htk=True, norm=None,
@@ -91,34 +92,34 @@ def test_mel_filters_are_those_of_librosa(changes, pitch_shift):
 
 
 def test_pitch_shift_reads_the_spectrum_of_higher_music():
-    shifted = audio.log_mel(sine(440), [0.5], CONFIG, pitch_shift=12.0)[0]
-    assert np.abs(np.argmax(shifted) - np.argmax(audio.log_mel(sine(880), [0.5], CONFIG)[0])) <= 1
+    shifted = analysis.log_mel(sine(440), [0.5], CONFIG, pitch_shift=12.0)[0]
+    assert np.abs(np.argmax(shifted) - np.argmax(analysis.log_mel(sine(880), [0.5], CONFIG)[0])) <= 1
 
 
 def test_wrap_reads_a_clip_as_a_loop():
     clip = sine(441, 1.0, 0.5)  # a whole number of periods
-    ends = audio.log_mel(clip, [0.0, 0.5, 1.0], CONFIG, wrap=True)
+    ends = analysis.log_mel(clip, [0.0, 0.5, 1.0], CONFIG, wrap=True)
     np.testing.assert_allclose(ends[0], ends[1], atol=0.5)
     np.testing.assert_array_equal(ends[0], ends[2])
 
 
 def test_beat_frames_follow_the_beats():
     times = np.concatenate([[0.0], np.cumsum([0.5] * 4 + [1.0] * 4)])
-    frames = audio.beat_frame_times(times, CONFIG)
+    frames = analysis.beat_frame_times(times, CONFIG)
     assert frames.shape == (128,) and frames[0] == 0.0
     np.testing.assert_allclose(frames[[16, 64, 80]], [0.5, 2.0, 3.0])
     with pytest.raises(ValueError, match="expected 9 increasing"):
-        audio.beat_frame_times([0, 1, 2], CONFIG)
+        analysis.beat_frame_times([0, 1, 2], CONFIG)
 
 
 @pytest.mark.parametrize("ending", [".wav", ".mp3", ".flac"])
 def test_written_files_can_be_read(tmp_path, ending):
     path = tmp_path / f"clip{ending}"
-    audio.write_audio(path, sine(440, 1.0, 2.0), CONFIG)
-    again = audio.load_audio(path, CONFIG)
+    files.write_audio(path, sine(440, 1.0, 2.0), CONFIG)
+    again = files.load_audio(path, CONFIG)
     assert 0.9 < np.abs(again).max() <= 1.05 and [file.name for file in tmp_path.iterdir()] == [path.name]
     with pytest.raises(ValueError, match=r"ending '\.txt'"):
-        audio.write_audio(tmp_path / "clip.txt", np.zeros(10), CONFIG)
+        files.write_audio(tmp_path / "clip.txt", np.zeros(10), CONFIG)
 
 
 def test_beats_are_tracked_or_laid_on_a_grid():
@@ -143,5 +144,5 @@ def test_config_refuses_nonsense_and_names_differences():
         CONFIG.check_same(AudioConfig(n_mels=96), "A cache")
     with pytest.raises(ValueError, match="unknown fields"):
         AudioConfig.from_dict({"bands": 3})
-    assert AudioConfig.from_dict(CONFIG.to_dict()) == CONFIG and CONFIG.key() != AudioConfig(n_mels=96).key()
+    assert AudioConfig.from_dict(CONFIG.get_config()) == CONFIG and CONFIG.key() != AudioConfig(n_mels=96).key()
     np.testing.assert_allclose(CONFIG.unscale(CONFIG.scale([-70.0, -35.0, 0.0])), [-70.0, -35.0, 0.0], atol=1e-5)

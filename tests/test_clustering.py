@@ -5,9 +5,8 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from cvae_lab import clip_map, clustering, probes
 from sklearn.metrics import adjusted_rand_score, silhouette_score
-
-from cvae_music import clip_map, clustering, probes
 
 
 def blobs(spread, seed=0, num=60):

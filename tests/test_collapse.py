@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from cvae_lab import collapse
+from cvae_lab.collapse_cells import LevelJudge, levels_db
+from cvae_lab.recipe import OriginalRamp, RecipeVAE, fit_recipe
 from sklearn.decomposition import PCA
 
-from cvae_music import collapse
-from cvae_music.collapse_cells import LevelJudge, levels_db
 from cvae_music.config import AudioConfig
-from cvae_music.recipe import OriginalRamp, RecipeVAE, fit_recipe
 
 SHAPE = (32, 6)
 

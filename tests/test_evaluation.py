@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cvae_lab import evaluation
+from cvae_lab.scoreboard import evaluate_model, obedience_table
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
-from cvae_music import evaluation
-from cvae_music.features import FeatureSet
-from cvae_music.scoreboard import evaluate_model, obedience_table
+from cvae_music.data.features import FeatureSet
 
 
 @pytest.fixture

@@ -12,11 +12,15 @@ import pandas as pd
 import pytest
 import soundfile
 from generated_music import tune, write_genres, write_tune
+from known_music import music
 
-from cvae_music import extraction, feature_cache, music
-from cvae_music.datasets import Collection, folder_collection, known_factor_collection, skipped_table
-from cvae_music.extraction import ExtractionSettings
-from cvae_music.features import build_features, load_clip, load_features
+from cvae_music.data import cache as feature_cache
+from cvae_music.data import extraction
+from cvae_music.data.clips import load_clip
+from cvae_music.data.collection import Collection, skipped_table
+from cvae_music.data.extraction import ExtractionSettings
+from cvae_music.data.features import build_features, load_features
+from cvae_music.data.sources import folder_collection, known_factor_collection
 
 QUIET = {"num_workers": 1, "progress": False}
 
@@ -221,7 +225,7 @@ def test_genre_that_lost_a_split_is_left_out(tmp_path, tiny_config, capsys):
     features = build_features(folder_collection(root), tiny_config, tmp_path / "cache", num_workers=1)
     assert features.genres == ("jazz", "rock") and set(features.table["genre"]) == {"jazz", "rock"}
     assert len(features.log_mel) == len(features)
-    assert features.report["reason"].value_counts().to_dict() == {"unreadable": 4, "genre with too few tracks": 3}
+    assert features.report["reason"].value_counts().get_config() == {"unreadable": 4, "genre with too few tracks": 3}
     printed = capsys.readouterr().out
     assert "genre 'polka' kept no clip in: " in printed and "'waltz' kept no clip in: train, validation, test" in printed
 
@@ -246,7 +250,7 @@ def test_second_time_reads_the_cache(known, tiny_config, monkeypatch):
     assert files_of(again.path) == ["log_mel.npy", "meta.json", "skipped.csv", "table.csv"]
     assert_same(again, known)
     meta = json.loads((known.path / "meta.json").read_text(encoding="utf-8"))
-    assert tuple(meta["genres"]) == music.GENRES and meta["config"] == tiny_config.to_dict()
+    assert tuple(meta["genres"]) == music.GENRES and meta["config"] == tiny_config.get_config()
 
 
 def test_workers_make_the_same_features(known, tiny_config, tmp_path, capsys):
@@ -329,7 +333,7 @@ def kill(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     return extract(*args)
 extraction.extract_source = kill
-config = AudioConfig.from_dict({tiny_config.to_dict()!r})
+config = AudioConfig.from_dict({tiny_config.get_config()!r})
 build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_workers=1, progress=False)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -356,7 +360,7 @@ def note(*args):
     time.sleep(0.05)
     return extract(*args)
 extraction.extract_source = note
-config = AudioConfig.from_dict({tiny_config.to_dict()!r})
+config = AudioConfig.from_dict({tiny_config.get_config()!r})
 build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_workers=1, progress=False)
 """
     command, environment = [sys.executable, "-c", script], os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from generated_music import write_genres
 
-from cvae_music import fma
-from cvae_music.datasets import open_collection
+from cvae_music.data import fma
+from cvae_music.data.sources import open_collection
 
 COLUMNS = [("album", "title"), ("artist", "id"), ("artist", "name"), ("set", "split"), ("set", "subset"),
            ("track", "genre_top"), ("track", "license")]  # fmt: skip

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from keras import ops
 
-from cvae_music import losses
-from cvae_music.schedules import SCHEDULES, Capacity, Constant, Cyclical, FreeBits, Linear, TargetKL, get_schedule
+from cvae_music.models import losses
+from cvae_music.models.schedules import (
+    SCHEDULES,
+    Capacity,
+    Constant,
+    Cyclical,
+    FreeBits,
+    Linear,
+    TargetKL,
+    get_schedule,
+)
 
 
 def test_kl_of_known_gaussians():

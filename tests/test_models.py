@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from cvae_lab.pretrained import make_model
 
-from cvae_music.conditional import ConditionalVAE
-from cvae_music.features import FeatureSet
-from cvae_music.model_files import load_compact, load_model, save_compact
-from cvae_music.models import VAE, Autoencoder
-from cvae_music.pretrained import make_model
-from cvae_music.sampling import LatentDensity, fit_latent_density, generate
-from cvae_music.schedules import Linear
+from cvae_music.data.features import FeatureSet
+from cvae_music.generation import generate
+from cvae_music.models.autoencoders import VAE, Autoencoder
+from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.models.density import LatentDensity, fit_latent_density
+from cvae_music.models.files import load_compact, load_model, save_compact
+from cvae_music.models.schedules import Linear
 from cvae_music.training import train
 
 SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}

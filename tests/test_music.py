@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-
-from cvae_music.arrangements import ARRANGEMENTS
-from cvae_music.drums import DRUMS, render_drum
-from cvae_music.instruments import INSTRUMENTS, midi_to_hz, render_note
-from cvae_music.music import FACTOR_RANGES, FACTORS, GENRES, MOTIFS, SCALES, compose, draw_factors
+from known_music.arrangements import ARRANGEMENTS
+from known_music.drums import DRUMS, render_drum
+from known_music.instruments import INSTRUMENTS, midi_to_hz, render_note
+from known_music.music import FACTOR_RANGES, FACTORS, GENRES, MOTIFS, SCALES, compose, draw_factors
 
 RATE = 22050
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cvae_music import pipelines
-from cvae_music.datasets import known_factor_collection
-from cvae_music.features import build_features
-from cvae_music.pipelines import augment_clips, batches
+from cvae_music.data import batches as pipelines
+from cvae_music.data.batches import augment_clips, batches
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import known_factor_collection
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cvae_lab import pretrained
+from cvae_lab.session import Session
 
-from cvae_music import pretrained
-from cvae_music.features import FeatureSet
-from cvae_music.models import VAE
-from cvae_music.session import Session
+from cvae_music.data.features import FeatureSet
+from cvae_music.models.autoencoders import VAE
 
 
 @pytest.fixture

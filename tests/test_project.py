@@ -7,9 +7,8 @@ import tomllib
 
 import pytest
 import yaml
+from cvae_lab import session
 from packaging.requirements import Requirement
-
-from cvae_music import session
 
 CONDA_NAMES = {"soundfile": "pysoundfile"}
 FROM_PIP = {"tensorflow", "keras"}

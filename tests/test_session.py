@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from cvae_music import session
+from cvae_lab import session
 
 
 def test_folders_come_from_the_environment(session_folders, capsys):

@@ -12,15 +12,15 @@ import pytest
 import soundfile
 from generated_music import tune, write_tune
 
-from cvae_music import own_clip, playing
-from cvae_music.conditional import ConditionalVAE
+from cvae_music import generation as playing
 from cvae_music.controls import fingerprint, fit_controls, load_controls
-from cvae_music.features import FeatureSet
-from cvae_music.models import VAE
-from cvae_music.own_clip import encode_clip
-from cvae_music.playing import make_clip
-from cvae_music.sampling import mixed_log_mel
-from cvae_music.studio import OWN, Studio
+from cvae_music.data import clips
+from cvae_music.data.features import FeatureSet
+from cvae_music.generation import encode_clip, make_clip, mixed_log_mel
+from cvae_music.models.autoencoders import VAE
+from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.studio import views
+from cvae_music.studio.app import OWN, Studio
 
 GENRES = ("loud", "soft")
 
@@ -208,13 +208,13 @@ def test_bad_files_give_a_message(studio, tmp_path):
     studio.seed.value = 5
     assert "Ready" in studio.status.value and studio.about_own.value == ""
     with pytest.raises(ValueError, match="holds 0 bytes"):
-        own_clip.keep_upload({"a.wav": {"content": b""}}, tmp_path)
+        views.keep_upload({"a.wav": {"content": b""}}, tmp_path)
     with pytest.raises(ValueError, match="at most 40 MB. Cut it shorter, or give its path"):
-        own_clip.keep_upload({"a.wav": {"content": bytes(own_clip.MAX_UPLOAD_BYTES + 1)}}, tmp_path)
+        views.keep_upload({"a.wav": {"content": bytes(views.MAX_UPLOAD_BYTES + 1)}}, tmp_path)
 
 
 def test_uploads_of_one_name_are_kept_apart(tmp_path):
-    files = [own_clip.keep_upload({"a.wav": {"content": content}}, tmp_path) for content in (b"one", b"two", b"one")]
+    files = [views.keep_upload({"a.wav": {"content": content}}, tmp_path) for content in (b"one", b"two", b"one")]
     assert [path.name for path in files] == ["a.wav", "a_2.wav", "a.wav"]
     assert [path.read_bytes() for path in files] == [b"one", b"two", b"one"]
 
@@ -395,8 +395,8 @@ def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(studio, mo
 
 
 def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
-    read, read_clip = [], own_clip.read_clip
-    monkeypatch.setattr(own_clip, "read_clip", lambda path, *rest: read.append(path) or read_clip(path, *rest))
+    read, read_clip = [], clips.read_clip
+    monkeypatch.setattr(clips, "read_clip", lambda path, *rest: read.append(path) or read_clip(path, *rest))
     first, second = (write_tune(tmp_path / f"{name}.wav", seconds=3.0) for name in ("first", "second"))
     studio.path.value = f"'{first}'"
     studio.take_path()  # the button, after the field

@@ -6,8 +6,7 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
-
-from cvae_music import sweeps
+from cvae_lab import sweeps
 
 CELLS = [
     {"name": f"beta {beta}", "kind": "toy_sweep:measure", "seed": seed, "num_steps": 2, "beta": beta, "changes": {"kl": beta}}

@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
+from cvae_lab import vocoder_training
+from known_music.music import compose, draw_factors
 
-from cvae_music import AudioConfig, audio, inversion, log_mel, phases, vocoder
-from cvae_music.model_files import load_compact, save_compact
-from cvae_music.music import compose, draw_factors
+from cvae_music.audio import analysis as audio
+from cvae_music.audio import inversion, phases, vocoder
+from cvae_music.audio.analysis import log_mel
+from cvae_music.config import AudioConfig
+from cvae_music.models.files import load_compact, save_compact
 
 CONFIG = AudioConfig()
 SHIPPED = Path(__file__).parents[1] / "data" / "pretrained" / "vocoder.npz"
@@ -66,9 +70,9 @@ def test_a_loop_has_no_beginning(spectra):
 
 def test_training_learns_and_a_file_keeps_it(tmp_path):
     pools = [[np.tile(compose(row), 2) for _, row in draw_factors(6, seed=3).iterrows()]]
-    trained, history = vocoder.train_vocoder(pools, CONFIG, num_steps=12, width=32, num_blocks=1, verbose=0)
+    trained, history = vocoder_training.train_vocoder(pools, CONFIG, num_steps=12, width=32, num_blocks=1, verbose=0)
     untrained = vocoder.Vocoder(CONFIG, width=32, num_blocks=1)
-    (inputs, magnitude) = next(vocoder.examples(pools, CONFIG, seed=9))
+    (inputs, magnitude) = next(vocoder_training.examples(pools, CONFIG, seed=9))
     assert inputs[0].shape == (16, 48, 128) and inputs[1].shape == magnitude.shape == (16, 48, 1025)
 
     def distance(model):

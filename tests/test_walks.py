@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cvae_music import audio, walks
+from cvae_music import generation as walks
+from cvae_music.audio import analysis as audio
 from cvae_music.config import AudioConfig
 
 
@@ -79,8 +80,8 @@ def jumps(samples, num_beats, config):
 
 def test_joins_of_a_walk_are_no_rougher_than_a_window():
     """At each join the change is compared with the change at the same beat of a plain clip of eight beats."""
-    from cvae_music import load_pretrained
-    from cvae_music.inversion import to_audio
+    from cvae_music.audio.inversion import to_audio
+    from cvae_music.models.files import load_pretrained
 
     model = load_pretrained("known_cvae")
     config, num_beats, tempo = model.audio_config, 24, 118.0

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pandas as pd
+from cvae_lab.pretrained import fit_series_model
+from cvae_lab.session import cache_folder
 
-from cvae_music import AudioConfig, build_features, open_collection
-from cvae_music.pretrained import fit_series_model
-from cvae_music.session import cache_folder
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = {"03_vae": "vae", "05_conditional_vae": "cvae"}

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from cvae_music.audio import TINY
-from cvae_music.evaluation import kl_per_dimension
-from cvae_music.networks import FRAMES_PER_SLOT
+from cvae_music.audio.analysis import TINY
+from cvae_music.models.base import FRAMES_PER_SLOT
+from cvae_music.models.losses import gaussian_kl
 
 # What more and less of each attribute is called.
 WORDS = {
@@ -146,7 +146,7 @@ def strongest_latents(model, features, num, whole_only=False, max_clips=500):
         Int array, shape `(num,)`, highest first.
     """
     clips, _, _ = _training_clips(features, max_clips)
-    kl = kl_per_dimension(*model.encode(clips))
+    kl = np.mean(gaussian_kl(*model.encode(clips)), axis=0)
     return np.argsort(kl[: model.global_dim] if whole_only else kl)[::-1][:num]
 
 
@@ -172,7 +172,7 @@ def latent_effects(model, features, dimensions=None, num_ideas=12, max_clips=500
     config = features.config
     clips, genre, table = _training_clips(features, max_clips)
     mean, log_var = model.encode(clips)
-    kl = kl_per_dimension(mean, log_var)
+    kl = np.mean(gaussian_kl(mean, log_var), axis=0)
     measured = log_mel_attributes(config.unscale(clips), config)
     spread = measured.std().to_numpy() + 1e-9
     known = pd.concat([_factors(table), measured], axis=1)

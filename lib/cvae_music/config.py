@@ -102,13 +102,13 @@ class AudioConfig:
         """dB in one unit of the scaled features."""
         return (self.ceiling_db - self.floor_db) / 2.0
 
-    def to_dict(self):
+    def get_config(self):
         """Plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values):
-        """The inverse of `to_dict`.
+        """The inverse of `get_config`.
 
         Raises:
             ValueError: If a name is unknown.
@@ -124,7 +124,7 @@ class AudioConfig:
 
     def key(self):
         """Ten hexadecimal digits that change when any constant changes."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        text = json.dumps(self.get_config(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def check_same(self, other, where):
@@ -137,7 +137,7 @@ class AudioConfig:
         Raises:
             ValueError: If any constant differs; names each of them.
         """
-        mine, theirs = self.to_dict(), other.to_dict()
+        mine, theirs = self.get_config(), other.get_config()
         differing = [f"{name}: {theirs[name]} there, {mine[name]} here" for name in mine if mine[name] != theirs[name]]
         if differing:
             raise ValueError(

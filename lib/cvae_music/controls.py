@@ -3,14 +3,12 @@
 import dataclasses
 import hashlib
 import io
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from cvae_music import store
 from cvae_music.attributes import latent_effects, log_mel_attributes, strongest_latents
-from cvae_music.feature_cache import write_file
 
 # Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
 SLIDERS = {"brightness_hz": "brightness", "onsets_per_beat": "density", "level_db": "level", "bass_db": "bass"}
@@ -93,14 +91,12 @@ class Controls:
         }
         arrays = {name: getattr(self, name).astype(np.float16) for name in ("spread", "axes", "latents")}
         arrays["directions"] = np.array(list(self.directions.values()), np.float16)
-        write_file(Path(path), lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays))
+        store.save_arrays(path, about, arrays)
 
 
 def load_controls(path):
     """Reads what `Controls.save` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        about = json.loads(str(file["about"]))
-        arrays = {name: file[name].astype(np.float32) for name in ("spread", "axes", "latents", "directions")}
+    about, arrays = store.load_arrays(path)
     directions = dict(zip(about["sliders"], arrays.pop("directions"), strict=True))
     dimensions = {int(number): name for number, name in about["dimensions"].items()}
     table = pd.read_csv(io.StringIO(about["table"]), keep_default_na=False)
@@ -116,14 +112,16 @@ def fingerprint(model):
 
 
 def shipped_controls(model):
-    """The controls that ship with `known_cvae`, or None when they are missing or belong to other weights."""
-    from cvae_music.pretrained import pretrained_folder
+    """The controls that ship with a preset.
 
-    try:
-        controls = load_controls(pretrained_folder() / "known_controls.npz")
-    except FileNotFoundError:
-        return None
-    return controls if controls.fingerprint == fingerprint(model) else None
+    Raises:
+        ValueError: If none were measured of these weights.
+    """
+    for path in store.WEIGHTS.glob("controls_*.npz"):
+        controls = load_controls(path)
+        if controls.fingerprint == fingerprint(model):
+            return controls
+    raise ValueError("No controls ship with these weights. Measure them: fit_controls(model, features).")
 
 
 def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
@@ -191,21 +189,3 @@ def fit_controls(model, features, seed=0, num_points=240, num_pairs=1500):
 def _as_stored(array):
     """In half precision, so that what is saved and loaded makes the same samples."""
     return np.asarray(array, np.float16).astype(np.float32)
-
-
-def main():
-    """Fits the controls of the shipped model and writes them beside it."""
-    from cvae_music.config import AudioConfig
-    from cvae_music.datasets import open_collection
-    from cvae_music.features import build_features
-    from cvae_music.pretrained import load_pretrained, pretrained_folder
-    from cvae_music.session import cache_folder
-
-    features = build_features(open_collection("known", num_clips=2400), AudioConfig(), cache_folder())
-    controls = fit_controls(load_pretrained("known_cvae"), features)
-    controls.save(pretrained_folder() / "known_controls.npz")
-    print(f"known_controls.npz: weights {controls.fingerprint}, {', '.join(controls.dimensions.values())}")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,9 +2,13 @@
 
 import base64
 import io
+import os
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+
+from cvae_music import store
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and hatches repeat the message.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#7A7A00")
@@ -188,15 +192,12 @@ def show_figure(fig, name=None, alt=""):
     """
     from IPython.display import display
 
-    from cvae_music.session import figures_folder
-
     if not alt.strip():
         raise ValueError("show_figure got no alt text; expected one sentence that says what the figure shows.")
     picture = to_png(fig)
     plt.close(fig)
     if name is not None:
-        folder = figures_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.png").write_bytes(picture)
+        folder = Path(os.environ.get("CVAE_MUSIC_FIGURES") or store.results_folder() / "figures")
+        store.write_file(folder / f"{name}.png", lambda file: file.write(picture))
     data = {"image/png": base64.b64encode(picture).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})

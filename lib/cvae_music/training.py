@@ -1,13 +1,14 @@
-"""Training that survives a kill, notices a NaN, and ends with averaged weights."""
+"""Training that survives a kill, notices a NaN, ends with averaged weights, and fits where to draw latents from."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from cvae_music.pipelines import batches
+from cvae_music.data.batches import batches
+from cvae_music.models.density import fit_latent_density
 
 
-class _EpochCounter(keras.callbacks.Callback):
+class EpochCounter(keras.callbacks.Callback):
     """Tells the data pipeline and every source of noise which epoch it is, also after a resume.
 
     A backup of Keras holds weights and optimizer but not the state of seed generators: without this a
@@ -19,8 +20,8 @@ class _EpochCounter(keras.callbacks.Callback):
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def on_train_begin(self, logs=None):
-        parts = [layer for part in self.model.layers for layer in getattr(part, "layers", [part])]
-        noises = [self.model.noise, *(part.seed_generator for part in parts if hasattr(part, "seed_generator"))]
+        layers = self.model._flatten_layers()
+        noises = [self.model.noise, *(layer.seed_generator for layer in layers if hasattr(layer, "seed_generator"))]
         self.states = [(noise.state, np.array(noise.state)) for noise in noises]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -29,46 +30,41 @@ class _EpochCounter(keras.callbacks.Callback):
             state.assign(first + np.array([0, epoch * 1_000_000], first.dtype))
 
 
-class StopOnNaN(keras.callbacks.Callback):
+class StopOnNaN(keras.callbacks.TerminateOnNaN):
     """Stops at the first loss that is not a number, with the weights of the last good epoch put back.
 
     Raises:
         FloatingPointError: From `fit`, saying where and what to try.
     """
 
-    def on_train_begin(self, logs=None):
-        self.epoch, self.good = 0, self.model.get_weights()
+    def __init__(self):
+        super().__init__(raise_error=True)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
+        self.epoch, self.good = epoch, self.model.get_weights()
 
-    def on_train_batch_end(self, batch, logs=None):
-        # Means over the epoch carry a NaN on, so a look every tenth batch misses none.
-        if batch % 10 == 0:
-            self._check(logs, f"batch {batch}")
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs, "the end")
-        self.good = self.model.get_weights()
-
-    def _check(self, logs, where):
-        loss = (logs or {}).get("loss", 0.0)
-        if not np.isfinite(loss):
+    def on_batch_end(self, batch, logs=None):
+        # Means over the epoch carry a NaN on, so a look every tenth batch and at the end misses none.
+        if batch % 10 and batch + 1 != self.params["steps"]:
+            return
+        try:
+            super().on_batch_end(batch, logs)
+        except RuntimeError as error:
             self.model.set_weights(self.good)
             raise FloatingPointError(
-                f"The loss became {loss} in epoch {self.epoch + 1} by {where}. The weights of the last good epoch are "
-                "back in the model. Try a lower learning_rate, or look for NaN in the features."
-            )
+                f"The loss became {logs['loss']} in epoch {self.epoch + 1} by batch {batch}. The weights of the last good "
+                "epoch are back in the model. Try a lower learning_rate, or look for NaN in the features."
+            ) from error
 
 
-def compile_model(model, steps, learning_rate=1e-3, jit_compile="auto"):
-    """Compiles with Adam, a warm-up and a cosine decay over `steps`, and an average over the last steps."""
-    warmup = max(1, steps // 10)
+def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
+    """Compiles with Adam, gradients clipped, a warm-up and a cosine decay, and an average over the last tenth of the steps."""
+    warmup = max(1, num_steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.05 * learning_rate, max(1, steps - warmup), alpha=0.02, warmup_target=learning_rate, warmup_steps=warmup
+        0.05 * learning_rate, max(1, num_steps - warmup), alpha=0.02, warmup_target=learning_rate, warmup_steps=warmup
     )
     # The average reaches over a tenth of the run, so that a short run does not end half-way to its first weights.
-    momentum = max(0.0, min(0.995, 1.0 - 10.0 / max(1, steps)))
+    momentum = max(0.0, min(0.995, 1.0 - 10.0 / max(1, num_steps)))
     optimizer = keras.optimizers.Adam(rate, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum)
     # Built now: a restored backup finds its moments and averages only in an optimizer that has them.
     optimizer.build(model.trainable_variables)
@@ -76,22 +72,22 @@ def compile_model(model, steps, learning_rate=1e-3, jit_compile="auto"):
 
 
 def train(
-    model, features, *, epochs, batch_size=32, learning_rate=1e-3, seed=0, backup_dir=None, callbacks=(),
+    model, features, num_steps=1440, *, batch_size=32, learning_rate=1e-3, seed=0, backup_dir=None, callbacks=(),
     jit_compile="auto", verbose="auto",
 ):  # fmt: skip
-    """Fits a model to the training split and looks at the validation split after each epoch.
+    """Fits a model to the training split, looks at the validation split after each epoch, then fits the latent density.
 
     Args:
         model: `Autoencoder`, `VAE` or `ConditionalVAE`.
         features: `FeatureSet`.
-        epochs: Passes over the training split.
-        batch_size: Clips in a step.
+        num_steps: Steps of `batch_size` clips, rounded to whole passes over the training split.
+        batch_size: Clips in a step; fewer where the split is smaller.
         learning_rate: Highest learning rate of the schedule.
-        seed: Seed of order and augmentation; the model has its own.
+        seed: Seed of order, augmentation and density; the model has its own.
         backup_dir: Folder for the state after each epoch. When it holds a state, training goes on
             from there with the same result up to rounding; it is emptied at the end.
         callbacks: More Keras callbacks.
-        jit_compile: `True` for XLA: worth its compile time on two cores from a few minutes on.
+        jit_compile: `True` for XLA, which on some processors is faster and on others three times slower: try both.
         verbose: As for `keras.Model.fit`.
 
     Returns:
@@ -99,18 +95,24 @@ def train(
 
     Raises:
         FloatingPointError: If the loss becomes NaN; the last good weights are back in the model.
-        ValueError: If the features have another `AudioConfig` than the model.
+        ValueError: If the features have another `AudioConfig` or other genres than the model.
     """
     model.audio_config.check_same(features.config, where="The features passed to train")
-    counter = _EpochCounter()
+    if model.genres and list(model.genres) != list(features.genres):
+        raise ValueError(f"train got a model of {list(model.genres)} and features of {list(features.genres)}; expected the same.")
+    counter, size = EpochCounter(), len(features.subset("train"))
+    batch_size = max(1, min(batch_size, size))
+    epochs = max(1, round(num_steps * batch_size / max(1, size)))
     training = batches(features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch)
+    held = batches(features, "validation", batch_size) if len(features.subset("validation")) else None
     compile_model(model, epochs * int(training.cardinality()), learning_rate, jit_compile)
-    held = features.subset("validation")
-    validation = batches(features, "validation", min(batch_size, len(held)), drop_remainder=True) if len(held) else None
     guards = [counter, StopOnNaN()]
     if backup_dir is not None:
         guards.append(keras.callbacks.BackupAndRestore(str(backup_dir)))
-    return model.fit(
-        training, validation_data=validation, epochs=epochs, callbacks=[*guards, *callbacks], verbose=verbose,
-        shuffle=False,
+    callbacks = [*guards, *callbacks]
+    history = model.fit(
+        training, validation_data=held, epochs=epochs, callbacks=callbacks, verbose=verbose, shuffle=False
     )  # fmt: skip
+    if hasattr(model, "latent_density"):
+        fit_latent_density(model, features, seed)
+    return history

@@ -40,7 +40,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -52,10 +52,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from cvae_music import AudioConfig, build_features, open_collection, show_clips, show_figure, to_audio
-from cvae_music.audio import beat_frame_times, log_mel
-from cvae_music.features import load_clip
-from cvae_music.plots import COLOURS, MARKERS, hertz_to_band
+from cvae_music.audio.analysis import beat_frame_times, log_mel
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.clips import load_clip
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.players import show_clips
+from cvae_music.plots import COLOURS, MARKERS, hertz_to_band, show_figure
 
 # %%
 config = AudioConfig()

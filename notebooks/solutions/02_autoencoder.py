@@ -42,7 +42,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -50,11 +50,16 @@ session = start_session(data, seed=seed)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab import evaluation
+from cvae_lab.pretrained import open_model
 from IPython.display import Markdown, display
 
-from cvae_music import AudioConfig, build_features, evaluation, open_collection, show_clips, show_figure, to_audio
-from cvae_music.plots import COLOURS, MARKERS
-from cvae_music.pretrained import open_model
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.players import show_clips
+from cvae_music.plots import COLOURS, MARKERS, show_figure
 
 # %%
 config = AudioConfig()

@@ -42,7 +42,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -50,10 +50,14 @@ session = start_session(data, seed=seed)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab import evaluation
+from cvae_lab.pretrained import open_model
 
-from cvae_music import AudioConfig, build_features, evaluation, open_collection, plots
-from cvae_music.losses import gaussian_kl
-from cvae_music.pretrained import open_model
+from cvae_music import plots
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.models.losses import gaussian_kl
 
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)

@@ -40,15 +40,18 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
 # %%
 import numpy as np
+from cvae_lab import collapse, collapse_cells
 
-from cvae_music import AudioConfig, build_features, collapse, collapse_cells, open_collection
-from cvae_music.features import load_clip
+from cvae_music.config import AudioConfig
+from cvae_music.data.clips import load_clip
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), AudioConfig(), session.cache_dir)
 num_latents = collapse_cells.NUM_LATENTS

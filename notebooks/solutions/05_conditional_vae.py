@@ -43,7 +43,7 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
@@ -51,9 +51,13 @@ session = start_session(data, seed=seed)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from cvae_lab.pretrained import open_judges, open_model
+from cvae_lab.scoreboard import evaluate_model
 
-from cvae_music import AudioConfig, build_features, evaluate_model, open_collection, plots
-from cvae_music.pretrained import open_judges, open_model
+from cvae_music import plots
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), AudioConfig(), session.cache_dir)
 

@@ -43,26 +43,28 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
 # %%
 import numpy as np
 import pandas as pd
-from IPython.display import display
-
-from cvae_music import AudioConfig, build_features, open_collection
-from cvae_music.attributes import latent_effects, strongest_latents
-from cvae_music.beta_cells import beta_cells
-from cvae_music.disentanglement import (
+from cvae_lab.beta_cells import beta_cells
+from cvae_lab.disentanglement import (
     FACTORS,
     dci,
     disentanglement_row,
     mutual_information_gap,
     separated_attribute_predictability,
 )
-from cvae_music.pretrained import fit_series_model, open_model
+from cvae_lab.pretrained import fit_series_model, open_model
+from IPython.display import display
+
+from cvae_music.attributes import latent_effects, strongest_latents
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)

@@ -43,21 +43,24 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
 # %%
 import numpy as np
 import pandas as pd
+from cvae_lab.clustering import check_alignment, cluster_scores
+from cvae_lab.pretrained import open_judges, open_model
+from cvae_lab.principal import PrincipalComponents
+from cvae_lab.scoreboard import evaluate_model
 from IPython.display import display
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from cvae_music import AudioConfig, build_features, evaluate_model, open_collection
-from cvae_music.clustering import check_alignment, cluster_scores
-from cvae_music.pretrained import open_judges, open_model
-from cvae_music.principal import PrincipalComponents
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
 
 config = AudioConfig()
 features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)

@@ -44,22 +44,24 @@ if not find_library() and repository_zip:
     shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
 sys.path[:0] = find_library()[:1]
 
-from cvae_music.session import start_session
+from cvae_lab.session import start_session
 
 session = start_session(data, seed=seed)
 
 # %%
 import numpy as np
 import pandas as pd
+from cvae_lab import evaluation
+from cvae_lab.pretrained import open_judges, open_model
 from IPython.display import display
 
-from cvae_music import AudioConfig, build_features, evaluation, open_collection
 from cvae_music.attributes import log_mel_attributes
+from cvae_music.config import AudioConfig
 from cvae_music.controls import SLIDERS, fit_controls, shipped_controls
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.generation import draw_latent, make_clip, mix_weights, slerp
 from cvae_music.players import player
-from cvae_music.playing import draw_latent, make_clip, mix_weights
-from cvae_music.pretrained import open_judges, open_model
-from cvae_music.walks import slerp
 
 # %%
 config = AudioConfig()

@@ -27,18 +27,19 @@ import scipy.optimize
 import scipy.signal
 import soundfile
 import tagger
+from cvae_lab.distances import frechet_distance, kernel_distance, mean_pairwise_distance
+from known_music.music import compose, draw_factors
 from scipy.spatial.distance import cdist
 
-from cvae_music import AudioConfig, audio, inversion, log_mel, to_audio
-from cvae_music.audio import audio_duration, beat_frame_times, load_audio, mel_filters
-from cvae_music.beats import track_beats
-from cvae_music.datasets import open_collection
-from cvae_music.distances import frechet_distance, kernel_distance, mean_pairwise_distance
-from cvae_music.inversion import METHODS, LoopSTFT, find_samples, mel_to_linear, spectral_convergence
-from cvae_music.model_files import load_compact
-from cvae_music.music import compose, draw_factors
-from cvae_music.pretrained import load_pretrained
-from cvae_music.vocoder import shipped_vocoder
+from cvae_music.audio import analysis, inversion
+from cvae_music.audio import analysis as audio
+from cvae_music.audio.analysis import beat_frame_times, log_mel, mel_filters, track_beats
+from cvae_music.audio.files import audio_duration, load_audio
+from cvae_music.audio.inversion import METHODS, LoopSTFT, find_samples, mel_to_linear, spectral_convergence, to_audio
+from cvae_music.audio.vocoder import shipped_vocoder
+from cvae_music.config import AudioConfig
+from cvae_music.data.sources import open_collection
+from cvae_music.models.files import load_compact, load_pretrained
 
 CONFIG = AudioConfig()
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
@@ -293,12 +294,12 @@ def spaced_filters(spacing, config, pitch_shift=0.0):
 def bands_spaced(spacing):
     """Inside, the library's filters have this spacing."""
     filters = functools.partial(spaced_filters, spacing)
-    inversion.bands_to_bins.cache_clear()
+    analysis.bands_to_bins.cache_clear()
     try:
         with mock.patch.object(audio, "mel_filters", filters), mock.patch.object(inversion, "mel_filters", filters):
             yield
     finally:
-        inversion.bands_to_bins.cache_clear()
+        analysis.bands_to_bins.cache_clear()
 
 
 def design(spacing="HTK mel", bands=128, window=2048, frames=16):

@@ -22,9 +22,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvae_music.playing import draw_latent, make_clip, mix_weights
-from cvae_music.studio import pretrained_studio
-from cvae_music.walks import walk
+from cvae_music.generation import draw_latent, make_clip, mix_weights, walk
+from cvae_music.studio.app import pretrained_studio
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "data" / "results" / "studio_timings.csv"

@@ -1,0 +1,125 @@
+"""ConditionalVAE: a VAE that is told a genre, and is made to listen. Written in notebook 04."""
+
+import keras
+from keras import ops
+
+from cvae_music.models.autoencoders import VAE
+from cvae_music.models.losses import disguise, genre_discrepancy
+from cvae_music.models.networks import build_conditional_decoder, build_encoder, build_listener
+
+
+class Listeners(keras.layers.Layer):
+    """Two networks that learn the genres beside a model and tell it whether a clip sounds like the genre asked for.
+
+    The first knows real clips and reconstructions. The second, the sceptic, is also taught where clips with a
+    changed label came from: the first is soon content with a few cues of the new genre laid over the old one, the
+    second goes on hearing the old genre until it is gone.
+
+    Args:
+        shape: `(num_frames, n_mels)`.
+        num_genres: Number of genres.
+        source_weight: Weight of the sceptic's lesson about where such clips came from, beside its other lesson.
+
+    Source: the listener's part is the domain loss of StarGAN (Choi et al., 2018), the sceptic's the minimax of Fader
+    networks (Lample et al., 2017), played on the output.
+    """
+
+    def __init__(self, shape, num_genres, source_weight=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.listener, self.sceptic = (build_listener(shape, num_genres) for _ in range(2))
+        self.source_weight = source_weight
+        self.built = True
+
+    def lesson(self, heard, truth, swapped, came_from, training):
+        """What the listeners are taught: a cross-entropy in nats, of their own weights alone."""
+        known = cross_entropy(truth, self.listener(heard, training=training))
+        logits = self.sceptic(ops.concatenate([heard, ops.stop_gradient(swapped)]), training=training)
+        split = ops.shape(truth)[0]
+        return known + cross_entropy(truth, logits[:split]) + self.source_weight * cross_entropy(came_from, logits[split:])
+
+    def opinion(self, swapped, asked):
+        """How far the clips are from the genres asked for, in nats, heard by copies whose weights are frozen.
+
+        Frozen, since the loss could otherwise be made small by teaching the listeners to be content.
+        """
+        opinions = []
+        for network in (self.listener, self.sceptic):
+            fixed = [ops.stop_gradient(ops.convert_to_tensor(value)) for value in network.trainable_variables]
+            others = [ops.convert_to_tensor(value) for value in network.non_trainable_variables]
+            logits, _ = network.stateless_call(fixed, others, swapped, training=False)
+            opinions.append(cross_entropy(asked, logits))
+        return sum(opinions) / len(opinions)
+
+
+def cross_entropy(truth, logits):
+    """Mean cross-entropy in nats of logits `(batch, num_genres)` against rows of genre weights."""
+    return ops.mean(keras.losses.categorical_crossentropy(truth, logits, from_logits=True))
+
+
+class ConditionalVAE(VAE):
+    """VAE whose decoder is told the genre at every stage (Sohn, Lee and Yan, 2015) and has to listen.
+
+    The encoder is not told, and a penalty makes the latents of every genre look like the prior: the
+    genre then reaches the decoder through its label only. `Listeners` hear half of the latents decoded with another
+    label, and what they fail to recognise is a loss.
+
+    Args:
+        audio_config: As for `VAE`.
+        genres: Names of the genres in order; saved with the model.
+        discrepancy_weight: Weight of `losses.genre_discrepancy`, in nats.
+        swap_weight: Weight of the listeners' cross-entropy on clips with a changed label; 0 leaves them out.
+        source_weight: As of `Listeners`.
+        **kwargs: As for `VAE`.
+
+    Raises:
+        ValueError: If fewer than two genres are named.
+    """
+
+    metric_names = ("loss", "reconstruction", "rms_db", "kl", "kl_weight", "discrepancy", "swap")
+
+    def __init__(
+        self, audio_config=None, genres=(), discrepancy_weight=3000.0, swap_weight=600.0, source_weight=0.5, **kwargs
+    ):  # fmt: skip
+        if len(set(genres)) != len(genres) or len(genres) < 2:
+            raise ValueError(f"ConditionalVAE got genres={list(genres)}; expected two different names or more.")
+        super().__init__(audio_config, genres=genres, **kwargs)
+        self.discrepancy_weight, self.swap_weight, self.source_weight = discrepancy_weight, swap_weight, source_weight
+        self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight)
+
+    def build_networks(self, *sizes):
+        return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(*sizes, self.num_genres)
+
+    def genre_weights(self, genre):
+        """Rows of genre weights, `(batch, num_genres)`, of indices `(batch,)` or of such rows."""
+        return ops.one_hot(ops.cast(genre, "int32"), self.num_genres) if len(genre.shape) == 1 else genre
+
+    def decode_latent(self, latent, genre=None, training=False):
+        return self.decoder([latent, self.genre_weights(genre)], training=training)
+
+    def loss_terms(self, data, training):
+        (terms, latent, rebuilt), weights = self.elbo_terms(data, training), self.genre_weights(data[1])
+        terms["discrepancy"] = self.discrepancy(latent, weights)
+        terms["swap"] = lesson = 0.0
+        if self.swap_weight:
+            lesson, terms["swap"] = self.listen(data[0], rebuilt, latent, weights, training)
+        terms["loss"] += self.discrepancy_weight * terms["discrepancy"] + self.swap_weight * terms["swap"] + lesson
+        return terms
+
+    def discrepancy(self, latent, weights):
+        """Discrepancy of the latents of the whole clip, plus that of the latents of single beats."""
+        local = ops.reshape(latent[:, self.global_dim :], (-1, self.num_slots, self.local_dim))
+        total = 0.0
+        for part in (latent[None, :, : self.global_dim], ops.transpose(local, (1, 0, 2))):
+            if part.shape[-1]:
+                noise = keras.random.normal((part.shape[0], 128, part.shape[-1]), seed=self.noise)
+                total = total + genre_discrepancy(part, weights, noise)
+        return total
+
+    def listen(self, log_mel, rebuilt, latent, weights, training):
+        """Decodes half of the latents with another label: what the listeners learn, and what they say of it."""
+        shift = keras.random.randint((), 1, self.num_genres, seed=self.noise)
+        came_from, asked = weights[::2], ops.roll(weights[::2], shift, axis=1)
+        swapped = disguise(self.decode_latent(latent[::2], asked, training), self.noise)
+        heard = disguise(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
+        lesson = self.listeners.lesson(heard, ops.tile(weights, (2, 1)), swapped, came_from, training)
+        return lesson, self.listeners.opinion(swapped, asked)

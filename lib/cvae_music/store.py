@@ -1,0 +1,121 @@
+"""Files that are whole or not there: atomic writes, and the one format of everything this library keeps in `.npz` files."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+WEIGHTS = Path(__file__).parent / "weights"  # what ships with the package
+
+
+def write_file(path, write):
+    """Calls `write(file)` on a temporary file and gives it its name once it is whole; makes the folder if it is missing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Writes a small text file whole or not at all."""
+    write_file(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def save_arrays(path, about, arrays):
+    """Writes named arrays, and a dictionary that JSON can hold, to one `.npz` file."""
+    write_file(path, lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays))
+
+
+def load_arrays(path):
+    """Reads what `save_arrays` wrote: `(about, arrays)`; half precision becomes float32. Nothing in a file is ever executed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is none of this library.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name].astype(np.float32) if file[name].dtype == np.float16 else file[name] for name in file.files}
+            return json.loads(str(arrays.pop("about"))), arrays
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # text, a pickle, a cut zip: NumPy raises a dozen kinds
+        raise ValueError(f"{str(path)!r} is no file of this library ({error}). Make or download it again.") from error
+
+
+def save_compact(model, path):
+    """Writes a Keras model in half precision, about a fifth of its training checkpoint.
+
+    Args:
+        model: A model of a class registered with Keras under `cvae_music`: `Autoencoder`, `VAE`, `Vocoder`, ...
+        path: `.npz` file to write; it appears only when it is complete.
+    """
+    import keras
+
+    about = {"class": keras.saving.get_registered_name(type(model)), "config": model.get_config()}
+    save_arrays(path, about, {f"weight_{k:03d}": np.asarray(value, np.float16) for k, value in enumerate(model.weights)})
+
+
+def load_compact(path):
+    """Reads a model that `save_compact` wrote; Keras' registry knows its class.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no such model.
+    """
+    import keras
+
+    about, arrays = load_arrays(path)
+    kind = keras.saving.get_registered_object(about.get("class"))
+    if kind is None:
+        raise ValueError(f"{str(path)!r} holds no model of a class that is known here: {about.get('class')!r}.")
+    model = kind.from_config(about["config"])
+    for variable, name in zip(model.weights, sorted(arrays), strict=True):
+        variable.assign(arrays[name])
+    return model
+
+
+def load_model(path, config=None):
+    """Reads a model from a file, whichever way it was saved.
+
+    Args:
+        path: A `.keras` file of `model.save`, or an `.npz` file of `save_compact`.
+        config: The `AudioConfig` it must have; `None` accepts any.
+
+    Returns:
+        `Autoencoder`, `VAE` or `ConditionalVAE`, ready to encode, decode and sample; `train` compiles it anew.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no model of this library, or one of another `AudioConfig`.
+    """
+    import keras
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"load_model got {str(path)!r}, and there is no such file. Check the path.")
+    try:
+        model = load_compact(path) if path.suffix == ".npz" else keras.saving.load_model(path, compile=False)
+        found = model.audio_config
+    except Exception as error:  # Keras raises whatever the part that it stumbled on raises
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise ValueError(
+            f"load_model got {str(path)!r}, which is no model of this library ({reason}). Expected a .keras file of "
+            "model.save or an .npz file of save_compact, written by this version."
+        ) from error
+    if config is not None:
+        config.check_same(found, where=f"The model {path.name!r}")
+    return model
+
+
+def results_folder():
+    """Where a notebook's figures and sounds go: the session's folder if one was started, else `outputs`."""
+    return Path(os.environ.get("CVAE_MUSIC_STARTED") or os.environ.get("CVAE_MUSIC_OUTPUT") or "outputs")
