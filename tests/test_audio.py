@@ -1,6 +1,7 @@
 """From files to log-mel: levels, times, errors."""
 
 import dataclasses
+import io
 
 import librosa
 import numpy as np
@@ -112,14 +113,36 @@ def test_beat_frames_follow_the_beats():
         analysis.beat_frame_times([0, 1, 2], CONFIG)
 
 
-@pytest.mark.parametrize("ending", [".wav", ".mp3", ".flac"])
-def test_written_files_can_be_read(tmp_path, ending):
-    path = tmp_path / f"clip{ending}"
+@pytest.mark.parametrize("kind", ["wav", "mp3", "ogg", "flac"])
+def test_written_files_can_be_read(tmp_path, kind):
+    path = tmp_path / "made" / f"clip.{kind.upper()}"
     files.write_audio(path, sine(440, 1.0, 2.0), CONFIG)
     again = files.load_audio(path, CONFIG)
-    assert 0.9 < np.abs(again).max() <= 1.05 and [file.name for file in tmp_path.iterdir()] == [path.name]
-    with pytest.raises(ValueError, match=r"ending '\.txt'"):
+    assert 0.9 < np.abs(again).max() <= 1.05 and [file.name for file in path.parent.iterdir()] == [path.name]
+    quiet = files.encode_audio(sine(440, 1.0, 0.01), CONFIG, kind)
+    assert np.abs(soundfile.read(io.BytesIO(quiet))[0]).max() == pytest.approx(0.01, abs=0.002)
+
+
+def test_nothing_is_written_of_what_is_no_sound(tmp_path):
+    with pytest.raises(ValueError, match="as 'txt'; expected one of wav, mp3, ogg, flac"):
         files.write_audio(tmp_path / "clip.txt", np.zeros(10), CONFIG)
+    for samples in (np.zeros((10, 2)), np.zeros(0), np.full(10, np.nan)):
+        with pytest.raises(ValueError, match="expected finite mono samples"):
+            files.write_audio(tmp_path / "clip.wav", samples, CONFIG)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_scale_turns_down_only_what_is_too_loud():
+    loud, decibels = files.full_scale(np.array([0.5, -2.0]))
+    assert loud.tolist() == [0.25, -1.0] and decibels == pytest.approx(6.02, abs=0.01)
+    quiet, decibels = files.full_scale(np.array([0.5, -0.9]))
+    assert quiet.tolist() == [0.5, -0.9] and decibels == 0.0
+    assert files.full_scale(np.zeros(0))[1] == 0.0
+
+
+def test_minutes_of_ogg_are_written():
+    """libsndfile crashes where so much is handed over at once."""
+    assert len(files.encode_audio(np.random.default_rng(0).uniform(-1, 1, 22050 * 300), CONFIG, "ogg")) > 1e6
 
 
 def test_beats_are_tracked_or_laid_on_a_grid():

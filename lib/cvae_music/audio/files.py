@@ -1,10 +1,19 @@
 """Sound in files: read a piece of one, write one."""
 
+import io
 import os
+from pathlib import Path
 
 import librosa
 import numpy as np
 import soundfile
+
+from cvae_music.store import write_file
+
+# What libsndfile reads by itself, without ffmpeg: every door of this library accepts these and no others.
+AUDIO_ENDINGS = (".wav", ".mp3", ".ogg", ".flac", ".aiff", ".aif", ".oga", ".opus")
+READABLE = ", ".join(AUDIO_ENDINGS)
+ENCODINGS = {"wav": "PCM_16", "mp3": "MPEG_LAYER_III", "ogg": "VORBIS", "flac": "PCM_16"}
 
 
 class AudioError(ValueError):
@@ -87,17 +96,50 @@ def to_mono(samples):
     return mixed
 
 
-def write_audio(path, samples, config):
-    """Writes WAV, MP3, OGG or FLAC by the ending of `path`; samples beyond full scale are turned down.
+def full_scale(samples):
+    """Turns samples down where a sound card would clip them; quiet ones stay quiet.
+
+    Args:
+        samples: Float array, full scale at 1.
+
+    Returns:
+        `(samples, decibels)`: within full scale, and by how much they were turned down (0 for most).
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    return (samples / peak, 20.0 * np.log10(peak)) if peak > 1.0 else (samples, 0.0)
+
+
+def encode_audio(samples, config, kind="wav"):
+    """Sound as the bytes of a file, at the level it has; only what is beyond full scale is turned down.
+
+    Args:
+        samples: Float array, shape `(samples,)`, full scale at 1.
+        config: `AudioConfig`, for the sample rate.
+        kind: `"wav"` (16 bits), `"mp3"`, `"ogg"` or `"flac"`.
+
+    Returns:
+        Bytes.
 
     Raises:
-        ValueError: If the ending is unknown.
+        ValueError: If the kind is unknown, or the samples are not finite mono audio.
     """
-    ending = os.path.splitext(str(path))[1].lower()
-    if ending not in (".wav", ".mp3", ".ogg", ".flac"):
-        raise ValueError(f"write_audio got the ending {ending!r}; expected .wav, .mp3, .ogg or .flac.")
+    if kind not in ENCODINGS:
+        raise ValueError(f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}. Change the ending.")
     samples = np.asarray(samples, np.float32)
-    samples = samples / max(1.0, float(np.abs(samples).max(initial=0.0)))
-    partial = f"{os.path.splitext(str(path))[0]}.partial{ending}"
-    soundfile.write(partial, samples, config.sample_rate)
-    os.replace(partial, path)
+    is_finite = bool(np.all(np.isfinite(samples)))
+    if samples.ndim != 1 or len(samples) == 0 or not is_finite:
+        raise ValueError(
+            f"Got sound of shape {samples.shape}, finite: {is_finite}; expected finite mono samples, shape (samples,). "
+            "Pass one clip, mixed to mono."
+        )
+    samples, buffer = full_scale(samples)[0], io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()) as file:
+        for first in range(0, len(samples), 2**16):  # libsndfile crashes on minutes of Ogg handed over at once
+            file.write(samples[first : first + 2**16])
+    return buffer.getvalue()
+
+
+def write_audio(path, samples, config):
+    """Writes a sound file of the kind that the ending of `path` names, whole or not at all; raises as `encode_audio`."""
+    content = encode_audio(samples, config, Path(path).suffix.lower().removeprefix("."))
+    write_file(path, lambda file: file.write(content))
