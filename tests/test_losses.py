@@ -25,11 +25,6 @@ def test_kl_of_known_gaussians():
     np.testing.assert_allclose(losses.gaussian_kl(mean, log_var)[0], expected, rtol=1e-6)
 
 
-def test_kl_refuses_different_shapes():
-    with pytest.raises(ValueError, match=r"\(1, 2\).*\(1, 3\)"):
-        losses.gaussian_kl(np.zeros((1, 2)), np.zeros((1, 3)))
-
-
 def test_optimal_variance_is_the_best_variance():
     distortion, cells = 0.3, 10
 
@@ -104,7 +99,7 @@ def test_schedules_by_hand():
     assert weights(Constant(2.0), 3) == [2.0] * 3
     assert weights(Linear(2.0, warmup_steps=4), 6) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
     assert weights(Cyclical(1.0, cycle_steps=4), 6) == [0.0, 0.5, 1.0, 1.0, 0.0, 0.5]
-    rising, falling = weights(TargetKL(10.0), 50, kl=100.0), weights(TargetKL(10.0), 50, kl=0.0)
+    rising, falling = weights(TargetKL(target=10.0), 50, kl=100.0), weights(TargetKL(target=10.0), 50, kl=0.0)
     assert rising[0] == falling[0] == 1.0 and rising[-1] > 1.5 and falling[-1] < 0.7
 
 
@@ -119,8 +114,8 @@ def test_penalties_by_hand():
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_by_name_and_back_from_its_config(name):
     schedule = get_schedule(name)
-    again = type(schedule).from_config(schedule.get_config())
-    assert vars(again) == vars(schedule)
+    again = get_schedule(schedule.get_config())
+    assert type(again) is type(schedule) and again == schedule
 
 
 @pytest.mark.parametrize("wrong", ["rising", True, None, {"weight": 1.0}])
