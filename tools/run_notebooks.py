@@ -1,7 +1,6 @@
-"""Executes the notebooks in order, each from its .py half in a fresh kernel of this Python.
+"""Executes the notebooks in order with papermill, each from its .py half in a fresh kernel of this Python.
 
-`make run` and the tests call it. Parameters go into a cell of their own after the cell tagged `parameters`,
-and only into notebooks whose parameters cell assigns them.
+`make run` and the tests call it. Parameters go only into notebooks whose parameters cell assigns them.
 """
 
 import argparse
@@ -14,16 +13,16 @@ import re
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import jupytext
 import nbformat
+import papermill
 from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from jupyter_client.kernelspec import KernelSpec
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.execute import remove_error_markers
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -35,90 +34,38 @@ START_UP_NOTICE = re.compile(r"^(?:WARNING: All log messages before absl|[IWE]\d
 
 @dataclasses.dataclass
 class Result:
-    """What became of one notebook: `error` is empty when it ran to the end."""
+    """What became of one notebook: `error` is empty when it ran to the end, `injected` names the parameters it took."""
 
     name: str
     cells: int
     seconds: float
     peak_megabytes: float
-    error: str = ""
+    error: str
+    injected: set
 
 
-class ThisPython(KernelSpecManager):
-    """Starts kernels with the running interpreter, whatever kernels the user has registered."""
+class ThisPython(AsyncKernelManager):
+    """Starts the running interpreter as the kernel, whatever kernels the user has registered; notes its memory."""
 
-    def get_kernel_spec(self, kernel_name):
-        # The log level silences a warning about plain TCP, which never leaves this machine.
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
-        return KernelSpec(argv=command, display_name="Python 3", language="python")
-
-
-class Progress:
-    """One line a notebook, kept up to date on a terminal, repeated now and then in a log."""
-
-    def __init__(self, title, num_cells, stream=None):
-        self.title, self.num_cells, self.done = title, num_cells, 0
-        self.stream = stream or sys.stdout
-        self.start = time.perf_counter()
-        self.live = self.stream.isatty()
-        self.stopped = threading.Event()
-        self.clock = threading.Thread(target=self._tick, daemon=True)
+    # Papermill makes the manager, so one notebook's settings are attributes of a class of its own.
+    environment, kernel_log, peak_megabytes = {}, None, float("nan")
 
     @property
-    def seconds(self):
-        return time.perf_counter() - self.start
+    def kernel_spec(self):
+        # The log level silences a warning about plain TCP, which never leaves this machine.
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        return KernelSpec(argv=command, **{name: KERNEL[name] for name in ("display_name", "language")})
 
-    def __enter__(self):
-        self._show()
-        self.clock.start()
-        return self
+    async def start_kernel(self, **options):
+        variables = {"KERAS_BACKEND": "tensorflow", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **self.environment}
+        await super().start_kernel(**options, env={**os.environ, **variables}, stdout=self.kernel_log, stderr=self.kernel_log)
 
-    def __exit__(self, *_):
-        self.stopped.set()
-        self.clock.join()
-
-    def _tick(self):
-        while not self.stopped.wait(1.0 if self.live else 30.0):
-            self._show()
-
-    def _show(self, end=None, note=""):
-        line = f"{self.title:<28} cell {self.done:>2}/{self.num_cells}  {self.seconds:5.0f} s{note}"
-        start, end = ("\r", end or "") if self.live else ("", "\n")
-        print(start + line, end=end, file=self.stream, flush=True)
-
-    def cell_done(self):
-        self.done += 1
-        if self.live:
-            self._show()
-
-    def finish(self, note):
-        self._show(end="\n", note=note)
-
-
-def has_tag(cell, tag):
-    return tag in cell.metadata.get("tags", [])
-
-
-def declared_parameters(notebook):
-    """Names that the cell tagged `parameters` assigns."""
-    names = set()
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and has_tag(cell, "parameters"):
-            for node in ast.parse(cell.source).body:
-                targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-                names |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return names
-
-
-def inject(notebook, parameters):
-    """Adds a cell that sets those of `parameters` that the notebook declares; returns their names."""
-    chosen = {name: value for name, value in parameters.items() if name in declared_parameters(notebook)}
-    if chosen:
-        source = "\n".join(f"{name} = {value!r}" for name, value in chosen.items())
-        cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["injected-parameters"]})
-        at = max(i for i, cell in enumerate(notebook.cells) if has_tag(cell, "parameters"))
-        notebook.cells.insert(at + 1, cell)
-    return set(chosen)
+    async def shutdown_kernel(self, **options):
+        """Notes the largest resident memory that the kernel had; nan where the system does not tell."""
+        status = Path(f"/proc/{self.provisioner.process.pid}/status")
+        found = re.search(r"VmHWM:\s+(\d+)", status.read_text() if status.exists() else "")
+        type(self).peak_megabytes = int(found[1]) / 1024 if found else float("nan")
+        await super().shutdown_kernel(**options)
 
 
 def without_machine_paths(text, project=ROOT):
@@ -141,16 +88,18 @@ def is_start_up_notice(output):
 
 
 def tidy(notebook, project=ROOT):
-    """Makes an executed notebook fit to be committed: no widget state, machine paths, times or random ids."""
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata["kernelspec"] = dict(KERNEL)
+    """Makes an executed notebook fit to be committed: no marks of papermill, widget state, machine paths or random ids."""
+    notebook = remove_error_markers(notebook)
+    for name in ("papermill", "widgets"):
+        notebook.metadata.pop(name, None)
+    notebook.metadata["kernelspec"] = KERNEL
     notebook.metadata.get("language_info", {}).pop("version", None)
     seen = {}
     for cell in notebook.cells:
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:10]
         seen[digest] = seen.get(digest, -1) + 1
         cell["id"] = f"{digest}-{seen[digest]}" if seen[digest] else digest
-        cell.metadata.pop("execution", None)
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         if "outputs" in cell:
             cell["outputs"] = [output for output in cell.outputs if not is_start_up_notice(output)]
         for output in cell.get("outputs", []):
@@ -167,26 +116,18 @@ def tidy(notebook, project=ROOT):
     return notebook
 
 
-def peak_megabytes(pid):
-    """Largest resident memory of a living process so far; nan where the system does not tell."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return float("nan")
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+def declared_parameters(path):
+    """Names that the cell tagged `parameters` of an .ipynb file assigns."""
+    return set(papermill.inspect_notebook(path))
 
 
-def describe_failure(error, notebook, log):
+def describe_failure(error, log):
     """The cell that failed and its traceback, in plain text; the end of the kernel's log if it died."""
-    if isinstance(error, CellTimeoutError):
-        return str(error)
+    if isinstance(error, papermill.PapermillExecutionError):
+        traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+        return f"Cell {error.cell_index + 1}:\n{error.source}\n\n{traceback}"
     if isinstance(error, DeadKernelError):
         return f"The kernel died: {error}. The usual cause is too little memory.\n{log[-2000:]}"
-    for number, cell in enumerate(notebook.cells, start=1):
-        failed = [output for output in cell.get("outputs", []) if output.output_type == "error"]
-        if failed:
-            traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(failed[0].traceback))
-            return f"Cell {number}:\n{cell.source}\n\n{traceback}"
     return str(error)
 
 
@@ -196,60 +137,49 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
     Args:
         source: Path of the .py half.
         target: Path of the .ipynb to write, also when a cell fails.
-        parameters: Values to inject, by name.
+        parameters: Values to inject, by name; those that the notebook does not declare are left out.
         environment: Variables of the kernel's environment, over those of this process.
         title: Name in the progress line.
         timeout: Seconds that one cell may take; None for no limit.
         stream: Where the progress goes; None for the standard output.
 
     Returns:
-        A `Result`, and the set of parameter names that were injected.
+        A `Result`.
     """
-    source, target = Path(source), Path(target)
-    notebook = jupytext.read(source)
-    injected = inject(notebook, parameters or {})
-    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    title = title or source.stem
-    peak, failure = float("nan"), ""
-
-    with Progress(title, len(code_cells), stream) as progress:
-
-        def executed(cell, cell_index, execute_reply=None):
-            nonlocal peak
-            if cell.cell_type == "code" and cell.source.strip():
-                progress.cell_done()
-                peak = peak_megabytes(manager.provisioner.process.pid)
-
-        manager = AsyncKernelManager(kernel_spec_manager=ThisPython())
-        client = NotebookClient(
-            notebook,
-            km=manager,
-            timeout=timeout,
-            resources={"metadata": {"path": str(source.parent)}},
-            record_timing=False,
-            store_widget_state=False,
-            coalesce_streams=True,
-            on_cell_executed=executed,
-        )
-        variables = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        with tempfile.TemporaryFile("w+", errors="replace") as log:
-            try:
-                # nbclient leaves a kernel that it was handed running: with ten notebooks, ten would hold their memory.
-                client.execute(cleanup_kc=True, env={**variables, **(environment or {})}, stdout=log, stderr=log)
-            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                log.seek(0)
-                failure = describe_failure(error, notebook, log.read())
-            except AssertionError:
-                if client.km is not None:
-                    raise
-                raise KeyboardInterrupt from None  # nbclient took the kernel away when it was told to stop
-        note = "  FAILED" if failure else f"  {peak:.0f} MB"
-        progress.finish(note)
-        seconds = progress.seconds
-
+    source, target, stream = Path(source), Path(target), stream or sys.stdout
+    title, start, error = title or source.stem, time.perf_counter(), ""
     target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(tidy(notebook), target)
-    return Result(title, len(code_cells), seconds, peak, failure), injected
+    notebook = jupytext.read(source)
+    notebook.metadata["kernelspec"] = KERNEL
+    nbformat.write(notebook, target)
+    chosen = {name: value for name, value in (parameters or {}).items() if name in declared_parameters(target)}
+    progress = {"desc": f"{title:<28}", "bar_format": "{desc} cell {n_fmt:>2}/{total_fmt}  {elapsed}", "file": stream}
+    progress |= {"leave": False, "mininterval": 0.1 if stream.isatty() else 30.0}
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        kernel = type("Kernel", (ThisPython,), {"environment": environment or {}, "kernel_log": log})
+        try:
+            papermill.execute_notebook(
+                target,
+                target,
+                chosen,
+                progress_bar=progress,
+                cwd=source.parent,
+                execution_timeout=timeout,
+                kernel_manager_class=kernel,
+                record_timing=False,
+                store_widget_state=False,
+                coalesce_streams=True,
+            )
+        except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as failure:
+            log.seek(0)
+            error = describe_failure(failure, log.read())
+    notebook = tidy(nbformat.read(target, as_version=4))
+    nbformat.write(notebook, target)
+    cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
+    result = Result(source.stem, cells, time.perf_counter() - start, kernel.peak_megabytes, error, set(chosen))
+    end = "FAILED" if error else f"{result.peak_megabytes:.0f} MB"
+    print(f"{title:<28} {cells:>2} code cells  {result.seconds:5.0f} s  {end}", file=stream, flush=True)
+    return result
 
 
 def find_notebooks(folder=NOTEBOOKS, only=()):
@@ -304,7 +234,6 @@ def main(arguments=None):
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters to change")
     parser.add_argument("--only", nargs="*", default=[], metavar="NN", help="run these notebooks alone")
     parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks")
-    parser.add_argument("--timeout", type=float, default=None, help="seconds that one cell may take")
     parser.add_argument("--publish", action="store_true", help="store outputs beside the sources, figures in figures/")
     options = parser.parse_args(arguments)
 
@@ -323,17 +252,14 @@ def main(arguments=None):
     sources = find_notebooks(options.notebooks, options.only)
     if not sources:
         raise SystemExit(f"No notebook found in {shorten(options.notebooks)} for ONLY={' '.join(options.only)!r}.")
-    started, results, used = time.time(), [], set()
+    started, results = time.time(), []
     print(f"{len(sources)} notebooks on {name}, into {shorten(output)}")
     for number, source in enumerate(sources, start=1):
         target = output / "notebooks" / f"{source.stem}.ipynb"
         title = f"[{number}/{len(sources)}] {source.stem}"
-        result, injected = execute(source, target, parameters, environment, title, options.timeout)
-        result.name = source.stem
-        used |= injected
-        results.append(result)
-        if result.error:
-            print(without_machine_paths(result.error))
+        results.append(execute(source, target, parameters, environment, title))
+        if results[-1].error:
+            print(without_machine_paths(results[-1].error))
         elif options.publish:
             shutil.copyfile(target, source.with_suffix(".ipynb"))
             source.touch()  # jupytext takes the younger half for the edited one
@@ -344,7 +270,7 @@ def main(arguments=None):
         for result in results:
             status = "failed" if result.error else "ok"
             table.writerow([result.name, result.cells, f"{result.seconds:.0f}", f"{result.peak_megabytes:.0f}", status])
-    unused = sorted(set(parameters) - used)
+    unused = sorted(set(parameters).difference(*(result.injected for result in results)))
     if unused:
         print(f"No notebook declares the parameters {unused}: they changed nothing.")
     print_scoreboard(output / "scoreboard.csv", started)
