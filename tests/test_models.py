@@ -218,7 +218,7 @@ def test_clear_errors(features):
         train(model, dataclasses.replace(features, genres=GENRES[::-1]))
     with pytest.raises(ValueError, match="expected a multiple of 16"):
         make(VAE, dataclasses.replace(features.config, num_frames=24))
-    with pytest.raises(ValueError, match="from_preset got name='gan'; expected one of .*known_cvae"):
+    with pytest.raises(ValueError, match="There is no preset .gan.; expected one of .*known_cvae"):
         VAE.from_preset("gan")
     with pytest.raises(ValueError, match="The preset 'known_vae' is a VAE; call VAE.from_preset"):
         ConditionalVAE.from_preset("known_vae")

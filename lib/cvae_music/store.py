@@ -9,6 +9,14 @@ import numpy as np
 WEIGHTS = Path(__file__).parent / "weights"  # what ships with the package
 
 
+def preset(name):
+    """Path of the weights of a model that ships; ValueError if there is none of this name."""
+    known = sorted(path.stem for path in WEIGHTS.glob("known_*.npz"))
+    if name not in known:
+        raise ValueError(f"There is no preset {name!r}; expected one of {known}.")
+    return WEIGHTS / f"{name}.npz"
+
+
 def write_file(path, write):
     """Calls `write(file)` on a temporary file and gives it its name once it is whole; makes the folder if it is missing."""
     path = Path(path)

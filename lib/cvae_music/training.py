@@ -37,24 +37,17 @@ class StopOnNaN(keras.callbacks.TerminateOnNaN):
         FloatingPointError: From `fit`, saying where and what to try.
     """
 
-    def __init__(self):
-        super().__init__(raise_error=True)
-
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.good = epoch, self.model.get_weights()
 
     def on_batch_end(self, batch, logs=None):
-        # Means over the epoch carry a NaN on, so a look every tenth batch and at the end misses none.
-        if batch % 10 and batch + 1 != self.params["steps"]:
-            return
         try:
             super().on_batch_end(batch, logs)
         except RuntimeError as error:
             self.model.set_weights(self.good)
-            raise FloatingPointError(
-                f"The loss became {logs['loss']} in epoch {self.epoch + 1} by batch {batch}. The weights of the last good "
-                "epoch are back in the model. Try a lower learning_rate, or look for NaN in the features."
-            ) from error
+            where = f"epoch {self.epoch + 1}, batch {batch + 1}. The weights of the last good epoch are back in the model"
+            advice = "Try a lower learning_rate, or look for NaN in the features."
+            raise FloatingPointError(f"The loss became {logs['loss']} in {where}. {advice}") from error
 
 
 def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
@@ -102,17 +95,13 @@ def train(
         raise ValueError(f"train got a model of {list(model.genres)} and features of {list(features.genres)}; expected the same.")
     counter, size = EpochCounter(), len(features.subset("train"))
     batch_size = max(1, min(batch_size, size))
-    epochs = max(1, round(num_steps * batch_size / max(1, size)))
     training = batches(features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch)
     held = batches(features, "validation", batch_size) if len(features.subset("validation")) else None
+    epochs = max(1, round(num_steps / int(training.cardinality())))
     compile_model(model, epochs * int(training.cardinality()), learning_rate, jit_compile)
-    guards = [counter, StopOnNaN()]
-    if backup_dir is not None:
-        guards.append(keras.callbacks.BackupAndRestore(str(backup_dir)))
-    callbacks = [*guards, *callbacks]
-    history = model.fit(
-        training, validation_data=held, epochs=epochs, callbacks=callbacks, verbose=verbose, shuffle=False
-    )  # fmt: skip
+    backup = [keras.callbacks.BackupAndRestore(str(backup_dir))] if backup_dir else []
+    callbacks = [counter, StopOnNaN(raise_error=True), *backup, *callbacks]
+    history = model.fit(training, validation_data=held, epochs=epochs, callbacks=callbacks, verbose=verbose, shuffle=False)
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
     return history

@@ -37,22 +37,13 @@ class ClipModel(keras.Model):
     def __init__(self, audio_config=None, genres=(), seed=0, **kwargs):
         super().__init__(**kwargs)
         config = audio_config if isinstance(audio_config, AudioConfig) else AudioConfig.from_dict(audio_config or {})
-        if config.num_frames % FRAMES_PER_SLOT:
+        self.num_slots, rest = divmod(config.num_frames, FRAMES_PER_SLOT)  # beats, on the beat grid
+        if rest:
             raise ValueError(f"Got num_frames={config.num_frames}; expected a multiple of {FRAMES_PER_SLOT}. Change AudioConfig.")
-        self.audio_config, self.genres, self.seed = config, tuple(genres), int(seed)
+        self.audio_config, self.genres, self.seed, self.num_genres = config, tuple(genres), int(seed), len(genres)
         self.noise = keras.random.SeedGenerator(self.seed)
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.metric_names}
+        self.trackers = [keras.metrics.Mean(name=name) for name in self.metric_names]
         self.built = True
-
-    @property
-    def num_genres(self):
-        """Number of genres; 0 for a model without a label."""
-        return len(self.genres)
-
-    @property
-    def num_slots(self):
-        """Stretches of 16 frames, a beat each on the beat grid, that have local latents of their own."""
-        return self.audio_config.num_frames // FRAMES_PER_SLOT
 
     @property
     def latent_dim(self):
@@ -61,13 +52,13 @@ class ClipModel(keras.Model):
 
     @property
     def metrics(self):
-        return list(self.trackers.values())
+        return self.trackers
 
     def track(self, terms):
         """Adds the terms of a loss to the epoch's means and returns these; Keras reports them under the same names."""
-        for name, tracker in self.trackers.items():
-            tracker.update_state(terms[name])
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
+        for tracker in self.metrics:
+            tracker.update_state(terms[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self.metrics}
 
     def call(self, inputs, training=False):
         """Reconstructions of `log_mel`, or of `(log_mel, genre)`, from the means of the latents."""
@@ -113,9 +104,8 @@ class ClipModel(keras.Model):
         found = np.asarray([] if genre is None else genre)
         indices = found.shape == (num_clips,) and np.isin(found, range(self.num_genres)).all()
         if not indices and found.shape != (num_clips, self.num_genres):
-            what = f"{num_clips} latents and genre={genre if found.size < 9 else found.shape}"
-            names = f"0 to {self.num_genres - 1} into {list(self.genres)}"
-            raise ValueError(f"decode got {what}; expected for each latent an index, {names}, or {self.num_genres} weights.")
+            expected = f"an index, 0 to {self.num_genres - 1} into {list(self.genres)}, or {self.num_genres} weights"
+            raise ValueError(f"decode got {num_clips} latents and genre={genre}; expected for each latent {expected}.")
         return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)] if indices else found.astype(np.float32)
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -140,15 +130,12 @@ class ClipModel(keras.Model):
         """A model that ships with the package, ready to encode, decode and sample.
 
         Args:
-            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"` or `"known_deaf"`.
+            name: `"known_autoencoder"`, `"known_vae"` or `"known_cvae"`.
 
         Raises:
             ValueError: If there is no such preset, or it is of another class.
         """
-        known = sorted(path.stem for path in store.WEIGHTS.glob("known_*.npz"))
-        if name not in known:
-            raise ValueError(f"from_preset got name={name!r}; expected one of {known}.")
-        model = store.load_compact(store.WEIGHTS / f"{name}.npz")
+        model = store.load_compact(store.preset(name))
         if not isinstance(model, cls):
             raise ValueError(f"The preset {name!r} is a {type(model).__name__}; call {type(model).__name__}.from_preset.")
         return model

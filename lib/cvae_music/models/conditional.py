@@ -46,8 +46,7 @@ class Listeners(keras.layers.Layer):
         for network in (self.listener, self.sceptic):
             fixed = [ops.stop_gradient(ops.convert_to_tensor(value)) for value in network.trainable_variables]
             others = [ops.convert_to_tensor(value) for value in network.non_trainable_variables]
-            logits, _ = network.stateless_call(fixed, others, swapped, training=False)
-            opinions.append(cross_entropy(asked, logits))
+            opinions.append(cross_entropy(asked, network.stateless_call(fixed, others, swapped, training=False)[0]))
         return sum(opinions) / len(opinions)
 
 

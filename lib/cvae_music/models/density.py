@@ -16,15 +16,12 @@ class LatentDensity(keras.layers.Layer):
 
     def __init__(self, num_genres, latent_dim, num_components=8, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        shape = (num_genres, num_components)
-        prior = {
-            "shares": np.eye(1, num_components).repeat(num_genres, axis=0),
-            "means": np.zeros((*shape, latent_dim)),
-            "factors": np.broadcast_to(np.eye(latent_dim), (*shape, latent_dim, latent_dim)),
-        }
-        for name, value in prior.items():
-            setattr(self, name, self.add_weight(shape=value.shape, initializer="zeros", trainable=False, name=name))
-            getattr(self, name).assign(value)
+        shape, size = (num_genres, num_components), latent_dim
+        self.shares = self.add_weight(shape=shape, initializer="zeros", name="shares")
+        self.means = self.add_weight(shape=(*shape, size), initializer="zeros", name="means")
+        self.factors = self.add_weight(shape=(*shape, size, size), initializer="zeros", name="factors")
+        self.shares.assign(np.eye(1, num_components).repeat(num_genres, axis=0))
+        self.factors.assign(np.broadcast_to(np.eye(size), (*shape, size, size)))
         self.built = True
 
     def fit(self, latents, genre, held_latents, held_genre, seed=0):
@@ -85,6 +82,5 @@ def fit_latent_density(model, features, seed=0):
     for split in ("train", "validation"):
         clips, genre = features.arrays(split)
         mean, log_var = model.encode(clips)
-        latents = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
-        data += [latents, genre * bool(model.num_genres)]
+        data += [mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape), genre * bool(model.num_genres)]
     return model.latent_density.fit(*data, seed=seed)

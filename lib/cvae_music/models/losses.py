@@ -143,17 +143,14 @@ def disguise(scaled, noise):
     Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
     """
     each = (ops.shape(scaled)[0], 1, 1)
-    over_time, over_bands = averaging(scaled.shape[1], 3), averaging(scaled.shape[2], 7)
-    blurred = ops.matmul(over_time, ops.matmul(scaled, over_bands.T))
+    blurred = ops.matmul(averaging(scaled.shape[1], 3), ops.matmul(scaled, averaging(scaled.shape[2], 7).T))
     share = keras.random.uniform(each, seed=noise)
     gain = keras.random.uniform(each, -0.17, 0.17, seed=noise)
-    hiss = keras.random.normal(ops.shape(scaled), stddev=0.06, seed=noise)
-    heard = scaled + share * (blurred - scaled) + gain + hiss
+    heard = scaled + share * (blurred - scaled) + gain + keras.random.normal(ops.shape(scaled), stddev=0.06, seed=noise)
     average = ops.mean(heard, axis=(1, 2), keepdims=True)
     for axis, longest in ((1, 0.3), (2, 0.4)):
-        shape = [1, 1, 1]
-        shape[axis] = scaled.shape[axis]
-        place = np.linspace(0.0, 1.0, scaled.shape[axis], dtype=np.float32).reshape(shape)
+        place = np.linspace(0.0, 1.0, scaled.shape[axis], dtype=np.float32)
+        place = place[:, None] if axis == 1 else place
         start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=noise)
         length = keras.random.uniform(each, 0.0, longest, seed=noise)
         heard = ops.where((place >= start) & (place < start + length), average, heard)

@@ -115,10 +115,9 @@ class TargetKL(Constant):
         return ops.where(ops.equal(step, 0), self.weight, moved)
 
 
-SCHEDULES = {
-    "constant": Constant, "linear": Linear, "cyclical": Cyclical,
-    "free_bits": FreeBits, "capacity": Capacity, "target_kl": TargetKL,
-}  # fmt: skip
+SCHEDULES = dict(
+    constant=Constant, linear=Linear, cyclical=Cyclical, free_bits=FreeBits, capacity=Capacity, target_kl=TargetKL
+)  # fmt: skip
 
 
 def get_schedule(kl):
@@ -141,8 +140,6 @@ def get_schedule(kl):
     arguments = dict(kl) if isinstance(kl, dict) else {"name": kl}
     kind = SCHEDULES.get(arguments.pop("name", None))
     if kind is None:
-        raise ValueError(
-            f"kl got {kl!r}; expected a number, one of {sorted(SCHEDULES)}, or a dict such as "
-            "{'name': 'linear', 'weight': 1.0, 'warmup_steps': 500}."
-        )
+        example = "{'name': 'linear', 'weight': 1.0, 'warmup_steps': 500}"
+        raise ValueError(f"kl got {kl!r}; expected a number, one of {sorted(SCHEDULES)}, or a dict such as {example}.")
     return kind(**arguments)
