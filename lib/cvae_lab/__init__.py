@@ -1,0 +1,8 @@
+"""What the notebooks of the series measure with: sessions, judges, scores, studies, and trainings of what ships.
+
+Names are loaded when first used; `__init__.pyi` lists what is public.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from cvae_lab.distances import matrix
+from cvae_lab.measures import matrix
 
 NUM_MFCC = 20
 

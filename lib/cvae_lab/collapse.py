@@ -4,10 +4,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.signal import istft, resample_poly, stft
 
+from cvae_lab.session import cache_folder
+from cvae_music import store
 from cvae_music.data.clips import load_clip
 
 STFT_SIZE, STFT_HOP = 256, 128  # at half the sample rate: 23 ms and 12 ms, as in the original
 STFT_FRAMES = 128
+STFT_FORMAT = 2  # to be raised when what `stft_clips` returns changes
 
 
 def complex_stft(samples, start=0):
@@ -74,6 +77,35 @@ def stft_clips(features, num_clips=1200, crops=2, seed=0):
     scale = 16.0 * np.array([found["train"][0][..., :half].std(), found["train"][0][..., half:].std()])
     divisor = np.repeat(scale, half).astype(np.float32)
     return {split: (x / divisor, genre) for split, (x, genre) in found.items()} | {"scale": scale}
+
+
+def clips_of(features, kind):
+    """Training and test clips as `"log_mel"` or `"stft"`; the STFT is made once and kept beside the features.
+
+    Returns:
+        Dictionary split -> `(x, genre)`; for the STFT also `"scale"`, see `stft_clips`.
+    """
+    splits = ("train", "test")
+    if kind == "log_mel":
+        return {split: features.arrays(split) for split in splits}
+    path = cache_folder() / f"stft-{STFT_FORMAT}-{features.path.name}.npz"
+    if not path.exists():
+        made = stft_clips(features)
+        parts = {f"{split}_clips": made[split][0].astype(np.float16) for split in splits}
+        parts |= {f"{split}_genre": made[split][1] for split in splits}
+        store.save_arrays(path, {"scale": made["scale"].tolist()}, parts)
+    about, parts = store.load_arrays(path)
+    found = {split: (parts[f"{split}_clips"], parts[f"{split}_genre"].astype(np.int32)) for split in splits}
+    return found | {"scale": np.array(about["scale"])}
+
+
+def levels_db(x, kind, config):
+    """Clips as levels in dB, `(clips, 128, 128)`: what both kinds of features can be compared by."""
+    if kind == "log_mel":
+        return config.unscale(x)
+    half = x.shape[2] // 2
+    power = 256.0 * (x[..., :half] ** 2 + x[..., half:] ** 2)  # a typical cell reads 3 dB
+    return 10.0 * np.log10(np.maximum(power, 1e-5))
 
 
 def pca_spectrum(clips):

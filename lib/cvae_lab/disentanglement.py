@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.metrics import balanced_accuracy_score
 
-from cvae_lab.distances import matrix
+from cvae_lab.measures import matrix
 
 # What a clip on the beat grid can tell. The key goes round, tempo is taken out of the features.
 FACTORS = ("mode", "brightness", "density", "register", "level_db")

@@ -1,24 +1,26 @@
 """The recipe that collapsed, in small, with every part exchangeable: to find out which part did it."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from cvae_music.models.losses import gaussian_kl, optimal_variance_nll
-from cvae_music.models.schedules import Constant, get_schedule
+from cvae_music.models.autoencoders import VAE
+from cvae_music.models.losses import optimal_variance_nll
+from cvae_music.models.schedules import Constant
 
 
-@keras.saving.register_keras_serializable(package="cvae_music")
+@dataclasses.dataclass
 class OriginalRamp(Constant):
-    """The original's weight, min(0.1 * exp(0.25 * (epoch - 11)), 2), with its epochs laid over `num_steps`."""
+    """The original's weight, min(0.1 * exp(0.25 * (epoch - 11)), 2), with its 30 epochs laid over `num_steps`."""
 
-    def __init__(self, weight=2.0, num_steps=300, num_epochs=30):
-        super().__init__(weight)
-        self.num_steps, self.num_epochs = int(num_steps), int(num_epochs)
+    weight: float = 2.0
+    num_steps: int = 300
 
     def next_weight(self, step, last_weight, kl):
-        epoch = ops.floor(ops.cast(step, "float32") * self.num_epochs / self.num_steps)
+        epoch = ops.floor(ops.cast(step, "float32") * 30 / self.num_steps)
         return ops.minimum(0.1 * ops.exp(0.25 * (epoch - 11.0)), self.weight)
 
 
@@ -68,117 +70,112 @@ def build_recipe(shape, latent_dim, num_genres=0, width=96, dropout=0.2, every_s
     return encoder, keras.Model([latent, *genre] if genre else latent, x)
 
 
-class RecipeVAE(keras.Model):
-    """A VAE made by the original's recipe; each argument exchanges one part of it.
+class RecipeVAE(VAE):
+    """A VAE made by the original's recipe: other networks, another likelihood, the label once at each end.
 
     Args:
-        shape: `(num_frames, channels)` of a clip.
-        num_genres: 0 for no label; else the label enters the encoder as maps and the decoder once.
-        latent_dim: Latent dimensions.
-        kl: KL weight or schedule, see `schedules.get_schedule`.
+        audio_config: As for `VAE`; its `shape` is that of a clip, `AudioConfig(n_mels=256)` for those of `stft_clips`.
+        kl: As for `VAE`; the original's is an `OriginalRamp`.
+        genres: Names of the genres in order; empty for no label.
+        global_dim: Latent dimensions.
+        width: Channels of the networks.
+        dropout: Share of channels left out in training.
+        **kwargs: As for `VAE`.
+    """
+
+    metric_names = ("loss", "squares", "kl", "kl_weight")
+
+    def __init__(self, audio_config=None, kl=2.0, genres=(), global_dim=64, width=96, dropout=0.2, **kwargs):
+        self.dropout = dropout
+        sizes = {"global_dim": global_dim, "local_dim": 0, "width": width}
+        super().__init__(audio_config, kl, genres=genres, **sizes, **kwargs)
+
+    def build_networks(self, shape, global_dim, local_dim, width, depth):
+        return build_recipe(shape, global_dim, self.num_genres, width, self.dropout)
+
+    def with_label(self, x, genre):
+        """What a network takes: `[x, genre weights]` where there is a label, else `x`."""
+        if not self.num_genres:
+            return x
+        return [x, ops.one_hot(ops.cast(genre, "int32"), self.num_genres) if len(genre.shape) == 1 else genre]
+
+    def decode_latent(self, latent, genre=None, training=False):
+        return self.decoder(self.with_label(latent, genre), training=training)
+
+    def reconstruction_terms(self, inputs, rebuilt):
+        """The sum of squared errors, averaged over the batch, in squared scaled units; not in nats."""
+        clips = inputs[0] if self.num_genres else inputs
+        squares = ops.sum(ops.mean(ops.square(clips - rebuilt), axis=0))
+        return {"loss": squares, "squares": squares}
+
+    def loss_terms(self, data, training):
+        clips, genre = data
+        return self.elbo_terms((self.with_label(clips, genre), genre), training)[0]
+
+    def encode(self, clips, genre=None, batch_size=64):
+        """NumPy `(mean, log_var)`, each `(clips, latent_dim)`, of clips `(clips, *shape)` and, with a label, its indices."""
+        clips, weights = np.asarray(clips, np.float32), self._rows_of(genre, len(clips))
+        steps = [slice(i, i + batch_size) for i in range(0, len(clips), batch_size)]
+        pieces = [self._encode_graph(self.with_label(clips[rows], weights[rows])) for rows in steps]
+        return tuple(np.concatenate([np.asarray(piece[k]) for piece in pieces]) for k in range(2))
+
+
+class RepairedRecipe(RecipeVAE):
+    """The recipe with what the literature names as cures; each argument is one, and the defaults are the recipe itself.
+
+    Args:
+        audio_config: As for `RecipeVAE`.
         likelihood: `"squares"`, the sum of squared errors as it stands, or `"optimal"`, a Gaussian with its best
-            variance (sigma-VAE).
+            variance (sigma-VAE); the loss is then in nats.
         mean_norm: Above 0, the posterior means are batch-normalised to this standard deviation (BN-VAE, Zhu et al.,
             2020, arXiv:2004.12585).
-        encoder_turns: In the first half of the training, steps for the encoder alone before each step for both (after
-            He et al., 2019, arXiv:1901.05534).
-        num_steps: Length of the training, which the last argument and the ramp refer to.
-        seed: Seed of the latent noise.
-        **sizes: `width`, `dropout` and `every_stage` of `build_recipe`.
+        encoder_turns: Steps for the encoder alone before each step for both (after He et al., 2019, arXiv:1901.05534).
+        encoder_steps: How many steps of the training, counted from the first, have such turns.
+        every_stage: Let the latent enter every stage of the decoder.
+        **kwargs: As for `RecipeVAE`.
+
+    Raises:
+        ValueError: If the likelihood is unknown.
     """
 
     def __init__(
-        self, shape, num_genres=0, latent_dim=64, kl=2.0, likelihood="squares", mean_norm=0.0, encoder_turns=0,
-        num_steps=300, seed=0, **sizes,
+        self, audio_config=None, likelihood="squares", mean_norm=0.0, encoder_turns=0, encoder_steps=0, every_stage=False,
+        **kwargs,
     ):  # fmt: skip
-        super().__init__()
         if likelihood not in ("squares", "optimal"):
-            raise ValueError(f"RecipeVAE got likelihood={likelihood!r}; expected 'squares' or 'optimal'.")
-        self.shape, self.num_genres, self.latent_dim = tuple(shape), int(num_genres), int(latent_dim)
-        self.schedule = OriginalRamp(num_steps=num_steps) if kl == "original" else get_schedule(kl)
-        self.likelihood, self.mean_norm = likelihood, float(mean_norm)
-        self.encoder_turns, self.half = int(encoder_turns), num_steps // 2
-        self.encoder, self.decoder = build_recipe(self.shape, self.latent_dim, self.num_genres, **sizes)
+            raise ValueError(f"RepairedRecipe got likelihood={likelihood!r}; expected 'squares' or 'optimal'.")
+        self.likelihood, self.mean_norm, self.every_stage = likelihood, mean_norm, every_stage
+        self.encoder_turns, self.encoder_steps = encoder_turns, encoder_steps
+        super().__init__(audio_config, **kwargs)
         # Neither scale nor centre is learned: the network cannot undo the normalisation.
         self.normalise = layers.BatchNormalization(momentum=0.9, epsilon=1e-6, scale=False, center=False)
         self.normalise.build((None, self.latent_dim))
-        self.noise = keras.random.SeedGenerator(seed)
-        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, initializer="ones")
-        self.kl_weight.assign(self.schedule.weight)
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "squares", "kl", "kl_weight")}
-        self.built = True
 
-    @property
-    def metrics(self):
-        return list(self.trackers.values())
+    def build_networks(self, shape, global_dim, local_dim, width, depth):
+        return build_recipe(shape, global_dim, self.num_genres, width, self.dropout, self.every_stage)
 
-    def _with_label(self, x, genre):
-        return [ops.convert_to_tensor(x), ops.one_hot(ops.cast(genre, "int32"), self.num_genres)] if self.num_genres else x
+    def encode_parameters(self, inputs, training=False):
+        mean, log_var = super().encode_parameters(inputs, training)
+        return (self.mean_norm * self.normalise(mean, training=training) if self.mean_norm else mean), log_var
 
-    def encode_parameters(self, clips, genre, training=False):
-        """`(mean, log_var)`, each `(batch, latent_dim)`; the log-variance is bounded as in `VAE`."""
-        mean, log_var = ops.split(self.encoder(self._with_label(clips, genre), training=training), 2, axis=-1)
-        if self.mean_norm:
-            mean = self.mean_norm * self.normalise(mean, training=training)
-        return mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0
-
-    def loss_terms(self, data, training):
-        """The terms of the loss; in nats with the optimal variance, else in squared scaled units."""
-        clips, genre = data
-        mean, log_var = self.encode_parameters(clips, genre, training)
-        latent = mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=self.noise)
-        rebuilt = self.decoder(self._with_label(latent, genre), training=training)
-        squares = ops.sum(ops.mean(ops.square(clips - rebuilt), axis=0))
-        cells = int(np.prod(self.shape))
-        distortion = squares if self.likelihood == "squares" else optimal_variance_nll(squares / cells, cells)
-        kl = ops.mean(gaussian_kl(mean, log_var), axis=0)
-        step = self.optimizer.iterations
-        if training:
-            self.kl_weight.assign(self.schedule.next_weight(step, self.kl_weight.value, ops.sum(kl)))
-        weight = ops.convert_to_tensor(self.kl_weight)
-        loss = distortion + self.schedule.penalty(kl, weight, step)
-        return {"loss": loss, "squares": squares, "kl": ops.sum(kl), "kl_weight": weight}
+    def reconstruction_terms(self, inputs, rebuilt):
+        terms, cells = super().reconstruction_terms(inputs, rebuilt), int(np.prod(self.audio_config.shape))
+        return terms if self.likelihood == "squares" else terms | {"loss": optimal_variance_nll(terms["squares"] / cells, cells)}
 
     def train_step(self, data):
+        if not self.encoder_turns:
+            return super().train_step(data)
+        step = ops.cast(self.optimizer.iterations, "int32")
+        alone = (step < self.encoder_steps) & (step % (self.encoder_turns + 1) < self.encoder_turns)
+        return tf.cond(alone, lambda: self.encoder_step(data), lambda: super(RepairedRecipe, self).train_step(data))
+
+    def encoder_step(self, data):
+        """A step of the encoder alone. A gradient of zero would not do: Adam goes on moving by its memory of earlier ones."""
         with tf.GradientTape() as tape:
             terms = self.loss_terms(data, training=True)
-        variables = self.trainable_variables
-        gradients = tape.gradient(terms["loss"], variables)
-        if self.encoder_turns:
-            num = len(self.encoder.trainable_variables)
-            step = ops.cast(self.optimizer.iterations, "int32")
-            alone = (step < self.half) & (step % (self.encoder_turns + 1) < self.encoder_turns)
-            # A gradient of zero would not do: Adam goes on moving by its memory of earlier ones.
-            tf.cond(
-                alone,
-                lambda: self.optimizer.apply(gradients[:num], variables[:num]),
-                lambda: self.optimizer.apply(gradients, variables),
-            )
-        else:
-            self.optimizer.apply(gradients, variables)
-        for name, tracker in self.trackers.items():
-            tracker.update_state(terms[name])
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
-
-    def encode(self, clips, genre, batch_size=64):
-        """NumPy `(mean, log_var)` of clips `(clips, *shape)` and genre indices `(clips,)`."""
-        steps = range(0, len(clips), batch_size)
-        pieces = [self._encode(np.float32(clips[i : i + batch_size]), genre[i : i + batch_size]) for i in steps]
-        return tuple(np.concatenate([np.asarray(piece[k]) for piece in pieces]) for k in range(2))
-
-    def decode(self, latent, genre, batch_size=64):
-        """NumPy clips `(clips, *shape)` of latents `(clips, latent_dim)` and genre indices `(clips,)`."""
-        steps = range(0, len(latent), batch_size)
-        pieces = [self._decode(np.float32(latent[i : i + batch_size]), genre[i : i + batch_size]) for i in steps]
-        return np.concatenate([np.asarray(piece) for piece in pieces])
-
-    @tf.function(reduce_retracing=True)
-    def _encode(self, clips, genre):
-        return self.encode_parameters(clips, genre)
-
-    @tf.function(reduce_retracing=True)
-    def _decode(self, latent, genre):
-        return self.decoder(self._with_label(latent, genre), training=False)
+        variables = self.encoder.trainable_variables
+        self.optimizer.apply(tape.gradient(terms["loss"], variables), variables)
+        return self.track(terms)
 
 
 def fit_recipe(model, clips, genre, num_steps, seed=0, batch_size=32, learning_rate=1e-3):

@@ -3,7 +3,21 @@
 import numpy as np
 import pandas as pd
 
-from cvae_lab import evaluation
+from cvae_lab import measures
+
+
+def latent_row(mean, log_var, seed=0):
+    """How much the latents say: `active_units`, and in nats `kl` and `mutual_information`."""
+    return {
+        "active_units": measures.active_units(mean),
+        "kl": float(measures.kl_per_dimension(mean, log_var).sum()),
+        "mutual_information": measures.mutual_information(mean, log_var, seed=seed),
+    }
+
+
+def obedience(judge, heard):
+    """`label_obedience` of each of several sets of clips: a dictionary name -> `(clips, labels)` in, name -> share out."""
+    return {name: measures.label_obedience(judge, clips, labels) for name, (clips, labels) in heard.items()}
 
 
 def evaluate_model(model, features, judges, *, num_per_genre=50, seed=0, sampler=None, max_clips=1000, split="test"):
@@ -42,44 +56,38 @@ def evaluate_model(model, features, judges, *, num_per_genre=50, seed=0, sampler
     mean, log_var = (np.asarray(values) for values in model.encode(clips))
     rebuilt = np.asarray(model.decode(mean, labels))
     rebuilt_db = config.unscale(rebuilt)
-    has_prior = hasattr(model, "sample_latents")
-    row = {
-        "num_test_clips": len(clips),
-        "active_units": evaluation.active_units(mean),
-        "kl": evaluation.kl_per_dimension(mean, log_var).sum() if has_prior else np.nan,
-        "mutual_information": evaluation.mutual_information(mean, log_var, seed=seed) if has_prior else np.nan,
-        "reconstruction_rms_db": evaluation.reconstruction_rms_db(real_db, rebuilt_db),
-        "reconstruction_mean_abs_db": evaluation.reconstruction_mean_abs_db(real_db, rebuilt_db),
-        "sharpness_reconstruction": evaluation.sharpness_ratio(rebuilt_db, real_db),
-        "chance": evaluation.chance(labels),
-    }
+    latents = latent_row(mean, log_var, seed)
+    if not hasattr(model, "sample_latents"):
+        latents |= {"kl": np.nan, "mutual_information": np.nan}
+    row = {"num_test_clips": len(clips)} | latents
+    row["reconstruction_rms_db"] = measures.reconstruction_rms_db(real_db, rebuilt_db)
+    row["reconstruction_mean_abs_db"] = measures.reconstruction_mean_abs_db(real_db, rebuilt_db)
+    row["sharpness_reconstruction"] = measures.sharpness_ratio(rebuilt_db, real_db)
+    row["chance"] = measures.chance(labels)
 
-    asked = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre)
+    asked, heard = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre), {}
     # Without a label every clip is of one and the same group.
     asked_group, real_group = (asked, labels) if model.num_genres else (np.zeros_like(asked), np.zeros_like(labels))
     sampled = _sample(model, asked, sampler, seed)
     if sampled is not None:
         row["num_prior_clips"] = len(sampled)
-        row["sharpness_prior"] = evaluation.sharpness_ratio(config.unscale(sampled), real_db)
-        row["diversity_log_mel"] = evaluation.diversity_ratio(sampled, asked_group, clips, real_group)
-
-    swapped = _swap(model, mean, labels) if model.num_genres else None
+        row["sharpness_prior"] = measures.sharpness_ratio(config.unscale(sampled), real_db)
+        row["diversity_log_mel"] = measures.diversity_ratio(sampled, asked_group, clips, real_group)
+    if model.num_genres:
+        heard["swap"] = _swap(model, mean, labels)
+        heard |= {} if sampled is None else {"prior": (sampled, asked)}
     for name, judge in judges.items():
-        row[f"{name}_real"] = evaluation.label_obedience(judge, clips, labels)
-        row[f"{name}_rebuilt"] = evaluation.label_obedience(judge, rebuilt, labels)
-        if model.num_genres:
-            row[f"{name}_swap"] = evaluation.label_obedience(judge, *swapped)
-        if model.num_genres and sampled is not None:
-            row[f"{name}_prior"] = evaluation.label_obedience(judge, sampled, asked)
+        scores = {"swap": np.nan, "prior": np.nan} | obedience(judge, heard)
+        scores = obedience(judge, {"real": (clips, labels), "rebuilt": (rebuilt, labels)}) | scores
+        row |= {f"{name}_{key}": score for key, score in scores.items()}
         for key in ("prior", "swap"):
-            score = row.setdefault(f"{name}_{key}", np.nan)
             for ceiling in ("real", "rebuilt"):
-                row[f"{name}_{key}_over_{ceiling}"] = score / max(row[f"{name}_{ceiling}"], 1e-9)
+                row[f"{name}_{key}_over_{ceiling}"] = scores[key] / max(scores[ceiling], 1e-9)
         if sampled is not None:
             made, real = judge.embedding(sampled), judge.embedding(clips)
-            row[f"{name}_diversity"] = evaluation.diversity_ratio(made, asked_group, real, real_group)
-            row[f"{name}_frechet"] = evaluation.frechet_distance(made, real)
-            row[f"{name}_kernel"] = evaluation.kernel_distance(made, real)
+            row[f"{name}_diversity"] = measures.diversity_ratio(made, asked_group, real, real_group)
+            row[f"{name}_frechet"] = measures.frechet_distance(made, real)
+            row[f"{name}_kernel"] = measures.kernel_distance(made, real)
     return pd.Series(row, dtype="float64")
 
 

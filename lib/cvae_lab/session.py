@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 MINIMUM = {"tensorflow": (2, 20), "keras": (3, 13), "librosa": (0, 11)}
-STARTED = "CVAE_MUSIC_STARTED"  # the environment carries the session's folder to show_figure
+STARTED = "CVAE_MUSIC_STARTED"  # the environment carries the session's folder to `cvae_music.store.results_folder`
 GPU_HINTS = {
     "colab": "For a GPU: Runtime, Change runtime type, T4 GPU.",
     "kaggle": "For a GPU: Settings, Accelerator, GPU T4.",
@@ -56,12 +56,6 @@ def project_folder():
     """The folder that holds `lib/cvae_music`, or None when the package was installed without it."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "lib" / "cvae_music").is_dir() else None
-
-
-def figures_folder():
-    """Where `show_figure` saves: in the session's results, or `CVAE_MUSIC_FIGURES` where that is set."""
-    chosen = os.environ.get("CVAE_MUSIC_FIGURES")
-    return Path(chosen) if chosen else Path(os.environ.get(STARTED) or output_folder()) / "figures"
 
 
 def output_folder(data="known"):

@@ -1,43 +1,61 @@
 """Sweeps: named lists of small trainings, each of which ends as one row of a CSV file that ships.
 
-A sweep can be stopped at any time: rows that are there are not computed again. `SWEEPS` names, for each
-sweep, the function of this package that lists its cells. A cell is a dictionary of plain values:
+A sweep can be stopped at any time: rows that are there are not computed again. Its cells are dictionaries of plain
+values; a row is known by the hash of its cell:
 
 - `name`, `seed`, `num_steps`: what it is called, and its training;
-- `kind`: `"autoencoder"`, `"vae"` or `"cvae"` for a model of the series, or `"module:function"` for a function
-  of this package `(cell, features, judges) -> measures` that does all by itself;
+- `kind`: what is trained, such as `"cvae"` for a model of the series or `"recipe"` for the recipe that collapsed;
 - `changes`: arguments of the model to set otherwise;
-- `measure`: `"module:function"` with `(model, features, judges, cell) -> measures`, what to measure beside (or,
-  with `"scoreboard": False`, instead of) the scoreboard;
-- anything else, such as `beta`, becomes a column.
+- anything else, such as `beta`, is for the sweep's own `run` and becomes a column.
 """
 
 import argparse
+import dataclasses
 import gc
 import hashlib
-import importlib
 import json
-import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from cvae_lab import collapse_study, comparison_study
+from cvae_lab.series import WEIGHTS, keep_judges
 from cvae_lab.session import cache_folder, output_folder, project_folder, used_versions
+from cvae_music.store import write_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """A list of small trainings.
+
+    Args:
+        name: Name of its CSV file, without ending.
+        cells: Function that lists the cells in the order in which they run.
+        run: Function `(cell, features, judges) -> measures`, a dictionary.
+    """
+
+    name: str
+    cells: Callable
+    run: Callable
+
 
 SWEEPS = {
-    "collapse_beta": "collapse_cells:beta_cells",
-    "collapse_remedies": "collapse_cells:remedy_cells",
-    "collapse_label": "collapse_cells:label_cells",
-    "beta_known": "beta_cells:beta_cells",
-    "comparison_known": "beta_cells:comparison_cells",
-    "beta_real": "beta_cells:beta_real_cells",
-    "comparison_real": "beta_cells:comparison_cells",
-    "listeners_real": "beta_cells:listener_cells",
+    sweep.name: sweep
+    for sweep in (
+        Sweep("collapse_beta", collapse_study.beta_cells, collapse_study.run_beta),
+        Sweep("collapse_remedies", collapse_study.remedy_cells, collapse_study.run_labelled),
+        Sweep("collapse_label", collapse_study.label_cells, collapse_study.run_labelled),
+        Sweep("beta_known", comparison_study.beta_cells, comparison_study.run_beta),
+        Sweep("comparison_known", comparison_study.comparison_cells, comparison_study.run_comparison),
+        Sweep("beta_real", comparison_study.beta_real_cells, comparison_study.run_beta),
+        Sweep("comparison_real", comparison_study.comparison_cells, comparison_study.run_comparison),
+        Sweep("listeners_real", comparison_study.listener_cells, comparison_study.run_listeners),
+    )
 }
 NUM_CLIPS = 2400
 GUESSED_SECONDS = 35.0  # a cell, until one is measured
-NOT_COLUMNS = ("changes", "measure", "scoreboard")
 
 
 def cell_key(cell):
@@ -53,13 +71,14 @@ def sweep_cells(name):
     """
     if name not in SWEEPS:
         raise ValueError(f"sweep_cells got name={name!r}; expected one of {sorted(SWEEPS)}.")
-    return _resolve(SWEEPS[name])()
+    return SWEEPS[name].cells()
 
 
-def run_cell(cell, features, judges):
+def run_cell(name, cell, features, judges):
     """Trains and measures one cell.
 
     Args:
+        name: Name of the sweep.
         cell: Dictionary as described at the top of this module.
         features: `FeatureSet`.
         judges: Dictionary name -> judge.
@@ -73,25 +92,9 @@ def run_cell(cell, features, judges):
     keras.backend.clear_session()  # host memory grows with each model otherwise
     gc.collect()
     started = time.perf_counter()
-    measures = {}
-    if ":" in cell["kind"]:
-        measures |= _resolve(cell["kind"])(cell, features, judges)
-    else:
-        from cvae_lab.pretrained import fit_series_model
-        from cvae_lab.scoreboard import evaluate_model
-
-        changes = cell.get("changes", {})
-        model, _ = fit_series_model(
-            cell["kind"], features, num_steps=cell["num_steps"], seed=cell["seed"], changes=changes, verbose=0
-        )
-        measures |= {"seconds": time.perf_counter() - started, "parameters": model.count_params()}
-        if cell.get("scoreboard", True):
-            measures |= evaluate_model(model, features, judges, seed=0).to_dict()
-        if "measure" in cell:
-            measures |= _resolve(cell["measure"])(model, features, judges, cell)
-    own = {name: value for name, value in cell.items() if name not in NOT_COLUMNS}
+    found = SWEEPS[name].run(cell, features, judges)
     changes = {"changes": json.dumps(cell.get("changes", {}), sort_keys=True)}
-    return own | changes | measures | {"total_seconds": time.perf_counter() - started}
+    return cell | changes | found | {"total_seconds": time.perf_counter() - started}
 
 
 def read_rows(name, folder=None):
@@ -140,11 +143,10 @@ def run_sweep(name, folder, features, judges, most=None):
         DataFrame of all finished rows.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for cell in unfinished(name, folder)[:most]:
         print(f"{name}: {cell['name']}, seed {cell['seed']}", flush=True)
-        row = {"key": cell_key(cell)} | run_cell(cell, features, judges)
-        row |= {"versions": used_versions(), "command": f"python -m cvae_music.sweeps {name}"}
+        row = {"key": cell_key(cell)} | run_cell(name, cell, features, judges)
+        row |= {"versions": used_versions(), "command": f"python -m cvae_lab.sweeps {name}"}
         _append(folder / f"{name}.csv", row, [cell_key(one) for one in sweep_cells(name)])
         left = len(unfinished(name, folder))
         print(f"  {row['total_seconds']:.0f} s; {left} cells left, {minutes_left(name, folder):.0f} minutes", flush=True)
@@ -161,14 +163,7 @@ def _append(path, row, order):
     # In the order of the cells; rows of cells that the sweep no longer has are dropped.
     place = {key: number for number, key in enumerate(order)}
     rows = rows[rows["key"].isin(place)].sort_values("key", key=lambda keys: keys.map(place), kind="stable")
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    rows.round(6).to_csv(partial, index=False)
-    os.replace(partial, path)
-
-
-def _resolve(reference):
-    module, function = reference.split(":")
-    return getattr(importlib.import_module(f"cvae_music.{module}"), function)
+    write_text(path, rows.round(6).to_csv(index=False))
 
 
 def open_data(data="known"):
@@ -180,7 +175,6 @@ def open_data(data="known"):
     Returns:
         `(features, judges, folder)`; the judges that ship, or those of an earlier run, or new ones.
     """
-    from cvae_lab.pretrained import keep_judges, load_pretrained_judges
     from cvae_music.config import AudioConfig
     from cvae_music.data.features import build_features
     from cvae_music.data.sources import open_collection
@@ -188,14 +182,14 @@ def open_data(data="known"):
     extra = {"num_clips": NUM_CLIPS} if data == "known" else {}
     features = build_features(open_collection(data, **extra), AudioConfig(), cache_folder())
     if data == "known":
-        return features, load_pretrained_judges("known"), shipped_folder()
+        return features, keep_judges(WEIGHTS, features, name="known"), shipped_folder()
     home = output_folder(data)
     return features, keep_judges(home / "models", features), home / "results"
 
 
 def main(arguments=None):
     """Runs sweeps, or says what is left of them. Finished rows are kept: run it again to go on."""
-    parser = argparse.ArgumentParser(prog="python -m cvae_music.sweeps", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cvae_lab.sweeps", description=main.__doc__)
     parser.add_argument("names", nargs="*", help=f"of {sorted(SWEEPS)}; all of this music if left out")
     parser.add_argument("--data", default="known", help="known, a folder of genres, or an FMA folder")
     parser.add_argument("--list", action="store_true", help="only say how many cells and minutes are left")

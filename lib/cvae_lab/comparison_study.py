@@ -1,16 +1,16 @@
-"""What the beta sweep and the comparison train and measure; run by `sweeps`."""
+"""The sweeps of notebooks 06 and 07: what beta trades, what the models are worth, what the listeners are taught."""
 
 import json
 import time
 
 import numpy as np
 
-from cvae_lab import evaluation
 from cvae_lab.clustering import baseline_points, check_alignment, cluster_scores
 from cvae_lab.disentanglement import FACTORS, disentanglement_row
+from cvae_lab.measures import classification_accuracy, genre_probe, kl_per_dimension
 from cvae_lab.principal import PrincipalComponents
-from cvae_lab.probes import classification_accuracy, genre_probe
 from cvae_lab.scoreboard import evaluate_model
+from cvae_lab.series import fit_model
 from cvae_music.models.losses import optimal_variance_nll
 
 SMALL = {"width": 96, "depth": 1}
@@ -40,7 +40,7 @@ def beta_cells(seeds=(0, 1, 2)):
     return [
         {
             "name": f"{schedule} {value:g}", "schedule": schedule, "value": value, "kind": "cvae", "seed": seed,
-            "num_steps": NUM_STEPS, "changes": SMALL | changes, "measure": "beta_cells:measure_beta",
+            "num_steps": NUM_STEPS, "changes": SMALL | changes,
         }
         for seed in seeds for schedule, value, changes in settings + (held if seed == seeds[0] else [])
     ]  # fmt: skip
@@ -53,29 +53,53 @@ def beta_real_cells():
 
 def listener_cells(seeds=(0, 1)):
     """What the listeners are taught, compared on the validation split: settings may be chosen by it."""
-    own = {"kind": "cvae", "num_steps": NUM_STEPS, "scoreboard": False, "measure": "beta_cells:measure_validation"}
+    own = {"kind": "cvae", "num_steps": NUM_STEPS}
     return [
-        {"name": name, "seed": seed, "changes": SMALL | changes, **own}
-        for seed in seeds for name, changes in LISTENERS.items()
-    ]  # fmt: skip
+        {"name": name, "seed": seed, "changes": SMALL | changes, **own} for seed in seeds for name, changes in LISTENERS.items()
+    ]
 
 
 def comparison_cells(seeds=(0, 1, 2)):
     """Raw features and PCA once, each network for each seed."""
-    once = [
-        {"name": name, "kind": f"beta_cells:{kind}", "seed": 0, "num_steps": 0}
-        for name, kind in (("raw features", "measure_raw"), ("PCA", "measure_pca"))
-    ]
+    once = [{"name": name, "kind": kind, "seed": 0, "num_steps": 0} for name, kind in (("raw features", "raw"), ("PCA", "pca"))]
     return once + [
-        {
-            "name": name, "kind": kind, "seed": seed, "num_steps": NUM_STEPS, "changes": SMALL | changes,
-            "measure": "beta_cells:measure_comparison",
-        }
-        for seed in seeds for name, (kind, changes) in MODELS.items()
-    ]  # fmt: skip
+        {"name": name, "kind": kind, "seed": seed, "num_steps": NUM_STEPS, "changes": SMALL | changes}
+        for seed in seeds
+        for name, (kind, changes) in MODELS.items()
+    ]
 
 
-def measure_beta(model, features, judges, cell):
+def _fit(cell, features):
+    started = time.perf_counter()
+    settings = {"num_steps": cell["num_steps"], "seed": cell["seed"], "changes": cell["changes"]}
+    model, _ = fit_model(cell["kind"], features, **settings, verbose=0)
+    return model, {"seconds": time.perf_counter() - started, "parameters": model.count_params()}
+
+
+def run_beta(cell, features, judges):
+    """Trains a model; the scoreboard and `measure_beta`."""
+    model, row = _fit(cell, features)
+    return row | evaluate_model(model, features, judges).to_dict() | measure_beta(model, features, cell["seed"])
+
+
+def run_listeners(cell, features, judges):
+    """Trains a model; the scoreboard of the validation split."""
+    model, row = _fit(cell, features)
+    return row | evaluate_model(model, features, judges, split="validation").to_dict()
+
+
+def run_comparison(cell, features, judges):
+    """Trains a model; the scoreboard and `measure_comparison`. Raw features and PCA are not trained."""
+    if cell["kind"] == "raw":
+        return measure_raw(features, judges, cell["seed"])
+    if cell["kind"] == "pca":
+        return measure_pca(features, judges, cell["seed"])
+    model, row = _fit(cell, features)
+    row |= evaluate_model(model, features, judges).to_dict()
+    return row | measure_comparison(model, features, judges, cell["seed"])
+
+
+def measure_beta(model, features, seed=0):
     """Rate, distortion, where the nats are, z-leak, and disentanglement where the factors are known.
 
     Returns:
@@ -85,8 +109,8 @@ def measure_beta(model, features, judges, cell):
     """
     clips, genre = features.arrays("test")
     mean, log_var = model.encode(clips)
-    kl = evaluation.kl_per_dimension(mean, log_var)
-    noise = np.random.default_rng(cell["seed"]).standard_normal(mean.shape)
+    kl = kl_per_dimension(mean, log_var)
+    noise = np.random.default_rng(seed).standard_normal(mean.shape)
     squared = float(np.mean((clips - model.decode(mean + np.exp(0.5 * log_var) * noise, genre)) ** 2))
     row = {
         "rate": kl.sum(),
@@ -101,11 +125,6 @@ def measure_beta(model, features, judges, cell):
     return row
 
 
-def measure_validation(model, features, judges, cell):
-    """The scoreboard of the validation split."""
-    return evaluate_model(model, features, judges, seed=0, split="validation").to_dict()
-
-
 def _cluster_row(points, features, prefix=""):
     train, test = features.subset("train"), features.subset("test")
     table = cluster_scores(points[0], train.genre_index, points[1], test.genre_index, groups=test.table["group"])
@@ -113,35 +132,35 @@ def _cluster_row(points, features, prefix=""):
     return {f"{prefix}{row}{end}": table.loc[row, name] for row in table.index for name, end in names.items()}
 
 
-def measure_comparison(model, features, judges, cell):
+def measure_comparison(model, features, judges, seed=0):
     """Clustering of the latents with intervals, z-leak, and the classification accuracy score of generated clips."""
     (train, train_genre), (clips, genre) = features.arrays("train"), features.arrays("test")
     points = [model.encode(part)[0] for part in (train, clips)]
     check_alignment(lambda part: model.encode(part)[0], clips, points[1])
     row = _cluster_row(points, features) | {"z_leak": genre_probe(model, features)}
     if model.num_genres:
-        asked = np.sort(np.random.default_rng(cell["seed"]).permutation(train_genre)[:300])
-        made = model.decode(model.sample_latents(asked, seed=cell["seed"]), asked)
+        asked = np.sort(np.random.default_rng(seed).permutation(train_genre)[:300])
+        made = model.decode(model.sample_latents(asked, seed=seed), asked)
         row["cas"] = classification_accuracy(made, asked, clips, genre, judges["descriptors"].embedding)
     return row
 
 
-def measure_raw(cell, features, judges):
+def measure_raw(features, judges, seed=0):
     """The same clustering for raw features, and the ceiling of the classification accuracy score."""
     (train, train_genre), (clips, genre) = features.arrays("train"), features.arrays("test")
     row = {}
     for name, points in baseline_points(*(features.config.unscale(part) for part in (train, clips))).items():
         row |= _cluster_row(points, features, f"{name}: ")
-    some = np.random.default_rng(cell["seed"]).permutation(len(train))[:300]
+    some = np.random.default_rng(seed).permutation(len(train))[:300]
     embed = judges["descriptors"].embedding
     row["cas"] = classification_accuracy(train[some], train_genre[some], clips, genre, embed)
     return row
 
 
-def measure_pca(cell, features, judges):
+def measure_pca(features, judges, seed=0):
     """The scoreboard and the comparison of `PrincipalComponents`; it has no KL divergence."""
     started = time.perf_counter()
     model = PrincipalComponents(features)
     row = {"seconds": time.perf_counter() - started, "parameters": model.count_params()}
-    row |= evaluate_model(model, features, judges, seed=0).to_dict() | {"kl": np.nan, "mutual_information": np.nan}
-    return row | measure_comparison(model, features, judges, cell)
+    row |= evaluate_model(model, features, judges).to_dict() | {"kl": np.nan, "mutual_information": np.nan}
+    return row | measure_comparison(model, features, judges, seed)
