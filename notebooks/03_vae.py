@@ -330,7 +330,7 @@ show_source(type(vae).reconstruction_terms)
 # ## 7. Six ways to charge the price
 #
 # Early in training the decoder is poor, so latents are not yet worth their price, and the encoder may learn to say
-# nothing: **posterior collapse**, the subject of notebook 04. The usual cures change the price over time or with the
+# nothing: **posterior collapse**, the subject of notebook 05. The usual cures change the price over time or with the
 # KL itself. In this library they are one argument, `kl`: a number, a name, or a name with settings.
 #
 # **Question.** What does each one charge? We keep two posteriors fixed, a thin one of 40 nats and a rich one of 120,
@@ -621,7 +621,7 @@ lesson(
 # ## Limits
 #
 # - **You cannot ask for a genre.** A draw is whatever the latent happens to mean; you may draw ten times before one
-#   is what you wanted. Notebook 05 gives the decoder a label, and measures whether it obeys.
+#   is what you wanted. Notebook 04 gives the decoder a label, and measures whether it obeys.
 # - All sound comes back through Griffin–Lim, which guesses the phase. The "real" clip above went the same way, so
 #   that the comparison is of models and not of phases.
 # - The Fréchet distance depends on its judge and on the number of clips. Use it to compare rows of one table, not

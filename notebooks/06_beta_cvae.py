@@ -19,7 +19,7 @@
 # **What you will hear at the end:** the strongest dimensions of two models turned from one end to the other, each
 # named from measurements: once with the weight $\beta$ at 1, once with a high one.
 #
-# **What you need to know:** the KL divergence of a VAE (notebook 03) and label obedience (notebook 05). Every other
+# **What you need to know:** the KL divergence of a VAE (notebook 03) and label obedience (notebook 04). Every other
 # term is defined where it first appears.
 #
 # > **Time:** about 3 minutes on two CPU cores with the shipped results; a third of it is one training of the sweep,
@@ -516,7 +516,7 @@ if len(real):
     )
 
 # %% [markdown]
-# If not $\beta$, what makes the decoder listen? The listeners (notebook 05). The same small model with other listeners,
+# If not $\beta$, what makes the decoder listen? The listeners (notebook 04). The same small model with other listeners,
 # at $\beta = 1$, scored on **validation** tracks: settings may be chosen by this table without touching the test
 # clips. **Guess** what the sceptic adds, the listener that is also taught where swapped clips came from.
 

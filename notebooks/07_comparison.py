@@ -195,7 +195,7 @@ if len(longer):
 # %% [markdown]
 # ## 4. Generation
 #
-# **Obedience** to the label by two judges, for draws from the prior and for swapped labels (notebook 05).
+# **Obedience** to the label by two judges, for draws from the prior and for swapped labels (notebook 04).
 # **Diversity** inside a genre over that of real clips. The **Fréchet** and the **kernel distance** compare clips drawn
 # with real test clips in the embedding of the network judge; a small set makes the first too large, so the numbers of
 # clips stand beside it. The **classification accuracy score** (CAS; Ravuri and Vinyals, 2019) turns the judge

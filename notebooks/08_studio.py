@@ -21,7 +21,7 @@
 # genre. The sections before it take each control apart, as a plain function, and measure whether it does what its
 # name says.
 #
-# **What you need to know:** what a conditional VAE is and what *obedience* means (notebook 05). Every other term is
+# **What you need to know:** what a conditional VAE is and what *obedience* means (notebook 04). Every other term is
 # defined where it first appears.
 #
 # > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache. Last full run:
@@ -402,7 +402,7 @@ heights = log_mel_attributes(np.stack([clip.log_mel for clip in placed]), config
 lesson(
     f"From left to right the brightness goes from {heights['brightness_hz'][:2].mean():.0f} to "
     f"{heights['brightness_hz'][2:].mean():.0f} Hz and the level from {heights['level_db'][:2].mean():.1f} to "
-    f"{heights['level_db'][2:].mean():.1f} dB. The genres lie on top of each other, as notebook 05 wanted it: the map "
+    f"{heights['level_db'][2:].mean():.1f} dB. The genres lie on top of each other, as notebook 04 wanted it: the map "
     "is one of sound, and the genre is chosen beside it."
 )
 

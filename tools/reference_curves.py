@@ -12,7 +12,7 @@ from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
 
 ROOT = Path(__file__).resolve().parents[1]
-LIVE = {"03_vae": "vae", "05_conditional_vae": "cvae"}
+LIVE = {"03_vae": "vae", "04_conditional_vae": "cvae"}
 SEED = 1  # of the weights and the noise; the clips are those of the notebooks
 
 

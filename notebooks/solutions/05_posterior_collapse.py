@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Solutions to notebook 04
+# # Solutions to notebook 05
 #
 # Each can be read on its own after the cells that load the clips.
 

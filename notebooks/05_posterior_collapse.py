@@ -119,7 +119,7 @@ parts_scale = clips["stft"]["scale"]
 stft_test, stft_genre = clips["stft"]["test"]
 some = [int(np.flatnonzero(stft_genre == index)[0]) for index in np.unique(stft_genre)[:4]]
 labels = [f"real, {features.genres[stft_genre[row]]}" for row in some]
-show_sounds(stft_test[some], labels, "04_real_stft", "Four real clips as complex STFT, each with a pattern of its own.")
+show_sounds(stft_test[some], labels, "05_real_stft", "Four real clips as complex STFT, each with a pattern of its own.")
 
 # %% [markdown]
 # ## 2. A forecast, before any training
@@ -150,7 +150,7 @@ forecast = pd.concat(
                   "forecast": collapse.forecast_active_units(spectra[kind], betas[kind], num_latents)})
     for kind in spectra
 )  # fmt: skip
-forecast.to_csv(session.output_dir / "04_forecast.csv", index=False)  # written down before anything is trained
+forecast.to_csv(session.output_dir / "05_forecast.csv", index=False)  # written down before anything is trained
 
 # %%
 titles = {"stft": "complex STFT", "log_mel": "log-mel"}
@@ -163,7 +163,7 @@ for ax, (kind, values) in zip(axes, spectra.items(), strict=True):
     ax.set(xlabel="principal direction", title=titles[kind], ylim=(2e-3, 500))
 axes[0].set_ylabel("variance along it (eigenvalue)")
 axes[0].legend(fontsize="small")
-plots.show_figure(fig, "04_spectra", alt="Spectra: complex STFT below the dashed line throughout, log-mel far above it.")
+plots.show_figure(fig, "05_spectra", alt="Spectra: complex STFT below the dashed line throughout, log-mel far above it.")
 
 # %%
 at_two = {kind: int(collapse.forecast_active_units(spectra[kind], 2.0, num_latents)) for kind in spectra}
@@ -198,7 +198,7 @@ rng = np.random.default_rng(seed)
 latents = rng.standard_normal((4, num_latents))
 made = model.decode(latents, stft_genre[some])
 labels = [f"generated, {features.genres[stft_genre[row]]}" for row in some]
-show_sounds(made, labels, "04_collapsed", "Four generated clips of different genres: all the same, and near silent.")
+show_sounds(made, labels, "05_collapsed", "Four generated clips of different genres: all the same, and near silent.")
 
 # %%
 loudness = 20 * np.log10(np.sqrt(np.mean(made**2)) / np.sqrt(np.mean(stft_test**2)))
@@ -265,7 +265,7 @@ for ax, kind in zip(axes, ("log_mel", "stft"), strict=True):
     ax.set(xlabel="β", title=titles[kind])
 axes[0].set_ylabel(f"of {num_latents} latent dimensions")
 axes[0].legend(fontsize="small")
-plots.show_figure(fig, "04_forecast", alt="Counts against beta: the linear VAE on the forecast line, the network off it.")
+plots.show_figure(fig, "05_forecast", alt="Counts against beta: the linear VAE on the forecast line, the network off it.")
 
 # %%
 def agreement(kind, column):
@@ -364,7 +364,7 @@ for ax, column in zip(axes, ("active_directions", "diversity", "swap"), strict=T
         ax.plot([part[name] for name in at], [names.index(name) for name in at], marker, color=colour, label=titles[kind])
     ax.set(xlabel=column.replace("_", " "), yticks=range(len(names)), yticklabels=names)
 axes[2].legend(fontsize="small")
-plots.show_figure(fig, "04_remedies", alt="Three columns of points: each remedy's active directions, diversity, obedience.")
+plots.show_figure(fig, "05_remedies", alt="Three columns of points: each remedy's active directions, diversity, obedience.")
 
 # %%
 def words(kind, name):
@@ -404,7 +404,7 @@ ax.axvline(evaluation.chance(features.subset("test").genre_index), color="0.3", 
 ax.axvline(second["real"]["mean"].mean(), color="0.2", linestyle="--", label="judge on real clips")
 ax.set(yticks=range(len(middle)), yticklabels=middle.index, xlabel="swap obedience")
 fig.legend(fontsize="small", loc="outside upper center", ncols=2)
-plots.show_figure(fig, "04_second_collapse", alt="Bars of swap obedience: low without remedies, high with them.")
+plots.show_figure(fig, "05_second_collapse", alt="Bars of swap obedience: low without remedies, high with them.")
 
 # %%
 def told(name):
@@ -413,7 +413,7 @@ def told(name):
             f"{row['swap']['mean']:.2f} ± {row['swap']['std']:.2f}")  # fmt: skip
 
 
-lesson("; ".join(told(name) for name in second.index) + ". To hear the deaf model beside the cured one, open notebook 05.")
+lesson("; ".join(told(name) for name in second.index) + ". To hear the deaf model beside the cured one, open notebook 04.")
 
 # %% [markdown]
 # **The verdict over both tables.** The default of the series has both remedies. Do the variants with fewer pass as well?

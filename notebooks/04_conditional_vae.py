@@ -194,7 +194,7 @@ toy_values = {name: discrepancy_by_hand(points, toy_labels, toy_noise) for name,
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharex=True, sharey=True, layout="constrained")
 for ax, (name, points) in zip(axes, toys.items(), strict=True):
     plots.plot_latent_map(points, toy_labels, ["genre A", "genre B"], ax, f"{name}: {toy_values[name]:.4f}")
-plots.show_figure(fig, "05_discrepancy", alt="Two clouds of points: mixed on the left, side by side on the right.")
+plots.show_figure(fig, "04_discrepancy", alt="Two clouds of points: mixed on the left, side by side on the right.")
 
 # %%
 library = genre_discrepancy(apart[None].astype("float32"), np.eye(2, dtype="float32")[toy_labels], toy_noise[None])
@@ -315,7 +315,7 @@ for ax, kind in zip(axes, ("real", "samples", "swap"), strict=True):
     image = plots.plot_confusion(counts(*asked_and_heard(model, kind)), features.genres, ax)
     ax.set_title(kind)
 fig.colorbar(image, ax=axes, label="share of the row")
-plots.show_figure(fig, "05_confusion", alt="Three confusion matrices, for real clips, samples and swapped labels.")
+plots.show_figure(fig, "04_confusion", alt="Three confusion matrices, for real clips, samples and swapped labels.")
 
 # %% [markdown]
 # ## 6. Does $z$ matter? Does the label matter?
@@ -374,7 +374,7 @@ for row, pictures in enumerate(axes):
 fig.colorbar(image, ax=axes, label="level (dB)")
 fig.supxlabel("time (beats)" if config.grid == "beats" else "time (s)")
 fig.supylabel("frequency (Hz, mel scale)")
-plots.show_figure(fig, "05_same_latent_every_genre", alt="Two latents in rows, each decoded in every genre.")
+plots.show_figure(fig, "04_same_latent_every_genre", alt="Two latents in rows, each decoded in every genre.")
 
 # %%
 def as_clip(log_mel, label, tempo=110.0):
@@ -439,14 +439,14 @@ seconds = time.perf_counter() - start
 
 # %%
 record = pd.DataFrame(history.history)
-record.to_csv(session.output_dir / "05_live_training.csv", index=False)
-kept = (project_folder() or session.output_dir) / "data" / "reference" / "05_live_training.csv"
+record.to_csv(session.output_dir / "04_live_training.csv", index=False)
+kept = (project_folder() or session.output_dir) / "data" / "reference" / "04_live_training.csv"
 reference = pd.read_csv(kept).to_dict("list") if data == "known" and kept.exists() else None
 panels = {"rms_db": "dB", "kl": "nats per clip", "discrepancy": "squared discrepancy"}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
 for ax, (name, unit) in zip(axes, panels.items(), strict=True):
     plots.plot_history(history, ax, names=(name,), reference=reference, unit=unit)
-plots.show_figure(fig, "05_live_training", alt="Error, KL and discrepancy by epoch, training and validation.")
+plots.show_figure(fig, "04_live_training", alt="Error, KL and discrepancy by epoch, training and validation.")
 
 # %%
 last = record.iloc[[-1]].T.set_axis(["your run"], axis=1)
@@ -482,7 +482,7 @@ for ax, (name, candidate) in zip(axes, {main: model, "live": live}.items(), stri
     image = plots.plot_confusion(counts(*asked_and_heard(candidate, "swap")), features.genres, ax)
     ax.set_title(f"swap, {name}")
 fig.colorbar(image, ax=axes, label="share of the row")
-plots.show_figure(fig, "05_confusion_live", alt="Confusion of swapped labels, full and live training.")
+plots.show_figure(fig, "04_confusion_live", alt="Confusion of swapped labels, full and live training.")
 
 # %%
 lesson(
@@ -557,7 +557,7 @@ print(f"{len(written)} clips:", ", ".join(path.name for path in written))
 # 3. Ask for the genre in only one half of the decoder: which stages decide? Set the FiLM weights of one stage to zero
 #    and measure swap obedience again.
 #
-# Solutions are in `solutions/05_conditional_vae`. The cell below is yours.
+# Solutions are in `solutions/04_conditional_vae`. The cell below is yours.
 
 # %%
 asked = 0
