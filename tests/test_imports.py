@@ -1,45 +1,107 @@
-"""Importing the package is cheap; each public name is where the package says."""
+"""Who may import whom; what the packages show; what the notebooks take of it."""
 
+import ast
 import importlib
+import os
 import subprocess
 import sys
 
+import jupytext
 import pytest
+from importlinter.cli import lint_imports
 
-import cvae_music
+PACKAGES = ("known_music", "cvae_music", "cvae_lab")
+WITHOUT_TENSORFLOW = (
+    "known_music.music", "cvae_music.config", "cvae_music.store", "cvae_music.data.sources", "cvae_music.data.features",
+    "cvae_music.audio.inversion", "cvae_music.plots", "cvae_music.players", "cvae_lab.session", "cvae_lab.lessons",
+)  # fmt: skip
 
 
-def test_import_loads_no_heavy_library(root):
-    code = (
-        f"import sys; sys.path.insert(0, {str(root / 'lib')!r}); import cvae_music; "
-        "heavy = {'tensorflow', 'keras', 'librosa', 'numpy', 'matplotlib', 'sklearn', 'pandas'}; "
-        "print(sorted(heavy & set(sys.modules)))"
+def run_python(root, code):
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root / "lib")}
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["config", "session", "music", "datasets", "audio"])
-def test_modules_without_a_model_do_not_load_tensorflow(root, module):
-    if not (root / "lib" / "cvae_music" / f"{module}.py").exists():
-        pytest.skip(f"no module {module}")
-    code = (
-        f"import sys; sys.path.insert(0, {str(root / 'lib')!r}); import cvae_music.{module}; "
-        "print('tensorflow' in sys.modules)"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "False"
+def stub_names(root, package):
+    """Public names of a package and the modules they come from, by its `__init__.pyi`; none where it has no such file."""
+    stub = root / "lib" / package / "__init__.pyi"
+    tree = ast.parse(stub.read_text(encoding="utf-8") if stub.exists() else "")
+    return {alias.asname or alias.name: node.module for node in tree.body for alias in node.names}
 
 
-@pytest.mark.parametrize("name", [name for name in cvae_music.__all__ if name != "__version__"])
-def test_public_name_exists(root, name):
-    module = cvae_music._HOMES[name]
-    if not (root / "lib" / "cvae_music" / f"{module}.py").exists():
-        pytest.skip(f"no module {module}")
-    assert getattr(cvae_music, name) is getattr(importlib.import_module(f"cvae_music.{module}"), name)
-    assert name in dir(cvae_music)
+def test_contracts_of_the_imports_hold(root, monkeypatch, capfd):
+    monkeypatch.chdir(root)
+    status = lint_imports(no_cache=True, no_logo=True)
+    assert status == 0, capfd.readouterr().out
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_import_loads_no_heavy_library(root, package):
+    heavy = "{'tensorflow', 'keras', 'librosa', 'numpy', 'matplotlib', 'sklearn', 'pandas'}"
+    assert run_python(root, f"import sys, {package}; print(sorted({heavy} & set(sys.modules)))") == "[]"
+
+
+def test_modules_without_a_model_do_not_load_tensorflow(root):
+    for_each = f"import importlib, sys\nfor name in {WITHOUT_TENSORFLOW}:\n    importlib.import_module(name)\n"
+    shown = "    if 'tensorflow' in sys.modules: sys.exit(f'{name} loads TensorFlow')"
+    run_python(root, for_each + shown)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_where_the_list_says(root, package):
+    names, shown = stub_names(root, package), importlib.import_module(package)
+    assert set(names) <= set(dir(shown)) and set(names) == set(getattr(shown, "__all__", []))
+    for name, module in names.items():
+        assert getattr(shown, name) is getattr(importlib.import_module(f"{package}.{module}"), name), name
 
 
 def test_unknown_name_is_an_attribute_error():
+    import cvae_music
+
     with pytest.raises(AttributeError, match="no_such_name"):
         cvae_music.no_such_name  # noqa: B018
+
+
+def test_library_has_no_command_line(root):
+    """What is run from a shell trains or measures, and is the lab's."""
+    found = [
+        f"{path.name}: {node.name}"
+        for path in (root / "lib" / "cvae_music").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name == "main"
+    ]
+    assert found == []
+
+
+def names_taken(tree, public):
+    """Pairs of package and name that code takes from the packages; a name is None where it reaches for a module."""
+    aliases = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                package, dot, _ = alias.name.partition(".")
+                if package in public:
+                    aliases[alias.asname or package] = package
+                    if dot:
+                        yield package, f"module {alias.name}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in public:
+            package, dot, _ = node.module.partition(".")
+            yield from ((package, f"module {node.module}" if dot else alias.name) for alias in node.names)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+            yield aliases[node.value.id], node.attr
+
+
+def test_notebooks_take_public_names_only(root):
+    public = {package: set(stub_names(root, package)) | {"__version__"} for package in PACKAGES}
+    strangers = []
+    for path in sorted((root / "notebooks").rglob("[0-9]*.py")):
+        cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+        code = "\n".join(line for cell in cells for line in cell.splitlines() if not line.startswith(("%", "!")))
+        taken = sorted(set(names_taken(ast.parse(code), public)))
+        place = path.relative_to(root / "notebooks")
+        strangers += [f"{place}: {package}: {name}" for package, name in taken if name not in public[package]]
+    assert strangers == [], "\n".join(strangers)
