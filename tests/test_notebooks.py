@@ -1,9 +1,11 @@
-"""Every notebook: paired, in the house style, committed with the outputs of one run, and it executes."""
+"""Every notebook: paired, in the house style, committed with the outputs of one run, equal to the library, and it runs."""
 
+import ast
 import io
 import os
 import re
 import statistics
+from collections import defaultdict
 
 import jupytext
 import nbformat
@@ -14,13 +16,34 @@ SOURCES = run_notebooks.find_notebooks()
 SOLUTIONS = run_notebooks.find_notebooks(run_notebooks.NOTEBOOKS / "solutions")
 ALL = SOURCES + SOLUTIONS
 SETUP = (run_notebooks.ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8").strip()
+# What the reader writes, by the topic in the notebook's name.
+WRITTEN = {
+    "autoencoder": "block build_encoder decode_layers build_decoder averaging contrast_loss optimal_variance_nll Autoencoder",
+    "vae": "gaussian_kl LatentDensity VAE",
+    "conditional_vae": "build_concatenating_decoder DeafVAE build_conditional_decoder build_listener multiquadric_kernel "
+    "genre_discrepancy disguise cross_entropy Listeners ConditionalVAE",
+    "posterior_collapse": "build_recipe RecipeVAE",
+    "back_to_sound": "fast_griffin_lim",
+}
 
 # Smoke mode: little data, one short epoch of each fit. Names that a notebook does not declare are left out.
 SMOKE = {"num_clips": 96, "num_steps": 3, "num_full_steps": 3, "num_judge_steps": 3, "num_epochs": 1, "num_judged": 2, "minutes": 0.05}
 SMOKE_ENVIRONMENT = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "3"}
 
-each = pytest.mark.parametrize("source", ALL, ids=lambda path: path.stem)
-each_lesson = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+def topic(source):
+    return source.stem[3:]
+
+
+def number(source):
+    return int(source.stem[:2])
+
+
+def for_each(sources):
+    return pytest.mark.parametrize("source", sources, ids=lambda path: path.stem)
+
+
+each, each_lesson = for_each(ALL), for_each(SOURCES)
 
 
 def read_pair(source):
@@ -35,8 +58,53 @@ def code_lines(cell):
     return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
+def has_tag(cell, tag):
+    return tag in cell.metadata.get("tags", [])
+
+
 def tagged(notebook, tag):
-    return [cell for cell in notebook.cells if run_notebooks.has_tag(cell, tag)]
+    return [cell for cell in notebook.cells if has_tag(cell, tag)]
+
+
+def definitions(code):
+    """Name -> syntax trees, docstrings aside, of the classes and functions at the top level; comments are in no tree."""
+    found = defaultdict(list)
+    for node in ast.parse(code).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            for part in ast.walk(node):
+                if isinstance(part, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(part) is not None:
+                    part.body = part.body[1:] or [ast.Pass()]
+            found[node.name].append(ast.dump(node))
+    return found
+
+
+def written(source):
+    """The definitions in a notebook's cells; a line that begins with % or ! is a command of the notebook."""
+    cells = code_cells(jupytext.read(source))
+    return definitions("\n".join(re.sub(r"^[%!].*", "", cell.source, flags=re.M) for cell in cells))
+
+
+@pytest.fixture(scope="module")
+def library(root):
+    """The definitions of the three packages; a name may occur in two modules."""
+    found = defaultdict(list)
+    for path in sorted((root / "lib").glob("*_*/**/*.py")):
+        for name, trees in definitions(path.read_text(encoding="utf-8")).items():
+            found[name] += trees
+    return found
+
+
+@each_lesson
+def test_what_the_reader_writes_is_what_the_library_runs(source, library):
+    """A name of the library is the library's code: change both, or give the notebook's own thing another name."""
+    own = written(source)
+    assert sorted(name for name in own.keys() & library.keys() if own[name][0] not in library[name]) == []
+    assert sorted(name for name in own.keys() & library.keys() if len(own[name]) > 1) == [], "written more than once"
+
+
+@for_each([path for path in SOURCES if topic(path) in WRITTEN])
+def test_the_reader_writes_the_model(source):
+    assert sorted(set(WRITTEN[topic(source)].split()) - written(source).keys()) == []
 
 
 @each
@@ -64,12 +132,12 @@ def test_outputs_are_of_one_run(source):
 @each
 def test_parameters_and_setup(source):
     notebook = jupytext.read(source)
-    parameters, setup = tagged(notebook, "parameters"), tagged(notebook, "setup")
-    assert len(parameters) == len(setup) == 1
-    assert notebook.cells.index(parameters[0]) < notebook.cells.index(setup[0])
-    assert code_cells(notebook)[:2] == [parameters[0], setup[0]]
-    assert {"data", "seed", "repository_zip"} <= run_notebooks.declared_parameters(notebook)
-    assert setup[0].source.strip() == SETUP, "the set-up cell is the text of tools/setup_cell.py"
+    parameters, setup, start = code_cells(notebook)[:3]
+    assert [tagged(notebook, "parameters"), tagged(notebook, "setup")] == [[parameters], [setup]]
+    assert {"data", "seed", "repository_zip"} <= run_notebooks.declared_parameters(source.with_suffix(".ipynb"))
+    assert setup.source.strip() == SETUP, "the set-up cell is the text of tools/setup_cell.py"
+    assert code_lines(setup) <= 6
+    assert start.source.startswith("session = lab.start_session(data, seed=seed")
 
 
 @each
@@ -95,6 +163,38 @@ def test_words_that_belittle_are_left_out(source):
     assert re.findall(r"\b(?:just|simply|obviously|easily)\b", prose, re.I) == []
 
 
+@each_lesson
+def test_lessons_of_the_default_run_came_out_as_told(source):
+    """Each lesson's first wording is the one that the prose around it counts on."""
+    _, executed = read_pair(source)
+    cells = [cell for cell in code_cells(executed) if re.search(r"\blesson\(", cell.source)]
+    assert cells
+    for cell in cells:
+        outcomes = [output.metadata["lesson"]["outcome"] for output in cell.outputs if "lesson" in output.get("metadata", {})]
+        assert outcomes and set(outcomes) == {0}, cell.source
+
+
+@for_each([path for path in SOURCES if 2 <= number(path) <= 6])
+def test_an_exercise_has_its_checker(source):
+    cells = code_cells(jupytext.read(source))
+    checked = [first for first, second in zip(cells, cells[1:], strict=False) if has_tag(second, "check")]
+    assert any(has_tag(cell, "exercise") for cell in checked)
+
+
+@for_each([path for path in SOURCES if number(path) <= 8])
+def test_there_is_something_to_turn_and_a_picture_beside_it(source):
+    """Ten lines of core ipywidgets at most; where no kernel listens, a figure stands in or beside the cell."""
+    _, executed = read_pair(source)
+    cells = code_cells(executed)
+    places = [place for place, cell in enumerate(cells) if has_tag(cell, "widget")]
+    assert places
+    for place in places:
+        assert code_lines(cells[place]) <= 10
+        assert re.search(r"\b(?:ipy)?widgets\.|\binteract", cells[place].source)
+        beside = [output for cell in cells[max(place - 1, 0) : place + 2] for output in cell.outputs]
+        assert any("image/png" in output.get("data", {}) for output in beside), cells[place].source
+
+
 @pytest.fixture(scope="session")
 def smoke_environment(tmp_path_factory):
     """One cache for all notebooks and workers; functions run as Python, since tracing takes longer than three steps.
@@ -117,7 +217,6 @@ def test_executes_in_smoke_mode(source, smoke_environment, tmp_path):
     environment = {**smoke_environment, "CVAE_MUSIC_OUTPUT": str(tmp_path / "output")}
     if source.stem.startswith("08"):
         del environment["IPYTHONDIR"]
-    result, _ = run_notebooks.execute(
-        source, tmp_path / "executed.ipynb", SMOKE, environment, timeout=300, stream=io.StringIO()
-    )
+    target = tmp_path / "executed.ipynb"
+    result = run_notebooks.execute(source, target, SMOKE, environment, timeout=300, stream=io.StringIO())
     assert not result.error, result.error
