@@ -6,10 +6,10 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+
 from cvae_lab import beta_cells
 from cvae_lab.principal import PrincipalComponents
 from cvae_lab.sweeps import cell_key
-
 from cvae_music.data.features import FeatureSet
 
 

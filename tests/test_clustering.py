@@ -5,8 +5,9 @@ import io
 import numpy as np
 import pytest
 import soundfile
-from cvae_lab import clip_map, clustering, probes
 from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from cvae_lab import clip_map, clustering, probes
 
 
 def blobs(spread, seed=0, num=60):

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+
 from cvae_lab import collapse
 from cvae_lab.collapse_cells import LevelJudge, levels_db
 from cvae_lab.recipe import OriginalRamp, RecipeVAE, fit_recipe
-from sklearn.decomposition import PCA
-
 from cvae_music.config import AudioConfig
 
 SHAPE = (32, 6)

@@ -7,11 +7,11 @@ import shutil
 import pandas as pd
 import pytest
 from generated_music import write_genres, write_tune
-from known_music import music
 
 from cvae_music.data import collection as datasets
 from cvae_music.data.collection import Collection, split_groups
 from cvae_music.data.sources import folder_collection, known_factor_collection, open_collection
+from known_music import music
 
 
 def touch(path):

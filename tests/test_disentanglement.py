@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cvae_lab import disentanglement as measures
 from sklearn.metrics import mutual_info_score
+
+from cvae_lab import disentanglement as measures
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cvae_lab import evaluation
-from cvae_lab.scoreboard import evaluate_model, obedience_table
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
+from cvae_lab import evaluation
+from cvae_lab.scoreboard import evaluate_model, obedience_table
 from cvae_music.data.features import FeatureSet
 
 

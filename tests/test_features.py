@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import soundfile
 from generated_music import tune, write_genres, write_tune
-from known_music import music
 
 from cvae_music.data import cache as feature_cache
 from cvae_music.data import extraction
@@ -21,6 +20,7 @@ from cvae_music.data.collection import Collection, skipped_table
 from cvae_music.data.extraction import ExtractionSettings
 from cvae_music.data.features import build_features, load_features
 from cvae_music.data.sources import folder_collection, known_factor_collection
+from known_music import music
 
 QUIET = {"num_workers": 1, "progress": False}
 

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from known_music.music import compose, draw_factors
 
 from cvae_music.audio import analysis as audio
 from cvae_music.audio import inversion, phases
 from cvae_music.config import AudioConfig
+from known_music.music import compose, draw_factors
 
 CONFIG = AudioConfig()
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from cvae_lab import judges
 from cvae_lab.degradation import Degrader
 from cvae_lab.descriptors import clip_descriptors
-
 from cvae_music.data.features import FeatureSet
 
 GENRES = ("slow", "fast", "held")

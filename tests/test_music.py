@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from known_music.arrangements import ARRANGEMENTS
 from known_music.drums import DRUMS, render_drum
 from known_music.instruments import INSTRUMENTS, midi_to_hz, render_note

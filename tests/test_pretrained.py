@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from cvae_lab import pretrained
 from cvae_lab.session import Session
-
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE
 

@@ -1,14 +1,19 @@
-"""Promises about the project's own files: one list of dependencies, targets that exist, nothing of one machine."""
+"""Promises about the project's own files: one list of dependencies, a thin library, targets that exist, nothing of one machine."""
 
+import ast
+import fnmatch
+import io
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 
 import pytest
 import yaml
-from cvae_lab import session
 from packaging.requirements import Requirement
+
+from cvae_lab import session
 
 CONDA_NAMES = {"soundfile": "pysoundfile"}
 FROM_PIP = {"tensorflow", "keras"}
@@ -103,17 +108,55 @@ def test_each_figure_is_written_by_a_notebook(root):
     assert strangers == []
 
 
-def test_modules_have_one_topic(root):
-    modules = list((root / "lib" / "cvae_music").glob("*.py"))
-    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
-    assert {name: length for name, length in lengths.items() if length > 300} == {}
-    assert not {"utils.py", "helpers.py", "common.py", "misc.py"} & lengths.keys()
+def lines_of_code(path):
+    """Lines with code on them: docstrings, comments and blank lines do not count."""
+    text = path.read_text(encoding="utf-8")
+    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in layout]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
+@pytest.mark.parametrize(
+    "part, bound", [("**/*.py", 2500), ("models/*.py training.py", 500)], ids=["library", "model path"]
+)
+def test_the_library_is_thin(root, part, bound):
+    home = root / "lib" / "cvae_music"
+    counts = {str(path.relative_to(home)): lines_of_code(path) for name in part.split() for path in home.glob(name)}
+    assert sum(counts.values()) <= bound, "\n".join(f"{count:4d} {name}" for name, count in sorted(counts.items()))
+
+
+def modules(root):
+    """Every module of the three packages, as `models/networks`."""
+    for path in sorted((root / "lib").glob("*_*/**/*.py")):
+        if path.stem != "__init__":
+            yield path.relative_to(root / "lib").with_suffix("").as_posix().partition("/")[2]
+
+
+def test_modules_are_named_for_their_topic(root):
+    assert not {"utils", "helpers", "common", "misc"} & {name.rpartition("/")[2] for name in modules(root)}
 
 
 def test_the_map_of_the_library_names_each_module_once(root):
-    named = re.findall(r"`(\w+)`", (root / "lib" / "README.md").read_text(encoding="utf-8"))
-    modules = [path.stem for path in (root / "lib" / "cvae_music").glob("*.py") if path.stem != "__init__"]
-    assert sorted(named) == sorted(modules)
+    tables = [line for line in (root / "lib" / "README.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    named = re.findall(r"`([\w/]+)`", "\n".join(line.split("|")[1] for line in tables))
+    assert sorted(named) == sorted(modules(root))
+
+
+def test_everything_beside_the_code_is_package_data(root, pyproject, tracked):
+    """One `pip install` of the zip brings all that a notebook needs."""
+    patterns = pyproject["tool"]["setuptools"]["package-data"]["*"]
+    packages = sorted({path.parent for path in (root / "lib").glob("*_*/**/__init__.py")}, reverse=True)
+    beside = [path for path in tracked if path.is_relative_to(root / "lib") and path.suffix != ".py"]
+    left = []
+    for path in set(beside) - {root / "lib" / "README.md"}:
+        home = next(package for package in packages if path.is_relative_to(package))
+        if not any(fnmatch.fnmatch(path.relative_to(home).as_posix(), pattern) for pattern in patterns):
+            left.append(str(path.relative_to(root)))
+    assert left == []
 
 
 def test_ruff_finds_nothing(root):

@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+
 from cvae_lab import sweeps
 
 CELLS = [

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
-from cvae_lab import vocoder_training
-from known_music.music import compose, draw_factors
 
+from cvae_lab import vocoder_training
 from cvae_music.audio import analysis as audio
 from cvae_music.audio import inversion, phases, vocoder
 from cvae_music.audio.analysis import log_mel
 from cvae_music.config import AudioConfig
 from cvae_music.models.files import load_compact, save_compact
+from known_music.music import compose, draw_factors
 
 CONFIG = AudioConfig()
 SHIPPED = Path(__file__).parents[1] / "data" / "pretrained" / "vocoder.npz"

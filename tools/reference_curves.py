@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pandas as pd
+
 from cvae_lab.pretrained import fit_series_model
 from cvae_lab.session import cache_folder
-
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection

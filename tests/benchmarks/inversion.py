@@ -27,10 +27,9 @@ import scipy.optimize
 import scipy.signal
 import soundfile
 import tagger
-from cvae_lab.distances import frechet_distance, kernel_distance, mean_pairwise_distance
-from known_music.music import compose, draw_factors
 from scipy.spatial.distance import cdist
 
+from cvae_lab.distances import frechet_distance, kernel_distance, mean_pairwise_distance
 from cvae_music.audio import analysis, inversion
 from cvae_music.audio import analysis as audio
 from cvae_music.audio.analysis import beat_frame_times, log_mel, mel_filters, track_beats
@@ -40,6 +39,7 @@ from cvae_music.audio.vocoder import shipped_vocoder
 from cvae_music.config import AudioConfig
 from cvae_music.data.sources import open_collection
 from cvae_music.models.files import load_compact, load_pretrained
+from known_music.music import compose, draw_factors
 
 CONFIG = AudioConfig()
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
