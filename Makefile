@@ -60,12 +60,12 @@ studio: $(INSTALLED)  ## open the studio in the browser, ready to play
 sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younger file wins)
 	$(PY) -m jupytext --sync notebooks/[0-9]*.py $(wildcard notebooks/solutions/[0-9]*.py)
 
-weights: $(INSTALLED)  ## train the models that data/ ships
-	$(PY) -m cvae_music.pretrained
+weights: $(INSTALLED)  ## train the models and judges that ship with the packages
+	$(PY) -m cvae_lab.shipping
 
 sweeps: $(INSTALLED)  ## make the tables of results that data/results ships; says how long it takes, goes on where it stopped
-	$(PY) -m cvae_music.sweeps
+	$(PY) -m cvae_lab.sweeps
 
 clean:  ## remove caches and the outputs of runs (not .venv)
-	rm -rf outputs data/cache build dist .pytest_cache .ruff_cache .hypothesis lib/*.egg-info
+	rm -rf outputs data/cache build dist .pytest_cache .ruff_cache lib/*.egg-info
 	find lib tests tools notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
