@@ -31,5 +31,5 @@ fi
 
 # Machine code and the list of fonts are made once, where they are first used: better here than at the first sound.
 echo "Compiling what the first sound needs."
-TF_CPP_MIN_LOG_LEVEL=2 "$venv/bin/python" -c "from cvae_music.studio import pretrained_studio; pretrained_studio()" ||
+TF_CPP_MIN_LOG_LEVEL=2 "$venv/bin/python" -c "from cvae_music import Studio; Studio.from_preset('known_cvae')" ||
     echo "The studio could not be made, see above. Everything is installed; its first sound will take longer." >&2
