@@ -1,4 +1,4 @@
-"""Walks through latent space: ends, lengths, and joins that are no rougher than the windows themselves."""
+"""Clips by their settings, and walks through latent space: ends, lengths, joins no rougher than the windows themselves."""
 
 import dataclasses
 
@@ -7,7 +7,11 @@ import pytest
 
 from cvae_music import generation as walks
 from cvae_music.audio import analysis as audio
+from cvae_music.audio.inversion import to_audio
 from cvae_music.config import AudioConfig
+from cvae_music.generation import make_clip
+from cvae_music.models.autoencoders import Autoencoder
+from cvae_music.models.conditional import ConditionalVAE
 
 
 @dataclasses.dataclass
@@ -15,8 +19,14 @@ class Painter:
     """Stands for a model: a latent of eight loudnesses, one for each beat, and a band for each genre."""
 
     audio_config: AudioConfig
+    genres: tuple = ("low", "high")
     num_genres: int = 2
     latent_dim: int = 8
+
+    def sample_latents(self, genre, seed=0, temperature=1.0):
+        """Where each genre lies, plus noise."""
+        noise = np.random.default_rng(seed).uniform(-0.1, 0.1, (len(genre), self.latent_dim))
+        return (np.array([0.3, 0.7])[genre][:, None] + temperature * noise).astype(np.float32)
 
     def decode(self, latents, genre):
         weights = np.eye(2)[genre]
@@ -24,6 +34,59 @@ class Painter:
         beats = np.repeat(latents, self.audio_config.frames_per_beat, axis=1)
         level[:, :, 20], level[:, :, 60] = beats * weights[:, :1], beats * weights[:, 1:]
         return level
+
+
+def test_a_clip_repeats_by_its_settings_and_keeps_the_tempo():
+    model = Painter(AudioConfig())
+    first, again, other = (make_clip(model, mix="high", tempo=97.0, seed=seed) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first.samples, again.samples)
+    assert not np.allclose(first.latent, other.latent)
+    assert (first.genre, first.tempo, first.seed) == ("high", 97.0, 4)
+    assert len(first.samples) == round(8 * 60 / 97.0 * 22050)
+    assert len(make_clip(model).samples) == round(8 * 60 / 110.0 * 22050) == len(walks.walk(model, first.latent[None], [1, 0], 8))
+
+
+def test_a_genre_is_drawn_where_it_lies_and_played():
+    """The mix says what plays, and unless told otherwise the latent is drawn where the heaviest genre lies."""
+    model = Painter(AudioConfig())
+    for settings, genre, mean in (
+        ({}, "low", 0.3), ({"mix": "high"}, "high", 0.7), ({"drawn_as": "high"}, "high", 0.7),
+        ({"mix": "low", "drawn_as": "high"}, "low", 0.7), ({"mix": {"low": 1.0, "high": 3.0}}, "75% high, 25% low", 0.7),
+    ):  # fmt: skip
+        clip = make_clip(model, **settings)
+        assert clip.genre == genre and clip.latent.mean() == pytest.approx(mean, abs=0.1)
+        assert (clip.log_mel[:, 60].max() > -30.0) == ("high" in genre)
+    still = [make_clip(model, mix="high", seed=seed, temperature=0.0).latent for seed in (1, 2)]
+    assert np.array_equal(*still)
+    halfway = make_clip(model, mix="high", morph_to=2, share=0.5, seed=1).latent
+    ends = [walks.draw_latent(model, seed, "high") for seed in (1, 2)]
+    np.testing.assert_array_equal(halfway, walks.slerp(*ends, 0.5))
+
+
+def test_clips_refuse_what_does_not_exist():
+    model = Painter(AudioConfig())
+    for settings, message in (
+        ({"mix": "polka"}, r"\['low', 'high'\]"), ({"drawn_as": "polka"}, r"\['low', 'high'\]"),
+        ({"seed": -1}, "seed -1; expected a whole number"), ({"seed": "one"}, "seed 'one'"), ({"seed": 0.5}, "seed 0.5"),
+        ({"morph_to": -2, "share": 0.5}, "seed -2"), ({"tempo": "slow"}, "tempo='slow'"), ({"tempo": 0}, "tempo=0"),
+        ({"sliders": {"level": 1.0}}, "fit_controls"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            make_clip(model, **settings)
+    without_label = Painter(AudioConfig(), genres=(), num_genres=0)
+    with pytest.raises(ValueError, match="'high' for a model without genres"):
+        make_clip(without_label, mix="high")
+
+
+def test_an_autoencoder_has_nothing_to_draw_from_and_plays_what_it_encoded(tiny_config):
+    model = Autoencoder(tiny_config, global_dim=2, local_dim=1, width=48, depth=1)
+    with pytest.raises(ValueError, match="Autoencoder has no prior to draw from"):
+        make_clip(model)
+    latent = model.encode(np.zeros((1, *tiny_config.shape)))[0][0]
+    clip = make_clip(model, start=latent)
+    assert clip.genre is None and clip.log_mel.shape == tiny_config.shape
+    with pytest.raises(ValueError, match="seed -1"):
+        make_clip(model, start=latent, seed=-1)
 
 
 def test_slerp_keeps_the_distance_from_the_origin():
@@ -80,10 +143,7 @@ def jumps(samples, num_beats, config):
 
 def test_joins_of_a_walk_are_no_rougher_than_a_window():
     """At each join the change is compared with the change at the same beat of a plain clip of eight beats."""
-    from cvae_music.audio.inversion import to_audio
-    from cvae_music.models.files import load_pretrained
-
-    model = load_pretrained("known_cvae")
+    model = ConditionalVAE.from_preset("known_cvae")
     config, num_beats, tempo = model.audio_config, 24, 118.0
     inside, joined = [], []
     for genre in range(0, model.num_genres, 2):

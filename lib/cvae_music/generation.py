@@ -1,12 +1,15 @@
 """From a latent to a clip one can hear: draws, mixes, walks, and everything the studio can set as one call."""
 
 import dataclasses
+import numbers
 
 import numpy as np
 
 from cvae_music.audio.analysis import TINY
 from cvae_music.audio.inversion import to_audio
 from cvae_music.data.clips import read_clip
+
+STEP_BEATS = 2  # between the windows of a walk; each is heard over twice that, fading in and out
 
 
 def mixed_log_mel(model, latents, weights):
@@ -32,10 +35,8 @@ def mixed_log_mel(model, latents, weights):
     latents, weights = np.asarray(latents, np.float32), np.asarray(weights, np.float32)
     expected = (len(latents), model.num_genres)
     if weights.shape != expected or np.any(weights < 0) or not np.all(weights.any(axis=1)):
-        raise ValueError(
-            f"mixed_log_mel got weights of shape {weights.shape}, from {weights.min(initial=0):g} to "
-            f"{weights.max(initial=0):g}; expected {expected}, at least 0, not all 0 for a clip."
-        )
+        found = f"weights of shape {weights.shape}, the lowest {weights.min(initial=0):g}"
+        raise ValueError(f"mixed_log_mel got {found}; expected {expected}, at least 0, not all 0 for a clip.")
     clip, genre = np.nonzero(weights)
     levels = config.unscale(model.decode(latents[clip], genre))
     if len(clip) == len(latents):  # one genre each
@@ -53,7 +54,7 @@ class Clip:
     Args:
         log_mel: dB, shape `(num_frames, n_mels)`.
         samples: Sound, shape `(samples,)`.
-        genre: Name of the genre, or None.
+        genre: Name of the genre, a mix in words, or None.
         tempo: Beats a minute.
         seed: Seed it was drawn with.
         latent: Shape `(latent_dim,)`.
@@ -67,37 +68,6 @@ class Clip:
     latent: np.ndarray
 
 
-def generate(model, genre=None, num_clips=1, tempo=120.0, temperature=1.0, seed=0):
-    """Draws latents, decodes them and turns them into sound.
-
-    Args:
-        model: `VAE` or `ConditionalVAE`.
-        genre: Name of a genre of the model; `None` for a model without a label.
-        num_clips: Clips to make; clip `k` has the seed `seed + k`.
-        tempo: Beats a minute, exact.
-        temperature: 1 draws as the music varies, less stays near the typical.
-        seed: Seed of the first clip.
-
-    Returns:
-        List of `Clip`.
-
-    Raises:
-        ValueError: If the genre is missing or unknown.
-    """
-    index = 0
-    if model.num_genres:
-        if genre not in model.genres:
-            raise ValueError(f"generate got genre={genre!r}; expected one of {list(model.genres)}.")
-        index = model.genres.index(genre)
-    clips = []
-    for number in range(seed, seed + num_clips):
-        latent = model.sample_latents([index], seed=number, temperature=temperature)
-        log_mel = model.audio_config.unscale(model.decode(latent, [index]))[0]
-        samples = to_audio(log_mel, model.audio_config, tempo, seed=number)
-        clips.append(Clip(log_mel, samples, genre, float(tempo), number, latent[0]))
-    return clips
-
-
 def mix_weights(model, mix):
     """Genre weights that sum to 1, shape `(num_genres,)`, of a name or a dict of name to weight; None without a label.
 
@@ -106,7 +76,7 @@ def mix_weights(model, mix):
     """
     if not model.num_genres:
         return None
-    mix = {mix or model.genres[0]: 1.0} if not isinstance(mix, dict) else mix
+    mix = mix if isinstance(mix, dict) else {mix or model.genres[0]: 1.0}
     weights = np.array([mix.get(genre, 0.0) for genre in model.genres], np.float32)
     if set(mix) - set(model.genres) or weights.min() < 0 or not weights.sum() > 0:
         raise ValueError(f"Got the mix {mix}; expected weights of at least 0, not all 0, of {list(model.genres)}.")
@@ -114,7 +84,7 @@ def mix_weights(model, mix):
 
 
 def mix_label(model, weights):
-    """A mix in words, as in `70% jazz, 30% house`."""
+    """A mix in words, as in `70% jazz, 30% house`; empty without a label."""
     if weights is None:
         return ""
     shown = [k for k in np.argsort(-weights, kind="stable") if weights[k] >= 0.005]
@@ -122,65 +92,79 @@ def mix_label(model, weights):
 
 
 def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
-    """The latent that a seed stands for, shape `(latent_dim,)`, drawn where clips of the genre `drawn_as` lie."""
-    index = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
-    return model.sample_latents([index], seed=seed, temperature=temperature)[0]
+    """The latent that a seed stands for, shape `(latent_dim,)`.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        seed: A whole number of at least 0.
+        drawn_as: Genre in whose region it is drawn, or a mix whose heaviest it is; None for the first.
+        temperature: 1 draws as the music varies, less stays near the typical.
+
+    Raises:
+        ValueError: If the seed or the genre does not exist, or the model has no prior to draw from.
+    """
+    if not hasattr(model, "sample_latents"):
+        kind = type(model).__name__
+        raise ValueError(f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or start=, a latent of encode.")
+    if not (isinstance(seed, numbers.Integral) and seed >= 0):
+        raise ValueError(f"Got the seed {seed!r}; expected a whole number of at least 0.")
+    genre = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
+    return model.sample_latents([genre], seed=seed, temperature=temperature)[0]
 
 
 def locate(
     model, controls=None, *, seed=0, drawn_as=None, temperature=1.0, mix=None, sliders=None, dimensions=None, at=None,
     morph_to=None, share=0.0, start=None,
 ):  # fmt: skip
-    """The latent and the genre weights that settings stand for.
-
-    Args:
-        model: `VAE` or `ConditionalVAE`.
-        controls: `Controls`; needed for `sliders`, `dimensions` and `at`.
-        seed: Which latent is drawn.
-        drawn_as: Genre in whose region it is drawn; None for the first.
-        temperature: Spread of the draw.
-        mix: Genre to play, or dict of genre to weight; None for `drawn_as`.
-        sliders: Dict of slider name to standard deviations.
-        dimensions: Dict of latent dimension to standard deviations.
-        at: Place on the map, `(x, y)`.
-        morph_to: Seed of a second latent.
-        share: How far along the sphere to it, from 0 to 1.
-        start: A latent to use in place of the seed's, such as that of a clip of your own, shape `(latent_dim,)`.
+    """The latent and the genre weights that settings stand for, see `make_clip`.
 
     Returns:
         `(latent, weights)`: shapes `(latent_dim,)` and `(num_genres,)`; weights None for a model without a label.
-
-    Raises:
-        ValueError: If an argument is out of range, or `controls` is needed and missing.
     """
     if controls is None and (sliders or dimensions or at is not None):
         raise ValueError("The settings hold sliders or a place, without controls; expected fit_controls(model, features).")
+    drawn_as, mix = drawn_as or mix, mix or drawn_as
+    if mix and not model.num_genres:
+        raise ValueError(f"Got the genre {mix!r} for a model without genres; expected none, or a ConditionalVAE.")
     latent = draw_latent(model, seed, drawn_as, temperature) if start is None else np.asarray(start, np.float32)
     if at is not None:
         latent = controls.move_to(latent, at)
     if morph_to is not None and share:
         latent = slerp(latent, draw_latent(model, morph_to, drawn_as, temperature), share)
-    weights = mix_weights(model, mix or drawn_as)
+    weights = mix_weights(model, mix)
     if controls is not None:
         latent = controls.turn(latent, sliders, dimensions, weights)
     return latent, weights
 
 
 def make_clip(model, controls=None, *, seed=0, tempo=110.0, **settings):
-    """Everything the studio can set, as one call: the same arguments give the same samples.
+    """Makes a clip: the same arguments give the same samples.
 
     Args:
-        model: `VAE` or `ConditionalVAE`.
+        model: `VAE` or `ConditionalVAE`; with `start` an `Autoencoder` too.
         controls: `Controls`; needed for `sliders`, `dimensions` and `at`.
-        seed: Which latent is drawn.
+        seed: Which latent is drawn; a whole number of at least 0.
         tempo: Beats a minute, exact.
-        **settings: As of `locate`: mix, sliders, dimensions, at, morph_to, share, start, ...
+        **settings: Any of these:
+            mix: Genre to play, or dict of genre to weight; None for `drawn_as`, and without that for the first.
+            drawn_as: Genre in whose region the latent is drawn; None for the heaviest of the mix.
+            temperature: 1 draws as the music varies, less stays near the typical.
+            sliders: Dict of slider name to standard deviations.
+            dimensions: Dict of latent dimension to standard deviations.
+            at: Place on the map, `(x, y)`.
+            morph_to: Seed of a second latent.
+            share: How far along the sphere to it, from 0 to 1.
+            start: A latent to use in place of the seed's, such as that of a clip of your own, shape `(latent_dim,)`.
 
     Returns:
         `Clip`.
 
     Raises:
-        ValueError: As `locate` and `to_audio`.
+        ValueError: If a genre, slider, seed or tempo does not exist, `controls` is needed and missing, or the model has no
+            prior to draw from.
+
+    Example:
+        `make_clip(ConditionalVAE.from_preset("known_cvae"), mix="jazz", seed=3)`
     """
     latent, weights = locate(model, controls, seed=seed, **settings)
     log_mel = mixed_log_mel(model, latent[None], None if weights is None else weights[None])[0]
@@ -194,7 +178,7 @@ def make_morph(model, controls, first, second, *, num_beats=32, tempo=110.0):
     Args:
         model: `VAE` or `ConditionalVAE`.
         controls: `Controls`, or None where no setting needs them.
-        first: Dict of the settings it begins with, as of `locate`.
+        first: Dict of the settings it begins with, as of `make_clip`.
         second: Dict of the settings it ends with.
         num_beats: Length in beats.
         tempo: Beats a minute, exact.
@@ -203,13 +187,10 @@ def make_morph(model, controls, first, second, *, num_beats=32, tempo=110.0):
         Float32 array, shape `(samples,)`.
 
     Raises:
-        ValueError: As `locate` and `walk`.
+        ValueError: As `make_clip` and `walk`.
     """
     latents, weights = zip(*(locate(model, controls, **end) for end in (first, second)), strict=True)
     return walk(model, np.stack(latents), np.stack(weights) if model.num_genres else None, num_beats, tempo)
-
-
-STEP_BEATS = 2  # between windows; each is heard over twice that, fading in and out
 
 
 def slerp(first, second, share):
@@ -230,14 +211,12 @@ def slerp(first, second, share):
 
     Source: Shoemake (1985); for latents White (2016), arXiv:1609.04468.
     """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    first, second, share = (np.asarray(value, np.float64) for value in (first, second, share))
     far = [np.maximum(np.linalg.norm(latent, axis=-1, keepdims=True), 1e-12) for latent in (first, second)]
     angle = np.arccos(np.clip(np.sum(first * second, axis=-1, keepdims=True) / (far[0] * far[1]), -1.0, 1.0))
     if np.any(angle > np.pi - 1e-6):
         raise ValueError("slerp got two latents in opposite directions; expected one shortest arc. Move one a little.")
-    share = np.asarray(share, np.float64)
-    shares = 1.0 - share, share
-    sine = np.maximum(np.sin(angle), 1e-12)
+    shares, sine = (1.0 - share, share), np.maximum(np.sin(angle), 1e-12)
     weights = [np.where(angle < 1e-6, part, np.sin(part * angle) / sine) for part in shares]
     distance = shares[0] * far[0] + shares[1] * far[1]
     return (distance * (weights[0] * first / far[0] + weights[1] * second / far[1])).astype(np.float32)
@@ -266,10 +245,8 @@ def walk_log_mel(model, latents, genre_weights, num_beats):
     if latents.ndim != 2 or latents.shape[1] != model.latent_dim or len(latents) == 0:
         raise ValueError(f"walk got latents of shape {latents.shape}; expected (stops, {model.latent_dim}), at least one.")
     if config.grid != "beats" or not isinstance(num_beats, (int, np.integer)) or num_beats < 1:
-        raise ValueError(
-            f"walk got num_beats={num_beats!r} on a grid in {config.grid}; expected a whole number of at least 1 and a "
-            'model of features on the grid "beats".'
-        )
+        expected = "a whole number of at least 1, and a model of features on the beat grid"
+        raise ValueError(f"walk got num_beats={num_beats!r} on a grid in {config.grid}; expected {expected}.")
     starts = np.arange(0, num_beats + STEP_BEATS, STEP_BEATS)
     place = np.minimum(starts / num_beats, 1.0) * (len(latents) - 1)
     low = np.minimum(place.astype(int), max(len(latents) - 2, 0))
@@ -285,7 +262,7 @@ def walk_log_mel(model, latents, genre_weights, num_beats):
     return (1.0 - fade) * windows[beat, inside] + fade * windows[beat + 1, inside]
 
 
-def walk(model, latents, genre_weights, num_beats, tempo, seed=0):
+def walk(model, latents, genre_weights, num_beats, tempo=110.0, seed=0):
     """Sound of a walk from latent to latent: tempo exact, no seam between windows.
 
     The windows are joined as levels, before there are phases, and one inversion makes sound of them all.

@@ -1,6 +1,7 @@
 """From log-mel back to sound: bands to frequencies, frequencies to phases, everything around a loop."""
 
-import dataclasses
+import numbers
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -12,14 +13,13 @@ from cvae_music.audio.analysis import TINY, bands_as_curve, bands_to_bins, hann_
 LONGEST_STEP = 0.375  # of the window; longer steps between frames get frames in between
 
 
-@dataclasses.dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """A way to find phases: where they start, then rounds that make them agree.
 
     Args:
         start: Function of `(magnitude, loop, rng)` that returns phases.
-        rounds: Rounds of Griffin-Lim.
-        momentum: How far each round goes on in the direction of the last; 0 is the original algorithm.
+        rounds: Rounds of `phases.fast_griffin_lim`.
+        momentum: Of these rounds.
         band_rounds: Rounds afterwards that hold the mel bands only and leave the frequencies inside them free.
         learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a band, and what is noise.
     """
@@ -36,7 +36,6 @@ METHODS = {
     "griffin_lim": Method(phases.random_phases, rounds=32, momentum=0.0),
     "fast_griffin_lim": Method(phases.random_phases, rounds=32),
     "pghi": Method(phases.integrated_phases),
-    "pghi_griffin_lim": Method(phases.integrated_phases, rounds=12),
     "pghi_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6),
     "learned_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6, learned=True),
 }
@@ -114,7 +113,7 @@ def mel_to_linear(mel_power, config, num_rounds=None, start=None):
     return linear.astype(np.float32)
 
 
-def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, method=None):
+def to_audio(log_mel_db, config, tempo=110.0, seed=0, method=None):
     """Sound with the given log-mel level, as a loop: its end joins its beginning like any other moment.
 
     Frames stand where the analysis would read them at this tempo, so any tempo is exact to a sample.
@@ -123,7 +122,6 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
         log_mel_db: Float array, shape `(frames, n_mels)`, dB relative to full scale; any number of frames.
         config: `AudioConfig`.
         tempo: Beats a minute (beat grid only).
-        num_iterations: Rounds of the method's last stage; `None` for its own number.
         seed: Seed of the phases that the levels do not determine.
         method: A name in `METHODS`; `None` for `"learned_bands"` where the shipped vocoder fits the
             configuration, and `"pghi_bands"` elsewhere.
@@ -133,11 +131,9 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
         `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long.
 
     Raises:
-        ValueError: If the shape does not fit the configuration, a level is not finite, the tempo is not
-            positive, the method is unknown, or it needs a vocoder and none fits the configuration.
-
-    Source: fast Griffin-Lim, Perraudin, Balazs and Søndergaard (2013); for the start see
-        `phases.integrated_phases`.
+        ValueError: If the shape does not fit the configuration, a level is not finite, the tempo is no positive
+            number, the seed no whole number of at least 0, the method is unknown, or it needs a vocoder and none fits the
+            configuration.
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
     if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels or len(log_mel_db) == 0:
@@ -147,28 +143,32 @@ def to_audio(log_mel_db, config, tempo=120.0, num_iterations=None, seed=0, metho
         )
     if not np.all(np.isfinite(log_mel_db)):
         raise ValueError("to_audio got NaN or infinite levels; expected dB. Look for a division by zero before it.")
-    if not (np.isfinite(tempo) and tempo > 0):
-        raise ValueError(f"to_audio got tempo={tempo}; expected beats a minute above 0.")
-    if method is not None and method not in METHODS:
-        raise ValueError(f"to_audio got method={method!r}; expected one of {list(METHODS)}, or None for the best.")
+    if not (isinstance(tempo, numbers.Real) and 0 < tempo < np.inf):
+        raise ValueError(f"to_audio got tempo={tempo!r}; expected beats a minute, a number above 0.")
+    if not (isinstance(seed, numbers.Integral) and seed >= 0):
+        raise ValueError(f"to_audio got the seed {seed!r}; expected a whole number of at least 0.")
     chosen, vocoder = _method(method, config)
-    if num_iterations is not None:
-        chosen = dataclasses.replace(chosen, **{"band_rounds" if chosen.band_rounds else "rounds": num_iterations})
     loop, mel_power = loop_frames(log_mel_db, config, tempo)
-    rng = np.random.default_rng(seed)
+    rng, noise = np.random.default_rng(seed), None
     if vocoder is None:
-        magnitude, noise = np.sqrt(mel_to_linear(mel_power, config)), None
+        magnitude = np.sqrt(mel_to_linear(mel_power, config))
     else:
         power, uncertainty = vocoder.spread(mel_power)
         magnitude = np.sqrt(mel_to_linear(mel_power, config, start=power))
         magnitude, noise = phases.as_noise(magnitude, uncertainty, loop, rng)
-    samples = find_samples(magnitude * magnitude_scale(config), loop, chosen, rng, noise)
+    magnitude *= magnitude_scale(config)
+    start = loop.with_phases(magnitude, chosen.start(magnitude, loop, rng))
+    if noise is not None:
+        start = np.where(noise == 0.0, start, magnitude * noise)
+    samples = phases.fast_griffin_lim(magnitude, start, loop, chosen.rounds, chosen.momentum)
     given = mel_power[:: len(mel_power) // len(log_mel_db)]  # frames in between are a guess
     return hold_bands(samples, given, loop, config, chosen.band_rounds)
 
 
 def _method(name, config):
     """`(Method, Vocoder or None)` of a name."""
+    if name is not None and name not in METHODS:
+        raise ValueError(f"to_audio got method={name!r}; expected one of {list(METHODS)}, or None for the best.")
     if name is not None and not METHODS[name].learned:
         return METHODS[name], None
     from cvae_music.audio.vocoder import shipped_vocoder
@@ -202,30 +202,6 @@ def loop_frames(log_mel_db, config, tempo):
     return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power.astype(np.float32)
 
 
-def find_samples(magnitude, loop, method, rng, noise=None):
-    """Samples of a loop with these magnitudes, by the start and the rounds of Griffin-Lim of a method.
-
-    Args:
-        magnitude: Float32 array, shape `(frames, bins)`, in the units of `loop.forward`.
-        loop: `LoopSTFT`.
-        method: `Method`.
-        rng: NumPy generator.
-        noise: Complex numbers of size 1 whose phases hold, 0 where they do not (`phases.as_noise`).
-
-    Returns:
-        Float32 array, shape `(loop.length,)`.
-    """
-    spectra, last = loop.with_phases(magnitude, method.start(magnitude, loop, rng)), None
-    if noise is not None:
-        spectra = np.where(noise == 0.0, spectra, magnitude * noise)
-    for _ in range(method.rounds):
-        new = loop.forward(loop.inverse(spectra))
-        ahead = new if last is None else new + np.float32(method.momentum) * (new - last)
-        spectra = ahead * (magnitude / np.maximum(np.abs(ahead), TINY))
-        last = new
-    return loop.inverse(spectra)
-
-
 def hold_bands(samples, mel_power, loop, config, rounds):
     """Brings the mel bands of a loop closer to those wanted; phases and lines inside the bands stay free.
 
@@ -256,17 +232,3 @@ def hold_bands(samples, mel_power, loop, config, rounds):
 def magnitude_scale(config):
     """Magnitude that `LoopSTFT.forward` gives a sine wave of amplitude 1."""
     return np.float32(hann_window(config.n_fft).sum() / 2.0)
-
-
-def spectral_convergence(samples, magnitude, loop):
-    """Distance of a sound's magnitudes from those wanted, over the size of those wanted; 0 is best.
-
-    Args:
-        samples: Float array, shape `(loop.length,)`.
-        magnitude: Float array, shape `(frames, bins)`, in the units of `loop.forward`.
-        loop: `LoopSTFT`.
-
-    Returns:
-        Float.
-    """
-    return float(np.linalg.norm(np.abs(loop.forward(samples)) - magnitude) / np.linalg.norm(magnitude))

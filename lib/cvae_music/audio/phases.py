@@ -1,8 +1,11 @@
-"""Phases for given magnitudes: zero, random, or integrated from the gradients that the magnitudes imply.
+"""Phases for given magnitudes: where they start, and the rounds of Griffin-Lim that make them agree.
 
-And `as_noise`, since integration takes for a pulse what is smooth."""
+They start at zero, at random, or integrated from the gradients that the magnitudes imply; and at those of noise, since
+integration takes for a pulse what is smooth.
+"""
 
 import functools
+import heapq
 
 import numpy as np
 
@@ -21,6 +24,32 @@ def zero_phases(magnitude, loop, rng):
 def random_phases(magnitude, loop, rng):
     """Phases drawn evenly from the circle: shape and type of `magnitude`."""
     return rng.random(magnitude.shape, np.float32) * np.float32(2.0 * np.pi)
+
+
+def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
+    """Sound of a loop with these magnitudes, from rounds that make the phases of overlapping frames agree.
+
+    Each round makes sound, reads the phases of that sound and puts the magnitudes back.
+
+    Args:
+        magnitude: Float32 array, shape `(frames, bins)`, in the units of `loop.forward`.
+        start: Complex spectra to begin with, same shape, such as `loop.with_phases(magnitude, phase)`.
+        loop: `LoopSTFT` of the frames.
+        rounds: Number of rounds.
+        momentum: How far each round goes on in the direction of the last; 0 is the original Griffin-Lim.
+
+    Returns:
+        Float32 array, shape `(loop.length,)`.
+
+    Source: Griffin and Lim (1984); Perraudin, Balazs and Søndergaard (2013), A fast Griffin-Lim algorithm, WASPAA.
+    """
+    spectra, last = start, None
+    for _ in range(rounds):
+        new = loop.forward(loop.inverse(spectra))
+        ahead = new if last is None else new + momentum * (new - last)
+        spectra = ahead * (magnitude / np.maximum(np.abs(ahead), TINY))
+        last = new
+    return loop.inverse(spectra)
 
 
 def as_noise(magnitude, uncertainty, loop, rng):
@@ -94,41 +123,27 @@ def _integrator():
         return numba.njit(nogil=True)(_integrate)
 
 
+# By hand: the last frame is a neighbour of the first and steps between frames are uneven, so that a loop of any tempo is
+# exact to a sample; implementations elsewhere ask for one step and begin at the first frame.
 def _integrate(magnitude, logarithm, phase, steps, seed_frames, seed_bins, n_fft, gamma, threshold):
-    """Fills `phase` in place; loops and a heap of its own, since Numba compiles them well."""
+    """Fills `phase` in place, in loops that Numba compiles."""
     frames, bins = magnitude.shape
     mean_step = steps.sum() / frames
     along_time = 0.5 * mean_step * n_fft / gamma  # of the slope over bins, beyond the bin's own frequency
     along_bins = -0.5 * gamma / (mean_step * n_fft)  # of the slope over frames
     done = magnitude < threshold
-    heap = np.empty(frames * bins, np.int64)
     for start in range(len(seed_frames) + frames * bins):
         # The loudest cell of each frame first, loudest frame first; then whatever they did not reach.
         if start < len(seed_frames):
-            cell = seed_frames[start] * bins + seed_bins[start]
+            frame, k = seed_frames[start], seed_bins[start]
         else:
-            cell = start - len(seed_frames)
-        if done[cell // bins, cell % bins]:
+            frame, k = (start - len(seed_frames)) // bins, (start - len(seed_frames)) % bins
+        if done[frame, k]:
             continue
-        done[cell // bins, cell % bins] = True
-        heap[0], count = cell, 1
-        while count:
-            frame, k = heap[0] // bins, heap[0] % bins
-            count -= 1
-            last, hole = heap[count], 0
-            level = magnitude[last // bins, last % bins]
-            while 2 * hole + 1 < count:
-                child = 2 * hole + 1
-                value = magnitude[heap[child] // bins, heap[child] % bins]
-                if child + 1 < count:
-                    other = magnitude[heap[child + 1] // bins, heap[child + 1] % bins]
-                    if other > value:
-                        child, value = child + 1, other
-                if value <= level:
-                    break
-                heap[hole] = heap[child]
-                hole = child
-            heap[hole] = last
+        done[frame, k] = True
+        heap = [(-magnitude[frame, k], frame, k)]
+        while heap:
+            _, frame, k = heapq.heappop(heap)
             for side in range(4):
                 to, m = frame, k
                 if side < 2:
@@ -149,12 +164,4 @@ def _integrate(magnitude, logarithm, phase, steps, seed_frames, seed_bins, n_fft
                     slope = logarithm[after, k] - logarithm[before, k] + logarithm[after, m] - logarithm[before, m]
                     phase[to, m] = phase[frame, k] + (m - k) * 0.5 * along_bins * slope
                 done[to, m] = True
-                value, hole = magnitude[to, m], count
-                count += 1
-                while hole:
-                    parent = (hole - 1) // 2
-                    if magnitude[heap[parent] // bins, heap[parent] % bins] >= value:
-                        break
-                    heap[hole] = heap[parent]
-                    hole = parent
-                heap[hole] = to * bins + m
+                heapq.heappush(heap, (-magnitude[to, m], to, m))
