@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from known_music import FACTOR_RANGES, FACTORS, GENRES, compose, draw_factors
 from known_music.arrangements import ARRANGEMENTS
 from known_music.drums import DRUMS, render_drum
 from known_music.instruments import INSTRUMENTS, midi_to_hz, render_note
-from known_music.music import FACTOR_RANGES, FACTORS, GENRES, MOTIFS, SCALES, compose, draw_factors
+from known_music.music import MOTIFS, SCALES
 
 RATE = 22050
 

@@ -6,7 +6,7 @@ from scipy.signal import istft, resample_poly, stft
 
 from cvae_lab.session import cache_folder
 from cvae_music import store
-from cvae_music.data.clips import load_clip
+from cvae_music.data.clips import real_clip
 
 STFT_SIZE, STFT_HOP = 256, 128  # at half the sample rate: 23 ms and 12 ms, as in the original
 STFT_FRAMES = 128
@@ -69,7 +69,7 @@ def stft_clips(features, num_clips=1200, crops=2, seed=0):
         split = features.table["split"].iloc[row]
         if split not in pieces:
             continue
-        samples = load_clip(features, row)
+        samples = real_clip(features.table.iloc[row], features.config).samples
         for start in rng.integers(0, len(samples), crops):
             pieces[split].append((complex_stft(samples, start), features.genre_index[row]))
     found = {split: tuple(map(np.array, zip(*parts, strict=True))) for split, parts in pieces.items()}

@@ -1,0 +1,8 @@
+"""Known-factor music: a data set of short loops whose factors are known, to music what dSprites is to images.
+
+Names are loaded when first used; `__init__.pyi` lists what is public.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

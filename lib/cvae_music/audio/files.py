@@ -40,15 +40,15 @@ def _header(path):
         raise AudioError(path, "empty file", "It holds 0 bytes; copy or download it again.")
     try:
         return soundfile.info(str(path))
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(path, "unreadable", "Expected wav, mp3, ogg or flac; convert it or remove it.") from error
+    except RuntimeError as error:
+        raise AudioError(path, "unreadable", f"Expected one of {READABLE}; convert it or remove it.") from error
 
 
 def load_audio(path, config, start=0.0, duration=None):
     """Reads a piece of a file: only that piece is decoded, mixed to mono and resampled.
 
     Args:
-        path: A wav, mp3, ogg or flac file.
+        path: A file that ends in one of `AUDIO_ENDINGS`.
         config: `AudioConfig`; its `sample_rate` is the one returned.
         start: Where to begin, in seconds.
         duration: How much to read, in seconds; `None` reads to the end.
@@ -59,24 +59,19 @@ def load_audio(path, config, start=0.0, duration=None):
     Raises:
         AudioError: If the file cannot be read, holds no samples there, or holds NaN.
     """
-    info = _header(path)
-    first = int(round(start * info.samplerate))
-    count = -1 if duration is None else int(round(duration * info.samplerate))
+    rate = _header(path).samplerate
+    count = -1 if duration is None else round(duration * rate)
     try:
-        with soundfile.SoundFile(str(path)) as file:
-            file.seek(min(first, max(info.frames, 0)))
-            samples = file.read(count, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+        samples = soundfile.read(str(path), count, round(start * rate), dtype="float32", always_2d=True)[0]
+    except RuntimeError as error:
         raise AudioError(path, "decoding failed", "The file is damaged; replace or remove it.") from error
     if len(samples) == 0:
         raise AudioError(path, "no audio", f"Nothing to read from {start:.2f} s; the file may be truncated.")
     samples = to_mono(samples)
     if not np.all(np.isfinite(samples)):
         raise AudioError(path, "not finite", "It holds NaN or infinite samples; export it again.")
-    if info.samplerate != config.sample_rate:
-        samples = librosa.resample(
-            samples, orig_sr=info.samplerate, target_sr=config.sample_rate, res_type="soxr_hq"
-        )
+    if rate != config.sample_rate:
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=config.sample_rate)
     return np.ascontiguousarray(samples, np.float32)
 
 
@@ -128,10 +123,8 @@ def encode_audio(samples, config, kind="wav"):
     samples = np.asarray(samples, np.float32)
     is_finite = bool(np.all(np.isfinite(samples)))
     if samples.ndim != 1 or len(samples) == 0 or not is_finite:
-        raise ValueError(
-            f"Got sound of shape {samples.shape}, finite: {is_finite}; expected finite mono samples, shape (samples,). "
-            "Pass one clip, mixed to mono."
-        )
+        what = f"Got sound of shape {samples.shape}, finite: {is_finite}; expected finite mono samples, shape (samples,)."
+        raise ValueError(f"{what} Pass one clip, mixed to mono.")
     samples, buffer = full_scale(samples)[0], io.BytesIO()
     with soundfile.SoundFile(buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()) as file:
         for first in range(0, len(samples), 2**16):  # libsndfile crashes on minutes of Ogg handed over at once

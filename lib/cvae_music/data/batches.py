@@ -7,8 +7,11 @@ MAX_GAIN_DB = 3.0
 BEATS_PER_BAR = 4
 
 
-def batches(features, split, batch_size=32, *, shuffle=None, seed=0, augment=False, drop_remainder=None, epoch=None):
-    """A `tf.data.Dataset` of one split.
+def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None):
+    """A `tf.data.Dataset` of one split, for `model.fit` and `model.evaluate`.
+
+    Training clips come in a new order in every epoch, in batches of one shape: the few that fill no batch wait for
+    another epoch. The clips of other splits come in the order of the table, all of them.
 
     The order and the augmentation of an epoch depend on `seed` and on the number of the epoch
     alone, so a training that goes on after a kill can see what it would have seen.
@@ -17,10 +20,8 @@ def batches(features, split, batch_size=32, *, shuffle=None, seed=0, augment=Fal
         features: `FeatureSet`.
         split: `"train"`, `"validation"` or `"test"`.
         batch_size: Clips in a batch.
-        shuffle: New order in every epoch; `None` does so for training only.
         seed: Seed of order and augmentation.
         augment: Vary the gain of each clip by up to 3 dB, and start loops at any bar.
-        drop_remainder: Leave out a last, smaller batch; `None` does so for training only.
         epoch: Integer `tf.Variable` that holds the number of the epoch about to be read. `None`
             counts the passes over the dataset from 0.
 
@@ -33,60 +34,43 @@ def batches(features, split, batch_size=32, *, shuffle=None, seed=0, augment=Fal
     """
     import tensorflow as tf
 
-    shuffle = split == "train" if shuffle is None else shuffle
-    drop_remainder = split == "train" if drop_remainder is None else drop_remainder
-    part = features.subset(split)
-    size = max(batch_size, 1)
-    num_batches = len(part) // size if drop_remainder else -(-len(part) // size)
-    if batch_size < 1 or num_batches == 0:
+    part, config, is_training = features.subset(split), features.config, split == "train"
+    if batch_size < 1 or len(part) < (batch_size if is_training else 1):
         raise ValueError(
             f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}; expected from 1 to that many. "
             "Use a smaller batch_size, or more music."
         )
-    config, log_mel, genre = features.config, part.log_mel, part.genre_index
+    num_batches = len(part) // batch_size if is_training else -(-len(part) // batch_size)
     # Only composed clips are loops in which any bar can be the first.
     bar = BEATS_PER_BAR * config.frames_per_beat
-    num_turns = np.where(part.table["grid"] == "known", max(1, config.num_frames // bar), 1)
-    num_turns = tf.constant(num_turns)
-    counts_itself = epoch is None
-    epoch = tf.Variable(0, dtype=tf.int64, trainable=False) if counts_itself else epoch
+    num_turns = tf.constant(np.where(part.table["grid"] == "known", max(1, config.num_frames // bar), 1), tf.float32)
+    genres = tf.constant(part.genre_index)
+    held = tf.constant(np.asarray(part.log_mel)) if part.log_mel.nbytes <= RAM_LIMIT else None
+    counts_itself, epoch = epoch is None, tf.Variable(0, dtype=tf.int64, trainable=False) if epoch is None else epoch
 
     def draw(_):
         """What an epoch is made of: row numbers, gains in dB, first frames. No Python runs between steps."""
-        now = epoch.read_value()
+        now, rows = epoch.read_value(), tf.range(len(part), dtype=tf.int64)
         if counts_itself:
             epoch.assign_add(1)
         keys = [tf.stack([tf.cast(seed, tf.int64) * 4 + number, now]) for number in range(3)]
-        rows = tf.range(len(part), dtype=tf.int64)
-        if shuffle:
-            rows = tf.random.experimental.stateless_shuffle(rows, keys[0])
+        rows = tf.random.experimental.stateless_shuffle(rows, keys[0]) if is_training else rows
         gain = tf.random.stateless_uniform([len(part)], keys[1], -MAX_GAIN_DB, MAX_GAIN_DB)
         share = tf.random.stateless_uniform([len(part)], keys[2])
-        turn = tf.cast(share * tf.cast(tf.gather(num_turns, rows), tf.float32), tf.int64) * bar
-        return tf.data.Dataset.from_tensor_slices((rows, gain, turn)).batch(batch_size, drop_remainder=drop_remainder)
-
-    if log_mel.nbytes <= RAM_LIMIT:
-        held = tf.constant(np.asarray(log_mel))
-
-        def read(rows):
-            return tf.gather(held, rows)
-    else:
-
-        def read(rows):
-            return tf.numpy_function(lambda rows: np.asarray(log_mel[rows]), [rows], tf.float16)
-
-    genres = tf.constant(genre)
+        turn = tf.cast(share * tf.gather(num_turns, rows), tf.int64) * bar
+        return tf.data.Dataset.from_tensor_slices((rows, gain, turn)).batch(batch_size, drop_remainder=is_training)
 
     def make(rows, gain, turn):
-        clips = tf.ensure_shape(tf.cast(read(rows), tf.float32), (size, *config.shape))
-        if augment:
-            clips = augment_clips(clips, gain, turn, config)
-        span = config.ceiling_db - config.floor_db
-        return (clips - config.floor_db) * (2.0 / span) - 1.0, tf.gather(genres, rows)
+        if held is None:
+            clips = tf.numpy_function(lambda rows: np.asarray(part.log_mel[rows]), [rows], tf.float16)
+        else:
+            clips = tf.gather(held, rows)
+        clips = tf.ensure_shape(tf.cast(clips, tf.float32), (batch_size if is_training else None, *config.shape))
+        clips = augment_clips(clips, gain, turn, config) if augment else clips
+        return (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0, tf.gather(genres, rows)
 
-    size = batch_size if drop_remainder else None
-    dataset = tf.data.Dataset.from_tensors(0).flat_map(draw)
-    return dataset.map(make).apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
+    dataset = tf.data.Dataset.from_tensors(0).flat_map(draw).map(make)
+    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
 
 
 def augment_clips(clips, gain, turn, config):

@@ -1,7 +1,8 @@
-"""Features on disk: written in shards that survive a kill at any point, then joined into one array.
+"""Features on disk: made in shards that survive a kill at any point, then joined into one array.
 
-A shard is `shard-00012.npy` and then `shard-00012.json`; the second file says that the first is whole.
-Every file is written under another name and renamed when complete, so no file is ever half there.
+Shards by hand, since a cache of one function's results (joblib.Memory) or one array that grows would lose the work of an
+hour to a kill or a full disk. Every file is written under another name and renamed when complete; `meta.json` comes
+last and says that all is there.
 """
 
 import ast
@@ -10,19 +11,23 @@ import errno
 import functools
 import hashlib
 import json
-import os
+import sys
 from pathlib import Path
 
+import filelock
+import joblib
 import numpy as np
 import pandas as pd
+from joblib.externals import loky
+from tqdm import tqdm
 
+from cvae_music.audio.analysis import track_beats
 from cvae_music.data import extraction
-from cvae_music.data.collection import SKIPPED_COLUMNS, SPLITS, skipped_table
+from cvae_music.data.collection import SKIPPED_COLUMNS, SOURCE_COLUMNS, SPLITS, Collection
 from cvae_music.store import write_file, write_text
 
-FORMAT = 1
 SHARD_SIZE = 32  # sources
-TEXT_COLUMNS = ("clip_id", "source_id", "path", "genre", "split", "group", "grid")
+TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
 
 
 @functools.cache
@@ -35,202 +40,135 @@ def code_key(*modules):
     while waiting:
         name = waiting.pop()
         path = (root / name.replace(".", "/")).with_suffix(".py")
-        if name in seen or not path.is_file():
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        seen[name] = ast.dump(tree)
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if name not in seen and path.is_file():
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            seen[name] = ast.dump(tree)
+            found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+            waiting += [f"{node.module}{dot}" for node in found for dot in ("", *(f".{alias.name}" for alias in node.names))]
     return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:8]
 
 
-def open_folder(folder):
-    """Makes a cache folder and finds out whether it can be written.
+def make_features(folder, collection, config, num_workers=None, progress=True):
+    """Makes the features of a collection in a folder, or goes on where an earlier call ended.
 
-    Raises:
-        PermissionError: If it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"probe-{os.getpid()}.tmp"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise PermissionError(
-            f"The features cannot be saved in {str(folder)!r} ({error.strerror}); expected a folder that may be "
-            "written to. Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
-        ) from error
-
-
-@contextlib.contextmanager
-def locked(folder):
-    """Waits until no other process builds the features of this folder, then keeps others waiting.
-
-    The lock ends with its process, however that ends. Where the system has none (Windows, some network
-    drives) nothing is locked.
-    """
-    try:
-        import fcntl
-
-        handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another process is building {folder.name}; waiting for it.", flush=True)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        os.close(handle)
-
-
-def clear_unfinished(folder):
-    """Deletes files that were being written when a run ended."""
-    for leftover in folder.glob("*.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def write_array(file, array):
-    """What `np.save` does, except that a full disk is reported as one: NumPy loses the error's number."""
-    np.lib.format.write_array_header_2_0(file, np.lib.format.header_data_from_array_1_0(array))
-    file.write(array.tobytes())
-
-
-def make_shard(data_path, rows_path, sources, config, settings):
-    """Extracts and saves some sources; returns their number. Runs in a process of its own."""
-    rows, clips, skipped = [], [], []
-    for source in sources:
-        found = extraction.extract_source(source, config, settings)
-        rows += found[0]
-        clips.append(found[1])
-        skipped += found[2]
-    write_file(data_path, lambda file: write_array(file, np.concatenate(clips)))
-    write_text(rows_path, json.dumps({"rows": rows, "skipped": skipped}, default=_plain))
-    return len(sources)
-
-
-class ShardedCache:
-    """The unfinished features of one collection.
+    Of several processes that want the same features one makes them, and the others wait.
 
     Args:
-        folder: Folder of the cache.
-        sources: List of dicts, the rows of the collection in their final order.
-        num_copies: Copies of each window; more of them make smaller shards, so that memory stays bounded.
+        folder: Folder of this cache.
+        collection: `Collection`.
+        config: `AudioConfig`.
+        num_workers: Processes to use; `None` for one on each core.
+        progress: Show a progress bar.
+
+    Raises:
+        ValueError: If nothing usable is left.
+        PermissionError: If the folder cannot be written.
+        OSError: If the disk is full; the message says how far it came.
     """
-
-    def __init__(self, folder, sources, num_copies=1):
-        self.folder = folder
-        shard_size = max(1, SHARD_SIZE // num_copies)
-        self.shards = [sources[first : first + shard_size] for first in range(0, len(sources), shard_size)]
-        self.joined = folder / "log_mel.npy"
-        self.joining = folder / "log_mel.npy.part"
-
-    def data_path(self, number):
-        """Features of a shard."""
-        return self.folder / f"shard-{number:05d}.npy"
-
-    def rows_path(self, number):
-        """Table and report of a shard; it exists only when the shard is complete."""
-        return self.folder / f"shard-{number:05d}.json"
-
-    def missing(self):
-        """Numbers of the shards still to be made."""
-        # Joining deletes the features of a shard once they stand in the joined file.
-        is_joining = self.joining.exists() or self.joined.exists()
-        numbers = range(len(self.shards))
-        return [n for n in numbers if not (self.rows_path(n).exists() and (is_joining or self.data_path(n).exists()))]
-
-    def task(self, number):
-        """First arguments of `make_shard`."""
-        return self.data_path(number), self.rows_path(number), self.shards[number]
-
-    @contextlib.contextmanager
-    def explain_full_disk(self):
-        """Says how far the run came and how to go on when the disk is full."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            clear_unfinished(self.folder)
-            done = len(self.shards) - len(self.missing())
-            raise OSError(
-                error.errno,
-                f"The disk of {str(self.folder)!r} is full, with {done} of {len(self.shards)} parts of the features made. "
-                "Free some space, or pass a cache_dir on another disk; the same call goes on from there",
-            ) from error
-
-    def join(self, config):
-        """Joins all shards into `log_mel.npy`, one shard in memory at a time.
-
-        Genres that kept no clip in some split are left out.
-
-        Returns:
-            `(table, skipped, genres)`: tables of the clips and of what was left out, and the set
-            of genres that remain.
-        """
-        records = [json.loads(self.rows_path(n).read_text(encoding="utf-8")) for n in range(len(self.shards))]
-        table = pd.DataFrame([row | {"shard": n} for n, record in enumerate(records) for row in record["rows"]])
-        skipped = [row for record in records for row in record["skipped"]]
-        if len(table) == 0:
-            return table, skipped_table(skipped), set()
-        splits = table.groupby("genre")["split"].agg(set)
-        genres = {genre for genre, found in splits.items() if found == set(SPLITS)}
-        kept = table["genre"].isin(genres)
-        for genre in sorted({source["genre"] for shard in self.shards for source in shard} - genres):
-            empty = ", ".join(split for split in SPLITS if split not in splits.get(genre, ()))
-            detail = f"genre {genre!r} kept no clip in: {empty}. Add tracks, or repair those listed in this report"
-            sources = table.loc[table["genre"] == genre, "source_id"].unique()
-            skipped += [(source, "genre with too few tracks", detail) for source in (sources if len(sources) else [genre])]
-        if kept.any() and not self.joined.exists():
-            self._join_data(kept.to_numpy(), table["shard"].to_numpy(), config)
-        return table[kept].drop(columns="shard").reset_index(drop=True), skipped_table(skipped), genres
-
-    def _join_data(self, kept, shard, config):
-        shape = (int(kept.sum()), *config.shape)
-        row_bytes = int(np.prod(config.shape)) * 2
-        with open(self.joining, "r+b" if self.joining.exists() else "w+b") as file:
-            header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_2_0(file, header)
-            begin = file.tell()
-            for number in range(len(self.shards)):
-                if not self.data_path(number).exists():
-                    continue  # joined before an interruption
-                rows = np.load(self.data_path(number))[kept[shard == number]]
-                # The place follows from the tables alone, so writing a shard twice does no harm.
-                file.seek(begin + int(kept[shard < number].sum()) * row_bytes)
-                file.write(rows.tobytes())
-                file.flush()
-                os.fsync(file.fileno())
-                self.data_path(number).unlink()
-        os.replace(self.joining, self.joined)
-
-    def clear_shards(self):
-        """Deletes the shards; the joined files replace them."""
-        for path in self.folder.glob("shard-*"):
-            path.unlink()
+    in_order = collection.table.sort_values("split", key=lambda split: split.map(SPLITS.index), kind="stable")
+    sources = in_order.to_dict("records")
+    starts = range(0, len(sources), SHARD_SIZE)
+    shards = {folder / f"shard-{k // SHARD_SIZE:05d}.npz": sources[k : k + SHARD_SIZE] for k in starts}
+    with _explained(folder, len(shards)):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            if (folder / "meta.json").exists():  # made by another process meanwhile
+                return
+            for leftover in folder.glob("*.tmp"):  # being written when a run was killed
+                leftover.unlink()
+            missing = {path: part for path, part in shards.items() if not path.exists()}
+            _make_shards(missing, len(sources), config, num_workers, progress)
+            found = _join(shards, folder / "log_mel.npy", collection, config)
+            write_text(folder / "table.csv", found.table.to_csv(index=False))
+            write_text(folder / "skipped.csv", found.skipped.to_csv(index=False))
+            meta = {"config": config.get_config(), "genres": found.genres, "collection": collection.name}
+            write_text(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False))
+            for path in shards:
+                path.unlink()
 
 
 def read_table(path):
-    """Reads the table of the clips as it was written: genres named `NA` stay text."""
-    return pd.read_csv(
-        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, float_precision="round_trip"
-    )
+    """Reads a table as it was written: genres named `NA` stay text."""
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, float_precision="round_trip")
 
 
-def read_skipped(path):
-    """Reads the report of what was left out."""
-    return pd.read_csv(path, dtype=dict.fromkeys(SKIPPED_COLUMNS, str), keep_default_na=False)
+@contextlib.contextmanager
+def _explained(folder, num_shards):
+    """Says how to go on when a folder cannot be written, and how far the run came when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            what = f"The features cannot be saved in {str(folder)!r} ({error}); expected a folder that may be written to. "
+            what += "Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
+            raise PermissionError(what) from error
+        done = len(list(folder.glob("shard-*.npz")))
+        what = f"The disk of {str(folder)!r} is full, with {done} of {num_shards} parts of the features made. "
+        what += "Free some space, or pass a cache_dir on another disk; the same call goes on from there"
+        raise OSError(error.errno, what) from error
 
 
-def _plain(value):
-    """NumPy numbers as Python's, for JSON."""
-    return value.item()
+def _lock(folder):
+    """Waits until no other process builds the features of this folder. The lock ends with its process, however that ends."""
+    lock = filelock.FileLock(folder / "lock")
+    try:
+        return lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"Another process is building {folder.name}; waiting for it.", flush=True)
+        return lock.acquire()
+
+
+def _make_shards(missing, num_sources, config, num_workers, progress):
+    num_workers = min(num_workers or joblib.cpu_count(), max(1, len(missing)))
+    if num_workers > 1 and any(source["path"] for part in missing.values() for source in part):
+        # Tracked once here, so that numba's cache holds librosa's machine code before processes look for it: those
+        # that fill one empty cache at the same time can crash each other.
+        clicks = np.zeros(10 * config.sample_rate, np.float32)
+        clicks[:: config.sample_rate // 2] = 1.0
+        track_beats(clicks, config)
+    # Plain text works in terminals and in every kind of notebook, and saves no widget state.
+    bar = tqdm(
+        total=num_sources, initial=num_sources - sum(map(len, missing.values())), desc="Extracting features", unit="source",
+        file=sys.stdout, disable=not progress or not missing, mininterval=0.5 if sys.stdout.isatty() else 5.0,
+    )  # fmt: skip
+    # One thread of linear algebra in each process: more would only fight over the cores.
+    with bar, joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
+        for count in parallel(joblib.delayed(_make_shard)(path, part, config) for path, part in missing.items()):
+            bar.update(count)
+    if num_workers > 1:  # idle processes would hold memory that the training wants, for five minutes
+        loky.get_reusable_executor().shutdown(wait=False)
+
+
+def _make_shard(path, sources, config):
+    """Extracts and saves some sources; returns their number. Runs in a process of its own."""
+    rows, clips, skipped = zip(*(extraction.extract_source(source, config) for source in sources), strict=True)
+    about = json.dumps({"rows": sum(rows, []), "skipped": sum(skipped, [])})
+    write_file(path, lambda file: np.savez(file, about=about, log_mel=np.concatenate(clips)))
+    return len(sources)
+
+
+def _join(shards, joined, collection, config):
+    """Joins all shards into one array, one of them in memory at a time; returns the `Collection` of their clips."""
+    records = []
+    for path in shards:
+        with np.load(path) as shard:
+            records.append(json.loads(str(shard["about"])))
+    rows = [row for record in records for row in record["rows"]]
+    table = pd.DataFrame(rows, columns=None if rows else collection.table.columns)
+    skipped = [*collection.skipped.values.tolist(), *(row for record in records for row in record["skipped"])]
+    found = Collection.of_complete_genres(collection.name, table, collection.genres, skipped)
+
+    def write(file):
+        # Not through open_memmap: on a full disk a memory map ends the process, where a write can be explained.
+        shape = (len(found), *config.shape)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+        kept, first = table["genre"].isin(found.genres).to_numpy(), 0
+        for path, record in zip(shards, records, strict=True):
+            last = first + len(record["rows"])
+            with np.load(path) as shard:
+                file.write(shard["log_mel"][kept[first:last]].tobytes())
+            first = last
+
+    write_file(joined, write)
+    return found

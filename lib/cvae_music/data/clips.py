@@ -1,50 +1,20 @@
-"""Single clips as they sound: from a file, from a row of a collection."""
+"""Real clips as they sound and as a network hears them: from any file, or from a row of a collection's table."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from cvae_music.audio.analysis import beat_frame_times, log_mel, seconds_frame_times, track_beats
-from cvae_music.audio.files import AudioError, load_audio
-from cvae_music.data.extraction import composed_clip
-
-
-def load_clip(features, index):
-    """The sound of one clip as it was before it became features.
-
-    Args:
-        features: `FeatureSet`.
-        index: Row of its table.
-
-    Returns:
-        Float32 array, shape `(samples,)`, at the sample rate of the features.
-
-    Raises:
-        AudioError: If the file is gone.
-    """
-    row, config = features.table.iloc[index].to_dict(), features.config
-    if row["path"]:
-        samples = load_audio(row["path"], config, row["start"], row["end"] - row["start"])
-        if row["pitch_shift"]:
-            import librosa
-
-            samples = librosa.effects.pitch_shift(samples, sr=config.sample_rate, n_steps=row["pitch_shift"])
-        return samples
-    samples, start, seconds = composed_clip(row, config)
-    if config.grid == "beats":
-        return samples
-    first = int(round(start * config.sample_rate))
-    return np.take(samples, np.arange(first, first + int(round(seconds * config.sample_rate))), mode="wrap")
-
+from cvae_music.audio.analysis import FALLBACK_TEMPO, beat_frame_times, log_mel, seconds_frame_times, track_beats
+from cvae_music.audio.files import READABLE, AudioError, load_audio
 
 READ_SECONDS = 40.0
-QUIETEST = 1e-3  # highest sample of what counts as sound, -60 dB
-LONGER = "Choose a longer file or an earlier start."
+LOOP_BEATS = 8  # length of the composed loop that clips on the grid in seconds are cut from
+SILENCE_MARGIN_DB = 10.0  # what stays within this of the floor holds no music
 
 
 @dataclasses.dataclass(frozen=True)
-class OwnClip:
+class RealClip:
     """A piece of music the length of the model's clips.
 
     Args:
@@ -62,41 +32,65 @@ class OwnClip:
     is_tracked: bool
 
 
+def real_clip(row, config):
+    """A clip of a collection by its row in the table: composed again, or read from its file.
+
+    Args:
+        row: Pandas row or dict, a row of `FeatureSet.table`.
+        config: `AudioConfig`.
+
+    Returns:
+        `RealClip`. Sound from a file is read as a loop with even beats; of composed music the log-mel is that of the features.
+
+    Raises:
+        AudioError: If its file is gone.
+    """
+    row, on_beats, start = dict(row), config.grid == "beats", 0.0
+    if row["path"]:
+        whole = load_audio(row["path"], config, row["start"], row["end"] - row["start"])
+    else:
+        from known_music import compose  # inside: features of files must not depend on how music is composed
+
+        whole = compose(row, config.sample_rate, config.num_beats if on_beats else LOOP_BEATS)
+        start = row["start"]
+    if on_beats:
+        beats = np.linspace(0.0, config.seconds(row["tempo"]), config.num_beats + 1)
+        samples, times = whole, beat_frame_times(beats, config)
+    else:
+        length = np.arange(round(config.seconds() * config.sample_rate))
+        samples = np.take(whole, round(start * config.sample_rate) + length, mode="wrap")
+        times = seconds_frame_times(start, config)
+    level = log_mel(whole, times, config, wrap=True)
+    return RealClip(f"{row['genre']}, {row['clip_id']}", samples, level, float(row["tempo"]), row["grid"] != "fallback")
+
+
 def read_clip(path, config, start=0.0):
     """Reads the first whole clip of a file after `start` seconds.
 
     Args:
-        path: A wav, mp3, ogg or flac file.
+        path: A sound file, see `cvae_music.audio.files.AUDIO_ENDINGS`.
         config: `AudioConfig` of the model.
         start: Where to begin, in seconds.
 
     Returns:
-        `OwnClip`.
+        `RealClip`.
 
     Raises:
         AudioError: If the file cannot be read, is silent there or too short.
     """
     path = existing_file(path)
-    samples = load_audio(path, config, start, READ_SECONDS)
-    if np.abs(samples).max() < QUIETEST:
-        raise AudioError(path.name, "silent", f"No sound after {start:g} s; choose another start.")
-    seconds = len(samples) / config.sample_rate
-    if config.grid == "beats":
-        beats, is_tracked = track_beats(samples, config)
-        if len(beats) <= config.num_beats:
-            found = f"Found {max(0, len(beats) - 1)} beats in {seconds:.1f} s from {start:g} s on"
-            raise AudioError(path.name, "too short", f"{found}; expected at least {config.num_beats}. {LONGER}")
-        edges = beats[: config.num_beats + 1]
-        times = beat_frame_times(edges, config)
-        tempo = 60.0 * config.num_beats / (edges[-1] - edges[0])
-    else:
-        edges, is_tracked, tempo = np.array([0.0, config.seconds()]), True, 120.0
-        times = seconds_frame_times(0.0, config)
-        if seconds < edges[1]:
-            found = f"{seconds:.1f} s are left from {start:g} s on; expected {edges[1]:.1f} s."
-            raise AudioError(path.name, "too short", f"{found} {LONGER}")
-    first, last = np.round(edges[[0, -1]] * config.sample_rate).astype(int)
-    return OwnClip(path.name, samples[first:last], log_mel(samples, times, config), float(tempo), is_tracked)
+    samples = read_sound(path, config, start, READ_SECONDS)
+    edges, grid = frame_edges(samples, config)
+    if len(edges) <= config.num_frames:
+        is_counted = config.grid == "beats"
+        found = f"{(len(edges) - 1) // config.frames_per_beat} beats in " if is_counted else ""
+        wanted = f"{config.num_beats} beats" if is_counted else f"{config.seconds():.1f} s"
+        seconds = f"{len(samples) / config.sample_rate:.1f} s from {start:g} s on"
+        detail = f"Found {found}{seconds}; expected at least {wanted}. Choose a longer file or an earlier start."
+        raise AudioError(path, "too short", detail)
+    first, last = np.round(edges[[0, config.num_frames]] * config.sample_rate).astype(int)
+    level = log_mel(samples, edges[: config.num_frames], config)
+    return RealClip(path.name, samples[first:last], level, mean_tempo(edges, config), grid != "fallback")
 
 
 def existing_file(path):
@@ -104,39 +98,32 @@ def existing_file(path):
     given = str(path).strip().strip("'\"")
     path = Path(given).expanduser()
     if not given:
-        raise AudioError("No path", "nothing to read", "Expected the path of a wav, mp3, ogg or flac file; type one.")
+        raise AudioError("No path", "nothing to read", f"Expected the path of a file that ends in {READABLE}; type one.")
     if path.is_dir():
         raise AudioError(path, "a folder", "Expected a file; add the name of one in it.")
     if not path.is_file():
-        raise AudioError(path, "no such file", f"Expected a wav, mp3, ogg or flac file; paths begin at {Path.cwd()}.")
+        raise AudioError(path, "no such file", f"Expected a file that ends in {READABLE}; paths begin at {Path.cwd()}.")
     return path
 
 
-def real_clip(row, config):
-    """A clip of a collection by its row in the table: composed again, or read from its file.
+def read_sound(path, config, start, duration):
+    """`load_audio`, but refuses silence: a sine at the limit would just count as sound, and no beat is worth tracking below."""
+    samples = load_audio(path, config, start, duration)
+    if np.abs(samples).max() < 10 ** ((config.floor_db + SILENCE_MARGIN_DB) / 20):
+        raise AudioError(path, "silent", f"No sound after {start:g} s is louder than the floor of the features.")
+    return samples
 
-    Args:
-        row: Dict, a row of `FeatureSet.table`.
-        config: `AudioConfig`.
 
-    Returns:
-        `OwnClip`.
+def frame_edges(samples, config):
+    """Where the frames of a recording begin and the last one ends, in seconds, and the kind of grid: `(edges, grid)`."""
+    if config.grid == "seconds":
+        step = config.hop_length / config.sample_rate
+        return np.arange(int(len(samples) / config.sample_rate / step) + 1) * step, "seconds"
+    beats, is_tracked = track_beats(samples, config)
+    position = np.arange((len(beats) - 1) * config.frames_per_beat + 1) / config.frames_per_beat
+    return np.interp(position, np.arange(len(beats)), beats), "tracked" if is_tracked else "fallback"
 
-    Raises:
-        AudioError: If its file is gone.
-    """
-    name = f"{row['genre']}, {row['clip_id']}"
-    if row["path"]:
-        samples = load_audio(row["path"], config, row["start"], row["end"] - row["start"])
-    else:
-        from cvae_music.data.extraction import composed_clip
 
-        samples, start, seconds = composed_clip(row, config)
-        if config.grid == "seconds":
-            first = int(round(start * config.sample_rate))
-            samples = np.take(samples, np.arange(first, first + int(seconds * config.sample_rate)), mode="wrap")
-    if config.grid == "beats":
-        times = beat_frame_times(np.linspace(0.0, len(samples) / config.sample_rate, config.num_beats + 1), config)
-    else:
-        times = seconds_frame_times(0.0, config)
-    return OwnClip(name, samples, log_mel(samples, times, config, wrap=True), float(row["tempo"]), row["grid"] != "fallback")
+def mean_tempo(edges, config):
+    """Beats a minute of the first clip between these edges."""
+    return float(60.0 * config.num_beats / (edges[config.num_frames] - edges[0])) if config.grid == "beats" else FALLBACK_TEMPO

@@ -9,12 +9,19 @@ import pandas as pd
 
 SPLITS = ("train", "validation", "test")
 MIN_GROUPS = 3  # one for each split
+HELD_OUT = 0.1  # share of a genre's groups that validate, and the share that test
+SOURCE_COLUMNS = ("source_id", "path", "genre", "split", "group")
 SKIPPED_COLUMNS = ("path", "reason", "detail")
 
 
 def skipped_table(rows=()):
     """A report of what was left out: columns `path`, `reason`, `detail`."""
     return pd.DataFrame(list(rows), columns=list(SKIPPED_COLUMNS), dtype=object)
+
+
+def count_splits(table, genres):
+    """Rows of each genre in each split, genres as rows."""
+    return pd.crosstab(table["genre"], table["split"]).reindex(index=list(genres), columns=list(SPLITS), fill_value=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +50,8 @@ class Collection:
             reasons = ", ".join(f"{n} × {reason}" for reason, n in self.skipped["reason"].value_counts().items())
             raise ValueError(
                 f"The collection {self.name!r} has {len(self.genres)} usable genres {tuple(self.genres)}"
-                f"{f' (left out: {reasons})' if reasons else ''}; expected at least 2, each with at least "
-                f"{MIN_GROUPS} tracks. Add music, or check that the path is right."
+                f"{f' (left out: {reasons})' if reasons else ''}; expected at least 2, each with at least {MIN_GROUPS} tracks. "
+                "Add music, replace files that cannot be read, or check that the path is right."
             )
         shared = self.table.groupby("group")["split"].nunique()
         if (shared > 1).any():
@@ -52,6 +59,28 @@ class Collection:
                 f"The collection {self.name!r} has groups in two splits: {list(shared.index[shared > 1])[:5]}; "
                 "expected each track or artist in one. Give every row of a group the same split."
             )
+
+    @classmethod
+    def of_complete_genres(cls, name, table, genres, skipped):
+        """The genres that are in every split; the others could not be scored, and go into the report.
+
+        Args:
+            name: As for the class.
+            table: As for the class, or one row a clip.
+            genres: Genre names in order.
+            skipped: List of `(path, reason, detail)` so far.
+        """
+        found, kept, lost = table.groupby("genre")["split"].agg(set), [], []
+        for genre in genres:
+            empty = [split for split in SPLITS if split not in found.get(genre, ())]
+            if not empty:
+                kept.append(genre)
+                continue
+            detail = f"genre {genre!r} has nothing in: {', '.join(empty)}. Add tracks, or repair those in this report"
+            sources = table.loc[table["genre"] == genre, "source_id"].unique()
+            lost += [(source, "genre with too few tracks", detail) for source in (sources if len(sources) else [genre])]
+        table = table[table["genre"].isin(kept)].reset_index(drop=True)
+        return cls(name, table, tuple(kept), skipped_table([*skipped, *lost]))
 
     def __len__(self):
         return len(self.table)
@@ -63,41 +92,30 @@ class Collection:
 
     def counts(self):
         """Sources of each genre in each split, genres as rows."""
-        counts = pd.crosstab(self.table["genre"], self.table["split"])
-        return counts.reindex(index=list(self.genres), columns=list(SPLITS), fill_value=0)
+        return count_splits(self.table, self.genres)
 
     def key(self):
         """Ten hexadecimal digits that change when the table, a file or the genres change."""
         # Where the folder stands does not matter: a collection that was moved keeps its cache.
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
         digest.update(self.table.drop(columns="path").to_csv(index=False).encode())
-        for path in self.table["path"]:
-            if path:
-                status = Path(path).stat()
-                digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        for path in filter(None, self.table["path"]):
+            status = Path(path).stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:10]
 
 
-def split_groups(groups, seed=0, shares=(0.8, 0.1, 0.1)):
-    """Deals groups to the splits, at least one to validation and one to test.
+def split_groups(groups, seed=0):
+    """Deals the groups of one genre 80/10/10 to the splits, at least one to validation and one to test.
 
     Args:
-        groups: Distinct group names of one genre, in a fixed order.
+        groups: At least three distinct names, in a fixed order.
         seed: Seed of the deal.
-        shares: Shares of train, validation and test.
 
     Returns:
         Dict from group to split.
-
-    Raises:
-        ValueError: If there are fewer than three groups.
     """
-    if len(groups) < MIN_GROUPS:
-        raise ValueError(
-            f"split_groups got {len(groups)} groups; expected at least {MIN_GROUPS}, one for each split. Add tracks."
-        )
     order = np.argsort(np.random.default_rng(seed).random(len(groups)), kind="stable")
-    num_validation, num_test = (max(1, round(share * len(groups))) for share in shares[1:])
-    labels = ["test"] * num_test + ["validation"] * num_validation
-    labels += ["train"] * (len(groups) - len(labels))
+    held = max(1, round(HELD_OUT * len(groups)))
+    labels = ["test"] * held + ["validation"] * held + ["train"] * (len(groups) - 2 * held)
     return {groups[position]: label for position, label in zip(order, labels, strict=True)}

@@ -1,23 +1,17 @@
-"""Log-mel features of a collection: extracted in parallel, cached, and read without loading them all."""
+"""Log-mel features of a collection: made once, then read from a cache without loading them all."""
 
 import dataclasses
 import json
 import re
-import sys
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
-from joblib.externals import loky
-from tqdm import tqdm
 
-from cvae_music import store
-from cvae_music.audio.analysis import track_beats
 from cvae_music.config import AudioConfig
-from cvae_music.data import cache as feature_cache
-from cvae_music.data.collection import SPLITS
-from cvae_music.data.extraction import ExtractionSettings
+from cvae_music.data.cache import code_key, make_features, read_table
+from cvae_music.data.collection import SPLITS, count_splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +23,8 @@ class FeatureSet:
         genres: Genre names in the order of their indices.
         table: One row a clip: `clip_id`, `source_id`, `path`, `genre`, `split`, `group`, `start` and
             `end` (seconds into the source), `tempo` (beats a minute), `grid` (`"known"`,
-            `"tracked"`, `"fallback"` or `"seconds"`), `pitch_shift` (semitones), and the factors
-            where they are known. Rows stand in the order of the splits.
+            `"tracked"`, `"fallback"` or `"seconds"`), and the factors where they are known. Rows
+            stand in the order of the splits.
         log_mel: Float16 array, shape `(len(table), num_frames, n_mels)`, dB; read from disk when
             it is used.
         report: What was left out: `path`, `reason`, `detail`.
@@ -82,8 +76,7 @@ class FeatureSet:
 
     def counts(self):
         """Clips of each genre in each split, genres as rows."""
-        counts = pd.crosstab(self.table["genre"], self.table["split"])
-        return counts.reindex(index=list(self.genres), columns=list(SPLITS), fill_value=0)
+        return count_splits(self.table, self.genres)
 
     def summary(self):
         """A few lines of text: how many clips, and what was left out why."""
@@ -101,9 +94,7 @@ class FeatureSet:
         return "\n".join(lines)
 
 
-def build_features(
-    collection, config, cache_dir, *, num_workers=None, stride_beats=2, pitch_shifts=(0,), max_seconds=60.0, progress=True
-):  # fmt: skip
+def build_features(collection, config, cache_dir, *, num_workers=None, progress=True):
     """Extracts the features of a collection, or finds them in the cache.
 
     Safe to interrupt: what is done is kept, and the next call goes on from there. Of several processes
@@ -114,9 +105,6 @@ def build_features(
         config: `AudioConfig`.
         cache_dir: Folder of all caches; the features get a folder of their own inside.
         num_workers: Processes to use; `None` for one on each core.
-        stride_beats: Step between the windows of a training file, see `ExtractionSettings`.
-        pitch_shifts: Semitones of the copies of each training window of a file.
-        max_seconds: How much of a file is read, from its middle.
         progress: Show a progress bar and a summary.
 
     Returns:
@@ -127,19 +115,11 @@ def build_features(
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
     """
-    settings = ExtractionSettings(stride_beats, tuple(pitch_shifts), max_seconds)
-    folder = Path(cache_dir).expanduser() / _cache_name(collection, config, settings)
+    modules = ["cvae_music.data.cache"] + ["known_music.music"] * collection.is_composed
+    key = joblib.hash([collection.key(), config.key(), code_key(*modules)])[:12]
+    folder = Path(cache_dir).expanduser() / f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{key}"
     if not (folder / "meta.json").exists():
-        order = {split: number for number, split in enumerate(SPLITS)}
-        table = collection.table.sort_values("split", key=lambda split: split.map(order), kind="stable")
-        cache = feature_cache.ShardedCache(folder, table.to_dict("records"), len(settings.pitch_shifts))
-        with cache.explain_full_disk():
-            feature_cache.open_folder(folder)
-            with feature_cache.locked(folder):
-                if not (folder / "meta.json").exists():  # another process may have made them meanwhile
-                    feature_cache.clear_unfinished(folder)
-                    _make_shards(cache, collection, config, settings, num_workers, progress)
-                    _finish(cache, collection, config, settings)
+        make_features(folder, collection, config, num_workers, progress)
     features = load_features(folder, config)
     # The files may have moved since the cache was made.
     paths = features.table["source_id"].map(collection.table.set_index("source_id")["path"])
@@ -164,81 +144,10 @@ def load_features(path, config=None):
     """
     path = Path(path)
     if not (path / "meta.json").exists():
-        raise ValueError(
-            f"load_features got {str(path)!r}, which holds no complete features; expected a folder with meta.json. "
-            "Run build_features; it goes on where it was interrupted."
-        )
+        raise ValueError(f"{str(path)!r} holds no complete features. Run build_features; it goes on where it was interrupted.")
     meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
     found = AudioConfig.from_dict(meta["config"])
     if config is not None:
         config.check_same(found, where=f"The feature cache {str(path)!r}")
-    table = feature_cache.read_table(path / "table.csv")
-    report = feature_cache.read_skipped(path / "skipped.csv")
-    log_mel = np.load(path / "log_mel.npy", mmap_mode="r")
-    return FeatureSet(found, tuple(meta["genres"]), table, log_mel, report, path)
-
-
-def _cache_name(collection, config, settings):
-    modules = ["cvae_music.data.extraction"] + ["known_music.music"] * collection.is_composed
-    parts = [collection.key(), config.key(), feature_cache.code_key(*modules), repr(settings), feature_cache.FORMAT]
-    return f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{joblib.hash(parts)[:12]}"
-
-
-def _make_shards(cache, collection, config, settings, num_workers, progress):
-    missing = cache.missing()
-    num_workers = min(num_workers or joblib.cpu_count(), max(1, len(missing)))
-    total = sum(map(len, cache.shards))
-    done = total - sum(len(cache.shards[number]) for number in missing)
-    # Plain text works in terminals and in every kind of notebook, and saves no widget state.
-    bar = tqdm(
-        total=total, initial=done, unit="source", desc="Extracting features", file=sys.stdout,
-        disable=not progress or not missing, mininterval=0.5 if sys.stdout.isatty() else 5.0,
-    )  # fmt: skip
-    with bar:
-        if num_workers == 1:
-            for number in missing:
-                bar.update(feature_cache.make_shard(*cache.task(number), config, settings))
-            return
-        if not collection.is_composed:
-            _compile_beat_tracker(config)
-        # One thread of linear algebra in each process: more would only fight over the cores.
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
-            make = joblib.delayed(feature_cache.make_shard)
-            for count in parallel(make(*cache.task(number), config, settings) for number in missing):
-                bar.update(count)
-        # Idle processes would hold memory that the training wants, for five minutes.
-        loky.get_reusable_executor().shutdown(wait=False)
-
-
-def _compile_beat_tracker(config):
-    """Tracks a few clicks, so that numba's cache holds librosa's machine code before processes look for it.
-
-    Processes that fill one empty cache at the same time can crash each other.
-    """
-    clicks = np.zeros(10 * config.sample_rate, np.float32)
-    clicks[:: config.sample_rate // 2] = 1.0
-    track_beats(clicks, config)
-
-
-def _finish(cache, collection, config, settings):
-    table, skipped, genres = cache.join(config)
-    report = pd.concat([collection.skipped, skipped], ignore_index=True)
-    if len(genres) < 2:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in report["reason"].value_counts().items())
-        cache.clear_shards()
-        raise ValueError(
-            f"The collection {collection.name!r} has {len(genres)} genres with usable clips in every split (left out: "
-            f"{reasons}); expected at least 2. Add music, or replace the files that cannot be read."
-        )
-    store.write_text(cache.folder / "table.csv", table.to_csv(index=False))
-    store.write_text(cache.folder / "skipped.csv", report.to_csv(index=False))
-    meta = {
-        "format": feature_cache.FORMAT,
-        "config": config.get_config(),
-        "genres": [genre for genre in collection.genres if genre in genres],
-        "settings": dataclasses.asdict(settings),
-        "collection": collection.name,
-    }
-    store.write_text(cache.folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False))
-    cache.clear_shards()
+    log_mel, report = np.load(path / "log_mel.npy", mmap_mode="r"), read_table(path / "skipped.csv")
+    return FeatureSet(found, tuple(meta["genres"]), read_table(path / "table.csv"), log_mel, report, path)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_music.data.collection import MIN_GROUPS, Collection, skipped_table, split_groups
-
-AUDIO_ENDINGS = (".wav", ".mp3", ".ogg", ".flac")
+from cvae_music.audio.files import AUDIO_ENDINGS, READABLE
+from cvae_music.data.collection import MIN_GROUPS, SOURCE_COLUMNS, Collection, skipped_table, split_groups
+from cvae_music.data.fma import fma_collection, is_fma
 
 
 def known_factor_collection(num_clips=2400, seed=0):
-    """Composed pieces whose genre and factors are known; see `music`.
+    """Composed pieces whose genre and factors are known; see `known_music`.
 
     Args:
         num_clips: Number of pieces, spread evenly over the genres.
@@ -23,32 +23,28 @@ def known_factor_collection(num_clips=2400, seed=0):
     Raises:
         ValueError: If a genre gets fewer than three pieces.
     """
-    from known_music import music
+    from known_music import GENRES, draw_factors
 
-    if num_clips < MIN_GROUPS * len(music.GENRES):
-        raise ValueError(
-            f"known_factor_collection got num_clips={num_clips}; expected at least "
-            f"{MIN_GROUPS * len(music.GENRES)}, {MIN_GROUPS} for each of {len(music.GENRES)} genres."
-        )
-    factors = music.draw_factors(num_clips, seed).reset_index(drop=True)
-    source_id = pd.Series([f"known-{seed}-{index:06d}" for index in range(len(factors))])
-    split = {}
-    for number, genre in enumerate(music.GENRES):
-        split |= split_groups(list(source_id[factors["genre"] == genre]), seed=(seed, number))
-    table = pd.DataFrame({"source_id": source_id, "path": "", "genre": factors["genre"]})
-    table["split"], table["group"] = source_id.map(split), source_id
-    table = pd.concat([table, factors.drop(columns="genre")], axis=1)
-    return Collection(f"known-{num_clips}", table, tuple(music.GENRES), skipped_table())
+    if num_clips < MIN_GROUPS * len(GENRES):
+        least = f"{MIN_GROUPS * len(GENRES)}, {MIN_GROUPS} for each of {len(GENRES)} genres"
+        raise ValueError(f"known_factor_collection got num_clips={num_clips}; expected at least {least}.")
+    table = draw_factors(num_clips, seed)
+    source_id, split = pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)]), {}
+    for number, genre in enumerate(GENRES):
+        split |= split_groups(list(source_id[table["genre"] == genre]), seed=(seed, number))
+    table = table.assign(source_id=source_id, path="", split=source_id.map(split), group=source_id)
+    table = table[[*SOURCE_COLUMNS, *table.columns.drop(list(SOURCE_COLUMNS))]]
+    return Collection(f"known-{num_clips}", table, GENRES, skipped_table())
 
 
 def folder_collection(root, seed=0):
-    """A folder with one subfolder a genre, `root/<genre>/*.wav|mp3|ogg|flac`.
+    """A folder with one subfolder a genre, such as `root/jazz/tune.wav`.
 
     Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one track and stay together; any
     other file is a track of its own. Tracks are dealt 80/10/10 inside each genre.
 
     Args:
-        root: Path of the folder.
+        root: Path of the folder; its files may end in any of `cvae_music.audio.files.AUDIO_ENDINGS`.
         seed: Seed of the deal.
 
     Returns:
@@ -70,26 +66,18 @@ def folder_collection(root, seed=0):
         if any(part.startswith(".") for part in place.parts):
             skipped.append((place.as_posix(), "hidden file", ""))
         elif path.suffix.lower() not in AUDIO_ENDINGS:
-            skipped.append((place.as_posix(), "not audio", f"ending {path.suffix!r}"))
+            skipped.append((place.as_posix(), "not audio", f"ending {path.suffix!r}; expected one of {READABLE}"))
         elif len(place.parts) < 2:
             skipped.append((place.as_posix(), "no genre", "not inside a genre folder"))
         else:
             group = re.sub(r"__\d+$", "", place.with_suffix("").as_posix())
             rows.append((place.as_posix(), str(path), place.parts[0], "", group))
-    table = pd.DataFrame(rows, columns=["source_id", "path", "genre", "split", "group"], dtype=object)
-    genres = []
-    for genre, clips in table.groupby("genre", sort=True):
-        groups = sorted(clips["group"].unique())
-        if len(groups) < MIN_GROUPS:
-            # Too few to train, validate and test on different tracks: scores would be meaningless.
-            detail = f"genre {genre!r} has {len(groups)}; {MIN_GROUPS} are needed to split it"
-            skipped += [(place, "genre with too few tracks", detail) for place in clips["source_id"]]
-            continue
-        split = split_groups(groups, seed=(seed, len(genres)))
-        table.loc[clips.index, "split"] = clips["group"].map(split)
-        genres.append(genre)
-    table = table[table["split"] != ""].reset_index(drop=True)
-    return Collection(root.resolve().name or "folder", table, tuple(genres), skipped_table(skipped))
+    table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
+    num_groups = table.groupby("genre")["group"].nunique()
+    for number, genre in enumerate(num_groups.index[num_groups >= MIN_GROUPS]):
+        groups = table.loc[table["genre"] == genre, "group"]
+        table.loc[groups.index, "split"] = groups.map(split_groups(sorted(groups.unique()), seed=(seed, number)))
+    return Collection.of_complete_genres(root.resolve().name or "folder", table, num_groups.index, skipped)
 
 
 def open_collection(data="known", *, num_clips=2400, seed=0, subset="small", download=False):
@@ -109,17 +97,13 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset="small", dow
     Raises:
         ValueError: If there is no such source, or fewer than two genres are usable.
     """
-    from cvae_music.data import fma
-
     if str(data) == "known":
         return known_factor_collection(num_clips, seed)
     if str(data) == "fma":
-        return fma.fma_collection(None, subset=subset, download=download)
+        return fma_collection(subset=subset, download=download)
     if not Path(data).expanduser().is_dir():
         raise ValueError(
             f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path of an existing folder. "
             f"Check the path; the current folder is {str(Path.cwd())!r}."
         )
-    if fma.is_fma(data):
-        return fma.fma_collection(data, subset=subset)
-    return folder_collection(data, seed)
+    return fma_collection(data, subset=subset) if is_fma(data) else folder_collection(data, seed)
