@@ -9,6 +9,8 @@ import pytest
 import soundfile
 
 from cvae_music import players
+from cvae_music.data.clips import RealClip
+from cvae_music.generation import Clip
 
 
 def decoded(shown):
@@ -68,3 +70,22 @@ def test_show_clips_pairs_pictures_with_players(tiny_config, session_folders, mo
         players.show_clips([{"label": "no sound"}], tiny_config)
     with pytest.raises(ValueError, match="0 clips"):
         players.show_clips([], tiny_config)
+
+
+def test_show_clips_takes_clips_as_they_are_made_and_read(tiny_config, monkeypatch):
+    shown, figures = [], []
+    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append(args[0]))
+    monkeypatch.setattr(players, "show_figure", lambda fig, *_: figures.append(fig))
+    sound, level = tone(tiny_config, 0.1), np.full(tiny_config.shape, -40.0)
+    made = Clip(level, sound, "jazz", 80.0, 7, np.zeros(3))
+    read = RealClip("mine.wav", sound, level, 160.0, True)
+    players.show_clips([made, read], tiny_config, num_columns=1)
+    assert "jazz, seed 7" in shown[0].data and "mine.wav" in shown[0].data and shown[0].data.count("seed") == 2
+    pictures = figures[0].axes[:2]
+    assert [ax.get_title() for ax in pictures] == ["jazz, seed 7", "mine.wav"]
+    assert [ax.get_xlabel() for ax in pictures] == ["time (beats of 0.75 s)", "time (beats of 0.38 s)"]
+    players.show_clips([made, read], tiny_config, seconds=True)
+    assert [ax.get_xlim() for ax in figures[1].axes[:2]] == [(0, 3.0), (0, 3.0)]
+    assert [ax.get_images()[0].get_extent()[1] for ax in figures[1].axes[:2]] == [3.0, 1.5]
+    players.show_clips(made, tiny_config)
+    assert len(figures[2].axes) == 2  # one picture and the colour bar

@@ -25,6 +25,12 @@ def test_log_mel_limits_and_axes(ax, tiny_config):
     assert ax.get_title() == "A clip"
 
 
+def test_two_tempos_differ_on_an_axis_in_seconds(ax, tiny_config):
+    for tempo, seconds in ((80, 3.0), (120, 2.0)):
+        plots.plot_log_mel(np.zeros(tiny_config.shape), tiny_config, ax, tempo, seconds=True)
+        assert ax.get_xlim() == (0, seconds) and ax.get_xlabel() == "time (s)"
+
+
 def test_ticks_stand_at_their_bands(tiny_config):
     librosa = pytest.importorskip("librosa")
     centres = librosa.mel_frequencies(tiny_config.n_mels + 2, fmin=tiny_config.fmin, fmax=tiny_config.fmax, htk=True)
@@ -38,10 +44,12 @@ def test_log_mel_refuses_other_shapes(ax, tiny_config, shape):
         plots.plot_log_mel(np.zeros(shape), tiny_config, ax=ax)
 
 
-def test_history_draws_validation_and_reference(ax):
-    plots.plot_history({"loss": [3, 2], "val_loss": [4, 3]}, ax, reference={"loss": [3, 2, 1]})
+def test_history_draws_validation_and_a_normal_run_and_names_them_in_words(ax):
+    plots.plot_history({"kl": [3, 2], "val_kl": [4, 3]}, ax, names=("kl",), reference={"kl": [3, 2, 1]})
     labels = [line.get_label() for line in ax.get_lines()]
-    assert labels == ["loss (reference)", "loss", "val_loss"]
+    words = "KL divergence, "
+    assert labels == [words + "training, a normal run", words + "training", words + "validation"]
+    assert [list(line.get_xdata()) for line in ax.get_lines()] == [[1, 2, 3], [1, 2], [1, 2]]
     with pytest.raises(ValueError, match="accuracy"):
         plots.plot_history({"loss": [1]}, ax, names=("accuracy",))
 
@@ -53,17 +61,6 @@ def test_latent_map_tells_genres_by_marker_too(ax):
     assert len(ax.collections) == 3 and len(shapes) > 1
     with pytest.raises(ValueError, match=r"\(clips, 2\)"):
         plots.plot_latent_map(np.zeros((6, 3)), genre, ["a", "b", "c"], ax)
-
-
-def test_kl_bars_fall_and_inactive_ones_are_hatched(ax):
-    plots.plot_kl_per_dimension([0.0, 3.0, 1.0], ax, active=[False, True, True])
-    assert [bar.get_height() for bar in ax.patches] == [3.0, 1.0, 0.0]
-    assert [bool(bar.get_hatch()) for bar in ax.patches] == [False, False, True]
-
-
-def test_confusion_shows_shares_of_each_row(ax):
-    plots.plot_confusion([[3, 1], [0, 0]], ["a", "b"], ax)
-    assert [text.get_text() for text in ax.texts] == ["0.75", "0.25", "0.00", "0.00"]
 
 
 def test_show_figure_saves_shows_and_closes(session_folders, monkeypatch):
@@ -83,6 +80,15 @@ def test_show_figure_wants_alt_text():
     with pytest.raises(ValueError, match="alt"):
         plots.show_figure(fig, alt=" ")
     plt.close(fig)
+
+
+def test_show_picture_takes_a_file_and_says_what_it_shows(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append((args, kwargs)))
+    (tmp_path / "one.png").write_bytes(b"png")
+    plots.show_picture(tmp_path / "one.png", alt="A picture.")
+    assert shown[0][0][0] == {"image/png": "cG5n", "text/plain": "A picture."}
+    assert shown[0][1]["metadata"] == {"image/png": {"alt": "A picture."}}
 
 
 def test_small_png_keeps_the_colours():

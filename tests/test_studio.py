@@ -19,8 +19,8 @@ from cvae_music.data.features import FeatureSet
 from cvae_music.generation import encode_clip, make_clip, mixed_log_mel
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
-from cvae_music.studio import views
-from cvae_music.studio.app import OWN, Studio
+from cvae_music.studio import sounds
+from cvae_music.studio.app import Studio
 
 GENRES = ("loud", "soft")
 
@@ -59,27 +59,27 @@ def heard(audio):
 
 
 def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
-    studio.knobs["mix", "soft"].value = 0.5
-    studio.knobs["sliders", "brightness"].value = 1.5
-    studio.knobs["dimensions", next(iter(controls.dimensions))].value = -2.0
-    studio.knobs["tempo"].value = 97.0
-    studio.on_map.value = True
-    studio.knobs["at", 0].value = 0.5
-    code = studio.code.value
+    studio.panel.knobs["mix", "soft"].value = 0.5
+    studio.panel.knobs["sliders", "brightness"].value = 1.5
+    studio.panel.knobs["dimensions", next(iter(controls.dimensions))].value = -2.0
+    studio.panel.knobs["tempo"].value = 97.0
+    studio.panel.knobs["on_map"].value = True
+    studio.panel.knobs["at", 0].value = 0.5
+    code = studio.panel.code.value
     assert "brightness" in code and "at=(0.5" in code and "\n" not in code
     scope = {"make_clip": make_clip, "model": model, "controls": controls}
     exec(code, scope)
     assert np.array_equal(scope["clip"].samples, studio.clip.samples)
-    assert len(studio.clip.samples) == len(heard(studio.audio)) == round(4 * 60 / 97 * 8000)
+    assert len(studio.clip.samples) == len(heard(studio.panel.audio)) == round(4 * 60 / 97 * 8000)
 
 
 def test_seeds_differ_and_repeat(studio):
-    first = studio.audio.wav
-    studio.seed.value = 1
-    second = studio.audio.wav
+    first = studio.panel.audio.wav
+    studio.panel.knobs["seed"].value = 1
+    second = studio.panel.audio.wav
     assert second != first
-    studio.seed.value = 0
-    assert studio.audio.wav == first
+    studio.panel.knobs["seed"].value = 0
+    assert studio.panel.audio.wav == first
 
 
 def test_genre_swap_keeps_the_latent(studio):
@@ -138,8 +138,8 @@ def test_controls_come_back_from_their_file(model, controls, tmp_path):
 
 
 def test_every_slider_has_a_label_and_a_numeric_twin(studio):
-    assert len(studio.rows) == 2 + 1 + 4 + 6 + 1 + 1 + 2
-    for row in studio.rows.values():
+    assert len(studio.panel.rows) == 2 + 1 + 4 + 6 + 1 + 1 + 2
+    for row in studio.panel.rows.values():
         slider, field = row.children
         assert slider.description and field.description.startswith(slider.description)
         field.value = slider.min
@@ -148,27 +148,27 @@ def test_every_slider_has_a_label_and_a_numeric_twin(studio):
 
 def test_pictures_say_what_they_show(studio):
     studio.swap("soft")
-    assert 'alt="Log-mel spectrogram of soft, seed 0, 110 bpm, drawn as loud."' in studio.picture.value
-    assert 'alt="Map of the latents: cursor at' in studio.map_picture.value
-    assert "data:image/png;base64,iVBOR" in studio.map_picture.value
+    assert 'alt="Log-mel spectrogram of soft, seed 0, 110 bpm, drawn as loud."' in studio.panel.picture.value
+    assert 'alt="Map of the latents: cursor at' in studio.panel.map_picture.value
+    assert "data:image/png;base64,iVBOR" in studio.panel.map_picture.value
 
 
 def test_nothing_plays_or_repeats_unasked(studio):
-    players = (studio.audio, studio.compared, studio.nearest, studio.journey)
+    players = (studio.panel.audio, studio.panel.compared, studio.panel.nearest, studio.panel.journey)
     assert not any(word in player.value[:200] for player in players for word in ("autoplay", "loop"))
     assert all("controls" in player.value[:200] and "aria-label=" in player.value[:200] for player in players)
-    studio.loop.value = True
-    studio.seed.value = 1
-    assert " loop " in studio.audio.value[:200]
+    studio.panel.loop.value = True
+    studio.panel.knobs["seed"].value = 1
+    assert " loop " in studio.panel.audio.value[:200]
 
 
 def test_all_weights_zero_is_a_message_not_a_fault(studio):
-    before = studio.audio.wav
-    studio.knobs["mix", "loud"].value = 0.0
-    assert 'role="alert"' in studio.status.value and "raise at least one" in studio.status.value
-    assert studio.audio.wav == before
-    studio.knobs["mix", "soft"].value = 1.0
-    assert "Ready" in studio.status.value
+    before = studio.panel.audio.wav
+    studio.panel.knobs["mix", "loud"].value = 0.0
+    assert 'role="alert"' in studio.panel.status.value and "raise at least one" in studio.panel.status.value
+    assert studio.panel.audio.wav == before
+    studio.panel.knobs["mix", "soft"].value = 1.0
+    assert "Ready" in studio.panel.status.value
 
 
 @pytest.mark.parametrize("newer", [False, True])
@@ -177,18 +177,18 @@ def test_uploads_of_both_widget_versions(studio, newer, tmp_path):
     value = {"mine.wav": {"metadata": {"name": "mine.wav"}, "content": content}}
     if newer:
         value = ({"name": "mine.wav", "content": memoryview(content)},)
-    studio.upload = SimpleNamespace(value=value, set_trait=lambda name, value: setattr(studio.upload, name, value))
+    studio.panel.upload = SimpleNamespace(value=value, set_trait=lambda name, value: setattr(studio.panel.upload, name, value))
     studio.take_upload()
-    assert len(studio.upload.value) == 0  # the same file can be chosen again
-    assert studio.source.value == OWN and "encode_clip" in studio.code.value
-    assert studio.own[2].tempo == pytest.approx(100.0, rel=0.05)
+    assert len(studio.panel.upload.value) == 0  # the same file can be chosen again
+    assert studio.panel.knobs["source"].label == "my own clip" and "encode_clip" in studio.panel.code.value
+    assert studio.own.clip.tempo == pytest.approx(100.0, rel=0.05)
     assert np.array_equal(studio.clip.latent, encode_clip(studio.model, tmp_path / "uploads" / "mine.wav"))
     studio.swap("soft")
-    assert studio.source.value == OWN and studio.clip.genre == "soft"
-    for comparison in studio.comparison.options:
-        studio.comparison.value = comparison
+    assert studio.panel.knobs["source"].label == "my own clip" and studio.clip.genre == "soft"
+    for comparison in studio.panel.comparison.options:
+        studio.panel.comparison.value = comparison
         studio.compare()
-        assert "mine.wav" in studio.about_compared.value and len(heard(studio.compared)) > 8000
+        assert "mine.wav" in studio.panel.compared.about and len(heard(studio.panel.compared)) > 8000
 
 
 def test_bad_files_give_a_message(studio, tmp_path):
@@ -200,21 +200,21 @@ def test_bad_files_give_a_message(studio, tmp_path):
     bad |= {".": "add the name of one in it", "none.wav": "no such file. Expected"}
     for name, reason in bad.items():
         studio.read_own(str(tmp_path / name))
-        assert reason in studio.status.value and 'role="alert"' in studio.status.value
-        assert studio.about_own.value == studio.status.value  # beside the button, too
+        assert reason in studio.panel.status.value and 'role="alert"' in studio.panel.status.value
+        assert studio.panel.about_own.value == studio.panel.status.value  # beside the button, too
     studio.read_own(" ")
-    assert "No path" in studio.status.value
-    assert studio.source.value != OWN
-    studio.seed.value = 5
-    assert "Ready" in studio.status.value and studio.about_own.value == ""
+    assert "No path" in studio.panel.status.value
+    assert studio.panel.knobs["source"].value is None
+    studio.panel.knobs["seed"].value = 5
+    assert "Ready" in studio.panel.status.value and studio.panel.about_own.value == ""
     with pytest.raises(ValueError, match="holds 0 bytes"):
-        views.keep_upload({"a.wav": {"content": b""}}, tmp_path)
+        sounds.keep_upload({"a.wav": {"content": b""}}, tmp_path)
     with pytest.raises(ValueError, match="at most 40 MB. Cut it shorter, or give its path"):
-        views.keep_upload({"a.wav": {"content": bytes(views.MAX_UPLOAD_BYTES + 1)}}, tmp_path)
+        sounds.keep_upload({"a.wav": {"content": bytes(sounds.MAX_UPLOAD_BYTES + 1)}}, tmp_path)
 
 
 def test_uploads_of_one_name_are_kept_apart(tmp_path):
-    files = [views.keep_upload({"a.wav": {"content": content}}, tmp_path) for content in (b"one", b"two", b"one")]
+    files = [sounds.keep_upload({"a.wav": {"content": content}}, tmp_path) for content in (b"one", b"two", b"one")]
     assert [path.name for path in files] == ["a.wav", "a_2.wav", "a.wav"]
     assert [path.read_bytes() for path in files] == [b"one", b"two", b"one"]
 
@@ -226,34 +226,34 @@ def test_own_clips_come_back_with_their_file_and_start(studio, model, tmp_path):
     soundfile.write(second, sides, 44100)
     studio.read_own(f"'{first}'")  # quoted, as a file manager copies it
     made, latent = studio.clip.samples, studio.clip.latent
-    studio.start.value = 1.0
-    assert ", 1.0)" in studio.code.value and not np.array_equal(studio.clip.latent, latent)
+    studio.panel.start.value = 1.0
+    assert ", 1.0)" in studio.panel.code.value and not np.array_equal(studio.clip.latent, latent)
     studio.read_own(second)
-    assert "zweites" in studio.past.options[0][0] and "zweites" in studio.code.value
-    assert studio.own.clip.tempo == pytest.approx(120.0, rel=0.05) and studio.seed.disabled
-    studio.past.index = 2
+    assert "zweites" in studio.panel.past.options[0][0] and "zweites" in studio.panel.code.value
+    assert studio.own.clip.tempo == pytest.approx(120.0, rel=0.05) and studio.panel.knobs["seed"].disabled
+    studio.panel.past.index = 2
     studio.recall()
-    assert np.array_equal(studio.clip.samples, made) and studio.start.value == 0.0
+    assert np.array_equal(studio.clip.samples, made) and studio.panel.start.value == 0.0
     scope = {"make_clip": make_clip, "encode_clip": encode_clip, "model": model, "controls": studio.controls}
-    exec(studio.code.value, scope)
+    exec(studio.panel.code.value, scope)
     assert np.array_equal(scope["clip"].samples, made)
     studio.surprise()
-    assert not studio.seed.disabled and "encode_clip" not in studio.code.value
+    assert not studio.panel.knobs["seed"].disabled and "encode_clip" not in studio.panel.code.value
 
 
 def test_history_brings_a_clip_back(studio):
     first = studio.clip
-    studio.knobs["tempo"].value = 150.0
+    studio.panel.knobs["tempo"].value = 150.0
     studio.surprise()
     assert studio.clip.seed != first.seed
-    studio.past.index = 2
+    studio.panel.past.index = 2
     studio.recall()
     assert np.array_equal(studio.clip.samples, first.samples)
-    assert [label.split(":")[0] for label, _ in studio.past.options] == ["1", "3", "2"]
-    studio.knobs["sliders", "level"].value = 1.0
-    studio.second.value = 7
-    studio.knobs["share"].value = 0.25
-    assert studio.past.options[0][0] == "5: loud, seed 0, 110 bpm, level +1, 25% towards seed 7"
+    assert [label.split(":")[0] for label, _ in studio.panel.past.options] == ["1", "3", "2"]
+    studio.panel.knobs["sliders", "level"].value = 1.0
+    studio.panel.knobs["second"].value = 7
+    studio.panel.knobs["share"].value = 0.25
+    assert studio.panel.past.options[0][0] == "5: loud, seed 0, 110 bpm, level +1, 25% towards seed 7"
 
 
 def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
@@ -262,88 +262,85 @@ def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(playing, "make_clip", break_down)
-        studio.seed.value = 3
-    assert 'role="alert"' in studio.status.value and "RuntimeError: no memory &lt;left&gt;" in studio.status.value
-    studio.seed.value = 4
-    assert "Ready" in studio.status.value and studio.clip.seed == 4
+        studio.panel.knobs["seed"].value = 3
+    assert 'role="alert"' in studio.panel.status.value and "RuntimeError: no memory &lt;left&gt;" in studio.panel.status.value
+    studio.panel.knobs["seed"].value = 4
+    assert "Ready" in studio.panel.status.value and studio.clip.seed == 4
 
 
 def test_the_cursor_stays_where_it_is_put(studio):
-    studio.knobs["at", 1].value = 0.35
-    assert studio.on_map.value and studio.knobs["at", 1].value == 0.35 and "0.35)" in studio.code.value
+    studio.panel.knobs["at", 1].value = 0.35
+    assert studio.panel.knobs["on_map"].value and studio.panel.knobs["at", 1].value == 0.35 and "0.35)" in studio.panel.code.value
     studio.hear_nearest()
-    assert np.abs(heard(studio.nearest)).max() > 0.01 and "clip" in studio.about_nearest.value
-    studio.on_map.value = False
-    assert "at=" not in studio.code.value and studio.knobs["at", 1].value != 0.35
+    assert np.abs(heard(studio.panel.nearest)).max() > 0.01 and "clip" in studio.panel.nearest.about
+    studio.panel.knobs["on_map"].value = False
+    assert "at=" not in studio.panel.code.value and studio.panel.knobs["at", 1].value != 0.35
 
 
 def test_a_model_without_a_label_has_no_genre_controls(tiny_config, features):
     model = VAE(audio_config=tiny_config, global_dim=6, local_dim=2, width=40, depth=1)
     studio = Studio(model, fit_controls(model, features))
-    studio.seed.value = 2
+    studio.panel.knobs["seed"].value = 2
     studio.surprise()
-    assert "Ready: clip" in studio.status.value and not [key for key in studio.knobs if key[0] == "mix"]
-    studio.comparison.value = studio.comparison.options[2]
+    assert "Ready: clip" in studio.panel.status.value and not [key for key in studio.panel.knobs if key[0] == "mix"]
+    studio.panel.comparison.value = studio.panel.comparison.options[2]
     studio.compare()
-    assert "Ready" in studio.status.value
+    assert "Ready" in studio.panel.status.value
 
 
 def test_saving_writes_both_files_and_links_them(studio, tmp_path):
     studio.save()
     assert {path.suffix for path in tmp_path.glob("loud_seed0.*")} == {".wav", ".mp3"}
-    assert studio.links.value.count("download=") == 2
-    studio.knobs["sliders", "level"].value = -1.0
+    assert studio.panel.links.value.count("download=") == 2
+    studio.panel.knobs["sliders", "level"].value = -1.0
     studio.save()
-    assert len(list(tmp_path.glob("loud_seed0*.wav"))) == 2 and "loud_seed0_2.mp3" in studio.links.value
+    assert len(list(tmp_path.glob("loud_seed0*.wav"))) == 2 and "loud_seed0_2.mp3" in studio.panel.links.value
 
 
 def test_compare_with_the_nearest_real_clip(studio):
     studio.compare()
-    assert "clip" in studio.about_compared.value and np.abs(heard(studio.compared)).max() > 0.01
+    assert "clip" in studio.panel.compared.about and np.abs(heard(studio.panel.compared)).max() > 0.01
 
 
 def test_a_real_clip_is_rebuilt_as_what_it_is(studio, monkeypatch):
     asked = []
     decode = studio.model.decode
     monkeypatch.setattr(studio.model, "decode", lambda latent, label: asked.append(np.array(label)) or decode(latent, label))
-    studio.comparison.value = studio.comparison.options[2]
+    studio.panel.comparison.value = studio.panel.comparison.options[2]
     for genre in GENRES:
         studio.swap(genre)
         asked.clear()
         studio.compare()
-        real = studio.about_compared.value.split(": ")[1].split(",")[0]
+        real = studio.panel.compared.about.split(": ")[1].split(",")[0]
         assert np.argmax(asked[-1]) == GENRES.index(real)
 
 
-def test_without_a_kernel_the_last_clip_stays(studio, monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    studio._ipython_display_()
-    page = shown[0]["text/html"]
-    assert "<audio" in page and "<img alt=" in page and "make_clip(" in page and isinstance(studio.box, widgets.HBox)
+def test_without_a_kernel_the_last_clip_stays(studio):
+    page = studio._repr_mimebundle_()["text/html"]
+    assert "<audio" in page and "<img alt=" in page and "make_clip(" in page and isinstance(studio.panel.box, widgets.HBox)
 
 
 def test_morph_over_time_and_by_hand(studio, tmp_path):
     studio.morph()
-    assert "one as A and one as B" in studio.status.value
+    assert "one as A and one as B" in studio.panel.status.value
     studio.save_morph()
-    assert "no morph to save" in studio.status.value
-    studio.knobs["sliders", "bass"].value = 1.0
+    assert "no morph to save" in studio.panel.status.value
+    studio.panel.knobs["sliders", "bass"].value = 1.0
     studio.keep("A")
     studio.swap("soft")
     studio.keep("B")
-    studio.beats.value = 8
+    studio.panel.beats.value = 8
     studio.morph()
-    assert len(heard(studio.journey)) == round(8 * 60 / 110 * 8000)
+    assert len(heard(studio.panel.journey)) == round(8 * 60 / 110 * 8000)
     scope = {"make_morph": playing.make_morph, "model": studio.model, "controls": studio.controls}
-    exec(studio.journey_code.value, scope)
-    assert np.array_equal(scope["samples"], studio.walked) and "loud to soft" in studio.about_journey.value
+    exec(studio.panel.journey_code.value, scope)
+    assert np.array_equal(scope["samples"], studio.walked) and "loud to soft" in studio.panel.journey.about
     studio.save_morph()
     assert {path.suffix for path in tmp_path.glob("morph.*")} == {".wav", ".mp3"}
-    assert studio.about_journey.value.count("download=") == 2
+    assert studio.panel.journey_links.value.count("download=") == 2
     studio.reset()
-    before, studio.knobs["share"].value = studio.clip.latent, 1.0
-    assert "morph_to=1" in studio.code.value
+    before, studio.panel.knobs["share"].value = studio.clip.latent, 1.0
+    assert "morph_to=1" in studio.panel.code.value
     assert studio.clip.latent == pytest.approx(playing.draw_latent(studio.model, 1), abs=1e-4)
     assert not np.allclose(before, studio.clip.latent)
 
@@ -375,35 +372,35 @@ def in_two_threads(studio, monkeypatch, first, second):
 @pytest.mark.parametrize("turned_round", [False, True])
 def test_changes_on_two_threads_end_at_the_last(studio, model, controls, monkeypatch, turned_round):
     # JupyterLab's kernel answers a slider on one thread and a button on another.
-    changes = [lambda: studio.knobs["tempo"].set_trait("value", 90.0), lambda: studio.swap("soft")]
+    changes = [lambda: studio.panel.knobs["tempo"].set_trait("value", 90.0), lambda: studio.swap("soft")]
     in_two_threads(studio, monkeypatch, *(changes[::-1] if turned_round else changes))
     assert studio.made["tempo"] == 90 and studio.made["mix"] == {"soft": 1.0} and studio.made == studio.settings()
-    assert "soft, seed 0, 90 bpm" in studio.picture.value and "Ready: soft" in studio.status.value
+    assert "soft, seed 0, 90 bpm" in studio.panel.picture.value and "Ready: soft" in studio.panel.status.value
     monkeypatch.undo()
     assert np.array_equal(make_clip(model, controls, **studio.made).samples, studio.clip.samples)
-    for number, code in list(studio.past.options):
-        studio.past.value = code
+    for number, code in list(studio.panel.past.options):
+        studio.panel.past.value = code
         studio.recall()
-        assert studio.code.value == code, number
+        assert studio.panel.code.value == code, number
 
 
 def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(studio, monkeypatch):
     in_two_threads(
-        studio, monkeypatch, lambda: studio.seed.set_trait("value", 3), lambda: studio.knobs["at", 0].set_trait("value", 0.5)
+        studio, monkeypatch, lambda: studio.panel.knobs["seed"].set_trait("value", 3), lambda: studio.panel.knobs["at", 0].set_trait("value", 0.5)
     )
-    assert studio.on_map.value and studio.made["at"][0] == 0.5 and studio.made["seed"] == 3
+    assert studio.panel.knobs["on_map"].value and studio.made["at"][0] == 0.5 and studio.made["seed"] == 3
 
 
 def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
     read, read_clip = [], clips.read_clip
     monkeypatch.setattr(clips, "read_clip", lambda path, *rest: read.append(path) or read_clip(path, *rest))
     first, second = (write_tune(tmp_path / f"{name}.wav", seconds=3.0) for name in ("first", "second"))
-    studio.path.value = f"'{first}'"
+    studio.panel.path.value = f"'{first}'"
     studio.take_path()  # the button, after the field
-    assert read == [first] and studio.source.value == OWN and "first.wav" in studio.about_own.value
+    assert read == [first] and studio.panel.knobs["source"].label == "my own clip" and "first.wav" in studio.panel.about_own.value
     studio.take_path()  # the button of the next path, answered before the field
-    studio.path.value = str(second)
-    assert read == [first, second] and studio.own.path == second and "second.wav" in studio.about_own.value
-    studio.path.value = ""
+    studio.panel.path.value = str(second)
+    assert read == [first, second] and studio.own.path == second and "second.wav" in studio.panel.about_own.value
+    studio.panel.path.value = ""
     studio.take_path()
-    assert "type one" in studio.about_own.value and studio.own.path == second
+    assert "type one" in studio.panel.about_own.value and studio.own.path == second

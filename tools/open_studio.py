@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CELL = "from cvae_music.studio import pretrained_studio\n\npretrained_studio()"
+CELL = "from cvae_music import Studio\n\nStudio.from_preset('known_cvae')"
 # Uploads come as one message; tornado would drop those over 10 MB together with the connection.
 LARGEST_MESSAGE = 200_000_000  # bytes
 

@@ -2,21 +2,24 @@
 
 import base64
 import html
-import io
+import itertools
 
 import matplotlib.pyplot as plt
-import numpy as np
 
+from cvae_music.audio.files import encode_audio, full_scale
 from cvae_music.plots import plot_log_mel, show_figure
 
 
-def encode_mp3(samples, config):
-    """The samples as MP3 bytes, a few kB a second."""
-    import soundfile
+def as_address(content, kind):
+    """The bytes of a file as an address in HTML; `kind` as in `"audio/wav"`."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, config.sample_rate, format="MP3", subtype="MPEG_LAYER_III")
-    return buffer.getvalue()
+
+def audio_tag(content, label, kind, loop=False):
+    """HTML of a player of a sound file's bytes, named for screen readers; silent until pressed, and if there are none."""
+    source = f'src="{as_address(content, kind)}"' if content else ""
+    look = f'aria-label="{html.escape(label)}" style="width: 280px; height: 40px"'
+    return f'<audio controls {"loop " if loop else ""}preload="metadata" {look} {source}></audio>'
 
 
 def player(samples, config, label="", seed=None, loop=False):
@@ -29,7 +32,7 @@ def player(samples, config, label="", seed=None, loop=False):
         samples: Float array, shape `(samples,)`, full scale at 1.
         config: `AudioConfig`, for the sample rate.
         label: What is heard.
-        seed: Seed the clip was made from, added to the label.
+        seed: Seed the clip was made from, added to the label; None for a clip without one, such as a recording.
         loop: Whether the clip repeats until stopped.
 
     Returns:
@@ -40,68 +43,53 @@ def player(samples, config, label="", seed=None, loop=False):
     """
     from IPython.display import HTML
 
-    samples = np.asarray(samples, np.float32)
-    if samples.ndim != 1 or len(samples) == 0 or not np.all(np.isfinite(samples)):
-        raise ValueError(
-            f"player got an array of shape {samples.shape}, finite: {bool(np.all(np.isfinite(samples)))}; expected "
-            "finite mono samples, shape (samples,). Pass one clip, mixed to mono."
-        )
-    peak = float(np.abs(samples).max())
-    notes = [label] if label else []
-    if seed is not None:
-        notes.append(f"seed {seed}")
-    if peak > 1.0:
-        samples = samples / peak
-        notes.append(f"turned down by {20 * np.log10(peak):.1f} dB")
-    caption = html.escape(", ".join(notes))
-    sound = base64.b64encode(encode_mp3(samples, config)).decode()
-    return HTML(
-        f'<figure style="display:inline-block;margin:4px 8px"><figcaption>{caption}</figcaption>'
-        f'<audio controls preload="metadata" {"loop " if loop else ""}aria-label="{caption}" '
-        f'style="width:260px" src="data:audio/mpeg;base64,{sound}"></audio></figure>'
-    )
+    sound, turned_down = encode_audio(samples, config, "mp3"), full_scale(samples)[1]
+    caption = _caption(label, seed) + (f", turned down by {turned_down:.1f} dB" if turned_down else "")
+    figure = f"<figcaption>{html.escape(caption)}</figcaption>{audio_tag(sound, caption, 'audio/mpeg', loop)}"
+    return HTML(f'<figure style="display:inline-block;margin:4px 8px">{figure}</figure>')
 
 
-def show_clips(clips, config, name=None, alt=None, num_columns=3, loop=False):
+def _caption(label, seed):
+    return label if seed is None else f"{label}, seed {seed}"
+
+
+def show_clips(clips, config, name=None, alt=None, num_columns=3, loop=False, seconds=False):
     """Shows the spectrograms of some clips in one figure and their players below, in the same order.
 
     Args:
-        clips: List of dictionaries with `log_mel` (dB, shape `(frames, n_mels)`), `samples`, `label`,
-            and optionally `seed` and `tempo`.
+        clips: What `make_clip` or `read_clip` returns, a list of such, or of dictionaries with `log_mel` (dB, shape
+            `(frames, n_mels)`), `samples`, `label`, and optionally `seed` and `tempo`. Without a label, the genre or
+            the name of the clip is its title.
         config: `AudioConfig`.
         name: File name of the figure, see `show_figure`.
         alt: What the figure shows; None names the clips.
         num_columns: Pictures in a row.
         loop: Whether the players repeat.
+        seconds: Whether time is drawn in seconds, on the same scale for all: shows a difference in tempo.
 
     Raises:
         ValueError: If there is no clip or one lacks an entry.
     """
     from IPython.display import HTML, display
 
-    clips = [clips] if isinstance(clips, dict) else list(clips)
-    lacking = [number for number, clip in enumerate(clips) if not {"log_mel", "samples", "label"} <= clip.keys()]
+    clips = [dict(c if isinstance(c, dict) else vars(c)) for c in (clips if isinstance(clips, (list, tuple)) else [clips])]
+    clips = [{"label": clip.get("genre") or clip.get("name"), "seed": None, "tempo": None, **clip} for clip in clips]
+    lacking = [k for k, clip in enumerate(clips) if not {"log_mel", "samples"} <= clip.keys() or not clip["label"]]
     if not clips or lacking:
-        raise ValueError(
-            f"show_clips got {len(clips)} clips, incomplete: {lacking}; expected at least one, each a dictionary "
-            "with log_mel, samples and label."
-        )
+        expected = "expected at least one, each with log_mel, samples and label (or, for a label, genre or name)"
+        raise ValueError(f"show_clips got {len(clips)} clips, incomplete: {lacking}; {expected}.")
     num_columns = min(num_columns, len(clips))
     num_rows = -(-len(clips) // num_columns)
-    size = (3.2 * num_columns + 1.2, 2.3 * num_rows + 0.3)
-    fig, axes = plt.subplots(num_rows, num_columns, figsize=size, squeeze=False, sharey=True, layout="constrained")
-    for ax in axes.flat[len(clips) :]:
-        ax.set_visible(False)
-    for ax, clip in zip(axes.flat, clips, strict=False):
-        image = plot_log_mel(clip["log_mel"], config, ax=ax, tempo=clip.get("tempo"), title=_title(clip))
-        ax.label_outer(remove_inner_ticks=False)
+    fig = plt.figure(figsize=(3.2 * num_columns + 1.2, 2.5 * num_rows + 0.3), layout="constrained")
+    axes = fig.subplots(num_rows, num_columns, squeeze=False, sharey=True).ravel()
+    for clip, ax in itertools.zip_longest(clips, axes):
+        ax.set_visible(clip is not None)
+        if clip:
+            title = _caption(clip["label"], clip["seed"])
+            image = plot_log_mel(clip["log_mel"], config, ax, clip["tempo"], title, seconds)
+    plt.setp([ax for k, ax in enumerate(axes) if k % num_columns], ylabel="")
+    if seconds:
+        plt.setp(axes, xlim=(0, max(ax.get_xlim()[1] for ax in axes[: len(clips)])))
     fig.colorbar(image, ax=axes, label="level (dB)")
-    labels = ", ".join(clip["label"] for clip in clips)
-    show_figure(fig, name=name, alt=alt or f"Log-mel spectrograms of {labels}.")
-    players = (player(clip["samples"], config, clip["label"], clip.get("seed"), loop).data for clip in clips)
-    display(HTML("".join(players)))
-
-
-def _title(clip):
-    seed = clip.get("seed")
-    return clip["label"] if seed is None else f"{clip['label']}, seed {seed}"
+    show_figure(fig, name, alt or f"Log-mel spectrograms of {', '.join(clip['label'] for clip in clips)}.")
+    display(HTML("".join(player(c["samples"], config, c["label"], c["seed"], loop).data for c in clips)))

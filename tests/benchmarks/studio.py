@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvae_music.generation import draw_latent, make_clip, mix_weights, walk
-from cvae_music.studio.app import pretrained_studio
+from cvae_music import Studio, make_clip, make_morph
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "data" / "results" / "studio_timings.csv"
@@ -77,7 +76,7 @@ def main():
     seconds = [opening() for _ in range(options.openings)]
     print("make studio, seconds until ready:", np.round(seconds, 1))
     with tempfile.TemporaryDirectory() as folder:
-        studio = pretrained_studio(folder=folder)
+        studio = Studio.from_preset("known_cvae", folder)
         model, controls = studio.model, studio.controls
         genres = model.genres
         rows = [{"what": "`make studio`", "sound": "first clip", "wall_ms": 1000 * np.median(seconds), "goal_ms": 20_000.0}]
@@ -97,9 +96,8 @@ def main():
         row("brightness", "eight beats", lambda k: clip(sliders={"brightness": 0.2 * k - 1}))
         row("map", "eight beats", lambda k: clip(at=(0.2 * k, -0.1 * k)))
         row("genre, whole page", "eight beats", lambda k: studio.swap(genres[k % len(genres)]))
-        ends = np.stack([draw_latent(model, 1), draw_latent(model, 2)])
-        weights = mix_weights(model, None)
-        row("morph", "10 s", lambda k: walk(model, ends, weights, 20, 120.0, seed=k))
+        ends = {"seed": 1}, {"seed": 2}
+        row("morph", "10 s", lambda k: make_morph(model, controls, *ends, num_beats=20, tempo=120.0))
     table = pd.DataFrame(rows).round(1)
     table.to_csv(RESULTS, index=False)
     print(table.to_string(index=False))

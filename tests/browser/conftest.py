@@ -22,7 +22,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("CVAE_MUSIC_BROWSER_PYTHON", sys.executable)
 PATIENCE = 60_000
-CELL = "from cvae_music.studio import pretrained_studio\npretrained_studio()"
+CELL = "from cvae_music import Studio\nStudio.from_preset('known_cvae')"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",

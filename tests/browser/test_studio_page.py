@@ -306,17 +306,15 @@ def test_code_makes_the_same_sounds_in_another_process(page, tmp_path):
     note("morph code", "the morph from A to B")
     remake = """
 import hashlib, sys
-from cvae_music.controls import shipped_controls
-from cvae_music.own_clip import encode_clip
-from cvae_music.playing import make_clip, make_morph
-from cvae_music.pretrained import load_pretrained
-from cvae_music.studio_views import wav_bytes
-model = load_pretrained("known_cvae")
+from cvae_music import ConditionalVAE, shipped_controls
+from cvae_music.audio.files import encode_audio
+from cvae_music import encode_clip, make_clip, make_morph  # the line that the page shows
+model = ConditionalVAE.from_preset("known_cvae")
 controls = shipped_controls(model)
 for line in sys.stdin:
     exec(line)
     sound = samples if line.startswith("samples") else clip.samples
-    print(hashlib.sha256(wav_bytes(sound, model.audio_config)).hexdigest())
+    print(hashlib.sha256(encode_audio(sound, model.audio_config)).hexdigest())
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "lib")}
     made = subprocess.run([page.python, "-c", remake], input="\n".join(lines), capture_output=True, text=True, check=True,
