@@ -29,21 +29,23 @@ import soundfile
 import tagger
 from scipy.spatial.distance import cdist
 
-from cvae_lab.distances import frechet_distance, kernel_distance, mean_pairwise_distance
+from cvae_lab.measures import frechet_distance, kernel_distance, mean_pairwise_distance
 from cvae_music.audio import analysis, inversion
-from cvae_music.audio import analysis as audio
 from cvae_music.audio.analysis import beat_frame_times, log_mel, mel_filters, track_beats
 from cvae_music.audio.files import audio_duration, load_audio
-from cvae_music.audio.inversion import METHODS, LoopSTFT, find_samples, mel_to_linear, spectral_convergence, to_audio
+from cvae_music.audio.inversion import METHODS, LoopSTFT, Method, mel_to_linear, to_audio
+from cvae_music.audio.phases import fast_griffin_lim, integrated_phases
 from cvae_music.audio.vocoder import shipped_vocoder
 from cvae_music.config import AudioConfig
 from cvae_music.data.sources import open_collection
-from cvae_music.models.files import load_compact, load_pretrained
+from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.store import load_compact
 from known_music.music import compose, draw_factors
 
 CONFIG = AudioConfig()
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
 SCALE = np.float32(CONFIG.n_fft / 4)  # of `LoopSTFT` over the amplitude of a sine
+METHODS["pghi_griffin_lim"] = Method(integrated_phases, rounds=12)  # compared here only
 NNLS_FRAMES = 4  # of each clip; librosa takes some 160 ms for each
 
 
@@ -108,6 +110,11 @@ def even_loop(samples, hop=512):
     """Frames about `hop` samples apart around the loop, which librosa's functions expect."""
     count = round(len(samples) / hop)
     return LoopSTFT(np.round(np.arange(count) * len(samples) / count), len(samples), CONFIG.n_fft)
+
+
+def spectral_convergence(samples, magnitude, loop):
+    """Distance of a sound's magnitudes from those wanted, over the size of those wanted; 0 is best."""
+    return np.linalg.norm(np.abs(loop.forward(samples)) - magnitude) / np.linalg.norm(magnitude)
 
 
 def spectrum_error(samples, original):
@@ -179,6 +186,11 @@ def compare_bands(clips, frames=("all", "few", "all, scored on few")):
 # Phases
 
 
+def find_samples(magnitude, loop, method):
+    start = loop.with_phases(magnitude, method.start(magnitude, loop, np.random.default_rng(0)))
+    return fast_griffin_lim(magnitude, start, loop, method.rounds, method.momentum)
+
+
 def librosa_griffinlim(magnitude):
     return librosa.griffinlim(magnitude.T, hop_length=512, n_fft=CONFIG.n_fft)
 
@@ -204,7 +216,7 @@ def compare_phases(clips):
             for name, method in METHODS.items():
                 if method.band_rounds:
                     continue  # it has no target of magnitudes
-                made, seconds = timed(find_samples, magnitude, loop, method, np.random.default_rng(0))
+                made, seconds = timed(find_samples, magnitude, loop, method)
                 error = spectral_convergence(made, magnitude, loop)
                 rows.append({"target": target, "method": name, "spectral convergence": error, "seconds": seconds / seconds_long})
     return rows
@@ -248,7 +260,7 @@ def compare_whole(clips):
 
 def compare_rebuilt(clips):
     """What the shipped model makes of clips, brought to sound; compared with what it made and with the original."""
-    model = load_pretrained("known_cvae")
+    model = ConditionalVAE.from_preset("known_cvae")
     rows = []
     for clip in clips:
         level = frames_of(clip.samples)
@@ -270,13 +282,13 @@ def compare_rebuilt(clips):
 
 
 @functools.cache
-def spaced_filters(spacing, config, pitch_shift=0.0):
+def spaced_filters(spacing, config):
     """Filters as `mel_filters` has them, on another scale of frequency.
 
     A logarithmic scale is linear below its corner, with the step that it has there.
     """
     if spacing == "HTK mel":
-        return mel_filters(config, pitch_shift)
+        return mel_filters(config)
     options = {"sr": config.sample_rate, "n_fft": config.n_fft}
     if spacing == "Slaney mel":
         return librosa.filters.mel(
@@ -296,7 +308,7 @@ def bands_spaced(spacing):
     filters = functools.partial(spaced_filters, spacing)
     analysis.bands_to_bins.cache_clear()
     try:
-        with mock.patch.object(audio, "mel_filters", filters), mock.patch.object(inversion, "mel_filters", filters):
+        with mock.patch.object(analysis, "mel_filters", filters), mock.patch.object(inversion, "mel_filters", filters):
             yield
     finally:
         analysis.bands_to_bins.cache_clear()
@@ -371,8 +383,7 @@ def by_low_pass(clip):
 def by_phases_only(clip):
     """All magnitudes of the windows are known, phases are not."""
     loop = even_loop(clip.samples)
-    method = METHODS["pghi_griffin_lim"]
-    return find_samples(np.abs(loop.forward(clip.samples)), loop, method, np.random.default_rng(0))
+    return find_samples(np.abs(loop.forward(clip.samples)), loop, METHODS["pghi_griffin_lim"])
 
 
 def by_bands_only(clip):
