@@ -47,7 +47,7 @@ def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
     for _ in range(rounds):
         new = loop.forward(loop.inverse(spectra))
         ahead = new if last is None else new + momentum * (new - last)
-        spectra = ahead * (magnitude / np.maximum(np.abs(ahead), TINY))
+        spectra = ahead * (magnitude / np.maximum(np.abs(ahead), 1e-10))
         last = new
     return loop.inverse(spectra)
 
