@@ -1,3 +1,4 @@
+from .audio.analysis import bands_to_bins as bands_to_bins
 from .audio.analysis import beat_frame_times as beat_frame_times
 from .audio.analysis import log_mel as log_mel
 from .audio.analysis import mel_filters as mel_filters
@@ -6,7 +7,18 @@ from .audio.analysis import track_beats as track_beats
 from .audio.files import AudioError as AudioError
 from .audio.files import load_audio as load_audio
 from .audio.files import write_audio as write_audio
+from .audio.inversion import METHODS as METHODS
+from .audio.inversion import LoopSTFT as LoopSTFT
+from .audio.inversion import hold_bands as hold_bands
+from .audio.inversion import loop_frames as loop_frames
+from .audio.inversion import magnitude_scale as magnitude_scale
+from .audio.inversion import mel_to_linear as mel_to_linear
 from .audio.inversion import to_audio as to_audio
+from .audio.phases import fast_griffin_lim as fast_griffin_lim
+from .audio.phases import integrated_phases as integrated_phases
+from .audio.phases import random_phases as random_phases
+from .audio.phases import zero_phases as zero_phases
+from .audio.vocoder import shipped_vocoder as shipped_vocoder
 from .config import AudioConfig as AudioConfig
 from .controls import SLIDERS as SLIDERS
 from .controls import Controls as Controls
@@ -15,6 +27,7 @@ from .controls import load_controls as load_controls
 from .controls import shipped_controls as shipped_controls
 from .data.batches import batches as batches
 from .data.clips import read_clip as read_clip
+from .data.clips import real_clip as real_clip
 from .data.collection import Collection as Collection
 from .data.features import FeatureSet as FeatureSet
 from .data.features import build_features as build_features
