@@ -14,6 +14,7 @@ from .audio.inversion import loop_frames as loop_frames
 from .audio.inversion import magnitude_scale as magnitude_scale
 from .audio.inversion import mel_to_linear as mel_to_linear
 from .audio.inversion import to_audio as to_audio
+from .audio.phases import as_noise as as_noise
 from .audio.phases import fast_griffin_lim as fast_griffin_lim
 from .audio.phases import integrated_phases as integrated_phases
 from .audio.phases import random_phases as random_phases
@@ -22,8 +23,11 @@ from .audio.vocoder import shipped_vocoder as shipped_vocoder
 from .config import AudioConfig as AudioConfig
 from .controls import SLIDERS as SLIDERS
 from .controls import Controls as Controls
+from .controls import attribute_directions as attribute_directions
 from .controls import fit_controls as fit_controls
+from .controls import latent_effects as latent_effects
 from .controls import load_controls as load_controls
+from .controls import log_mel_attributes as log_mel_attributes
 from .controls import shipped_controls as shipped_controls
 from .data.batches import batches as batches
 from .data.clips import read_clip as read_clip
@@ -39,7 +43,9 @@ from .generation import encode_clip as encode_clip
 from .generation import make_clip as make_clip
 from .generation import make_morph as make_morph
 from .generation import mix_weights as mix_weights
+from .generation import mixed_log_mel as mixed_log_mel
 from .generation import slerp as slerp
+from .generation import walk as walk
 from .models import load_model as load_model
 from .models.autoencoders import VAE as VAE
 from .models.autoencoders import Autoencoder as Autoencoder
