@@ -16,7 +16,7 @@ def as_address(content, kind):
 
 
 def audio_tag(content, label, kind, loop=False):
-    """HTML of a player of a sound file's bytes, named for screen readers; silent until pressed, and if there are none."""
+    """HTML of a player, named for screen readers, of the bytes of a sound file; silent until pressed."""
     source = f'src="{as_address(content, kind)}"' if content else ""
     look = f'aria-label="{html.escape(label)}" style="width: 280px; height: 40px"'
     return f'<audio controls {"loop " if loop else ""}preload="metadata" {look} {source}></audio>'
@@ -72,7 +72,7 @@ def show_clips(clips, config, name=None, alt=None, num_columns=3, loop=False, se
     """
     from IPython.display import HTML, display
 
-    clips = [dict(c if isinstance(c, dict) else vars(c)) for c in (clips if isinstance(clips, (list, tuple)) else [clips])]
+    clips = [c if isinstance(c, dict) else vars(c) for c in (clips if isinstance(clips, list) else [clips])]
     clips = [{"label": clip.get("genre") or clip.get("name"), "seed": None, "tempo": None, **clip} for clip in clips]
     lacking = [k for k, clip in enumerate(clips) if not {"log_mel", "samples"} <= clip.keys() or not clip["label"]]
     if not clips or lacking:

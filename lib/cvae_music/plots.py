@@ -13,8 +13,8 @@ from cvae_music import store
 # Okabe and Ito's colours, told apart with any colour vision; markers and hatches repeat the message.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#7A7A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# What the metrics of a model are called in legends.
-WORDS = {"rms_db": "error (dB)", "kl": "KL divergence", "kl_weight": "weight of the KL", "swap": "listeners' cross-entropy"}
+# What the metrics of a model are called in legends; others go by their names.
+WORDS = {"rms_db": "error (dB)", "kl": "KL divergence", "kl_weight": "weight of the KL", "swap": "listeners' loss"}
 HERTZ_TICKS = (100, 500, 1000, 2000, 5000, 10000, 20000)
 
 
@@ -33,7 +33,7 @@ def plot_log_mel(log_mel_db, config, ax, tempo=None, title=None, seconds=False):
         ax: Matplotlib axes.
         tempo: Beats a minute, for the length of a beat in the axis label; None leaves it out.
         title: Text above the picture.
-        seconds: Whether the axis counts seconds at that tempo (120 for None) and not beats: two tempos then look different.
+        seconds: Whether the axis counts seconds at that tempo (120 for None) and not beats, to show two tempos.
 
     Returns:
         The image, for a colour bar: `figure.colorbar(image, ax=ax, label="level (dB)")`.
@@ -43,8 +43,8 @@ def plot_log_mel(log_mel_db, config, ax, tempo=None, title=None, seconds=False):
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
     if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels:
-        fix = "Pass one clip at a time, and use AudioConfig.unscale on what a model returns."
-        raise ValueError(f"plot_log_mel got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB. {fix}")
+        got = f"plot_log_mel got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB."
+        raise ValueError(f"{got} Pass one clip at a time, and use AudioConfig.unscale on what a model returns.")
     beat = f"beats of {60.0 / tempo:.2f} s" if tempo else "beats"
     length, unit = len(log_mel_db) / config.frames_per_beat, beat
     if seconds or config.grid == "seconds":

@@ -69,15 +69,15 @@ class Studio:
         self.clip = self.own = self.walked = None
         self.made, self.kept, self.history, self.count = {}, {}, {}, 0
         self.panel = Panel(model.genres, controls, {
-            "change": self.change, "swap": self.swap, "reset": self.reset, "surprise": self.surprise, "recall": self.recall,
-            "repeat": self.repeat, "save": self.save, "upload": self.take_upload, "path": self.take_path,
-            "start": self.start_elsewhere, "nearest": self.hear_nearest, "compare": self.compare, "keep": self.keep,
-            "morph": self.morph, "save_morph": self.save_morph,
+            "change": self.change, "swap": self.swap, "reset": self.reset, "surprise": self.surprise,
+            "recall": self.recall, "repeat": self.repeat, "save": self.save, "upload": self.take_upload,
+            "path": self.take_path, "start": self.start_elsewhere, "nearest": self.hear_nearest,
+            "compare": self.compare, "keep": self.keep, "morph": self.morph,
         })  # fmt: skip
         genres = list(model.genres) or sorted(set(controls.table["genre"]))
         self.spectrogram = views.SpectrogramView(self.config)
         self.map = views.MapView(controls.points, [genres.index(g) for g in controls.table["genre"]], genres)
-        self.refresh()
+        self.reset()
 
     @classmethod
     def from_preset(cls, name, folder=None):
@@ -94,12 +94,13 @@ class Studio:
         return f"clip = make_clip(model, controls, {as_code(self.made, self.own)})"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        page = views.static_page(self.clip, self.config, self.panel.picture.value, self.panel.code.value) if self.clip else ""
+        page = self.clip and views.static_page(self.clip, self.config, self.panel.picture.value, self.code_line())
         view = {"version_major": 2, "version_minor": 0, "model_id": self.panel.box.model_id}
-        return {"application/vnd.jupyter.widget-view+json": view, "text/html": page, "text/plain": "Studio"}
+        return {"application/vnd.jupyter.widget-view+json": view, "text/html": page or "", "text/plain": "Studio"}
 
-    def _make(self):
-        """Makes the clip of the current settings, and shows it."""
+    def _set(self, state):
+        """Puts knobs where a state, or a part of one, has them, then makes the clip and shows it."""
+        self.panel.set(state)
         panel, state = self.panel, self.panel.state()
         settings, own = arguments(state), state["source"]
         if self.model.num_genres and "mix" not in settings:
@@ -112,11 +113,9 @@ class Studio:
         words = in_words(self.clip, settings, own, self.controls.dimensions)
         self._draw(words)
         self._remember(words, state)
-        turned_down = full_scale(self.clip.samples)[1]
+        seconds, turned_down = len(self.clip.samples) / self.config.sample_rate, full_scale(self.clip.samples)[1]
         note = f", turned down by {turned_down:.1f} dB" if turned_down else ""
-        return f"Ready: {self.clip.genre or 'clip'}, {len(self.clip.samples) / self.config.sample_rate:.2f} s{note}"
-
-    refresh = action(_make)
+        return f"Ready: {self.clip.genre or 'clip'}, {seconds:.2f} s{note}"
 
     def _draw(self, words):
         picture = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
@@ -135,10 +134,6 @@ class Studio:
         self.count = max(self.count, number)
         self.history = dict([*self.history.items(), (code, (number, words, state))][-NUM_REMEMBERED:])
         self.panel.past.options = [(f"{k}: {words}", code) for code, (k, words, _) in reversed(self.history.items())]
-
-    def _set(self, state):
-        self.panel.set(state)
-        return self._make()
 
     @action
     def recall(self):
@@ -177,25 +172,24 @@ class Studio:
         state |= {"seed": random.randrange(10**6), "tempo": float(random.randrange(80, 161, 4)), "source": None}
         return self._set(state | {"on_map": False, "share": 0.0})
 
-    def _save(self, samples, stem, place):
+    @action
+    def save(self, what="clip"):
+        """Writes the clip, or the `"morph"`, as WAV and MP3 to the folder and shows links to both."""
+        stem = re.sub(r"\W+", "_", f"{self.clip.genre or 'clip'} seed{self.clip.seed}")
+        samples, place = self.clip.samples, self.panel.links
+        if what == "morph":
+            samples, stem, place = self.walked, what, self.panel.journey_links
+        if samples is None:
+            raise ValueError("There is no morph to save yet. Press Morph A to B first.")
         wav, mp3 = sounds.save_sound(samples, self.config, self.folder / f"{stem}.wav")
         place.value = f"{views.download_link(wav)}<br>{views.download_link(mp3)}"
         folder = wav.parent.relative_to(Path.cwd()) if wav.is_relative_to(Path.cwd()) else wav.parent
         return f"Ready: saved as {wav.stem}.wav and .mp3 in {folder}, links beside the button"
 
-    @action
-    def save(self):
-        """Writes the clip as WAV and MP3 to the folder and shows links to both."""
-        stem = re.sub(r"\W+", "_", f"{self.clip.genre or 'clip'} seed{self.clip.seed}")
-        return self._save(self.clip.samples, stem, self.panel.links)
-
     def _read(self, path):
-        """Encodes a file and starts from it."""
         own, tempo = sounds.read_own(self.model, path, self.panel.start.value), self.panel.knobs["tempo"]
         heard = min(max(float(round(own.clip.tempo)), tempo.min), tempo.max)
         return self._set({"source": own, "tempo": heard, "on_map": False, "share": 0.0})
-
-    read_own = own_action(_read)
 
     @own_action
     def take_upload(self):
@@ -207,7 +201,7 @@ class Studio:
 
     @own_action
     def take_path(self):
-        """Starts from the file whose path was entered, unless it is played: the button may be answered before the field."""
+        """Starts from the file of the path, unless it is played: the button may be answered before the field."""
         path, source = self.panel.path.value.strip().strip("'\""), self.panel.knobs["source"].value
         if not source or source.path != Path(path).expanduser():
             return self._read(path)
@@ -225,7 +219,7 @@ class Studio:
     def hear_nearest(self):
         """The real clip nearest to the cursor."""
         real, _ = self._nearest()
-        self.panel.nearest.play(encode_audio(real.samples, self.config), f"{real.name}, {real.tempo:.1f} beats a minute")
+        self.panel.nearest.play(encode_audio(real.samples, self.config), sounds.about(real))
         return "Ready: the nearest clip, in the player below its button"
 
     @action
@@ -234,7 +228,7 @@ class Studio:
         own, kind = self.own, self.panel.comparison.value
         real, mix = (own.clip, self.made.get("mix")) if own else self._nearest()
         sound = encode_audio(sounds.comparison(self.model, real, mix, kind), self.config)
-        self.panel.compared.play(sound, f"{kind}: {real.name}, {real.tempo:.1f} beats a minute")
+        self.panel.compared.play(sound, f"{kind}: {sounds.about(real)}")
         return "Ready: the sound to compare with"
 
     @action
@@ -254,13 +248,7 @@ class Studio:
         self.walked = generation.make_morph(self.model, self.controls, *ends, **length)
         seconds = len(self.walked) / self.config.sample_rate
         self.panel.journey.play(encode_audio(self.walked, self.config), f"{' to '.join(genres)}, {seconds:.1f} s")
-        self.panel.journey_code.value = f"samples = make_morph(model, controls, {', '.join(codes)}, {as_code(length)})"
+        arguments = ", ".join(["model", "controls", *codes, as_code(length)])
+        self.panel.journey_code.value = f"samples = make_morph({arguments})"
         self.panel.journey_links.value = ""
         return f"Ready: morph of {seconds:.1f} s, in the player below its button"
-
-    @action
-    def save_morph(self):
-        """Writes the morph as WAV and MP3 to the folder and shows links to both."""
-        if self.walked is None:
-            raise ValueError("There is no morph to save yet. Press Morph A to B first.")
-        return self._save(self.walked, "morph", self.panel.journey_links)

@@ -6,9 +6,8 @@ import ipywidgets as widgets
 
 from cvae_music.audio.files import AUDIO_ENDINGS
 from cvae_music.players import audio_tag
-from cvae_music.studio.sounds import COMPARISONS
+from cvae_music.studio.sounds import COMPARISONS, about
 
-LEFT, MIDDLE, RIGHT = "308px", "440px", "330px"  # beside each other in JupyterLab on a screen of 1280
 NARROW = {"style": {"description_width": "128px"}, "layout": {"width": "230px"}}
 WIDE = {"layout": {"width": "auto"}}
 IMPORTS = "from cvae_music import encode_clip, make_clip, make_morph"
@@ -61,14 +60,14 @@ class Panel:
     """Every widget of the studio; what becomes of a touch is up to the callbacks.
 
     `knobs` holds all that a clip is set by, by key: `"seed"`, `"tempo"`, `("mix", genre)`, `("sliders", name)`,
-    `("dimensions", number)`, `("at", axis)` and more; `rows` the sliders among them with their fields; `box` everything.
+    `("dimensions", number)`, `("at", axis)` and more; `rows` holds the sliders with their fields, `box` everything.
 
     Args:
         genres: Names of the genres; none for a model without a label.
         controls: `Controls`.
-        on: Dict of what to call. Without arguments: `repeat`, `upload`, `path`, `start`, `surprise`, `reset`, `save`,
-            `compare`, `recall`, `nearest`, `morph`, `save_morph`; with arguments: `change(key, value)` of a knob,
-            `swap(genre)`, `keep(name)`.
+        on: Dict of what to call. Without arguments: `repeat`, `upload`, `path`, `start`, `surprise`, `reset`,
+            `compare`, `recall`, `nearest`, `morph`; with arguments: `change(key, value)` of a knob, `swap(genre)`,
+            `keep(name)`, `save(what)`.
     """
 
     def __init__(self, genres, controls, on):
@@ -106,13 +105,13 @@ class Panel:
         self.nearest, self.journey = Player("the real clip nearest to the cursor"), Player("the morph from A to B")
         self.loop = widgets.Checkbox(value=False, description="repeat until stopped", indent=False)
         high = {"layout": {"width": "auto", "height": "100px"}}
-        self.code, self.journey_code = (widgets.Textarea(description=f"{kind} code", **high) for kind in ("as", "morph"))
-        self.past = widgets.Select(options=[("nothing yet", -1)], rows=6, description="history", **WIDE)
+        self.code, self.journey_code = (widgets.Textarea(description=f"{k} code", **high) for k in ("as", "morph"))
+        self.past = widgets.Select(options=[], rows=6, description="history", **WIDE)
         self.comparison = widgets.Dropdown(options=COMPARISONS, description="hear", **WIDE)
         self.beats = widgets.BoundedIntText(value=32, min=8, max=64, step=8, description="morph beats", **NARROW)
         self.upload = widgets.FileUpload(accept=",".join(AUDIO_ENDINGS), multiple=False, description="upload a clip")
         self.path = widgets.Text(description="or a path", continuous_update=False, **WIDE)
-        self.start = widgets.BoundedFloatText(value=0.0, min=0.0, max=3600.0, description="from (s)", layout={"width": "190px"})
+        self.start = widgets.BoundedFloatText(min=0.0, max=3600.0, description="from (s)", layout={"width": "190px"})
 
     def _layout(self, genres, on):
         def group(kind):
@@ -122,15 +121,15 @@ class Panel:
         swaps = [heading("The idea as one genre, or a mix"), widgets.HBox(swaps, layout={"flex_flow": "row wrap"})]
         left = [
             heading("Idea"), self.knobs["source"], *self.of_seeds, self.rows["temperature"],
-            button("Surprise me", "draw seed, genres and tempo", on["surprise"]), *(swaps if genres else []), *group("mix"),
-            heading("Sound"), self.rows["tempo"], *group("sliders"),
+            button("Surprise me", "draw seed, genres and tempo", on["surprise"]),
+            *(swaps if genres else []), *group("mix"), heading("Sound"), self.rows["tempo"], *group("sliders"),
             button("Sliders to 0", "undo sound and dimensions", on["reset"]),
             heading("Strongest latent dimensions, by effect"), *group("dimensions"),
         ]  # fmt: skip
         middle = [
             heading("Clip"), self.status, self.audio, self.loop, self.picture, self.code,
             widgets.HTML(f"<div style='line-height: 1.3'><small>{IMPORTS}</small></div>"),
-            button("Save as WAV and MP3", "write both files, show links", on["save"]), self.links,
+            button("Save as WAV and MP3", "write both files, show links", on["save"], "clip"), self.links,
             heading("Compare with"), self.comparison, button("Compare", "make that sound", on["compare"]),
             self.compared, heading("What was made"), self.past,
             button("Play again", "set everything as it was", on["recall"]),
@@ -144,11 +143,11 @@ class Panel:
             button("Hear the nearest clip", "the real clip in the ring", on["nearest"]), self.nearest,
             heading("Morph"), self.knobs["second"], self.rows["share"], self.beats,
             widgets.HBox([*keep, button("Morph A to B", "one long clip", on["morph"])]), self.journey,
-            self.journey_code, button("Save the morph", "write both files, show links", on["save_morph"]),
+            self.journey_code, button("Save the morph", "write both files, show links", on["save"], "morph"),
             self.journey_links,
         ]  # fmt: skip
-        columns = {LEFT: left, MIDDLE: middle, RIGHT: right}
-        columns = [widgets.VBox(rows, layout={"width": width, "margin": "0 8px 0 0"}) for width, rows in columns.items()]
+        wide = {"308px": left, "440px": middle, "330px": right}  # beside each other in JupyterLab on a screen of 1280
+        columns = [widgets.VBox(rows, layout={"width": width, "margin": "0 8px 0 0"}) for width, rows in wide.items()]
         return widgets.HBox(columns, layout={"flex_flow": "row wrap"})
 
     def state(self):
@@ -165,7 +164,7 @@ class Panel:
 
     def show_own(self, own):
         """Tells what an own clip was found to be, and turns off what only a seed has; None for a seed."""
-        beat = "beats tracked" if own and own.clip.is_tracked else "no steady beat found: cut on a grid of 120 a minute"
-        self.about_own.value = html.escape(f"{own.clip.name}: {own.clip.tempo:.1f} beats a minute, {beat}") if own else ""
+        beat = "beats tracked" if own and own.clip.is_tracked else "no steady beat found, cut on a grid of 120 a minute"
+        self.about_own.value = html.escape(f"{about(own.clip)}, {beat}") if own else ""
         for widget in (*self.of_seeds, *self.rows["temperature"].children):
             widget.disabled = bool(own)

@@ -25,6 +25,11 @@ class Own:
     latent: np.ndarray
 
 
+def about(clip):
+    """A real clip in words."""
+    return f"{clip.name}, {clip.tempo:.1f} beats a minute"
+
+
 def latent_of(model, clip):
     """The latent of a real clip, shape `(latent_dim,)`."""
     return model.encode(model.audio_config.scale(clip.log_mel[None]))[0][0]
@@ -77,8 +82,8 @@ def keep_upload(value, folder):
     if not content:
         raise ValueError(f"{name}: empty file. It holds 0 bytes; expected a sound file. Export it again.")
     if len(content) > MAX_UPLOAD_BYTES:
-        size, most = len(content) / 2**20, MAX_UPLOAD_BYTES / 2**20
-        raise ValueError(f"{name} holds {size:.0f} MB; expected at most {most:.0f} MB. Cut it shorter, or give its path.")
+        found = f"{name} holds {len(content) / 2**20:.0f} MB; expected at most {MAX_UPLOAD_BYTES / 2**20:.0f} MB."
+        raise ValueError(f"{found} Cut it shorter, or give its path.")
     return keep_file(folder / name, content)
 
 

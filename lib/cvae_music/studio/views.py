@@ -26,11 +26,11 @@ def download_link(path):
 
 def static_page(clip, config, picture, code):
     """What is left of the studio without a kernel: the last clip to see and hear, and how to get the rest."""
-    label = f"{clip.genre or 'clip'}, seed {clip.seed}, {clip.tempo:g} beats a minute"
+    label = f"{clip.genre or 'clip'}, {clip.tempo:g} beats a minute"
+    sound = player(clip.samples, config, label, clip.seed).data
     return (
-        "<p>The studio needs a running kernel: open this notebook in JupyterLab or on Colab and run it, or enter "
-        f"<code>make studio</code>. The last clip played in it:</p>{picture}<br>{player(clip.samples, config, label).data}"
-        f"<pre>{html.escape(code)}</pre>"
+        "<p>The studio needs a running kernel: open this notebook in JupyterLab or on Colab and run it, or enter <code>"
+        f"make studio</code>. The last clip played in it:</p>{picture}<br>{sound}<pre>{html.escape(code)}</pre>"
     )
 
 
