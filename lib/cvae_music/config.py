@@ -80,7 +80,7 @@ class AudioConfig:
         """Shape of one clip, `(num_frames, n_mels)`."""
         return (self.num_frames, self.n_mels)
 
-    def seconds(self, tempo=120.0):
+    def seconds(self, tempo=110.0):
         """Length of a clip in seconds; `tempo` (beats a minute) counts on the beat grid only."""
         if self.grid == "beats":
             return self.num_beats * 60.0 / float(tempo)

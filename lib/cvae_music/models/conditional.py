@@ -83,7 +83,7 @@ class ConditionalVAE(VAE):
             raise ValueError(f"ConditionalVAE got genres={list(genres)}; expected two different names or more.")
         super().__init__(audio_config, genres=genres, **kwargs)
         self.discrepancy_weight, self.swap_weight, self.source_weight = discrepancy_weight, swap_weight, source_weight
-        self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight)
+        self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight, trainable=swap_weight > 0)
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(*sizes, self.num_genres)
