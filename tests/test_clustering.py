@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cvae_lab import clip_map, clustering, probes
+from cvae_lab import clip_grid, clustering, measures
 
 
 def blobs(spread, seed=0, num=60):
@@ -76,35 +76,35 @@ def test_baselines_keep_rows_and_use_the_training_clips_scale():
 
 
 def test_probe_reads_what_is_there():
-    assert probes.probe_accuracy(*blobs(1.0), *blobs(1.0, seed=1)) == 1.0
+    assert measures.probe_accuracy(*blobs(1.0), *blobs(1.0, seed=1)) == 1.0
     points, labels = blobs(1.0)
     shuffled = np.random.default_rng(3).permutation(labels)
-    assert probes.probe_accuracy(points, shuffled, *blobs(1.0, seed=1)) < 0.75
+    assert measures.probe_accuracy(points, shuffled, *blobs(1.0, seed=1)) < 0.75
     with pytest.raises(ValueError, match="one label for each"):
-        probes.probe_accuracy(points, labels[1:], points, labels)
+        measures.probe_accuracy(points, labels[1:], points, labels)
 
 
 def test_generated_clips_teach_only_what_they_hold():
     real, labels = blobs(1.0, seed=1)
     one_each = np.repeat(real[::60], 60, axis=0)
-    assert probes.classification_accuracy(blobs(1.0)[0], labels, real, labels, lambda clips: clips) == 1.0
-    wrong = probes.classification_accuracy(one_each, np.roll(labels, 60), real, labels, lambda clips: clips)
+    assert measures.classification_accuracy(blobs(1.0)[0], labels, real, labels, lambda clips: clips) == 1.0
+    wrong = measures.classification_accuracy(one_each, np.roll(labels, 60), real, labels, lambda clips: clips)
     assert wrong < 0.05
 
 
 def test_every_clip_has_a_cell_of_its_own_near_its_place():
     corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
-    places = clip_map.grid_places(corners, columns=5, rows=3)
+    places = clip_grid.grid_places(corners, columns=5, rows=3)
     assert places[:3].tolist() == [[0, 2], [4, 0], [0, 0]]
     assert sorted(map(abs, places[3] - [4, 0])) == [0, 1]  # its cell is taken: the next one
     with pytest.raises(ValueError, match="at most 4"):
-        clip_map.grid_places(np.zeros((5, 2)), columns=2, rows=2)
+        clip_grid.grid_places(np.zeros((5, 2)), columns=2, rows=2)
 
 
 def test_a_click_on_the_map_plays_that_clip(tiny_config):
     clips = {0: np.zeros(800), 1: np.full(800, 0.25)}
-    assert clip_map.short_names(["rock", "reggae", "jazz", "rock and roll"]) == ["rock", "re", "j", "rock "]
-    box = clip_map.clip_map(np.eye(2), [1, 0], ["jazz", "rock"], clips.get, tiny_config)
+    assert clip_grid.short_names(["rock", "reggae", "jazz", "rock and roll"]) == ["rock", "re", "j", "rock "]
+    box = clip_grid.clip_map(np.eye(2), [1, 0], ["jazz", "rock"], clips.get, tiny_config)
     grid, heard, audio = box.children
     assert [button.description for button in grid.children] == ["r", "j"]
     grid.children[1].click()

@@ -3,8 +3,6 @@
 import importlib.metadata
 import os
 import random
-import shutil
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 from cvae_lab import session
+from cvae_music import store
 
 
 def test_folders_come_from_the_environment(session_folders, capsys):
@@ -25,11 +24,9 @@ def test_folders_come_from_the_environment(session_folders, capsys):
     assert "seed 3" in printed and str(session_folders) not in printed
 
 
-def test_output_argument_wins_and_figures_follow(session_folders, monkeypatch):
-    monkeypatch.delenv("CVAE_MUSIC_FIGURES", raising=False)
+def test_output_argument_wins_and_results_follow(session_folders):
     started = session.start_session(output=session_folders / "mine")
-    assert started.output_dir == (session_folders / "mine").resolve()
-    assert session.figures_folder() == started.output_dir / "figures"
+    assert started.output_dir == (session_folders / "mine").resolve() == store.results_folder()
 
 
 def test_second_session_in_one_kernel_changes_the_folder(tmp_path, monkeypatch):
@@ -91,13 +88,13 @@ def test_session_leaves_user_settings_alone(session_folders):
     assert os.environ["CVAE_MUSIC_OUTPUT"] == before
 
 
-def test_setup_cell_fetches_the_library_where_it_is_not(root, tmp_path):
-    unpacked = tmp_path / "stage" / "cvae-music-main" / "lib" / "cvae_music"
-    shutil.copytree(root / "lib" / "cvae_music", unpacked, ignore=shutil.ignore_patterns("__pycache__"))
-    archive = Path(shutil.make_archive(str(tmp_path / "repository"), "zip", tmp_path / "stage"))
-    reader = tmp_path / "reader"
-    reader.mkdir()
-    setup = (root / "tools" / "setup_cell.py").read_text(encoding="utf-8").split("from cvae_music.session")[0]
-    code = f"repository_zip = {archive.as_uri()!r}\n{setup}\nimport cvae_music\nprint(cvae_music.__file__)"
-    shown = subprocess.run([sys.executable, "-c", code], cwd=reader, capture_output=True, text=True, check=True)
-    assert Path(shown.stdout.strip()).is_relative_to(reader / "cvae-music-main")
+def test_setup_cell_installs_what_it_is_told_to_and_nothing_else(root, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    shell = types.SimpleNamespace(run_line_magic=lambda *words: asked.append(words))
+    setup = (root / "tools" / "setup_cell.py").read_text(encoding="utf-8")
+    for address in ("", "https://example.org/series.zip"):
+        names = {"repository_zip": address, "get_ipython": lambda: shell}
+        exec(setup, names)
+        assert callable(names["lab"].start_session)
+    assert asked == [("pip", "install --quiet --no-deps https://example.org/series.zip")]

@@ -1,9 +1,8 @@
 """A map of clips to click on and hear, of ipywidgets' core alone."""
 
-import io
-
 import numpy as np
 
+from cvae_music.audio.files import encode_audio
 from cvae_music.plots import COLOURS
 
 
@@ -60,16 +59,12 @@ def clip_map(points, genre, genres, sound, config, columns=24, rows=14):
         A widget. Each button carries the start of the genre's name, so that colour is not needed.
     """
     import ipywidgets as widgets
-    import soundfile
 
     heard = widgets.Label("Click on a clip.")
     audio = widgets.Audio(value=b"", format="wav", autoplay=True, loop=False)
 
     def play(number):
-        samples, buffer = np.asarray(sound(number)), io.BytesIO()
-        samples = samples / max(1.0, float(np.abs(samples).max(initial=0.0)))
-        soundfile.write(buffer, samples, config.sample_rate, format="WAV", subtype="PCM_16")
-        audio.value = buffer.getvalue()
+        audio.value = encode_audio(sound(number), config)
         heard.value = f"{genres[genre[number]]}, clip {number}"
 
     buttons, marks = [], short_names(genres)

@@ -13,9 +13,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from cvae_lab.descriptors import NUM_MFCC
 from cvae_lab.measures import matrix
-
-NUM_MFCC = 20
 
 
 def log_mel_statistics(log_mel_db):

@@ -4,9 +4,6 @@ Generated clips are blurred. A judge that has heard clean clips only takes blur 
 train on degraded copies too: blurred, noisy, louder, softer, shifted.
 """
 
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from cvae_lab.degradation import Degrader
 from cvae_lab.descriptors import clip_descriptors
 from cvae_music.config import AudioConfig
-from cvae_music.store import write_file
+from cvae_music.store import load_arrays, save_arrays
 
 
 def _balanced_batches(clips, genres, degrade, num_genres, num_steps, batch_size, seed, mix=0.3):
@@ -80,7 +77,7 @@ class _Judge:
     def save(self, path):
         """Writes the judge with its genres and its `AudioConfig` to one `.npz` file, which appears when it is complete."""
         about = {"kind": type(self).__name__, "genres": list(self.genres), "config": self.config.get_config()}
-        write_file(Path(path), lambda file: np.savez_compressed(file, about=json.dumps(about), **self._arrays()))
+        save_arrays(path, about, self._arrays())
 
 
 class CNNJudge(_Judge):
@@ -141,11 +138,10 @@ class DescriptorJudge(_Judge):
 
 def load_judge(path):
     """Reads a judge that `save` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        about = json.loads(str(arrays["about"]))
-        kinds = {"CNNJudge": CNNJudge, "DescriptorJudge": DescriptorJudge}
-        judge = kinds[about["kind"]](AudioConfig.from_dict(about["config"]), about["genres"])
-        judge._load(arrays)
+    about, arrays = load_arrays(path)
+    kinds = {kind.__name__: kind for kind in (CNNJudge, DescriptorJudge)}
+    judge = kinds[about["kind"]](AudioConfig.from_dict(about["config"]), about["genres"])
+    judge._load(arrays)
     return judge
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
-from cvae_lab import evaluation
+from cvae_lab import measures
 from cvae_lab.scoreboard import evaluate_model, obedience_table
 from cvae_music.data.features import FeatureSet
 
@@ -20,11 +20,11 @@ def test_kl_of_known_gaussians():
     mean = np.array([[1.0, 0.0], [3.0, 0.0]])
     log_var = np.array([[0.0, np.log(4.0)], [0.0, np.log(4.0)]])
     # dimension 0: (1/2 + 9/2) / 2; dimension 1: (4 - 1 - ln 4) / 2
-    np.testing.assert_allclose(evaluation.kl_per_dimension(mean, log_var), [2.5, (3.0 - np.log(4.0)) / 2])
+    np.testing.assert_allclose(measures.kl_per_dimension(mean, log_var), [2.5, (3.0 - np.log(4.0)) / 2])
 
 
 def test_kl_is_zero_at_the_prior_only():
-    assert np.all(evaluation.kl_per_dimension(np.zeros((5, 3)), np.zeros((5, 3))) == 0.0)
+    assert np.all(measures.kl_per_dimension(np.zeros((5, 3)), np.zeros((5, 3))) == 0.0)
 
 
 def test_active_units_counts_moving_means():
@@ -32,58 +32,58 @@ def test_active_units_counts_moving_means():
     mean[:, 1] = np.tile([-0.11, 0.11], 50)  # variance 0.0121
     mean[:, 2] = np.tile([-0.09, 0.09], 50)  # variance 0.0081
     mean[:, 3] = 7.0
-    assert evaluation.active_units(mean) == 1
-    assert evaluation.active_units(mean, threshold=0.005) == 2
+    assert measures.active_units(mean) == 1
+    assert measures.active_units(mean, threshold=0.005) == 2
 
 
 def test_mutual_information_of_clips_that_can_be_told_apart(rng):
     far_apart = 100.0 * rng.standard_normal((64, 3))
-    assert evaluation.mutual_information(far_apart, np.zeros((64, 3))) == pytest.approx(np.log(64))
+    assert measures.mutual_information(far_apart, np.zeros((64, 3))) == pytest.approx(np.log(64))
 
 
 def test_mutual_information_of_clips_that_share_a_posterior():
-    assert evaluation.mutual_information(np.ones((64, 3)), np.full((64, 3), -1.0)) == pytest.approx(0.0, abs=1e-9)
+    assert measures.mutual_information(np.ones((64, 3)), np.full((64, 3), -1.0)) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_mutual_information_of_two_pairs():
     mean = np.array([[-50.0], [-50.0], [50.0], [50.0]])
-    assert evaluation.mutual_information(mean, np.zeros((4, 1))) == pytest.approx(np.log(2))
+    assert measures.mutual_information(mean, np.zeros((4, 1))) == pytest.approx(np.log(2))
 
 
 def test_mutual_information_of_a_gaussian_channel(rng):
     mean = 2.0 * rng.standard_normal((2000, 1))  # signal variance 4, noise variance 1: ln(5) / 2
-    assert evaluation.mutual_information(mean, np.zeros((2000, 1)), num_samples=1, seed=1) == pytest.approx(
+    assert measures.mutual_information(mean, np.zeros((2000, 1)), num_samples=1, seed=1) == pytest.approx(
         0.5 * np.log(5.0), abs=0.04
     )
 
 
 def test_reconstruction_errors():
     real, rebuilt = np.zeros((2, 1, 2)), np.array([[[3.0, -4.0]], [[0.0, 5.0]]])
-    assert evaluation.reconstruction_rms_db(real, rebuilt) == pytest.approx(np.sqrt(50.0 / 4))
-    assert evaluation.reconstruction_mean_abs_db(real, rebuilt) == pytest.approx(3.0)
+    assert measures.reconstruction_rms_db(real, rebuilt) == pytest.approx(np.sqrt(50.0 / 4))
+    assert measures.reconstruction_mean_abs_db(real, rebuilt) == pytest.approx(3.0)
     with pytest.raises(ValueError, match="same"):
-        evaluation.reconstruction_rms_db(real, rebuilt[:1])
+        measures.reconstruction_rms_db(real, rebuilt[:1])
 
 
 def test_sharpness_of_a_single_line():
     clip = np.zeros((1, 2, 20))
     clip[:, :, 10] = 6.0  # the median over nine bands is 0 everywhere
-    assert evaluation.sharpness(clip) == pytest.approx(6.0 * np.sqrt(0.05 * 0.95))
+    assert measures.sharpness(clip) == pytest.approx(6.0 * np.sqrt(0.05 * 0.95))
 
 
 def test_sharpness_of_flat_and_of_sloping_spectra():
-    assert evaluation.sharpness(np.full((2, 3, 32), -20.0)) == 0.0
+    assert measures.sharpness(np.full((2, 3, 32), -20.0)) == 0.0
     slope = np.broadcast_to(np.arange(64.0), (1, 2, 64))
-    assert evaluation.sharpness(slope[..., :]) < 1.0  # only the edges, where the window is cut, differ
+    assert measures.sharpness(slope[..., :]) < 1.0  # only the edges, where the window is cut, differ
 
 
 def test_sharpness_ratio_falls_with_blur(rng):
     real = rng.standard_normal((4, 10, 64))
-    assert evaluation.sharpness_ratio(real, real) == 1.0
-    blurred = [evaluation.sharpness_ratio(gaussian_filter1d(real, width, axis=-1), real) for width in (1.0, 3.0)]
+    assert measures.sharpness_ratio(real, real) == 1.0
+    blurred = [measures.sharpness_ratio(gaussian_filter1d(real, width, axis=-1), real) for width in (1.0, 3.0)]
     assert 1.0 > blurred[0] > blurred[1] > 0.0
     with pytest.raises(ValueError, match="sharpness 0"):
-        evaluation.sharpness_ratio(real, np.zeros_like(real))
+        measures.sharpness_ratio(real, np.zeros_like(real))
 
 
 class CellJudge:
@@ -98,32 +98,32 @@ class CellJudge:
 
 def test_label_obedience_is_the_share_of_agreement():
     clips = np.array([0, 1, 2, 2]).reshape(-1, 1, 1) / 10.0
-    assert evaluation.label_obedience(CellJudge(), clips, [0, 1, 2, 0]) == 0.75
+    assert measures.label_obedience(CellJudge(), clips, [0, 1, 2, 0]) == 0.75
     with pytest.raises(ValueError, match="one label a clip"):
-        evaluation.label_obedience(CellJudge(), clips, [0, 1])
+        measures.label_obedience(CellJudge(), clips, [0, 1])
 
 
 def test_chance_is_the_most_frequent_label():
-    assert evaluation.chance([0, 0, 0, 1]) == 0.75
-    assert evaluation.chance([0, 1, 2, 3]) == 0.25
+    assert measures.chance([0, 0, 0, 1]) == 0.75
+    assert measures.chance([0, 1, 2, 3]) == 0.25
 
 
 def test_diversity_of_a_hand_worked_case():
     real = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [0.0, 2.0]])
     made = np.array([[0.0, 0.0], [0.0, 10.0], [1.0, 0.0], [1.0, 1.0]])
     labels = [0, 0, 1, 1]
-    assert evaluation.diversity_ratio(made, labels, real, labels) == pytest.approx((10 / 5 + 1 / 2) / 2)
+    assert measures.diversity_ratio(made, labels, real, labels) == pytest.approx((10 / 5 + 1 / 2) / 2)
 
 
 def test_diversity_of_copies_and_of_itself(rng):
     real, labels = rng.standard_normal((40, 6, 5)), np.repeat([0, 1], 20)
-    assert evaluation.diversity_ratio(real, labels, real, labels) == 1.0
+    assert measures.diversity_ratio(real, labels, real, labels) == 1.0
     collapsed = np.stack([real[0]] * 20 + [real[20]] * 20)
-    assert evaluation.diversity_ratio(collapsed, labels, real, labels) == 0.0
-    doubled = evaluation.diversity_ratio(2 * real, labels, real, labels, embed=lambda x: x.reshape(len(x), -1))
+    assert measures.diversity_ratio(collapsed, labels, real, labels) == 0.0
+    doubled = measures.diversity_ratio(2 * real, labels, real, labels, embed=lambda x: x.reshape(len(x), -1))
     assert doubled == pytest.approx(2.0)
     with pytest.raises(ValueError, match="no genre has two"):
-        evaluation.diversity_ratio(real[:1], [0], real, labels)
+        measures.diversity_ratio(real[:1], [0], real, labels)
 
 
 def test_frechet_of_known_gaussians():
@@ -131,8 +131,8 @@ def test_frechet_of_known_gaussians():
     first = np.array([[1.0, np.sqrt(3)], [1, -np.sqrt(3)], [-1, np.sqrt(3)], [-1, -np.sqrt(3)]])
     second = 2.0 * first + [3.0, 0.0]
     # shift squared + sum of (difference of standard deviations) squared
-    assert evaluation.frechet_distance(first, second) == pytest.approx(9.0 + 4 / 3 + 4)
-    assert evaluation.frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
+    assert measures.frechet_distance(first, second) == pytest.approx(9.0 + 4 / 3 + 4)
+    assert measures.frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_frechet_agrees_with_sqrtm(rng):
@@ -142,26 +142,26 @@ def test_frechet_agrees_with_sqrtm(rng):
     expected = shift @ shift + np.trace(
         covariances[0] + covariances[1] - 2 * sqrtm(covariances[0] @ covariances[1]).real
     )
-    assert evaluation.frechet_distance(first, second) == pytest.approx(expected)
+    assert measures.frechet_distance(first, second) == pytest.approx(expected)
 
 
 def test_frechet_with_fewer_clips_than_dimensions(rng):
     points = rng.standard_normal((5, 40))
-    assert evaluation.frechet_distance(points, points) == pytest.approx(0.0, abs=1e-4)
+    assert measures.frechet_distance(points, points) == pytest.approx(0.0, abs=1e-4)
 
 
 def test_kernel_distance_of_a_hand_worked_case():
     first, second = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])
     # pairs inside: (0·1 + 1)^3 = 1 and (1·2 + 1)^3 = 27; across: 1, 1, 8, 27 with mean 9.25
-    assert evaluation.kernel_distance(first, second) == pytest.approx(1.0 + 27.0 - 2 * 9.25)
+    assert measures.kernel_distance(first, second) == pytest.approx(1.0 + 27.0 - 2 * 9.25)
 
 
 def test_kernel_distance_scatters_around_zero_for_one_distribution(rng):
-    values = [evaluation.kernel_distance(*rng.standard_normal((2, 200, 4))) for _ in range(20)]
+    values = [measures.kernel_distance(*rng.standard_normal((2, 200, 4))) for _ in range(20)]
     assert abs(np.mean(values)) < 0.02
-    assert evaluation.kernel_distance(*(rng.standard_normal((2, 200, 4)) + [[[0.0]], [[1.0]]])) > 1.0
+    assert measures.kernel_distance(*(rng.standard_normal((2, 200, 4)) + [[[0.0]], [[1.0]]])) > 1.0
     with pytest.raises(ValueError, match="same number of dimensions"):
-        evaluation.kernel_distance(np.zeros((4, 2)), np.zeros((4, 3)))
+        measures.kernel_distance(np.zeros((4, 2)), np.zeros((4, 3)))
 
 
 class StubModel:

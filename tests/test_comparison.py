@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvae_lab import beta_cells
+from cvae_lab import comparison_study as study
 from cvae_lab.principal import PrincipalComponents
 from cvae_lab.sweeps import cell_key
 from cvae_music.data.features import FeatureSet
@@ -62,8 +62,8 @@ def judges():
     return {"descriptors": types.SimpleNamespace(embedding=lambda clips: np.asarray(clips).mean(axis=1))}
 
 
-def test_rate_and_distortion_by_hand(model, features, judges):
-    row = beta_cells.measure_beta(model, features, judges, {"seed": 0})
+def test_rate_and_distortion_by_hand(model, features):
+    row = study.measure_beta(model, features)
     mean = model.encode(features.arrays("test")[0])[0]
     expected = 0.5 * (mean[:, :2] ** 2 + 0.01 - 1.0 - np.log(0.01)).mean(axis=0)
     assert row["rate"] == pytest.approx(expected.sum(), rel=1e-3) == row["rate_whole"]
@@ -74,15 +74,15 @@ def test_rate_and_distortion_by_hand(model, features, judges):
     assert abs(row["z_leak"] - 0.5) < 0.2 and row["sap"] > 0.2
 
 
-def test_music_without_factors_has_no_disentanglement(model, features, judges):
+def test_music_without_factors_has_no_disentanglement(model, features):
     table = features.table[["genre", "split", "group"]]
     real = FeatureSet(features.config, features.genres, table, features.log_mel, features.report, None)
-    assert "mig" not in beta_cells.measure_beta(model, real, judges, {"seed": 0})
+    assert "mig" not in study.measure_beta(model, real)
 
 
 def test_comparison_of_a_model_that_obeys_and_of_raw_features(model, features, judges):
-    row = beta_cells.measure_comparison(model, features, judges, {"seed": 0})
-    raw = beta_cells.measure_raw({"seed": 0}, features, judges)
+    row = study.measure_comparison(model, features, judges)
+    raw = study.measure_raw(features, judges)
     assert row["cas"] > 0.95 and raw["cas"] > 0.95
     # The latents know nothing of the label; the raw features hold it.
     assert abs(row["kmeans_ari"]) < 0.1 and row["kmeans_ari_low"] <= row["kmeans_ari"] <= row["kmeans_ari_high"]
@@ -103,8 +103,8 @@ def test_principal_components_rebuild_what_two_directions_hold(features):
 
 
 def test_cells_are_plain_and_differ():
-    cells = [*beta_cells.beta_cells(), *beta_cells.comparison_cells()]
+    cells = [*study.beta_cells(), *study.comparison_cells()]
     assert len({cell_key(cell) for cell in cells}) == len(cells)
-    betas = sorted({cell["value"] for cell in beta_cells.beta_cells() if cell["schedule"] == "constant"})
+    betas = sorted({cell["value"] for cell in study.beta_cells() if cell["schedule"] == "constant"})
     assert len(betas) >= 6 and betas[-1] / betas[0] >= 100
     assert {cell["seed"] for cell in cells} == {0, 1, 2}

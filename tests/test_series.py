@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvae_lab import pretrained
+from cvae_lab import series
 from cvae_lab.session import Session
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE
@@ -22,7 +22,7 @@ def trainings(monkeypatch, tiny_config):
         asked.append((kind, num_steps, seed))
         return VAE(audio_config=tiny_config, global_dim=3, local_dim=2, width=40, depth=1, seed=seed), None
 
-    monkeypatch.setattr(pretrained, "fit_series_model", fit)
+    monkeypatch.setattr(series, "fit_model", fit)
     return asked
 
 
@@ -36,8 +36,8 @@ def folk(tmp_path, tiny_config):
 
 def test_a_later_notebook_finds_the_model_of_an_earlier_one(folk, trainings):
     features, session = folk
-    first = pretrained.open_model("vae", features, session, num_steps=7)
-    again = pretrained.open_model("vae", features, session, num_steps=7)
+    first = series.open_model("vae", features, session, num_steps=7)
+    again = series.open_model("vae", features, session, num_steps=7)
     assert trainings == [("vae", 7, 0)]
     clips = np.random.default_rng(0).uniform(-1, 1, (2, *features.config.shape)).astype(np.float32)
     assert np.array_equal(first.encode(clips)[0], again.encode(clips)[0])
@@ -47,17 +47,17 @@ def test_other_steps_seed_or_data_are_other_models(folk, trainings):
     features, session = folk
     other_data = dataclasses.replace(features, path=Path("folk-456"))
     for data, seed, steps in ((features, 0, 7), (features, 0, 8), (features, 1, 7), (other_data, 0, 7)):
-        pretrained.open_model("vae", data, dataclasses.replace(session, seed=seed), num_steps=steps)
+        series.open_model("vae", data, dataclasses.replace(session, seed=seed), num_steps=steps)
     assert len(trainings) == 4
 
 
 def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
     features, session = folk
     monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
-    monkeypatch.setattr("cvae_music.judges.train_judges", lambda *_, **__: {"cnn": "hardly trained"})
+    monkeypatch.setattr(series, "train_judges", lambda *_, **__: {"cnn": "hardly trained"})
     for _ in range(2):
-        pretrained.open_model("vae", features, session, num_steps=7)
-        assert pretrained.open_judges(features, session) == {"cnn": "hardly trained"}
+        series.open_model("vae", features, session, num_steps=7)
+        assert series.open_judges(features, session) == {"cnn": "hardly trained"}
     assert len(trainings) == 2
     assert not list(session.output_dir.rglob("*.npz"))
 
@@ -65,8 +65,26 @@ def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
 def test_what_ships_is_loaded_for_the_embedded_music_alone(folk):
     _, session = folk
     known = dataclasses.replace(session, data="known")
-    assert pretrained.is_shipped(known, "pretrained")
-    assert not pretrained.is_shipped(known, "train")
-    assert not pretrained.is_shipped(session, "pretrained")
+    assert series.is_shipped(known, "pretrained")
+    assert not series.is_shipped(known, "train")
+    assert not series.is_shipped(session, "pretrained")
     with pytest.raises(ValueError, match="weights='Train'; expected 'pretrained' or 'train'"):
-        pretrained.is_shipped(known, "Train")
+        series.is_shipped(known, "Train")
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "vae", "cvae"])
+def test_a_new_model_follows_its_seed(folk, kind):
+    features, _ = folk
+    small = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
+    first, again, other = (series.new_model(kind, features, seed, **small) for seed in (1, 1, 2))
+    weights = [model.encoder.get_weights()[0] for model in (first, again, other)]
+    assert np.array_equal(weights[0], weights[1]) and not np.allclose(weights[0], weights[2])
+    assert first.audio_config == features.config and first.seed == 1
+    assert first.genres == (("folk", "rock") if kind == "cvae" else ())
+
+
+def test_an_unknown_kind_names_the_known(folk):
+    features, session = folk
+    for call in (series.new_model, lambda kind, features: series.open_model(kind, features, session)):
+        with pytest.raises(ValueError, match="kind='gan'; expected one of .*cvae"):
+            call("gan", features)

@@ -1,0 +1,84 @@
+"""Trains the models and judges that ship, and makes the table of their scores: `python -m cvae_lab.shipping`."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from cvae_lab.scoreboard import evaluate_model
+from cvae_lab.series import NUM_STEPS, WEIGHTS, fit_model, keep_judges
+from cvae_lab.session import cache_folder, output_folder, used_versions
+from cvae_lab.sweeps import shipped_folder
+from cvae_music import store
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+
+KINDS = ("cvae", "vae", "autoencoder", "deaf")
+
+
+def peak_memory_gb():
+    """Most memory this process has held, in GB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # macOS counts bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def weights_path(kind, data="known"):
+    """Where the weights of a kind of model are kept: in the package that needs them; those of other music in its outputs."""
+    if data != "known":
+        return output_folder(data) / "models" / f"{Path(data).name}_{kind}.npz"
+    return (WEIGHTS if kind == "deaf" else store.WEIGHTS) / f"known_{kind}.npz"
+
+
+def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
+    """Trains one model, keeps its weights if it is the first of its kind, and measures it: a row of the table."""
+    path = weights_path(kind, data)
+    started = time.perf_counter()
+    backup = output_folder(data) / "models" / f"backup_{kind}_{seed}"
+    model, _ = fit_model(kind, features, num_steps=num_steps, seed=seed, verbose=2, backup_dir=backup)
+    seconds = time.perf_counter() - started
+    if seed == 0 or not path.exists():
+        store.save_compact(model, path)
+    row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
+    row |= {"peak_memory_gb": peak_memory_gb(), "parameters": model.count_params()}
+    row |= evaluate_model(model, features, judges).to_dict()
+    command = f"python -m cvae_lab.shipping --kinds {kind} --seeds {seed} --num-steps {num_steps}"
+    command += "" if data == "known" else f" --data {Path(data).name}"
+    return row | {"versions": used_versions(), "command": command}
+
+
+def main(arguments=None):
+    """Trains models over seeds, writes what ships and the table of scores; finished rows are kept when run again."""
+    parser = argparse.ArgumentParser(prog="python -m cvae_lab.shipping", description=main.__doc__)
+    parser.add_argument("--data", default="known", help="known, a folder of genres, or an FMA folder")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--num-clips", type=int, default=4800, help="clips of the embedded music")
+    parser.add_argument("--num-steps", type=int, default=NUM_STEPS)
+    options = parser.parse_args(arguments)
+    data, is_known = options.data, options.data == "known"
+    extra = {"num_clips": options.num_clips} if is_known else {}
+    features = build_features(open_collection(data, **extra), AudioConfig(), cache_folder())
+    judges = keep_judges(WEIGHTS if is_known else output_folder(data) / "models", features, name=Path(data).name)
+    path = (shipped_folder() if is_known else output_folder(data) / "results") / f"foundation_{Path(data).name}.csv"
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame({"kind": [], "seed": []})
+    for kind in options.kinds:
+        for seed in options.seeds:
+            if ((table["kind"] == kind) & (table["seed"] == seed)).any():
+                continue
+            print(f"{kind}, seed {seed}", flush=True)
+            row = train_row(kind, seed, features, judges, data, options.num_steps)
+            table = pd.concat([table, pd.DataFrame([row])], ignore_index=True).sort_values(["kind", "seed"])
+            store.write_text(path, table.to_csv(index=False))
+    measured = table.set_index("kind").drop(columns="seed").select_dtypes("number").groupby("kind")
+    print(measured.agg(["mean", "std"]).T.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
