@@ -1,3 +1,5 @@
+from .attributes import latent_correlations as latent_correlations
+from .attributes import measure_attributes as measure_attributes
 from .clip_grid import clip_map as clip_map
 from .clustering import baseline_points as baseline_points
 from .clustering import check_alignment as check_alignment
@@ -28,6 +30,8 @@ from .disentanglement import disentanglement_row as disentanglement_row
 from .disentanglement import information_table as information_table
 from .disentanglement import mutual_information_gap as mutual_information_gap
 from .disentanglement import separated_attribute_predictability as separated_attribute_predictability
+from .figures import plot_confusion as plot_confusion
+from .figures import plot_kl_per_dimension as plot_kl_per_dimension
 from .judges import CNNJudge as CNNJudge
 from .judges import DescriptorJudge as DescriptorJudge
 from .judges import load_judge as load_judge
