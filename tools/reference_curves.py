@@ -1,11 +1,11 @@
-"""Trains the live models of notebooks 03 and 05 with another seed: the curves of "Is my run normal?"."""
+"""Trains the live models of notebooks 03 and 04 with another seed: the curves of "Is my run normal?"."""
 
 import re
 from pathlib import Path
 
 import pandas as pd
 
-from cvae_lab.pretrained import fit_series_model
+from cvae_lab.series import fit_model
 from cvae_lab.session import cache_folder
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
@@ -25,7 +25,7 @@ def parameter(notebook, name):
 for notebook, kind in LIVE.items():
     collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
     features = build_features(collection, AudioConfig(), cache_folder())
-    _, history = fit_series_model(kind, features, num_steps=parameter(notebook, "num_steps"), seed=SEED, verbose=2)
+    _, history = fit_model(kind, features, num_steps=parameter(notebook, "num_steps"), seed=SEED, verbose=2)
     path = ROOT / "data" / "reference" / f"{notebook[:2]}_live_training.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history.history).round(4).to_csv(path, index=False)

@@ -24,7 +24,8 @@ class OriginalRamp(Constant):
         return ops.minimum(0.1 * ops.exp(0.25 * (epoch - 11.0)), self.weight)
 
 
-def _stage(x, width, dropout, name):
+def stage(x, width, dropout, name):
+    """What follows every convolution of the recipe: batch norm, ReLU, dropout."""
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     x = layers.Activation("relu", name=f"{name}_relu")(x)
     return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
@@ -53,7 +54,7 @@ def build_recipe(shape, latent_dim, num_genres=0, width=96, dropout=0.2, every_s
     x = layers.Concatenate()([clip, *maps]) if maps else clip
     for number, stride in enumerate((4, 2, 2)):
         x = layers.Conv1D(width, 4, strides=stride, padding="same", use_bias=False)(x)
-        x = _stage(x, width, dropout, f"down_{number}")
+        x = stage(x, width, dropout, f"down_{number}")
     encoder = keras.Model([clip, *genre] if genre else clip, layers.Dense(2 * latent_dim)(layers.Flatten()(x)))
 
     latent, genre = keras.Input((latent_dim,)), [keras.Input((num_genres,))] if num_genres else []
@@ -63,7 +64,7 @@ def build_recipe(shape, latent_dim, num_genres=0, width=96, dropout=0.2, every_s
         x = layers.Reshape((x.shape[1] * 2, width))(layers.Dense(2 * width)(x))
         if every_stage:
             x = x + layers.Reshape((1, width))(layers.Dense(width)(latent))
-        x = _stage(layers.Conv1D(width, 3, padding="same", use_bias=False)(x), width, dropout, f"up_{number}")
+        x = stage(layers.Conv1D(width, 3, padding="same", use_bias=False)(x), width, dropout, f"up_{number}")
     if every_stage:
         x = layers.Concatenate()([x, layers.RepeatVector(x.shape[1])(latent)])
     x = layers.Reshape(shape)(layers.Dense(4 * channels)(x))
