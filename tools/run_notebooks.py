@@ -167,7 +167,7 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
                 execution_timeout=timeout,
                 kernel_manager_class=kernel,
                 record_timing=False,
-                store_widget_state=False,
+                store_widget_state=True,
                 coalesce_streams=True,
             )
         except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as failure:
