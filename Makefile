@@ -63,7 +63,7 @@ sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younge
 weights: $(INSTALLED)  ## train the models and judges that ship with the packages
 	$(PY) -m cvae_lab.shipping
 
-sweeps: $(INSTALLED)  ## make the tables of results that data/results ships; says how long it takes, goes on where it stopped
+sweeps: $(INSTALLED)  ## make the tables of results that ship; says how long it takes, goes on where it stopped
 	$(PY) -m cvae_lab.sweeps
 
 clean:  ## remove caches and the outputs of runs (not .venv)

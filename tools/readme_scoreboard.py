@@ -1,4 +1,4 @@
-"""Writes the tables of data/results into README.md, each between its two markers; `--check` only compares."""
+"""Writes the tables of lib/cvae_lab/results into README.md, each between its two markers; `--check` only compares."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "lib" / "cvae_lab" / "results"
 BY = "made by tools/readme_scoreboard.py -->"
 KINDS = {"autoencoder": "Autoencoder", "vae": "VAE", "cvae": "ConditionalVAE"}
 COLUMNS = {
@@ -87,11 +88,11 @@ def titled(path, prefix):
 
 def render_scores():
     """One table for each file of results."""
-    parts, results = [], ROOT / "data" / "results"
-    for path in sorted(results.glob("foundation_*.csv")):
+    parts = []
+    for path in sorted(RESULTS.glob("foundation_*.csv")):
         text = draw(pd.read_csv(path), "kind", KINDS, COLUMNS)
         parts.append(f"**{titled(path, 'foundation_')}**, test split\n\n{text}")
-    for path in sorted(results.glob("comparison_*.csv")):
+    for path in sorted(RESULTS.glob("comparison_*.csv")):
         table = pd.read_csv(path)
         networks = [name for name in table["name"].unique() if name != "raw features"]
         text = draw(table, "name", dict(zip(networks, networks, strict=True)), COMPARED)
@@ -103,9 +104,8 @@ def render_scores():
 
 def render_sound():
     """How close and how fast each way from log-mel to sound is: known-factor music / real music."""
-    results = ROOT / "data" / "results"
-    whole = pd.read_csv(results / "inversion_whole.csv").set_index(["method", "music"])
-    heard = pd.read_csv(results / "inversion_tagger.csv").set_index(["sound", "music"])
+    whole = pd.read_csv(RESULTS / "inversion_whole.csv").set_index(["method", "music"])
+    heard = pd.read_csv(RESULTS / "inversion_tagger.csv").set_index(["sound", "music"])
     names = {
         "mel_to_linear and librosa griffinlim": "librosa's Griffin-Lim, 32 rounds",
         "fast_griffin_lim": "fast Griffin-Lim, 32 rounds",
@@ -130,7 +130,7 @@ def render_sound():
 
 def render_studio():
     """Median milliseconds from a control's change to what it makes."""
-    table = pd.read_csv(ROOT / "data" / "results" / "studio_timings.csv")
+    table = pd.read_csv(RESULTS / "studio_timings.csv")
     lines = ["| changed | sound | ready after (ms) | bar (ms) |", "|---|---|---|---|"]
     lines += [f"| {row.what} | {row.sound} | {row.wall_ms:,.0f} | {row.goal_ms:,.0f} |" for row in table.itertuples()]
     return "\n".join(lines)

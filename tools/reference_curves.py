@@ -7,6 +7,7 @@ import pandas as pd
 
 from cvae_lab.series import fit_model
 from cvae_lab.session import cache_folder
+from cvae_lab.sweeps import shipped_folder
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
@@ -26,7 +27,6 @@ for notebook, kind in LIVE.items():
     collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
     features = build_features(collection, AudioConfig(), cache_folder())
     _, history = fit_model(kind, features, num_steps=parameter(notebook, "num_steps"), seed=SEED, verbose=2)
-    path = ROOT / "data" / "reference" / f"{notebook[:2]}_live_training.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = shipped_folder() / f"reference_{kind}.csv"
     pd.DataFrame(history.history).round(4).to_csv(path, index=False)
     print(f"wrote {path.name}")

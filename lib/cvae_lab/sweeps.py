@@ -22,7 +22,7 @@ import pandas as pd
 
 from cvae_lab import collapse_study, comparison_study
 from cvae_lab.series import WEIGHTS, keep_judges
-from cvae_lab.session import cache_folder, output_folder, project_folder, used_versions
+from cvae_lab.session import cache_folder, output_folder, used_versions
 from cvae_music.store import write_text
 
 
@@ -110,7 +110,7 @@ def read_rows(name, folder=None):
 
 def shipped_folder():
     """Where the results of the embedded music are kept."""
-    return (project_folder() or output_folder()) / "data" / "results"
+    return Path(__file__).parent / "results"
 
 
 def unfinished(name, folder=None):

@@ -4,7 +4,7 @@ The last table asks a pretrained music tagger how far the result is from the ori
 
     OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py [--data FOLDER] [--clips 12] [--tables bands ...]
 
-Without a folder the music is the known-factor music. Tables go to `data/results/inversion_<table>.csv`; rows
+Without a folder the music is the known-factor music. Tables go to `lib/cvae_lab/results/inversion_<table>.csv`; rows
 of the same music are replaced, others stay. All sides of a comparison run clip by clip in one process; seconds
 are those of one core (process time), medians over the clips, for each second of music.
 """
@@ -43,7 +43,7 @@ from cvae_music.store import load_compact
 from known_music.music import compose, draw_factors
 
 CONFIG = AudioConfig()
-RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "lib" / "cvae_lab" / "results"
 SCALE = np.float32(CONFIG.n_fft / 4)  # of `LoopSTFT` over the amplitude of a sine
 METHODS["pghi_griffin_lim"] = Method(integrated_phases, rounds=12)  # compared here only
 NNLS_FRAMES = 4  # of each clip; librosa takes some 160 ms for each

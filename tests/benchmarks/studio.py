@@ -5,7 +5,7 @@
 Medians over the repeats in milliseconds, on the wall and of the processor (which other work beside it does not
 lengthen), and how many times faster than the sound itself. An opening lasts from the command of `make studio`, with
 the start of a headless Chromium, until the page says that its first clip is ready. The table goes to
-`data/results/studio_timings.csv`.
+`lib/cvae_lab/results/studio_timings.csv`.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import pandas as pd
 from cvae_music import Studio, make_clip, make_morph
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "data" / "results" / "studio_timings.csv"
+RESULTS = ROOT / "lib" / "cvae_lab" / "results" / "studio_timings.csv"
 GOALS = {"eight beats": 150.0, "10 s": 400.0}
 
 
