@@ -212,7 +212,7 @@ def test_bad_files_give_a_message(studio, tmp_path):
         assert studio.panel.about_own.value == studio.panel.status.value  # beside the button, too
     enter(studio, " ")
     assert "No path" in studio.panel.status.value
-    assert studio.panel.knobs["source"].value is None
+    assert studio.panel.knobs["source"].label == "a seed"
     studio.panel.knobs["seed"].value = 5
     assert "Ready" in studio.panel.status.value and studio.panel.about_own.value == ""
     with pytest.raises(ValueError, match="holds 0 bytes"):
@@ -246,6 +246,11 @@ def test_own_clips_come_back_with_their_file_and_start(studio, model, tmp_path):
     exec(studio.panel.code.value, scope)
     assert np.array_equal(scope["clip"].samples, made)
     studio.surprise()
+    assert studio.panel.knobs["source"].label == "a seed"
+    studio.panel.knobs["source"].index = 1
+    assert studio.clip.latent == pytest.approx(encode_clip(model, first)) and studio.panel.knobs["seed"].disabled
+    studio.panel.knobs["source"].index = 0
+    assert studio.panel.knobs["source"].label == "a seed"
     assert not studio.panel.knobs["seed"].disabled and "encode_clip" not in studio.panel.code.value
 
 

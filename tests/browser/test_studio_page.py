@@ -241,6 +241,7 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     click(page, "Compare", "to compare with")
     picture(page, "08_studio_own_clip")
     start_from(page, "a seed")
+    assert page.get_by_label("start from").input_value() == "a seed"
     upload(page, file, "Ready:")  # the same file once more
     assert page.get_by_label("start from").input_value() == "my own clip"
     large = write_beats(tmp_path / "large.wav", seconds=300)

@@ -169,7 +169,7 @@ class Studio:
         chosen = random.sample(names, min(len(names), random.choice((1, 2))))
         state = {("mix", name): (name in chosen) / len(chosen) for name in names}
         state |= {"drawn_as": chosen[0]} if chosen else {}
-        state |= {"seed": random.randrange(10**6), "tempo": float(random.randrange(80, 161, 4)), "source": None}
+        state |= {"seed": random.randrange(10**6), "tempo": float(random.randrange(80, 161, 4)), "source": ""}
         return self._set(state | {"on_map": False, "share": 0.0})
 
     @action

@@ -10,6 +10,7 @@ from cvae_music.studio.sounds import COMPARISONS, about
 
 NARROW = {"style": {"description_width": "128px"}, "layout": {"width": "230px"}}
 WIDE = {"layout": {"width": "auto"}}
+SOURCES = [("a seed", "")]  # None would be no choice at all
 IMPORTS = "from cvae_music import encode_clip, make_clip, make_morph"
 
 
@@ -85,7 +86,7 @@ class Panel:
             self.rows[key], self.knobs[key] = knob(*arguments)
         self.knobs["seed"] = widgets.BoundedIntText(value=0, min=0, max=10**6, description="seed", **NARROW)
         self.knobs["second"] = widgets.BoundedIntText(value=1, min=0, max=10**6, description="second seed", **NARROW)
-        self.knobs["source"] = widgets.Dropdown(options=[("a seed", None)], description="start from", **NARROW)
+        self.knobs["source"] = widgets.Dropdown(options=SOURCES, description="start from", **NARROW)
         self.knobs["on_map"] = widgets.Checkbox(value=False, description="play at the cursor", indent=False)
         if genres:
             self.knobs["drawn_as"] = widgets.Dropdown(options=genres, description="seed drawn as", **NARROW)
@@ -151,19 +152,19 @@ class Panel:
         return widgets.HBox(columns, layout={"flex_flow": "row wrap"})
 
     def state(self):
-        """What every knob stands at: dict of key to value; `source` is None for a seed, else an `Own`."""
+        """What every knob stands at: dict of key to value; `source` is an `Own`, or empty for a seed."""
         return {key: widget.value for key, widget in self.knobs.items()}
 
     def set(self, state):
         """Puts knobs where a state, or a part of one, has them."""
         if state.get("source"):
-            self.knobs["source"].options = [("a seed", None), ("my own clip", state["source"])]
+            self.knobs["source"].options = [*SOURCES, ("my own clip", state["source"])]
             self.start.value = state["source"].start
         for key, value in state.items():
             self.knobs[key].value = value
 
     def show_own(self, own):
-        """Tells what an own clip was found to be, and turns off what only a seed has; None for a seed."""
+        """Tells what an own clip was found to be, and turns off what only a seed has."""
         beat = "beats tracked" if own and own.clip.is_tracked else "no steady beat found, cut on a grid of 120 a minute"
         self.about_own.value = html.escape(f"{about(own.clip)}, {beat}") if own else ""
         for widget in (*self.of_seeds, *self.rows["temperature"].children):
