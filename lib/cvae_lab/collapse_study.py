@@ -35,6 +35,7 @@ REMEDIES = {
     "latent at every stage": {"every_stage": True},
     "optimal variance, latent at every stage": {"likelihood": "optimal", "kl": 1.0, "every_stage": True},
 }
+TOLD_ONCE = {"label once, cheap latent": {}, "label once": {"kl": 1.0}}  # arguments of a `DeafVAE`
 LABEL_REMEDIES = {
     "plain": {"discrepancy_weight": 0.0, "swap_weight": 0.0},
     "beta 5": {"discrepancy_weight": 0.0, "swap_weight": 0.0, "kl": 5.0},
@@ -72,12 +73,13 @@ def remedy_cells():
 
 
 def label_cells():
-    """A ConditionalVAE whose latent is healthy, without and with what makes it listen to its label."""
-    own = {"kind": "cvae", "num_steps": NUM_STEPS, "features": "log_mel"}
+    """A conditional VAE whose latent is healthy: told the genre once, at every stage, and with what makes it listen."""
+    own = {"num_steps": NUM_STEPS, "features": "log_mel"}
     return [
-        {"name": name, **own, "seed": seed, "changes": SERIES_SIZE | changes}
+        {"name": name, "kind": kind, **own, "seed": seed, "changes": SERIES_SIZE | changes}
         for seed in SEEDS
-        for name, changes in LABEL_REMEDIES.items()
+        for kind, remedies in (("deaf", TOLD_ONCE), ("cvae", LABEL_REMEDIES))
+        for name, changes in remedies.items()
     ]
 
 
