@@ -33,6 +33,15 @@ def test_a_piece_of_any_file_is_read_at_the_right_place(tmp_path, ending, rate):
     assert np.argmax(spectrum) * 22050 / len(piece) == pytest.approx(880, abs=4)
 
 
+def test_every_accepted_ending_is_read(tmp_path):
+    formats = {".aif": "AIFF", ".oga": "OGG", ".opus": "OGG"}
+    for ending in files.AUDIO_ENDINGS:
+        kind, subtype = formats.get(ending, ending[1:].upper()), "OPUS" if ending == ".opus" else None
+        soundfile.write(tmp_path / f"tune{ending}", sine(440, 1.0, 0.5, 48000), 48000, format=kind, subtype=subtype)
+        piece = files.load_audio(tmp_path / f"tune{ending}", CONFIG, start=0.25, duration=0.5)
+        assert len(piece) == pytest.approx(11025, abs=2) and np.abs(piece).max() == pytest.approx(0.5, abs=0.1), ending
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(None, "missing"), (b"", "empty file"), (b"this is text, not sound " * 40, "unreadable")],

@@ -144,11 +144,6 @@ def test_open_collection_picks_the_source(tmp_path):
         open_collection(tmp_path / "nowhere")
 
 
-def test_folder_must_exist(tmp_path):
-    with pytest.raises(ValueError, match="which is no folder"):
-        folder_collection(tmp_path / "nowhere")
-
-
 def test_hidden_parents_do_not_hide_music(tmp_path):
     root = write_genres(tmp_path / ".music")
     assert len(folder_collection(root)) == 6

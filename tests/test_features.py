@@ -421,7 +421,8 @@ def test_code_key_follows_what_a_module_imports(tmp_path, monkeypatch):
     files = {name: tmp_path / "cvae_music" / f"{name.replace('.', '/')}.py" for name in names}
     files["composer"] = tmp_path / "known_music" / "drums.py"
     for package in ("cvae_music", "known_music"):
-        shutil.copytree(Path(feature_cache.__file__).parents[2] / package, tmp_path / package)
+        here = Path(feature_cache.__file__).parents[2] / package
+        shutil.copytree(here, tmp_path / package, ignore=shutil.ignore_patterns("weights", "__pycache__"))
     monkeypatch.setattr(feature_cache, "__file__", str(files["data.cache"]))
 
     def keys():

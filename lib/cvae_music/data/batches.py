@@ -61,10 +61,7 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
         return tf.data.Dataset.from_tensor_slices((rows, gain, turn)).batch(batch_size, drop_remainder=is_training)
 
     def make(rows, gain, turn):
-        if held is None:
-            clips = tf.numpy_function(lambda rows: np.asarray(part.log_mel[rows]), [rows], tf.float16)
-        else:
-            clips = tf.gather(held, rows)
+        clips = tf.numpy_function(part.log_mel.__getitem__, [rows], tf.float16) if held is None else tf.gather(held, rows)
         clips = tf.ensure_shape(tf.cast(clips, tf.float32), (batch_size if is_training else None, *config.shape))
         clips = augment_clips(clips, gain, turn, config) if augment else clips
         return (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0, tf.gather(genres, rows)

@@ -2,7 +2,7 @@
 
 Shards by hand, since a cache of one function's results (joblib.Memory) or one array that grows would lose the work of an
 hour to a kill or a full disk. Every file is written under another name and renamed when complete; `meta.json` comes
-last and says that all is there.
+last and says that all is there. While shards are joined, the disk holds the features twice.
 """
 
 import ast
@@ -81,8 +81,7 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
             found = _join(shards, folder / "log_mel.npy", collection, config)
             write_text(folder / "table.csv", found.table.to_csv(index=False))
             write_text(folder / "skipped.csv", found.skipped.to_csv(index=False))
-            meta = {"config": config.get_config(), "genres": found.genres, "collection": collection.name}
-            write_text(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False))
+            write_text(folder / "meta.json", json.dumps({"config": config.get_config(), "genres": found.genres}))
             for path in shards:
                 path.unlink()
 

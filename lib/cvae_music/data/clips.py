@@ -82,12 +82,11 @@ def read_clip(path, config, start=0.0):
     samples = read_sound(path, config, start, READ_SECONDS)
     edges, grid = frame_edges(samples, config)
     if len(edges) <= config.num_frames:
-        is_counted = config.grid == "beats"
-        found = f"{(len(edges) - 1) // config.frames_per_beat} beats in " if is_counted else ""
-        wanted = f"{config.num_beats} beats" if is_counted else f"{config.seconds():.1f} s"
-        seconds = f"{len(samples) / config.sample_rate:.1f} s from {start:g} s on"
-        detail = f"Found {found}{seconds}; expected at least {wanted}. Choose a longer file or an earlier start."
-        raise AudioError(path, "too short", detail)
+        found, wanted = f"{(len(edges) - 1) // config.frames_per_beat} beats in ", f"{config.num_beats} beats"
+        if config.grid == "seconds":
+            found, wanted = "", f"{config.seconds():.1f} s"
+        found += f"{len(samples) / config.sample_rate:.1f} s from {start:g} s on; expected at least {wanted}"
+        raise AudioError(path, "too short", f"Found {found}. Choose a longer file or an earlier start.")
     first, last = np.round(edges[[0, config.num_frames]] * config.sample_rate).astype(int)
     level = log_mel(samples, edges[: config.num_frames], config)
     return RealClip(path.name, samples[first:last], level, mean_tempo(edges, config), grid != "fallback")

@@ -66,10 +66,9 @@ def _extract_file(source, config):
             tempo = round(mean_tempo(edges[first:], config), 6)
             rows.append(source | {"clip_id": f"{source['source_id']}#{number:02d}", **place, "tempo": tempo, "grid": grid})
             clips.append(clip)
-    silent, skipped = len(firsts) - len(rows), []
-    if silent:
-        skipped = [(source["source_id"], "silent windows" if rows else "silent", f"{silent} of {len(firsts)} windows")]
-    return rows, np.concatenate(clips), skipped
+    silent = len(firsts) - len(rows)
+    lost = (source["source_id"], "silent windows" if rows else "silent", f"{silent} of {len(firsts)} windows")
+    return rows, np.concatenate(clips), [lost] if silent else []
 
 
 def _read_middle(path, config):
@@ -82,6 +81,5 @@ def _read_middle(path, config):
     samples = read_sound(path, config, offset, wanted)
     read = len(samples) / config.sample_rate
     if read < 0.9 * wanted:
-        detail = f"Its header says {duration:.1f} s; only {read:.1f} s of {wanted:.1f} came."
-        raise AudioError(path, "truncated", detail)
+        raise AudioError(path, "truncated", f"Its header says {duration:.1f} s; only {read:.1f} s of {wanted:.1f} came.")
     return samples, offset

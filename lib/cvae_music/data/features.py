@@ -147,7 +147,6 @@ def load_features(path, config=None):
         raise ValueError(f"{str(path)!r} holds no complete features. Run build_features; it goes on where it was interrupted.")
     meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
     found = AudioConfig.from_dict(meta["config"])
-    if config is not None:
-        config.check_same(found, where=f"The feature cache {str(path)!r}")
+    (config or found).check_same(found, where=f"The feature cache {str(path)!r}")
     log_mel, report = np.load(path / "log_mel.npy", mmap_mode="r"), read_table(path / "skipped.csv")
     return FeatureSet(found, tuple(meta["genres"]), read_table(path / "table.csv"), log_mel, report, path)

@@ -81,10 +81,8 @@ def download_fma():
     try:
         return kagglehub.dataset_download(KAGGLE_HANDLE)
     except Exception as error:  # kagglehub raises a dozen kinds, from no network to no account
-        raise ValueError(
-            f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({type(error).__name__}: {error}). Check the network and the "
-            "Kaggle account, or download FMA by hand and pass its path."
-        ) from error
+        advice = "Check the network and the Kaggle account, or download FMA by hand and pass its path."
+        raise ValueError(f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({type(error).__name__}: {error}). {advice}") from error
 
 
 def read_tracks(path):
@@ -105,10 +103,8 @@ def read_tracks(path):
         tracks = pd.DataFrame({name: raw[column] for name, column in TRACK_COLUMNS.items()})
         tracks.index = tracks.index.astype(int)
     except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not FMA's tracks.csv ({error}); expected three header rows and the columns "
-            f"{sorted(TRACK_COLUMNS.values())}. Take it from fma_metadata.zip."
-        ) from error
+        wanted = f"three header rows and the columns {sorted(TRACK_COLUMNS.values())}. Take it from fma_metadata.zip"
+        raise ValueError(f"{path} is not FMA's tracks.csv ({error}); expected {wanted}.") from error
     tracks["subset"] = pd.Categorical(tracks["subset"], categories=list(SUBSETS), ordered=True)
     return tracks
 
@@ -140,9 +136,8 @@ def fma_collection(root=None, *, subset="small", download=False):
     if None in (table_path, audio):
         missing = "audio folder such as fma_small/000" if audio is None else "fma_metadata/tracks.csv"
         raise ValueError(
-            f"FMA was not found in {str(MOUNT if root is None else root)!r}: no {missing}; expected both fma_metadata/"
-            "tracks.csv and fma_small/. Pass the folder that holds them, attach the data set on Kaggle, or ask for "
-            "the download (several gigabytes) with download=True."
+            f"FMA was not found in {str(root or MOUNT)!r}: no {missing}; expected both fma_metadata/tracks.csv and fma_small/. "
+            "Pass the folder that holds them, attach the data set on Kaggle, or download it (gigabytes) with download=True."
         )
     tracks = read_tracks(table_path)
     files = {int(path.stem): path for path in sorted(audio.glob("[0-9]" * 3 + "/*.mp3")) if path.stem.isdigit()}

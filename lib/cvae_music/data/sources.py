@@ -52,15 +52,9 @@ def folder_collection(root, seed=0):
         tracks are in `skipped`.
 
     Raises:
-        ValueError: If `root` is no folder, or fewer than two genres are left.
+        ValueError: If fewer than two genres are left.
     """
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise ValueError(
-            f"folder_collection got {str(root)!r}, which is no folder; expected a folder with one subfolder a genre, "
-            f"such as jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
-        )
-    rows, skipped = [], []
+    root, rows, skipped = Path(root).expanduser(), [], []
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         place = path.relative_to(root)
         if any(part.startswith(".") for part in place.parts):
@@ -103,7 +97,7 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset="small", dow
         return fma_collection(subset=subset, download=download)
     if not Path(data).expanduser().is_dir():
         raise ValueError(
-            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path of an existing folder. "
-            f"Check the path; the current folder is {str(Path.cwd())!r}."
+            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path of a folder with one subfolder "
+            f"a genre, such as jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
         )
     return fma_collection(data, subset=subset) if is_fma(data) else folder_collection(data, seed)
