@@ -24,9 +24,8 @@ def run_python(root, code):
 
 
 def stub_names(root, package):
-    """Public names of a package and the modules they come from, by its `__init__.pyi`; none where it has no such file."""
-    stub = root / "lib" / package / "__init__.pyi"
-    tree = ast.parse(stub.read_text(encoding="utf-8") if stub.exists() else "")
+    """Public names of a package and the modules they come from, by its `__init__.pyi`."""
+    tree = ast.parse((root / "lib" / package / "__init__.pyi").read_text(encoding="utf-8"))
     return {alias.asname or alias.name: node.module for node in tree.body for alias in node.names}
 
 

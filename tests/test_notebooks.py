@@ -1,4 +1,4 @@
-"""Every notebook: paired, in the house style, committed with the outputs of one run, equal to the library, and it runs."""
+"""Every notebook: paired, in the house style, with the outputs of one run, equal to the library; and it executes."""
 
 import ast
 import io
@@ -18,16 +18,18 @@ ALL = SOURCES + SOLUTIONS
 SETUP = (run_notebooks.ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8").strip()
 # What the reader writes, by the topic in the notebook's name.
 WRITTEN = {
-    "autoencoder": "block build_encoder decode_layers build_decoder averaging contrast_loss optimal_variance_nll Autoencoder",
+    "autoencoder": "block build_encoder decode_layers build_decoder averaging contrast_loss optimal_variance_nll "
+    "Autoencoder",
     "vae": "gaussian_kl LatentDensity VAE",
-    "conditional_vae": "build_concatenating_decoder DeafVAE build_conditional_decoder build_listener multiquadric_kernel "
-    "genre_discrepancy disguise cross_entropy Listeners ConditionalVAE",
+    "conditional_vae": "build_concatenating_decoder DeafVAE build_conditional_decoder build_listener "
+    "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners ConditionalVAE",
     "posterior_collapse": "build_recipe RecipeVAE",
     "back_to_sound": "fast_griffin_lim",
 }
 
 # Smoke mode: little data, one short epoch of each fit. Names that a notebook does not declare are left out.
-SMOKE = {"num_clips": 96, "num_steps": 3, "num_full_steps": 3, "num_judge_steps": 3, "num_epochs": 1, "num_judged": 2, "minutes": 0.05}
+SMOKE = {"num_clips": 96, "num_epochs": 1, "num_judged": 2, "minutes": 0.05}
+SMOKE |= dict.fromkeys(("num_steps", "num_full_steps", "num_judge_steps"), 3)
 SMOKE_ENVIRONMENT = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "3"}
 
 
@@ -67,7 +69,7 @@ def tagged(notebook, tag):
 
 
 def definitions(code):
-    """Name -> syntax trees, docstrings aside, of the classes and functions at the top level; comments are in no tree."""
+    """Name -> syntax trees, docstrings aside, of classes and functions at the top level; comments are in no tree."""
     found = defaultdict(list)
     for node in ast.parse(code).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
@@ -170,8 +172,8 @@ def test_lessons_of_the_default_run_came_out_as_told(source):
     cells = [cell for cell in code_cells(executed) if re.search(r"\blesson\(", cell.source)]
     assert cells
     for cell in cells:
-        outcomes = [output.metadata["lesson"]["outcome"] for output in cell.outputs if "lesson" in output.get("metadata", {})]
-        assert outcomes and set(outcomes) == {0}, cell.source
+        shown = [output.metadata["lesson"] for output in cell.outputs if "lesson" in output.get("metadata", {})]
+        assert shown and {lesson["outcome"] for lesson in shown} == {0}, cell.source
 
 
 @for_each([path for path in SOURCES if 2 <= number(path) <= 6])

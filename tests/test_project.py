@@ -1,4 +1,4 @@
-"""Promises about the project's own files: one list of dependencies, a thin library, targets that exist, nothing of one machine."""
+"""Promises about the project's own files: one list of dependencies, a thin library, nothing of one machine."""
 
 import ast
 import fnmatch

@@ -58,7 +58,8 @@ def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
-    assert code[1].source.split() == "# Parameters num_clips = 3".split() and code[1].metadata.tags == ["injected-parameters"]
+    assert code[1].source.split() == "# Parameters num_clips = 3".split()
+    assert code[1].metadata.tags == ["injected-parameters"]
     assert "(3, 'known'" in code[3].outputs[0].data["text/plain"]
     assert code[2].outputs[0].text.strip() == "step 2"
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
@@ -104,7 +105,8 @@ def test_the_kernel_ends_with_its_notebook(tmp_path):
 
 def test_tensorflow_notices_are_dropped_and_warnings_kept():
     notices = "I0000 00:00:1795384692.735532   10401 cudart_stub.cc:31] Could not find cuda drivers.\n"
-    outputs = [{"output_type": "stream", "name": "stderr", "text": notices + kept} for kept in ("", "UserWarning: look\n")]
+    texts = (notices, notices + "UserWarning: look\n")
+    outputs = [{"output_type": "stream", "name": "stderr", "text": text} for text in texts]
     cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.from_dict(output) for output in outputs])
     tidied = run_notebooks.tidy(nbformat.v4.new_notebook(cells=[cell])).cells[0]
     assert [output.text for output in tidied.outputs] == ["UserWarning: look\n"]

@@ -61,7 +61,8 @@ def draw(table, column, titles, measures):
     names = [f"{titles[model]}, {counts[model]} seed(s)" if titles[model] != "PCA" else "PCA" for model in models]
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(models) + 1) + "|"]
     for title, measure in measures.items():
-        lines.append(f"| {title} | " + " | ".join(cell(table[table[column] == model], measure) for model in models) + " |")
+        cells = [cell(table[table[column] == model], measure) for model in models]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -96,9 +97,8 @@ def render_scores():
         table = pd.read_csv(path)
         networks = [name for name in table["name"].unique() if name != "raw features"]
         text = draw(table, "name", dict(zip(networks, networks, strict=True)), COMPARED)
-        parts.append(
-            f"**{titled(path, 'comparison_')}**, small models of equal budget (notebook 07)\n\n{text}\n\n{raw_line(table)}"
-        )
+        title = f"**{titled(path, 'comparison_')}**, small models of equal budget (notebook 07)"
+        parts.append(f"{title}\n\n{text}\n\n{raw_line(table)}")
     return "\n\n".join(parts)
 
 

@@ -58,7 +58,8 @@ class ThisPython(AsyncKernelManager):
 
     async def start_kernel(self, **options):
         variables = {"KERAS_BACKEND": "tensorflow", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **self.environment}
-        await super().start_kernel(**options, env={**os.environ, **variables}, stdout=self.kernel_log, stderr=self.kernel_log)
+        streams = {"stdout": self.kernel_log, "stderr": self.kernel_log}
+        await super().start_kernel(**options, **streams, env={**os.environ, **variables})
 
     async def shutdown_kernel(self, **options):
         """Notes the largest resident memory that the kernel had; nan where the system does not tell."""
@@ -88,7 +89,7 @@ def is_start_up_notice(output):
 
 
 def tidy(notebook, project=ROOT):
-    """Makes an executed notebook fit to be committed: no marks of papermill, widget state, machine paths or random ids."""
+    """Makes an executed notebook fit to be committed: no marks of papermill, widget state, paths or random ids."""
     notebook = remove_error_markers(notebook)
     for name in ("papermill", "widgets"):
         notebook.metadata.pop(name, None)
@@ -274,10 +275,9 @@ def main(arguments=None):
     if unused:
         print(f"No notebook declares the parameters {unused}: they changed nothing.")
     print_scoreboard(output / "scoreboard.csv", started)
-    failed = [result.name for result in results if result.error]
-    total = sum(result.seconds for result in results)
-    print(f"\n{len(results) - len(failed)} of {len(results)} notebooks ran through, {total:.0f} s; see {shorten(output)}")
-    return 1 if failed else 0
+    passed, total = sum(not result.error for result in results), sum(result.seconds for result in results)
+    print(f"\n{passed} of {len(results)} notebooks ran through, {total:.0f} s; see {shorten(output)}")
+    return 0 if passed == len(results) else 1
 
 
 if __name__ == "__main__":
