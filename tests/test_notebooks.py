@@ -1,6 +1,7 @@
 """Every notebook: paired, in the house style, with the outputs of one run, equal to the library; and it executes."""
 
 import ast
+import difflib
 import io
 import os
 import re
@@ -69,14 +70,14 @@ def tagged(notebook, tag):
 
 
 def definitions(code):
-    """Name -> syntax trees, docstrings aside, of classes and functions at the top level; comments are in no tree."""
+    """Name -> syntax trees, as code, of classes and functions at the top level: no comments, docstrings, line breaks."""
     found = defaultdict(list)
     for node in ast.parse(code).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             for part in ast.walk(node):
                 if isinstance(part, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(part) is not None:
                     part.body = part.body[1:] or [ast.Pass()]
-            found[node.name].append(ast.dump(node))
+            found[node.name].append(ast.unparse(node))
     return found
 
 
@@ -99,9 +100,11 @@ def library(root):
 @each_lesson
 def test_what_the_reader_writes_is_what_the_library_runs(source, library):
     """A name of the library is the library's code: change both, or give the notebook's own thing another name."""
-    own = written(source)
-    assert sorted(name for name in own.keys() & library.keys() if own[name][0] not in library[name]) == []
-    assert sorted(name for name in own.keys() & library.keys() if len(own[name]) > 1) == [], "written more than once"
+    for name, codes in written(source).items():
+        if name in library:
+            changes = difflib.unified_diff(library[name][0].splitlines(), codes[0].splitlines(), "library", "notebook")
+            assert codes[0] in library[name], "\n".join(changes)
+            assert len(codes) == 1, f"{name} is written more than once"
 
 
 @for_each([path for path in SOURCES if topic(path) in WRITTEN])
