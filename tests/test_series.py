@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvae_lab import series
+from cvae_lab import series, shipping
 from cvae_lab.session import Session
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE
+from cvae_music.store import load_model
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def trainings(monkeypatch, tiny_config):
     """Replaces the training by a small untrained model; lists what was asked for."""
     asked = []
 
-    def fit(kind, features, *, num_steps, seed, verbose):
+    def fit(kind, features, *, num_steps, seed, verbose, backup_dir=None):
         asked.append((kind, num_steps, seed))
         return VAE(audio_config=tiny_config, global_dim=3, local_dim=2, width=40, depth=1, seed=seed), None
 
@@ -88,3 +89,19 @@ def test_an_unknown_kind_names_the_known(folk):
     for call in (series.new_model, lambda kind, features: series.open_model(kind, features, session)):
         with pytest.raises(ValueError, match="kind='gan'; expected one of .*cvae"):
             call("gan", features)
+
+
+def test_shipping_trains_each_row_once_and_keeps_the_first_weights(folk, trainings, session_folders, monkeypatch):
+    features, _ = folk
+    replaced = {"open_collection": None, "build_features": features, "keep_judges": {}, "evaluate_model": pd.Series({"kl": 2.0})}
+    for name, value in replaced.items():
+        monkeypatch.setattr(shipping, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(shipping, "fit_model", series.fit_model)
+    for seeds in (["1", "0"], ["0", "1", "2"]):
+        shipping.main(["--data", "my/folk", "--kinds", "vae", "--num-steps", "7", "--seeds", *seeds])
+    assert trainings == [("vae", 7, 1), ("vae", 7, 0), ("vae", 7, 2)]
+    table = pd.read_csv(session_folders / "output" / "results" / "foundation_folk.csv")
+    assert list(table["seed"]) == [0, 1, 2] and (table["kl"] == 2.0).all()
+    assert table["command"][1] == "python -m cvae_lab.shipping --kinds vae --seeds 1 --num-steps 7 --data folk"
+    kept = load_model(session_folders / "output" / "models" / "folk_vae.npz")
+    assert kept.seed == 0
