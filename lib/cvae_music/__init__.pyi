@@ -78,6 +78,7 @@ from .plots import plot_history as plot_history
 from .plots import plot_latent_map as plot_latent_map
 from .plots import plot_log_mel as plot_log_mel
 from .plots import show_figure as show_figure
+from .plots import show_picture as show_picture
 from .store import save_compact as save_compact
 from .studio.app import Studio as Studio
 from .training import compile_model as compile_model

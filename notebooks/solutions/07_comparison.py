@@ -25,50 +25,29 @@ num_judge_steps = 400
 num_full_steps = 1440
 
 # %% tags=["setup"]
-# Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
-import shutil
 import sys
-from pathlib import Path
-from urllib.request import urlretrieve
 
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
 
-def find_library():
-    here, mounts = Path.cwd(), Path("/kaggle/input")
-    near = [folder / "lib" for folder in (here, *here.parents)]
-    far = [*here.glob("*/lib"), *mounts.glob("*/lib"), *mounts.glob("*/*/lib"), *mounts.glob("*/*/*/lib")]
-    return [str(lib) for lib in near + far if (lib / "cvae_music").is_dir()]
-
-
-if not find_library() and repository_zip:
-    shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
-sys.path[:0] = find_library()[:1]
-
-from cvae_lab.session import start_session
-
-session = start_session(data, seed=seed)
+# %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 
 # %%
 import numpy as np
 import pandas as pd
-from cvae_lab.clustering import check_alignment, cluster_scores
-from cvae_lab.pretrained import open_judges, open_model
-from cvae_lab.principal import PrincipalComponents
-from cvae_lab.scoreboard import evaluate_model
 from IPython.display import display
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from cvae_music.config import AudioConfig
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
-
-config = AudioConfig()
-features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 (train, train_genre), (clips, genre) = features.arrays("train"), features.arrays("test")
-
-# %%
-vae = open_model("vae", features, session, weights, num_steps=num_full_steps)
-judges = open_judges(features, session, weights, num_steps=num_judge_steps)
+vae = lab.open_model("vae", features, session, weights, num_steps=num_full_steps)
+judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
 points = [vae.encode(part)[0] for part in (train, clips)]
 
 # %% [markdown]
@@ -80,9 +59,9 @@ points = [vae.encode(part)[0] for part in (train, clips)]
 # %%
 boards = {}
 for size in (4, 8, 32, 96):
-    pca = PrincipalComponents(features, size)
-    row = evaluate_model(pca, features, judges, num_per_genre=20, seed=seed, max_clips=100)
-    found = cluster_scores(pca.encode(train)[0], train_genre, pca.encode(clips)[0], genre, num_boots=5)["score"]
+    pca = lab.PrincipalComponents(features, size)
+    row = lab.evaluate_model(pca, features, judges, num_per_genre=20, seed=seed, max_clips=100)
+    found = lab.cluster_scores(pca.encode(train)[0], train_genre, pca.encode(clips)[0], genre, num_boots=5)["score"]
     boards[size] = row[["reconstruction_rms_db", "sharpness_prior", "cnn_prior", "cnn_swap"]].to_dict() | found.to_dict()
 display(pd.DataFrame(boards).T.rename_axis("components").round(2))
 
@@ -108,9 +87,9 @@ display(pd.DataFrame(rows).T.rename_axis("clusters").round(3))
 # %%
 order = np.random.default_rng(seed).permutation(len(clips))
 try:
-    check_alignment(lambda part: vae.encode(part)[0], clips, points[1][order])
+    lab.check_alignment(lambda part: vae.encode(part)[0], clips, points[1][order])
 except ValueError as error:
     print(error)
-kept = cluster_scores(points[0], train_genre, points[1], genre, num_boots=5)["score"]
-shuffled = cluster_scores(points[0], train_genre, points[1][order], genre, num_boots=5)["score"]
+kept = lab.cluster_scores(points[0], train_genre, points[1], genre, num_boots=5)["score"]
+shuffled = lab.cluster_scores(points[0], train_genre, points[1][order], genre, num_boots=5)["score"]
 display(pd.DataFrame({"in step": kept, "shuffled": shuffled}).round(3))
