@@ -20,87 +20,84 @@ data = "known"
 seed = 0
 repository_zip = ""
 num_clips = 2400
-weights = "pretrained"
-num_steps = 360
-num_full_steps = 1440
+num_steps = 150
 
 # %% tags=["setup"]
-# Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
-import shutil
 import sys
-from pathlib import Path
-from urllib.request import urlretrieve
 
-
-def find_library():
-    here, mounts = Path.cwd(), Path("/kaggle/input")
-    near = [folder / "lib" for folder in (here, *here.parents)]
-    far = [*here.glob("*/lib"), *mounts.glob("*/lib"), *mounts.glob("*/*/lib"), *mounts.glob("*/*/*/lib")]
-    return [str(lib) for lib in near + far if (lib / "cvae_music").is_dir()]
-
-
-if not find_library() and repository_zip:
-    shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
-sys.path[:0] = find_library()[:1]
-
-from cvae_lab.session import start_session
-
-session = start_session(data, seed=seed)
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
 
 # %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+
+# %%
+import dataclasses
+
+import keras
 import numpy as np
 import pandas as pd
-from cvae_lab.beta_cells import beta_cells
-from cvae_lab.disentanglement import (
-    FACTORS,
-    dci,
-    disentanglement_row,
-    mutual_information_gap,
-    separated_attribute_predictability,
-)
-from cvae_lab.pretrained import fit_series_model, open_model
 from IPython.display import display
+from keras import ops
 
-from cvae_music.attributes import latent_effects, strongest_latents
-from cvae_music.config import AudioConfig
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
-
-config = AudioConfig()
-features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
-has_factors = all(name in features.table for name in FACTORS)
-
-# %%
-model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
+has_factors = all(name in features.table for name in lab.FACTORS)
 
 # %% [markdown]
-# ## 1. Another beta, other names
+# ## 1. A schedule of your own
 #
-# The highest beta of the sweep but one. Where the price is high, few dimensions are left. Compare the names and the KL
-# of those that are.
+# The step comes as a whole number and has to become a float before it is divided.
 
-# %%
-cell = next(cell for cell in beta_cells() if cell["value"] == 100.0 and cell["seed"] == 0)
-other, _ = fit_series_model("cvae", features, num_steps=num_steps, seed=0, changes=cell["changes"], verbose=0)
-for name, candidate in {"beta 1, full size": model, cell["name"]: other}.items():
-    effects = latent_effects(candidate, features, strongest_latents(candidate, features, 4, whole_only=True))
-    print(name)
-    display(effects[["dimension", "kl", "name"]].round(2))
+# %% tags=["exercise"]
+@dataclasses.dataclass
+class Sigmoid(cm.Constant):
+    """Weight rising along a logistic curve; half of it is reached after `middle` steps."""
+
+    middle: float = 75.0
+    width: float = 15.0
+
+    def next_weight(self, step, last_weight, kl):
+        return self.weight * ops.sigmoid((ops.cast(step, "float32") - self.middle) / self.width)
+
+# %% tags=["check"]
+found = [float(Sigmoid(10.0).next_weight(ops.convert_to_tensor(step), keras.ops.ones(()), 0.0)) for step in (0, 75, 150)]
+expected = [10.0 / (1.0 + np.exp((75.0 - step) / 15.0)) for step in (0, 75, 150)]
+right = np.allclose(found, expected, rtol=1e-3)
+print("right" if right else f"not yet: expected {np.round(expected, 3).tolist()}, got {np.round(found, 3).tolist()}")
 
 # %% [markdown]
-# ## 2. All 96 dimensions
+# ## 2. Trained with it
+#
+# In the last steps both weights are the same, but the sigmoid's model had half of its training at a low price and has not
+# yet given everything back: its rate lies above.
+
+# %%
+size = {"width": 96, "depth": 1}
+models, rates = {}, {}
+for name, kl in {"constant 10": 10.0, "sigmoid to 10": Sigmoid(10.0)}.items():
+    models[name], _ = lab.fit_model("cvae", features, num_steps=num_steps, seed=seed, changes=size | {"kl": kl}, verbose=0)
+    rates[name] = float(lab.kl_per_dimension(*models[name].encode(features.arrays("test")[0])).sum())
+print({name: f"{rate:.1f} nats" for name, rate in rates.items()})
+
+# %% [markdown]
+# ## 3. All 96 dimensions
 #
 # Each beat has its own 8 dimensions, filled by one and the same network. What one of them says of the level, its
 # counterpart in the next beat says too: the second best dimension is nearly as good as the best, and the gap closes.
 # DCI's disentanglement does not mind copies, its completeness does.
 
 # %%
+model = models["constant 10"]
 if has_factors:
-    both = {f"whole only: {only}": disentanglement_row(model, features, whole_only=only) for only in (True, False)}
+    both = {f"whole only: {only}": lab.disentanglement_row(model, features, whole_only=only) for only in (True, False)}
     display(pd.DataFrame(both).T.round(3))
 
 # %% [markdown]
-# ## 3. A random rotation
+# ## 4. A random rotation
 #
 # The information is the same to the last bit and the prior cannot tell the two apart; MIG and SAP fall unless there was
 # nothing to lose, while informativeness stays near what it was (trees cut along axes, so it falls a little).
@@ -108,8 +105,8 @@ if has_factors:
 # %%
 def scores(found):
     (latents, factors), (held, held_factors) = found
-    row = {"mig": mutual_information_gap(latents, factors), "sap": separated_attribute_predictability(latents, factors)}
-    return row | dci(latents, factors, held, held_factors)
+    row = {"MIG": lab.mutual_information_gap(latents, factors), "SAP": lab.separated_attribute_predictability(latents, factors)}
+    return row | lab.dci(latents, factors, held, held_factors)
 
 
 def rotated_scores(candidate):
@@ -118,11 +115,10 @@ def rotated_scores(candidate):
     for split in ("train", "test"):
         part = features.subset(split)
         latents = candidate.encode(config.scale(part.log_mel))[0][:, : candidate.global_dim]
-        found.append((latents, part.table[list(FACTORS)]))
-        turned.append((latents @ turn, part.table[list(FACTORS)]))
+        found.append((latents, part.table[list(lab.FACTORS)]))
+        turned.append((latents @ turn, part.table[list(lab.FACTORS)]))
     return {"as trained": scores(found), "turned": scores(turned)}
-
 
 # %%
 if has_factors:
-    display(pd.DataFrame(rotated_scores(other)).T.round(3))
+    display(pd.DataFrame(rotated_scores(model)).T.round(3))
