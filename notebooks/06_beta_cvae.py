@@ -224,7 +224,7 @@ cm.show_figure(fig, "06_obedience", alt="z-leak stays high at every beta, divers
 # %%
 leak, obeys = board["z_leak"].iloc[-1], board["cnn_swap"].min()
 lab.lesson(
-    f"At the highest beta a probe names the genre of {leak:.0%} of latents; swaps obey in {obeys:.0%} everywhere.",
+    f"At the highest beta a probe names the genre of {leak:.0%} of latents; swaps obey in at least {obeys:.0%}.",
     {
         "It never leaves z; the decoder has stopped asking for it.": leak > 0.5 and obeys > 0.8,
         "It stays in z, and at some beta it wins.": leak > 0.5,
