@@ -32,6 +32,13 @@ GOOD = """\
 
     # %%
     (num_clips, data, sys.executable)
+
+    # %%
+    import ipywidgets as widgets
+
+    @widgets.interact(tempo=(60, 200, 10))
+    def turn(tempo):
+        print(f"{tempo} beats a minute")
 """
 BAD = """\
     # %% tags=["parameters"]
@@ -57,17 +64,18 @@ def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
     notebook = nbformat.read(folder / "out" / "notebooks" / "01_good.ipynb", as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5, 6]
     assert code[1].source.split() == "# Parameters num_clips = 3".split()
     assert code[1].metadata.tags == ["injected-parameters"]
     assert "(3, 'known'" in code[3].outputs[0].data["text/plain"]
     assert code[2].outputs[0].text.strip() == "step 2"
+    assert "130 beats a minute\n" in [output.get("text") for output in code[5].outputs]  # what a widget shows first
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert not {"widgets", "papermill"} & notebook.metadata.keys()
     assert not [cell.metadata for cell in notebook.cells if cell.metadata.keys() - {"tags"}]
     printed = capsys.readouterr().out
     assert "0.98" in printed and "1 of 1 notebooks ran through" in printed and "['typo']" in printed
-    assert "5 code cells" in printed and "01_good" in (folder / "out" / "run.csv").read_text()
+    assert "6 code cells" in printed and "01_good" in (folder / "out" / "run.csv").read_text()
 
 
 def test_old_scoreboard_is_not_shown_as_new(tmp_path, capsys):
@@ -118,7 +126,7 @@ def test_published_pair_is_equal_and_repeatable(folder, tmp_path):
         result = run_notebooks.execute(
             folder / "01_good.py", target, environment={"CVAE_MUSIC_OUTPUT": str(tmp_path)}, stream=io.StringIO()
         )
-        assert result.error == "" and result.injected == set() and result.cells == 4
+        assert result.error == "" and result.injected == set() and result.cells == 5
     assert first.read_text() == second.read_text()
     halves = jupytext.read(folder / "01_good.py").cells, jupytext.read(first).cells
     assert [cell.source for cell in halves[0]] == [cell.source for cell in halves[1]]

@@ -22,6 +22,7 @@ import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
 from papermill.execute import remove_error_markers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,10 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # What TensorFlow's C++ side writes before anyone can ask it to be quiet.
 START_UP_NOTICE = re.compile(r"^(?:WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:).*\n?", re.M)
+
+# nbclient's stand-in for an Output widget talks to the busy kernel, which can hang a run. Without it, what the widget
+# shows first stays in the cell, for readers without a kernel.
+PapermillNotebookClient.on_comm_open_jupyter_widget = lambda client, message: None
 
 
 @dataclasses.dataclass
@@ -168,7 +173,7 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
                 execution_timeout=timeout,
                 kernel_manager_class=kernel,
                 record_timing=False,
-                store_widget_state=True,
+                store_widget_state=False,
                 coalesce_streams=True,
             )
         except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as failure:
