@@ -1,5 +1,7 @@
 """The forecast of collapse, the original's features, and the recipe with its exchangeable parts."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,8 @@ from sklearn.decomposition import PCA
 
 from cvae_lab import collapse
 from cvae_lab.collapse import levels_db
-from cvae_lab.collapse_study import LevelJudge
-from cvae_lab.recipe import OriginalRamp, RecipeVAE, RepairedRecipe, fit_recipe
+from cvae_lab.collapse_study import LevelJudge, measure_collapse
+from cvae_lab.recipe import OriginalRamp, PartlyLinear, RecipeVAE, RepairedRecipe, fit_recipe
 from cvae_music.config import AudioConfig
 
 SHAPE = (32, 6)
@@ -98,6 +100,15 @@ def test_the_repaired_recipe_without_repairs_is_the_recipe(clips):
     assert losses[0] == losses[1] and models[0].kl_weight.numpy() == pytest.approx(0.1 * np.exp(0.25 * 9))
 
 
+@pytest.mark.parametrize("linear", [(), ("encoder",), ("decoder",), ("encoder", "decoder")], ids=str)
+def test_linear_halves_are_linear(clips, linear):
+    model = make(PartlyLinear, genres=(), dropout=0.0, linear=linear)
+    x, latent = clips[0], np.random.default_rng(0).standard_normal((2, 4))
+    linear_encoder = np.allclose(model.encode(x)[0], -model.encode(-x)[0], atol=1e-5)
+    linear_decoder = np.allclose(model.decode(latent), -model.decode(-latent), atol=1e-5)
+    assert (linear_encoder, linear_decoder) == ("encoder" in linear, "decoder" in linear)
+
+
 def test_loss_by_hand(clips):
     x, genre = clips
     model = make(RecipeVAE, kl=3.0, dropout=0.0)
@@ -142,3 +153,13 @@ def test_levels_and_their_judge():
     bands = rng.standard_normal((80, 8, 4)) + 3.0 * np.stack([genre, 1 - genre, genre, genre], 1)[:, None, :]
     judge = LevelJudge(bands[:60], genre[:60])
     assert np.mean(judge.predict(bands[60:]) == genre[60:]) == 1.0
+
+
+def test_two_genres_are_enough_to_be_measured():
+    rng, genre = np.random.default_rng(0), np.arange(40, dtype=np.int32) % 2
+    x = (rng.standard_normal((40, 32, 256)) * np.where(genre, 0.3, 0.05)[:, None, None]).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    model = RecipeVAE(AudioConfig(num_frames=32, n_mels=256), genres=("a", "b"), global_dim=4, width=8)
+    features = SimpleNamespace(num_genres=2, config=AudioConfig())
+    row = measure_collapse(model, "stft", {"train": (x, genre), "test": (x, genre)}, features, {}, num_per_genre=4)
+    assert row["real"] == 1.0 and 0.0 <= row["swap"] <= 1.0

@@ -55,6 +55,7 @@ from .measures import sharpness as sharpness
 from .measures import sharpness_ratio as sharpness_ratio
 from .principal import PrincipalComponents as PrincipalComponents
 from .recipe import OriginalRamp as OriginalRamp
+from .recipe import PartlyLinear as PartlyLinear
 from .recipe import RecipeVAE as RecipeVAE
 from .recipe import RepairedRecipe as RepairedRecipe
 from .recipe import build_recipe as build_recipe

@@ -121,6 +121,29 @@ class RecipeVAE(VAE):
         return tuple(np.concatenate([np.asarray(piece[k]) for piece in pieces]) for k in range(2))
 
 
+class PartlyLinear(RecipeVAE):
+    """The recipe with linear networks in place of one half or of both: is it the theory that errs, or the network?
+
+    Args:
+        audio_config: As for `RecipeVAE`.
+        linear: Which halves are linear, of `"encoder"` and `"decoder"`; for a model without a label.
+        **kwargs: As for `RecipeVAE`.
+    """
+
+    def __init__(self, audio_config=None, linear=("encoder", "decoder"), **kwargs):
+        self.linear = tuple(linear)
+        super().__init__(audio_config, **kwargs)
+
+    def build_networks(self, shape, global_dim, *sizes):
+        encoder, decoder = super().build_networks(shape, global_dim, *sizes)
+        clip, latent = keras.Input(shape), keras.Input((global_dim,))
+        if "encoder" in self.linear:
+            encoder = keras.Model(clip, layers.Dense(2 * global_dim)(layers.Flatten()(clip)))
+        if "decoder" in self.linear:
+            decoder = keras.Model(latent, layers.Reshape(shape)(layers.Dense(shape[0] * shape[1])(latent)))
+        return encoder, decoder
+
+
 class RepairedRecipe(RecipeVAE):
     """The recipe with what the literature names as cures; each argument is one, and the defaults are the recipe itself.
 
