@@ -1,0 +1,138 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Solutions to notebook 11, back_to_sound
+#
+# This notebook stands alone: it makes the features of a small collection itself.
+
+# %% tags=["parameters"]
+data = "known"  # or the path of a folder of genres, or of FMA
+seed = 0
+repository_zip = ""
+num_clips = 120  # known-factor music only
+
+# %% tags=["setup"]
+import sys
+
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
+
+# %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+rows = features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed)
+clip = cm.real_clip(rows.iloc[0], config)
+loop, mel_power = cm.loop_frames(clip.log_mel, config, clip.tempo)
+magnitude = np.abs(loop.forward(np.resize(clip.samples, loop.length)))
+
+# %%
+def turns(angle):
+    """How far an angle is from the nearest whole turn, in turns: 0 to 0.5."""
+    return np.abs(angle / (2 * np.pi) - np.round(angle / (2 * np.pi)))
+
+
+def curve(magnitude, start, momentum, rounds):
+    """Mismatch after each number of rounds."""
+    begin = loop.with_phases(magnitude, start(magnitude, loop, np.random.default_rng(seed)))
+    made = (cm.fast_griffin_lim(magnitude, begin, loop, number, momentum) for number in rounds)
+    return [np.linalg.norm(np.abs(loop.forward(each)) - magnitude) / np.linalg.norm(magnitude) for each in made]
+
+# %% [markdown]
+# ## 1. Half of PGHI
+
+# %% tags=["exercise"]
+def turning_phases(magnitude, loop, rng):
+    """Exercise 1: each bin has turned at its own frequency since the first sample."""
+    return 2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / loop.n_fft
+
+# %% tags=["check"]
+found = turning_phases(magnitude, loop, np.random.default_rng(seed))
+expected = 2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / config.n_fft
+is_right = np.shape(found) == magnitude.shape and turns(found - expected).max() < 0.01
+example = np.ravel(found)[: 2 * magnitude.shape[1]][-1] / (2 * np.pi)
+wanted = f"not yet: expected {expected[1, -1] / (2 * np.pi):.2f} turns in frame 1 of the last bin, got {example:.2f}"
+print("right" if is_right else wanted)
+for number in (0, 8):
+    print(f"mismatch after {number} rounds: {curve(magnitude, turning_phases, 0.99, [number])[0]:.3f}")
+
+# %%
+turning, random = (curve(magnitude, start, 0.99, [0, 8]) for start in (turning_phases, cm.random_phases))
+caught_up = turning[1] > 0.9 * random[1]
+lab.lesson(
+    f"Without rounds this start leaves {turning[0]:.2f}, random phases {random[0]:.2f}.",
+    {
+        "After eight rounds nothing is left of the lead: the slope was the better half.": caught_up,
+        "After eight rounds it still leads.": turning[0] < random[0],
+        "On this clip it is no better from the beginning.": True,
+    },
+)
+
+# %% [markdown]
+# ## 2. How much momentum?
+
+# %%
+momenta = np.array([0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.1, 1.25, 1.5, 2.0])
+left = [curve(magnitude, cm.random_phases, momentum, [32])[0] for momentum in momenta]
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+ax.plot(momenta, left, color=cm.COLOURS[0], marker=cm.MARKERS[0])
+ax.set(xlabel="momentum", ylabel="mismatch after 32 rounds", ylim=(0, None))
+cm.show_figure(fig, alt="The mismatch falls until a momentum near one, and rises steeply beyond.")
+
+# %%
+best = momenta[int(np.argmin(left))]
+lab.lesson(
+    f"The best momentum is {best:.2f}, with {min(left):.3f}; a momentum of two leaves {left[-1]:.3f}.",
+    {
+        "Near one each round helps the next, beyond it they overshoot.": 0.75 < best < 1.1 and left[-1] > 2 * min(left),
+        "On this clip momentum matters less.": True,
+    },
+)
+
+# %% [markdown]
+# ## 3. One click
+#
+# A click is all frequencies at one moment: their waves meet at the centre of the frame, and that is what zero phases
+# say. For one frame they are the true phases. They buzz in music because they say it of every frame. Random phases
+# spread the click over the whole window, and rounds hardly help: a single frame has no neighbours to agree with.
+
+# %%
+def sharpness_of_click(samples):
+    """Share of the energy within a millisecond of the loudest sample."""
+    middle, around = np.abs(samples).argmax(), config.sample_rate // 1000
+    return np.sum(samples[middle - around : middle + around] ** 2) / np.sum(samples**2)
+
+
+click = np.full(config.shape, config.floor_db, np.float32)
+click[64] = -30.0
+made = {name: cm.to_audio(click, config, clip.tempo, seed, name) for name in cm.METHODS}
+shares = {name: sharpness_of_click(samples) for name, samples in made.items()}
+
+# %%
+lab.lesson(
+    f"Within a millisecond lie {shares['zero_phase']:.0%} of the energy with zero phases, "
+    f"{shares['fast_griffin_lim']:.0%} after fast Griffin–Lim, {shares['learned_bands']:.0%} by default.",
+    {
+        "Random phases smear a click.": shares["fast_griffin_lim"] < 0.5 * shares["zero_phase"],
+        "All ways keep the click.": True,
+    },
+)
+cm.player(made["learned_bands"], config, "the click, by default")
