@@ -1,10 +1,12 @@
-"""Trains the live models of notebooks 03 and 04 with another seed: the curves of "Is my run normal?"."""
+"""Trains the live models of notebooks 03 and 04, or of those named, with another seed: "Is my run normal?"."""
 
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
 
+from cvae_lab.collapse_study import SERIES_SIZE
 from cvae_lab.series import fit_model
 from cvae_lab.session import cache_folder
 from cvae_lab.sweeps import shipped_folder
@@ -13,7 +15,7 @@ from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
 
 ROOT = Path(__file__).resolve().parents[1]
-LIVE = {"03_vae": "vae", "04_conditional_vae": "cvae"}
+LIVE = {"03_vae": ("vae", {}), "04_conditional_vae": ("cvae", SERIES_SIZE)}  # kind, and what is not its default
 SEED = 1  # of the weights and the noise; the clips are those of the notebooks
 
 
@@ -23,10 +25,12 @@ def parameter(notebook, name):
     return int(re.search(rf"^{name} = (\d+)", text, re.MULTILINE).group(1))
 
 
-for notebook, kind in LIVE.items():
+for notebook in sys.argv[1:] or LIVE:
+    kind, changes = LIVE[notebook]
     collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
     features = build_features(collection, AudioConfig(), cache_folder())
-    _, history = fit_model(kind, features, num_steps=parameter(notebook, "num_steps"), seed=SEED, verbose=2)
+    settings = {"num_steps": parameter(notebook, "num_steps"), "seed": SEED, "changes": changes}
+    _, history = fit_model(kind, features, **settings, verbose=2)
     path = shipped_folder() / f"reference_{kind}.csv"
     pd.DataFrame(history.history).round(4).to_csv(path, index=False)
     print(f"wrote {path.name}")
