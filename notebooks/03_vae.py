@@ -16,14 +16,14 @@
 # *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
 # set `repository_zip = "file:///content/<name of the zip>"` below.*
 #
-# **What you will hear at the end:** eight beats of music that nobody composed, drawn from random numbers; a slow walk
-# from one piece to another; and the same piece rebuilt with and without a prior, so that you hear the price.
+# **What you will hear at the end:** eight beats that nobody composed, drawn where the textbook says and drawn where the
+# music lies; a walk from one piece to another; and a clip rebuilt with and without a prior.
 #
-# **What you need to know:** what an autoencoder is (notebook 02), what a Gaussian is, and what a gradient is for.
-# Every other term is defined where it first appears.
+# **What you need to know:** the autoencoder of notebook 02, what a Gaussian is, and what a gradient is for. Every other
+# term is defined where it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache. Last
-# > full run: 2026-11-23.
+# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache, half of them for two
+# > trainings of your own. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -31,117 +31,78 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_steps = 150  # of the short live training
+num_steps = 120  # of each of the two trainings in section 7
 num_full_steps = 1440  # of the full training, where no weights are loaded
 num_judge_steps = 400  # of the judge, where none is loaded
 
 # %% tags=["setup"]
-# Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
-import shutil
 import sys
-from pathlib import Path
-from urllib.request import urlretrieve
 
-
-def find_library():
-    here, mounts = Path.cwd(), Path("/kaggle/input")
-    near = [folder / "lib" for folder in (here, *here.parents)]
-    far = [*here.glob("*/lib"), *mounts.glob("*/lib"), *mounts.glob("*/*/lib"), *mounts.glob("*/*/*/lib")]
-    return [str(lib) for lib in near + far if (lib / "cvae_music").is_dir()]
-
-
-if not find_library() and repository_zip:
-    shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
-sys.path[:0] = find_library()[:1]
-
-from cvae_lab.session import start_session
-
-session = start_session(data, seed=seed)
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
 
 # %%
-import time
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 
+# %%
+import inspect
+
+import ipywidgets
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from cvae_lab import evaluation
-from cvae_lab.lessons import lesson, show_source
-from cvae_lab.pretrained import fit_series_model, is_shipped, open_judges, open_model
-from cvae_lab.scoreboard import evaluate_model
-from cvae_lab.session import project_folder
 from IPython.display import display
 from keras import ops
+from sklearn.mixture import GaussianMixture
 
-from cvae_music import plots
-from cvae_music.audio.inversion import to_audio
-from cvae_music.config import AudioConfig
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
-from cvae_music.models.density import LatentDensity
-from cvae_music.models.losses import gaussian_kl, optimal_variance_nll
-from cvae_music.models.schedules import get_schedule
-from cvae_music.players import show_clips
-
-# %% [markdown]
-# Two small functions keep the notebook honest. `lesson` prints what we learned with numbers that a cell computed, so
-# the sentence changes with your data. `show_source` prints code of the library: what you read is what runs.
 
 # %%
-config = AudioConfig()
-features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
-test = features.subset("test")
-rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:1000])  # enough, also of a large collection
-clips, genre = config.scale(test.log_mel[rows]), test.genre_index[rows]
-real_db, tempos = config.unscale(clips), test.table["tempo"].to_numpy()[rows]
+def some_clips(split, limit):
+    """Clips of a split spread over it, `limit` at most: scaled pictures, genre indices, rows of the table."""
+    part = features.subset(split)
+    rows = np.linspace(0, len(part) - 1, min(limit, len(part))).astype(int)
+    return config.scale(part.log_mel[rows]), part.genre_index[rows], part.table.iloc[rows].reset_index(drop=True)
+
+# %%
+train, _, _ = some_clips("train", 2000)
+held, _, _ = some_clips("validation", 300)
+test, test_genre, test_table = some_clips("test", 300)
+real_db = config.unscale(test)
 
 # %% [markdown]
-# ## 1. An autoencoder has no idea where to sample
+# ## 1. A promise
 #
-# An **autoencoder** turns a clip into a short list of numbers, the **latent** $z$, and back. Its training never says
-# where latents should lie. To make something new we would have to pick a $z$, and we do not know which ones the
-# decoder has ever seen.
+# Notebook 02 ended with a wish. An autoencoder never says where its latents lie; to make something new we had to look
+# afterwards. A **variational autoencoder** (VAE) declares the place beforehand: a **prior**, a distribution of latents
+# chosen before any music is heard, here the unit Gaussian $p(z) = \mathcal N(0, I)$, and a term in the loss that pulls
+# the encoder towards it. Then a new clip is a draw from the prior, decoded.
 #
-# **Question.** Where do the autoencoder's latents lie? **Guess** the spread of the narrowest and of the widest
-# dimension before you run the cell.
-
-# %%
-autoencoder = open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
-
-# %%
-ae_latents = autoencoder.encode(features.arrays("train")[0])[0]
-spreads, centres = ae_latents.std(axis=0), ae_latents.mean(axis=0)
-lesson(
-    f"The spread of the autoencoder's {autoencoder.latent_dim} latent dimensions runs from {spreads.min():.2f} to "
-    f"{spreads.max():.2f}, their centres from {centres.min():.2f} to {centres.max():.2f}. "
-    "Nothing tied them to a place that is known beforehand."
-)
-
-# %% [markdown]
-# A **variational autoencoder** (VAE) fixes the place beforehand. It declares a **prior**, a distribution of latents
-# chosen before any music is heard, here the unit Gaussian $p(z) = \mathcal N(0, I)$, and trains the encoder to keep
-# its latents near it. Then a new clip is a draw from the prior, decoded.
+# That is the promise. In this notebook you write the model, and then measure what becomes of the promise. **Guess**
+# now: of four sources of clips (autoencoder or VAE, drawn at a plain Gaussian or where a density was fitted), which
+# comes closest to music, and which is the worst?
 
 # %% [markdown]
 # ## 2. One inequality carries the whole model
 #
-# We want parameters under which the training clips are likely, so we want a large $\log p(x)$, where
-#
-# $$p(x) = \int p(x \mid z)\, p(z)\, dz .$$
-#
-# For almost every $z$ the clip $x$ is impossible, so averaging over draws of $p(z)$ would never hit the few latents
-# that matter. The encoder proposes where to look: a distribution $q(z \mid x)$, the **posterior** of the clip.
-# Multiply and divide by it, and read the integral as a mean over $q$:
+# We want parameters under which the training clips are likely: a large $\log p(x)$, where $p(x) = \int p(x \mid z)\,
+# p(z)\, dz$. For almost every $z$ the clip $x$ is impossible, so averaging over draws of $p(z)$ would never hit the few
+# that matter. The encoder proposes where to look: a distribution $q(z \mid x)$, the **posterior** of the clip. Multiply
+# and divide by it, and read the integral as a mean over $q$:
 #
 # $$\log p(x) = \log \mathbb E_{q}\!\left[\frac{p(x \mid z)\, p(z)}{q(z \mid x)}\right]
-# \;\ge\; \mathbb E_{q}\!\left[\log \frac{p(x \mid z)\, p(z)}{q(z \mid x)}\right]
-# = \underbrace{\mathbb E_{q}[\log p(x \mid z)]}_{\text{reconstruction}}
+# \;\ge\; \underbrace{\mathbb E_{q}[\log p(x \mid z)]}_{-\text{reconstruction loss}}
 # - \underbrace{\mathrm{KL}\big(q(z \mid x) \,\|\, p(z)\big)}_{\text{price of leaving the prior}} .$$
 #
 # The inequality is Jensen's: the logarithm of a mean is never below the mean of the logarithm. The right-hand side is
-# the **evidence lower bound**, ELBO. The gap is $\mathrm{KL}(q(z \mid x) \| p(z \mid x))$, which is zero when the
-# proposal is exactly the right one. **KL** is the Kullback–Leibler divergence, the mean of $\log q - \log p$ under
-# $q$.
+# the **evidence lower bound**, ELBO. **KL** is the Kullback–Leibler divergence, the mean of $\log q - \log p$ under
+# $q$. Both are counted in **nats**, the unit of information that goes with the natural logarithm.
 #
 # **Question.** Is the bound tight when the proposal is right? A model with one number for $z$ and one for $x$ can be
 # solved on paper: $p(z) = \mathcal N(0, 1)$, $p(x \mid z) = \mathcal N(2z, 0.25)$, so $p(x) = \mathcal N(0, 4.25)$.
@@ -151,495 +112,828 @@ lesson(
 def log_normal(value, mean, variance):
     return -0.5 * (np.log(2 * np.pi * variance) + (value - mean) ** 2 / variance)
 
-
-x, slope, noise = 1.0, 2.0, 0.25
-log_evidence = log_normal(x, 0.0, slope**2 + noise)
-best_variance = 1.0 / (1.0 + slope**2 / noise)
-best_mean = best_variance * slope * x / noise
-
 # %%
+x, slope, scatter = 1.0, 2.0, 0.25
+log_evidence = log_normal(x, 0.0, slope**2 + scatter)
+best_variance = 1.0 / (1.0 + slope**2 / scatter)
+best_mean = best_variance * slope * x / scatter
 means = np.linspace(-0.5, 1.5, 201)
-likelihood = log_normal(x, slope * means, noise) - 0.5 * slope**2 * best_variance / noise  # mean over q
-price = 0.5 * (means**2 + best_variance - 1.0 - np.log(best_variance))  # KL(q || p(z))
-elbo = likelihood - price
+likelihood = log_normal(x, slope * means, scatter) - 0.5 * slope**2 * best_variance / scatter  # mean over q
+elbo = likelihood - 0.5 * (means**2 + best_variance - 1.0 - np.log(best_variance))
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-ax.plot(means, elbo, label="ELBO")
+fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
+ax.plot(means, elbo, color=cm.COLOURS[0], label="ELBO")
 ax.axhline(log_evidence, color="0.3", linestyle="--", label="log p(x), the truth")
-ax.plot(best_mean, elbo.max(), "o", label="the right proposal")
+ax.plot(best_mean, elbo.max(), "o", color=cm.COLOURS[4], label="the right proposal")
 ax.set(xlabel="mean of the proposal q(z | x)", ylabel="nats")
 ax.legend()
-plots.show_figure(fig, "03_elbo", alt="The ELBO is a parabola below a flat dashed line and touches it at one point.")
+cm.show_figure(fig, "03_elbo", "The ELBO is a parabola below a dashed line and touches it at one point.")
 
 # %%
-off = elbo.max() - np.interp(best_mean + 0.5, means, elbo)
-lesson(
-    f"The truth is {log_evidence:.3f} nats, the bound with the right proposal {elbo.max():.3f}. With a mean that "
-    "is off by "
-    f"0.5 it loses {off:.2f} nats. Pushing the ELBO up improves the model and the proposal together."
+tight, off = log_evidence - elbo.max(), elbo.max() - np.interp(best_mean + 0.5, means, elbo)
+lab.lesson(
+    f"The right proposal lies {tight:.3f} nats below the truth, one that is off by a half {off:.2f}.",
+    {
+        "Pushing the bound up improves the model and the proposal together.": tight < 0.01 < off,
+        "The bound is not tight: look for a slip in the formula.": True,
+    },
 )
 
 # %% [markdown]
-# A **nat** is the unit of information that goes with the natural logarithm: one nat is 1.44 bits.
+# ## 3. The price, dimension by dimension
 #
-# ## 3. Reconstruction: a Gaussian that picks its own width
+# The encoder will return two numbers for each latent dimension: a mean $\mu_j$ and the logarithm of a variance
+# $\sigma_j^2$. Against the unit Gaussian the KL has a closed form,
 #
-# The decoder returns a clip $\hat x$, and the likelihood says how a real clip scatters around it. We take a Gaussian
-# with one variance $s$ shared by all $D$ cells of the spectrogram. With $d$ the mean squared error of a cell,
+# $$\mathrm{KL}_j = \tfrac12\left(\mu_j^2 + \sigma_j^2 - 1 - \log \sigma_j^2\right),$$
 #
-# $$-\log p(x \mid z) = \frac D2 \left(\log 2\pi s + \frac{d}{s}\right).$$
-#
-# Many VAEs fix $s$ without saying so: writing "sum of squares" fixes it at one half. But $s$ has a best value. Set
-# the derivative to zero, $1/s - d/s^2 = 0$, and find $s = d$: the variance is the error itself. What remains is
-#
-# $$-\log p(x \mid z) = \frac D2 \left(\log 2\pi d + 1\right),$$
-#
-# the **sigma-VAE** (Rybkin, Daniilidis and Levine, 2021). No setting to tune, and a loss that keeps caring: because
-# of the logarithm, ten per cent off the error is worth the same number of nats at 10 dB as at 3 dB.
-#
-# **Question.** What does a wrong fixed variance cost? **Guess** which direction is worse, too small or too large.
+# zero only for $\mu_j = 0, \sigma_j = 1$: then the dimension says nothing about the clip.
 
 # %%
-cells = config.num_frames * config.n_mels
-distortion = (5.0 / config.db_per_unit) ** 2  # an error of 5 dB, in squared scaled units
-variances = distortion * np.geomspace(0.2, 5.0, 101)
-nats = 0.5 * cells * (np.log(2 * np.pi * variances) + distortion / variances)
-library = float(optimal_variance_nll(distortion, cells))
-
-# %%
-fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-ax.semilogx(variances / distortion, nats, label="fixed variance")
-ax.plot(1.0, library, "o", label="optimal variance (library)")
-ax.set(xlabel="variance s over mean squared error d", ylabel="nats per clip")
-ax.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"], minor=False)
-ax.minorticks_off()
-ax.legend()
-plots.show_figure(fig, "03_variance", alt="The loss has one minimum, where the variance equals the squared error.")
-
-# %%
-lesson(
-    f"The library's value, {library:,.0f} nats, is the lowest point of the curve, {nats.min():,.0f}. A variance "
-    "five times "
-    f"too small costs {nats[0] - nats.min():,.0f} nats, five times too large {nats[-1] - nats.min():,.0f}. Too small "
-    "a variance makes every error look like a disaster, and the prior is then ignored."
-)
-show_source(optimal_variance_nll)
-
-# %% [markdown]
-# The value can be negative: it is the logarithm of a *density*, and densities exceed one where cells scatter little.
-#
-# ## 4. The price: KL, dimension by dimension
-#
-# The encoder returns a mean $\mu_j$ and a log-variance $\log\sigma_j^2$ for each latent dimension. Against a unit
-# Gaussian the integral has a closed form:
-#
-# $$\mathrm{KL}_j = \tfrac12\left(\mu_j^2 + \sigma_j^2 - 1 - \log \sigma_j^2\right).$$
-#
-# It is zero only for $\mu_j = 0, \sigma_j = 1$: then the dimension says nothing about the clip. We write it in NumPy,
-# compare it with the library's, and check the closed form by drawing from $q$.
+def gaussian_kl(mean, log_var):
+    """KL divergence of each diagonal Gaussian posterior from the unit Gaussian, per dimension, in nats."""
+    return 0.5 * (ops.square(mean) + ops.exp(log_var) - 1.0 - log_var)
 
 # %%
 rng = np.random.default_rng(seed)
-mean, log_var = rng.normal(size=(64, 8)), rng.normal(size=(64, 8)) - 1.0
-by_hand = 0.5 * (mean**2 + np.exp(log_var) - 1.0 - log_var)
-difference = np.abs(by_hand - ops.convert_to_numpy(gaussian_kl(mean, log_var))).max()
-draws = mean[0] + np.exp(0.5 * log_var[0]) * rng.standard_normal((200_000, 8))
-log_ratio = log_normal(draws, mean[0], np.exp(log_var[0])) - log_normal(draws, 0.0, 1.0)
-
-# %%
-assert np.allclose(by_hand, gaussian_kl(mean, log_var), atol=1e-5)
-lesson(
-    f"By hand and library differ by at most {difference:.1e} nats. Drawing from q gives "
-    f"{log_ratio.sum(axis=1).mean():.2f} "
-    f"nats for the first clip, the closed form {by_hand[0].sum():.2f}."
-)
+mean, log_var = np.array([1.5, 0.0]), np.array([-2.0, 0.0])
+drawn = mean + np.exp(0.5 * log_var) * rng.standard_normal((200_000, 2))
+log_ratio = log_normal(drawn, mean, np.exp(log_var)) - log_normal(drawn, 0.0, 1.0)
+by_formula = np.array(gaussian_kl(mean, log_var))
+pd.DataFrame({"closed form": by_formula, "mean over draws": log_ratio.mean(axis=0)}).round(3)
 
 # %% [markdown]
-# ## 5. A gradient through a random draw
+# ## 4. A gradient through a random draw
 #
-# The reconstruction term is a mean over draws of $z$. How does an error in the spectrogram tell the encoder to move
-# $\mu$, when a dice roll lies between them? Put the dice outside:
+# The reconstruction term is a mean over draws of $z$. How does an error in the picture tell the encoder to move $\mu$,
+# when a roll of dice lies between them? Put the dice outside:
 #
 # $$z = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1).$$
 #
-# Now $z$ is an ordinary function of $\mu$ and $\sigma$, and the randomness is an input like any other. This is the
-# **reparameterisation trick**. For $\mathbb E[z^2] = \mu^2 + \sigma^2$ we know both derivatives: $2\mu$, and
-# $\sigma^2$ with respect to $\log\sigma^2$.
+# Now $z$ is an ordinary function of $\mu$ and $\sigma$, and the randomness is an input like any other: the
+# **reparameterisation trick**. We test it on $\mathbb E[z^2] = \mu^2 + \sigma^2$, whose derivatives are known: $2\mu$,
+# and $\sigma^2$ with respect to $\log\sigma^2$.
 
 # %%
 mu, log_variance = tf.Variable(0.7), tf.Variable(-1.0)
 with tf.GradientTape() as tape:
     epsilon = tf.random.stateless_normal((100_000,), seed=(seed, 1))
-    z = mu + tf.exp(0.5 * log_variance) * epsilon
-    average = tf.reduce_mean(z**2)
+    average = tf.reduce_mean((mu + tf.exp(0.5 * log_variance) * epsilon) ** 2)
 slopes = [float(gradient) for gradient in tape.gradient(average, [mu, log_variance])]
-
-# %%
-vae = open_model("vae", features, session, weights, num_steps=num_full_steps)
-lesson(
-    f"The gradients through the draws are {slopes[0]:.3f} and {slopes[1]:.3f}; on paper they are "
-    f"{2 * 0.7:.3f} and {np.exp(-1.0):.3f}. The library's version is one line:"
-)
-show_source(type(vae).sample_posterior)
+pd.DataFrame({"through the draws": slopes, "on paper": [1.4, np.exp(-1.0)]}, index=["mean", "log-variance"]).round(3)
 
 # %% [markdown]
-# ## 6. One loss, one step
+# ## 5. What else the model owns: a schedule and a density
 #
-# Put together, and with a weight on the price:
-#
-# $$\text{loss} = -\log p(x \mid z) + \beta\,\sum_j \mathrm{KL}_j .$$
-#
-# **Our convention for $\beta$:** both terms in nats, **summed over features and over latent dimensions, averaged over
-# the batch**. With $\beta = 1$ the loss is the negative ELBO. Papers and code that take means instead of sums quote
-# other values for the same model; the next cells print the exchange rate.
-#
-# This is the loss in full, and the two steps that Keras calls for each batch. Training and test share one loss, so
-# they cannot drift apart.
+# **A schedule** decides how much the price counts at each step, the **KL weight** $\beta$. `cm.get_schedule` makes one
+# of a number or of a name with settings, and it has two methods: `next_weight` says what $\beta$ is now, `penalty` what
+# is added to the loss, $\beta \sum_j \mathrm{KL}_j$. A number means `cm.Constant`. A **linear warm-up** begins at 0,
+# since early in training the decoder is poor, a latent is not worth its price, and an encoder that finds this out may
+# stop saying anything: **posterior collapse**, the subject of notebook 05, where the other schedules are put to work.
 
 # %%
-show_source(type(vae).loss_terms, type(vae).train_step, type(vae).test_step)
-
-# %%
-batch = ops.convert_to_tensor(clips[:32]), ops.convert_to_tensor(genre[:32])
-terms = {name: float(value) for name, value in vae.loss_terms(batch, training=False).items()}
-mean, log_var = vae.encode(clips[:32])
-kl_by_hand = 0.5 * np.sum(mean**2 + np.exp(log_var) - 1.0 - log_var, axis=1).mean()
-display(pd.Series(terms, name="one batch").to_frame().round(3))
-
-# %%
-assert np.isclose(kl_by_hand, terms["kl"], rtol=1e-3)
-lesson(
-    f"KL by hand {kl_by_hand:.2f}, in the loss {terms['kl']:.2f} nats. The KL weight is {terms['kl_weight']:g}, "
-    f"the schedule `{type(vae.schedule).__name__}`. A clip has {cells:,} cells and {vae.latent_dim} latent "
-    f"dimensions, so code that averages over both with weight 1 means beta {cells / vae.latent_dim:,.0f} here, and "
-    "code that "
-    f"averages over cells only means beta {cells:,}."
-)
-
-# %% [markdown]
-# One more term may hide in `reconstruction_terms`: with a `contrast_weight` above zero, the distortion also counts
-# how far the *strength* of fine detail is from the target's. A squared error alone is smallest when uncertain detail
-# is faded out, which the ear hears as blur.
-
-# %%
-lesson(f"This model's contrast weight is {vae.contrast_weight:g}.")
-show_source(type(vae).reconstruction_terms)
-
-# %% [markdown]
-# ## 7. Six ways to charge the price
-#
-# Early in training the decoder is poor, so latents are not yet worth their price, and the encoder may learn to say
-# nothing: **posterior collapse**, the subject of notebook 05. The usual cures change the price over time or with the
-# KL itself. In this library they are one argument, `kl`: a number, a name, or a name with settings.
-#
-# **Question.** What does each one charge? We keep two posteriors fixed, a thin one of 40 nats and a rich one of 120,
-# and let each schedule run. **Guess** which of the six ever charges the *thin* one more than the rich one.
-
-# %%
-choices = [
-    {"name": "constant", "weight": 1.0}, {"name": "linear", "warmup_steps": 200},
-    {"name": "cyclical", "cycle_steps": 100}, {"name": "free_bits", "bits": 1.0},
-    {"name": "capacity", "capacity": 120.0, "growth_steps": 200, "weight": 1.0},
-    {"name": "target_kl", "target": 80.0, "rate": 0.003},
-]  # fmt: skip
-
-
-def penalties(schedule, kl_per_dimension, steps=300):
-    weight, total, curve = ops.convert_to_tensor(schedule.weight), ops.sum(kl_per_dimension), []
-    for step in range(steps):
-        weight = schedule.next_weight(step, weight, total)
-        curve.append(float(schedule.penalty(kl_per_dimension, weight, step)))
-    return np.array(curve)
-
-
-# %%
-shares = np.exp(-np.arange(96) / 20.0)  # some dimensions say much, most say little
-latents = {f"{total} nats": ops.convert_to_tensor(total * shares / shares.sum(), "float32") for total in (40, 120)}
-curves = {
-    choice["name"]: {label: penalties(get_schedule(choice), kl) for label, kl in latents.items()} for choice in choices
+schedules = {
+    "constant": cm.get_schedule(1.0),
+    "linear warm-up": cm.get_schedule({"name": "linear", "weight": 1.0, "warmup_steps": 200}),
+    "cyclical": cm.get_schedule({"name": "cyclical", "weight": 1.0, "cycle_steps": 150}),
 }
 
 # %%
-fig, axes = plt.subplots(2, 3, figsize=(9, 4.5), sharex=True, sharey=True, layout="constrained")
-for ax, (name, lines) in zip(axes.flat, curves.items(), strict=True):
-    for (label, curve), style in zip(lines.items(), ("-", "--"), strict=True):
-        ax.plot(curve, style, label=label)
-    ax.set_title(name)
-axes[0, 0].legend(title="KL of the posterior")
-fig.supxlabel("training step")
-fig.supylabel("added to the loss (nats)")
-plots.show_figure(fig, "03_schedules", alt="Six panels of the penalty over 300 steps for a thin and a rich posterior.")
+steps = np.arange(0, 301, 5)
+fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
+for (name, schedule), style in zip(schedules.items(), ("-", "--", ":"), strict=True):
+    ax.plot(steps, [float(schedule.next_weight(step, ops.ones(()), 0.0)) for step in steps], style, label=name)
+ax.set(xlabel="training step", ylabel="KL weight")
+ax.legend()
+cm.show_figure(fig, "03_schedules", "One weight stays at 1, one rises to 1 once, one rises twice.")
+
+# %% [markdown]
+# **A density** says where to draw. Before training it *is* the prior. After training it can be fitted to where the
+# latents of the training clips came to lie: for each genre a mixture of Gaussians with shares $\pi_k$, means $m_k$ and
+# covariances $C_k = L_k L_k^\top$ (this model has no label, so there is one mixture for all). A draw picks a Gaussian
+# by its share and returns $m_k + t\, L_k\, \varepsilon$; the **temperature** $t$ scales how far from the typical it
+# goes.
+#
+# It is a Keras layer so that it is saved with its model; nothing in it is trained by gradients.
 
 # %%
-dearer = [name for name, lines in curves.items() if (lines["40 nats"] > lines["120 nats"]).any()]
-lesson(
-    f"At step 300 the thin posterior pays {curves['constant']['40 nats'][-1]:.0f} nats under a constant weight and "
-    f"{curves['free_bits']['40 nats'][-1]:.0f} under free bits, which charges a floor for each dimension whether "
-    "it is used or not. "
-    f"Schedules that ever charge the thin one more: {', '.join(dearer) or 'none'}."
+class LatentDensity(keras.layers.Layer):
+    """A mixture of Gaussians for each genre, saved with its model; before `fit` it is the prior."""
+
+    def __init__(self, num_genres, latent_dim, num_components=8, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        shape, size = (num_genres, num_components), latent_dim
+        self.shares = self.add_weight(shape=shape, initializer="zeros", name="shares")
+        self.means = self.add_weight(shape=(*shape, size), initializer="zeros", name="means")
+        self.factors = self.add_weight(shape=(*shape, size, size), initializer="zeros", name="factors")
+        self.shares.assign(np.eye(1, num_components).repeat(num_genres, axis=0))
+        self.factors.assign(np.broadcast_to(np.eye(size), (*shape, size, size)))
+        self.built = True
+
+    def fit(self, latents, genre, held_latents, held_genre, seed=0):
+        shares, means, factors = (np.array(value) for value in (self.shares, self.means, self.factors))
+        chosen = []
+        for index in range(len(shares)):
+            rows, held = latents[genre == index], held_latents[held_genre == index]
+            if len(rows) < 2:
+                continue
+            sizes = [size for size in (1, 2, 4, 8) if size <= min(shares.shape[1], max(1, len(rows) // 50))]
+            fits = [GaussianMixture(size, reg_covar=0.02, random_state=seed, max_iter=60).fit(rows) for size in sizes]
+            best = max(fits, key=lambda mixture: mixture.score(held if len(held) else rows))
+            size = best.n_components
+            shares[index] = np.pad(best.weights_, (0, shares.shape[1] - size))
+            means[index, :size], factors[index, :size] = best.means_, np.linalg.cholesky(best.covariances_)
+            chosen.append(size)
+        self.shares.assign(shares), self.means.assign(means), self.factors.assign(factors)
+        return chosen
+
+    def sample(self, genre, rng, temperature=1.0):
+        shares, means, factors = (np.array(value) for value in (self.shares, self.means, self.factors))
+        latents = np.empty((len(genre), means.shape[-1]), np.float32)
+        for row, index in enumerate(genre):
+            share = shares[index].astype(np.float64)
+            component = rng.choice(len(share), p=share / share.sum())
+            noise = rng.standard_normal(means.shape[-1])
+            latents[row] = means[index, component] + temperature * factors[index, component] @ noise
+        return latents
+
+# %% [markdown]
+# Try it in two dimensions, on points that form two bars: it starts as the prior and learns the bars.
+
+# %%
+bars = rng.standard_normal((600, 2)) @ np.array([[1.0, 0.9], [0.0, 0.2]]) + rng.choice([-2.0, 2.0], (600, 1)) * [1, -1]
+density, whole = LatentDensity(1, 2), np.zeros(600, int)
+draws = {"before": density.sample(whole, rng)}
+sizes = density.fit(bars[:500], whole[:500], bars[500:], whole[500:])
+draws[f"after: {sizes[0]} Gaussians"] = density.sample(whole, rng)
+draws["temperature 0.3"] = density.sample(whole, rng, temperature=0.3)
+
+# %%
+fig, axes = plt.subplots(1, 3, figsize=(9, 2.8), sharex=True, sharey=True, layout="constrained")
+for ax, (name, points) in zip(axes, draws.items(), strict=True):
+    ax.plot(*bars.T, ".", color="0.75", label="latents")
+    ax.plot(*points.T, ".", markersize=3, color=cm.COLOURS[0], label="draws")
+    ax.set(title=name, xlabel="first dimension")
+axes[0].legend()
+cm.show_figure(fig, "03_density", "Draws cover a disc before the fit, two bars after it, their centres at 0.3.")
+
+# %% [markdown]
+# ## 6. The model
+#
+# From notebook 02 come the networks and the class `Autoencoder`; the VAE changes what is different, and inherits the
+# rest. Its methods, from the top:
+#
+# - `build_networks`: the encoder returns twice as many numbers, means and log-variances;
+# - `encode_parameters`: the log-variance $v$ goes through a soft bound, $5 \tanh\frac{v + 3}5 - 3$, which hardly
+#   changes it near $-3$ and never lets it leave $(-8, 2)$. Without a bound one training saw its KL jump from 80 to 257
+#   nats within an epoch;
+# - `sample_posterior` is section 4, `elbo_terms` section 2 with the schedule of section 5, $\text{loss} = -\log p(x
+#   \mid z) + \beta \sum_j \mathrm{KL}_j$;
+# - `sample_latents` draws from the density.
+#
+# **Our convention for $\beta$:** both terms in nats, **summed over cells and over latent dimensions, averaged over the
+# batch**. With $\beta = 1$ the loss is the negative ELBO. Code that takes means in place of sums quotes another number
+# for the same model.
+
+# %%
+from cvae_music import Autoencoder, build_decoder, build_encoder, get_schedule  # you wrote the first three in 02
+
+
+# %%
+class VAE(Autoencoder):
+    """An autoencoder whose latents are Gaussians, with a price for leaving the prior."""
+
+    metric_names = ("loss", "reconstruction", "rms_db", "kl", "kl_weight")
+
+    def __init__(self, audio_config=None, kl=1.0, **kwargs):
+        super().__init__(audio_config, **kwargs)
+        self.kl = get_schedule(kl)
+        start = keras.initializers.Constant(self.kl.weight)
+        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, dtype="float32", initializer=start)
+        self.latent_density = LatentDensity(max(1, self.num_genres), self.latent_dim, name="latent_density")
+
+    def build_networks(self, *sizes):
+        return build_encoder(*sizes, outputs_per_latent=2), build_decoder(*sizes)
+
+    def encode_parameters(self, log_mel, training=False):
+        mean, log_var = ops.split(ops.cast(self.encoder(log_mel, training=training), "float32"), 2, axis=-1)
+        return mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0
+
+    def sample_posterior(self, mean, log_var):
+        return mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=self.noise)
+
+    def elbo_terms(self, data, training):
+        log_mel, genre = data
+        mean, log_var = self.encode_parameters(log_mel, training)
+        latent = self.sample_posterior(mean, log_var)
+        rebuilt = self.decode_latent(latent, genre, training)
+        kl_per_dimension = ops.mean(gaussian_kl(mean, log_var), axis=0)
+        kl, step = ops.sum(kl_per_dimension), 0 if self.optimizer is None else self.optimizer.iterations
+        if training:
+            self.kl_weight.assign(self.kl.next_weight(step, self.kl_weight.value, kl))
+        weight = ops.convert_to_tensor(self.kl_weight)
+        terms = self.reconstruction_terms(log_mel, rebuilt) | {"kl": kl, "kl_weight": weight}
+        terms["loss"] = terms["loss"] + self.kl.penalty(kl_per_dimension, weight, step)
+        return terms, latent, rebuilt
+
+    def loss_terms(self, data, training):
+        return self.elbo_terms(data, training)[0]
+
+    def sample_latents(self, genre, seed=0, temperature=1.0):
+        genre = np.asarray(genre, np.int32) * bool(self.num_genres)
+        return self.latent_density.sample(genre, np.random.default_rng(seed), temperature)
+
+# %% [markdown]
+# There is no `train_step` in it. That of `Autoencoder` asks for `loss_terms`, whichever class it belongs to, and the
+# loss of a VAE is all that a VAE's step needs. Here it is again, as it is inherited:
+
+# %%
+print(inspect.getsource(VAE.train_step))
+fresh = VAE(config, seed=seed)
+batch = ops.convert_to_tensor(test[:8]), ops.convert_to_tensor(test_genre[:8])
+terms = {name: float(value) for name, value in fresh.loss_terms(batch, training=False).items()}
+pd.Series(terms, name="before training").to_frame().T.round(2)
+
+# %% [markdown]
+# ## 7. Train it, at two prices
+#
+# As in notebook 02: Adam with a warm-up and a cosine decay of the learning rate, gradients clipped at length 5, weights
+# averaged over the last tenth of the run, clips up to 3 dB louder or softer, loops beginning at any bar. The density is
+# fitted last. The KL weight is constant, once 1 and once 10.
+#
+# **Question.** What does the tenfold price change? **Guess** the direction for the KL, and for the error in dB.
+
+# %%
+look_every = 15  # steps
+num_looks = max(1, num_steps // look_every)
+batch_size = min(32, len(features.subset("train")))
+
+
+def trained(kl):
+    """A VAE after the short training, and its curves."""
+    keras.utils.set_random_seed(seed)
+    model = VAE(config, kl=kl, seed=seed)
+    cm.compile_model(model, num_looks * look_every)
+    clips = cm.batches(features, "train", batch_size, seed=seed, augment=True).repeat()
+    watched = cm.batches(features, "validation", batch_size)
+    plan = {"steps_per_epoch": look_every, "epochs": num_looks, "validation_data": watched}
+    run = model.fit(clips, **plan, shuffle=False, verbose=0)
+    cm.fit_latent_density(model, features, seed)
+    return model, pd.DataFrame(run.history)
+
+# %%
+live, curves = {}, {}
+for kl in (1.0, 10.0):
+    live[kl], curves[kl] = trained(kl)
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+for (kl, curve), colour in zip(curves.items(), cm.COLOURS, strict=False):
+    steps = look_every * np.arange(1, len(curve) + 1)
+    for ax, name in zip(axes, ("rms_db", "kl"), strict=True):
+        ax.plot(steps, curve[name], color=colour, marker=".", label=f"KL weight {kl:g}, training")
+        ax.plot(steps, curve[f"val_{name}"], color=colour, linestyle="--", label=f"KL weight {kl:g}, validation")
+axes[0].set(xlabel="steps of 32 clips", ylabel="error (dB)")
+axes[1].set(xlabel="steps of 32 clips", ylabel="KL (nats)")
+axes[0].legend()
+cm.show_figure(fig, "03_live_training", "Errors fall, lower at weight 1; the KL rises at weight 1, stays low at 10.")
+
+# %%
+cheap, dear = (curves[kl].iloc[-1] for kl in (1.0, 10.0))
+lab.lesson(
+    f"At the tenfold price the latent holds {dear['kl']:.0f} nats in place of {cheap['kl']:.0f}; the error differs by "
+    f"{dear['val_rms_db'] - cheap['val_rms_db']:+.2f} dB.",
+    {
+        "It says less, and rebuilds worse.": dear["kl"] < cheap["kl"] and dear["val_rms_db"] > cheap["val_rms_db"],
+        "It says less, at no loss.": dear["kl"] < cheap["kl"],
+        "The price has not bitten yet: train longer.": True,
+    },
 )
 
 # %% [markdown]
-# *Free bits* makes the first bits of each dimension cost nothing extra; *capacity* charges for the distance from a KL
-# that grows; *target KL* is a controller that lowers the weight while the KL is too small and raises it while it is
-# too large.
+# ## 8. From here on we import it
 #
-# ## 8. Is the latent used?
-#
-# A trained VAE can have collapsed without a sign in the sound of its reconstructions, so we measure:
-#
-# - **active units**: latent dimensions whose posterior mean moves from clip to clip, $\mathrm{Var}_x(\mu_j) > 0.01$;
-# - **KL per dimension**, averaged over test clips;
-# - **mutual information**: how many nats $z$ tells about *which* clip it came from,
-#   $\mathbb E[\log q(z \mid x) - \log q(z)]$ with $q(z)$ the mixture over all test clips. It cannot exceed the
-#   logarithm of their number.
+# The shipped VAE is the class above with weight 1, after 1,440 steps. The proof: its weights go into *your* class.
 
 # %%
-mean, log_var = vae.encode(clips)
-kl = evaluation.kl_per_dimension(mean, log_var)
-active = mean.var(axis=0) > 0.01
-information = evaluation.mutual_information(mean, log_var, seed=seed)
+vae = lab.open_model("vae", features, session, weights, num_steps=num_full_steps)
+autoencoder = lab.open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
+twin = VAE.from_config(vae.get_config())
+twin.set_weights(vae.get_weights())
+mean, log_var = vae.encode(test)
+same = np.abs(np.array(twin.encode_parameters(test[:8])[0]) - mean[:8]).max()
+print(f"largest difference of the latents: {same:.1e}")
+
+# %% [markdown]
+# **Question.** Where along a dimension would the ELBO put a clip, and how wide? We take one test clip and the dimension
+# with the largest KL, move the posterior's mean or change its spread, decode 16 draws, and add up the two terms. All
+# other dimensions stay where the encoder put them. **Guess** what makes a wide posterior expensive, and what a narrow
+# one.
 
 # %%
-fig, ax = plt.subplots(figsize=(8, 3), layout="constrained")
-plots.plot_kl_per_dimension(kl, ax, active)
-plots.show_figure(fig, "03_kl_per_dimension", alt="Bars of KL in each latent dimension, falling from left to right.")
+per_dimension = np.array(gaussian_kl(mean, log_var)).mean(axis=0)
+example, chosen = len(test) // 2, int(per_dimension[: vae.global_dim].argmax())
+dice = rng.standard_normal(16)
+dice = (dice - dice.mean()) / dice.std()
+told_mean, told_spread = mean[example, chosen], np.exp(0.5 * log_var[example, chosen])
 
 # %%
-lesson(
-    f"{evaluation.active_units(mean)} of {vae.latent_dim} dimensions are active. The KL is {kl.sum():.1f} nats: "
-    f"{kl[: vae.global_dim].sum():.1f} in the {vae.global_dim} dimensions about the whole clip, the rest in those of "
-    f"single beats. Mutual information is {information:.2f} nats, its bound log {len(clips)} = "
-    f"{np.log(len(clips)):.2f}: "
-    "near the bound, every clip can be told from every other by its latent."
+def two_terms(shift, spread):
+    """Reconstruction and KL, in nats, with one dimension of the example's posterior moved and as wide as asked."""
+    latent = np.repeat(mean[[example]], len(dice), axis=0)
+    latent[:, chosen] += shift + spread * dice
+    terms = vae.reconstruction_terms(np.repeat(test[[example]], len(dice), axis=0), vae.decode(latent))
+    price = gaussian_kl(*np.float32([told_mean + shift, 2.0 * np.log(spread)]))
+    return float(terms["reconstruction"]), float(price)
+
+# %%
+spreads, shifts = told_spread * np.geomspace(0.2, 10.0, 22), np.linspace(-0.5, 0.5, 41)
+best = np.array(two_terms(0.0, told_spread))
+by_spread = np.array([two_terms(0.0, spread) for spread in spreads]) - best
+by_shift = np.array([two_terms(shift, told_spread) for shift in shifts]) - best
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.1), layout="constrained")
+for ax, where, table in zip(axes, (spreads, shifts), (by_spread, by_shift), strict=True):
+    ax.plot(where, table[:, 0], "--", label="reconstruction")
+    ax.plot(where, table[:, 1], ":", label="KL")
+    ax.plot(where, table.sum(axis=1), "-", label="both")
+    ax.axhline(0.0, color="0.8", zorder=0)
+axes[0].plot(told_spread, 0.0, "o", color="k", label="the encoder's answer")
+axes[1].plot(0.0, 0.0, "o", color="k")
+axes[0].set(xscale="log", xlabel="spread of the posterior", ylabel="change of the loss (nats)", ylim=(-5, 15))
+axes[1].set(xlabel="mean of the posterior, moved by", ylabel="change of the loss (nats)")
+axes[0].legend()
+cm.show_figure(fig, "03_posterior", "Narrow costs KL, wide costs reconstruction; the lowest sum lies between.")
+
+# %%
+lowest = spreads[by_spread.sum(axis=1).argmin()]
+lab.lesson(
+    f"The lowest sum is at a spread of {lowest:.3f}; the encoder says {told_spread:.3f}, where the prior has 1.",
+    {
+        "A narrow place: this music is worth its price.": 0.5 < lowest / told_spread < 2 and told_spread < 0.2,
+        "A wide place: this dimension says little.": 0.5 < lowest / told_spread < 2,
+        "The encoder misses the best width for this clip.": True,
+    },
+)
+# %%
+saved, moved = -by_shift.sum(axis=1).min(), shifts[by_shift.sum(axis=1).argmin()]
+lab.lesson(
+    f"Moving the mean by {moved:+.2f} would save this clip {saved:.0f} nats.",
+    {
+        "One encoder answers for all clips, so its answer for one is not the best.": saved > 1,
+        "The encoder's mean is as good as any.": True,
+    },
 )
 
 # %% [markdown]
-# The latent has two parts: some dimensions describe the whole clip, others a single beat each. Rhythm and chords
-# change from beat to beat; the sound of the instruments does not.
-#
-# ## 9. Train one yourself
-#
-# **Question.** How far does a short training come? **Guess** its error in dB beside that of the loaded model.
+# Turn both yourself, and hear the mean; below it, the temperature. Readers without sliders have the figure above and
+# the clips beneath.
 
 # %%
-start = time.perf_counter()
-live, history = fit_series_model("vae", features, num_steps=num_steps, seed=seed, verbose=2)
-seconds = time.perf_counter() - start
+def turn(shift, spread):
+    nats = np.array(two_terms(shift, spread)) - best
+    print(f"change in nats: reconstruction {nats[0]:+.1f}, KL {nats[1]:+.1f}, both {nats.sum():+.1f}")
+    latent = mean[example].copy()
+    latent[chosen] += shift
+    display(cm.player(cm.make_clip(vae, start=latent, tempo=110.0).samples, config, f"moved by {shift:+.2f}"))
+
+
+def warm(temperature, number):
+    clip = cm.make_clip(vae, seed=number, temperature=temperature)
+    return {**vars(clip), "label": f"temperature {temperature:g}"}
+
+
+def draw_at(temperature, number):
+    cm.show_clips(warm(temperature, number), config)
+
+# %%
+cooler_to_hotter = [warm(temperature, seed) for temperature in (0.3, 1.0, 1.7)]
+cm.show_clips(cooler_to_hotter, config, "03_temperature", "One seed at three temperatures: more changes when hot.")
+
+# %% tags=["widget"]
+slider, later = ipywidgets.FloatSlider, {"continuous_update": False}
+spread = ipywidgets.FloatLogSlider(told_spread, min=-2.5, max=0.0, **later)
+turns = ipywidgets.interactive(turn, shift=slider(0.0, min=-3.0, max=3.0, step=0.05, **later), spread=spread)
+number = ipywidgets.IntSlider(seed, 0, 50, **later)
+heat = ipywidgets.interactive(draw_at, temperature=slider(1.0, min=0.0, max=2.0, **later), number=number)
+display(turns, heat)
 
 # %% [markdown]
-# ### Is my run normal?
+# ## 9. Is the prior where the music is?
 #
-# The dotted grey curves are a run of this cell with another seed, kept in `data/reference` (drawn for the embedded
-# music only). Yours need not coincide. Signs of health: the loss falls in every epoch, faster at first; the KL is far
-# from zero; the validation curve (dashed) stays near the training curve. A KL that falls to zero and stays there is a
-# collapse. A loss that jumps up is a learning rate too high; a loss that is not a number stops the training with a
-# message.
+# Draw a training clip, then a latent from its posterior: what comes out is distributed as the **aggregate posterior**
+# $q(z) = \frac1N \sum_n q(z \mid x_n)$. That is what the decoder has been trained on. Draws from the prior are music
+# only if $q(z)$ looks like $p(z)$. The loss never compares the two; it compares each clip's own posterior with the
+# prior. Hoffman and Johnson (2016) took this term apart:
+#
+# $$\frac1N \sum_n \mathrm{KL}\big(q(z \mid x_n) \,\|\, p(z)\big)
+# = \underbrace{I(n; z)}_{\text{which clip it was}}
+# + \underbrace{\mathrm{KL}\big(q(z) \,\|\, p(z)\big)}_{\text{the gap}} .$$
+#
+# The first part, the **mutual information**, is what a latent is for. It cannot exceed $\log N$: that many nats name
+# one of $N$ clips. **Guess** how the KL is divided.
 
 # %%
-table = pd.DataFrame(history.history)
-table.to_csv(session.output_dir / "03_live_training.csv", index=False)
-kept = (project_folder() or session.output_dir) / "data" / "reference" / "03_live_training.csv"
-reference = pd.read_csv(kept).to_dict("list") if data == "known" and kept.exists() else None
-fig, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
-for ax, name, unit in zip(axes, ("loss", "kl", "rms_db"), ("nats per clip", "nats per clip", "dB"), strict=True):
-    plots.plot_history(history, ax, names=(name,), reference=reference, unit=unit)
-plots.show_figure(fig, "03_live_training", alt="Loss and error fall over the epochs, the KL settles above zero.")
-
-# %%
-last = table.iloc[[-1]].T.set_axis(["this run"], axis=1)
-if reference:
-    last["reference"] = pd.DataFrame(reference).iloc[-1]
-    last["this over reference"] = last["this run"] / last["reference"]
-display(last.round(2))
-
-# %%
-live_rebuilt = config.unscale(live.decode(live.encode(clips)[0]))
-vae_rebuilt = config.unscale(vae.decode(mean))
-live_error = evaluation.reconstruction_rms_db(real_db, live_rebuilt)
-lesson(
-    f"{seconds:.0f} seconds of training reach an error of {live_error:.2f} dB on test clips; the "
-    f"{'shipped' if is_shipped(session, weights) else 'fully trained'} model has "
-    f"{evaluation.reconstruction_rms_db(real_db, vae_rebuilt):.2f} dB."
+train_mean, train_log_var = vae.encode(train)
+cloud = train_mean + np.exp(0.5 * train_log_var) * rng.standard_normal(train_mean.shape)  # draws of q(z)
+total = np.array(gaussian_kl(train_mean, train_log_var)).sum(axis=1).mean()
+information = lab.mutual_information(train_mean, train_log_var, seed=seed)
+narrow = np.exp(0.5 * train_log_var).mean() / cloud.std(axis=0).mean()
+lab.lesson(
+    f"Of {total:.0f} nats, {information:.2f} tell which clip it was. A clip's cloud has {narrow:.3f} of all spread.",
+    {
+        "No clouds overlap; the rest is gap.": information > 0.98 * np.log(len(train)) and total > 2 * information,
+        "Clouds overlap; the larger part is gap.": total > 2 * information,
+        "Most of it is information; the gap is the smaller part.": True,
+    },
 )
 
 # %% [markdown]
-# ## 10. What the prior buys: new music
-#
-# Now the promise: draw $z$, decode, listen. Four ways to draw, all measured in the same way:
-#
-# 1. the VAE at its **prior** $\mathcal N(0, I)$;
-# 2. the VAE at a **fitted density**: a mixture of Gaussians laid over the latents of the training clips after
-#    training. Where the latents really lie is called the aggregate posterior, and training brings it only near the
-#    prior;
-# 3. the autoencoder at a Gaussian with the centre and spread of each of its dimensions;
-# 4. the autoencoder at a fitted mixture of the same kind as in 2, the fairest comparison.
-#
-# The measure: embed samples and real test clips in what a judge of genres hears, take each set as a Gaussian, and
-# compute the **Fréchet distance** between the two,
-# $\lVert m_1 - m_2\rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2 (C_1 C_2)^{1/2}\big)$. Smaller is better, and real
-# validation clips give the floor. **Sharpness** is how strongly lines stand out along the mel axis, over the same in
-# real clips: 1 is right. **Diversity** is the mean distance between two samples over that between two real clips.
-#
-# **Guess** the order of the four before you look.
+# Part of that gap is owed to having only $N$ clips: islands that never touch are far from any smooth density. What
+# would remain with all the music in the world? For *any* density $m$ the mean of $\log m(z) - \log p(z)$ over draws of
+# new clips is at most the gap, so a density that predicts new clips proves a part of it. We let $m$ know more and more
+# of $q(z)$: first its **centres and spreads**, then its **correlations** (a Gaussian with the full covariance $C$),
+# then its **clusters** (the fitted mixture, measured on test clips).
 
 # %%
-judge = open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
+def log_mixture(density, latents):
+    """Logarithm of the first mixture of a `LatentDensity` at latents, less the constant that the prior has too."""
+    parts = []
+    for share, mean, factor in zip(*(ops.convert_to_numpy(value)[0] for value in density.weights), strict=True):
+        if share > 0:
+            whitened = np.linalg.solve(factor.astype(np.float64), (latents - mean).T)
+            parts.append(np.log(share) - np.log(np.diag(factor)).sum() - 0.5 * (whitened**2).sum(axis=0))
+    return np.logaddexp.reduce(parts)
 
 # %%
-ae_density = LatentDensity(1, autoencoder.latent_dim)
-held = autoencoder.encode(features.arrays("validation")[0])[0]
-ae_density.fit(ae_latents, np.zeros(len(ae_latents)), held, np.zeros(len(held)), seed=seed)
-
-
-def at_gaussian(centre, spread):
-    return lambda asked, rng: centre + spread * rng.standard_normal((len(asked), len(centre)))
-
-
-ways = {
-    "VAE, prior": (vae, at_gaussian(np.zeros(vae.latent_dim), 1.0)),
-    "VAE, fitted density": (vae, lambda asked, rng: vae.latent_density.sample(0 * asked, rng)),
-    "autoencoder, Gaussian": (autoencoder, at_gaussian(centres, spreads)),
-    "autoencoder, fitted density": (autoencoder, lambda asked, rng: ae_density.sample(0 * asked, rng)),
-}
+def known_parts(model):
+    """Nats of the gap between prior and aggregate posterior that each step of knowledge proves."""
+    mean, log_var = model.encode(train)
+    covariance = np.cov(mean, rowvar=False) + np.diag(np.exp(log_var).mean(axis=0))
+    centre, variance = mean.mean(axis=0), np.diag(covariance)
+    plain = 0.5 * (centre**2 + variance - 1.0 - np.log(variance)).sum()
+    together = 0.5 * (np.log(variance).sum() - np.linalg.slogdet(covariance)[1])
+    mean, log_var = model.encode(test)
+    new = mean + np.exp(0.5 * log_var) * np.random.default_rng(seed).standard_normal(mean.shape)
+    proved = (log_mixture(model.latent_density, new) + 0.5 * (new**2).sum(axis=1)).mean()
+    return {"centres and spreads": plain, "correlations": together, "clusters": max(0.0, proved - plain - together)}
 
 # %%
-rows = {
-    name: evaluate_model(model, features, {"cnn": judge}, seed=seed, sampler=sampler, max_clips=300)
-    for name, (model, sampler) in ways.items()
-}
-columns = {"cnn_frechet": "Fréchet distance", "sharpness_prior": "sharpness", "diversity_log_mel": "diversity"}
-board = pd.DataFrame(rows).T[list(columns)].rename(columns=columns)
+gap = known_parts(vae)
+fig, axes = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.7), layout="constrained")
+image = axes[0].imshow(np.abs(np.corrcoef(cloud, rowvar=False)), cmap="cividis", vmin=0, vmax=1)
+fig.colorbar(image, ax=axes[0], label="correlation, without its sign")
+axes[0].set(xlabel="latent dimension", ylabel="latent dimension")
+nats = np.array([*gap.values(), total - sum(gap.values())])
+names, hatches = [*gap, "gap or information"], ("", "//", "..", "xx")
+for name, width, left, hatch, colour in zip(names, nats, np.cumsum(nats) - nats, hatches, cm.COLOURS, strict=False):
+    label = f"{name}: {width:.0f}"
+    axes[1].barh(0, width, 0.8, left, color=colour, hatch=hatch, edgecolor="white", label=label)
+axes[1].set(xlabel="nats of the KL in the loss", yticks=[], ylim=(-0.5, 1.2))
+axes[1].legend(loc="upper left", ncols=2)
+cm.show_figure(fig, "03_gap", "Left: beats' dimensions correlate with those of other beats. Right: parts of the KL.")
 
 # %%
-heard = [judge.embedding(part) for part in (features.arrays("validation")[0][:300], clips[:300])]
-floor = evaluation.frechet_distance(*heard)
-num_drawn = int(next(iter(rows.values()))["num_prior_clips"])
-display(board.round(3))
-frechet = board["Fréchet distance"]
-lesson(
-    f"Best by Fréchet distance: {frechet.idxmin()}, at {frechet.min():.1f}; worst: "
-    f"{frechet.idxmax()}, at {frechet.max():.1f}; real validation clips: "
-    f"{floor:.1f}. "
-    f"Each from {num_drawn} draws against {len(heard[1])} test clips."
+lab.lesson(
+    f"At least {sum(gap.values()):.0f} nats are gap: {gap['centres and spreads']:.0f} for centres and spreads, "
+    f"{gap['correlations']:.0f} for correlations.",
+    {
+        "Dimensions move together, which the prior denies.": gap["correlations"] > sum(gap.values()) / 2,
+        "The prior has the wrong place and width.": gap["centres and spreads"] > sum(gap.values()) / 2,
+        "No single fault explains it.": True,
+    },
 )
 
 # %% [markdown]
-# Look and listen. Two draws of the prior, two of the fitted density, two of the autoencoder at its Gaussian, all at
-# the same tempo and with the levels that the models gave them.
+# Is such a gap audible? We draw from five places that know as much as the parts above, in the VAE and, as a control, in
+# the autoencoder, which never heard of a prior. For the autoencoder we fit your `LatentDensity` in the same way. The
+# measure is the **Fréchet distance** of notebook 02, in a judge's ear, between 300 draws and the test clips.
 
 # %%
-def as_clip(log_mel, label, tempo=110.0, clip_seed=None):
-    samples = to_audio(log_mel, config, tempo)
-    return {"log_mel": log_mel, "samples": samples, "label": label, "tempo": tempo, "seed": clip_seed}
-
-
-def draw(name, number):
-    model, sampler = ways[name]
-    latent = sampler(np.zeros(1, int), np.random.default_rng(number))
-    return as_clip(config.unscale(model.decode(latent))[0], name, clip_seed=number)
-
+judge = lab.open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
+autoencoder.latent_density = LatentDensity(1, autoencoder.latent_dim)
+cm.fit_latent_density(autoencoder, features, seed)
 
 # %%
-chosen = list(ways)[:3]
-drawn = [draw(name, seed + number) for number in range(2) for name in chosen]
-show_clips(drawn, config, "03_samples", alt="Two samples each of the VAE's prior, its density, and the autoencoder.")
-
-# %% [markdown]
-# ## 11. A walk between two pieces
-#
-# Because neighbours in latent space were decoded during training (each clip is a cloud, not a point), the space
-# between clips holds music too. We walk a straight line from one test clip to another of a different genre,
-# $z_t = (1 - t)\,\mu_a + t\,\mu_b$.
-#
-# **Guess:** does the middle sound like two pieces at once, or like one piece between them?
-
-# %%
-first, second = 0, int(np.flatnonzero(genre != genre[0])[0])
-path = np.linspace(0.0, 1.0, 5)[:, None]
-walk = config.unscale(vae.decode((1 - path) * mean[first] + path * mean[second]))
-fig, axes = plt.subplots(1, 5, figsize=(13, 2.8), sharey=True, layout="constrained")
-for ax, step, share in zip(axes, walk, path[:, 0], strict=True):
-    image = plots.plot_log_mel(step, config, ax=ax, title=f"t = {share:.2f}")
-    ax.label_outer()
-fig.colorbar(image, ax=axes, label="level (dB)")
-plots.show_figure(fig, "03_walk", alt="Five spectrograms that change step by step from one piece into another.")
+def places(model, number=300):
+    """Latents from five places; each knows more of where the training latents lie."""
+    mean, log_var = model.encode(train)
+    rng = np.random.default_rng(seed)
+    cloud = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
+    centre, noise = cloud.mean(axis=0), rng.standard_normal((number, model.latent_dim))
+    blended = rng.standard_normal((number, len(cloud))) @ (cloud - centre)  # has the covariance of the cloud
+    return {
+        "declared prior": noise,
+        "+ centres, spreads": centre + cloud.std(axis=0) * noise,
+        "+ correlations": centre + blended / np.sqrt(len(cloud)),
+        "+ clusters (density)": model.latent_density.sample(np.zeros(number, int), rng),
+        "the clouds": cloud[rng.choice(len(cloud), number)],
+    }
 
 # %%
-names = [features.genres[genre[index]] for index in (first, second)]
-middle = as_clip(walk[2], f"half-way from {names[0]} to {names[1]}")
-show_clips([as_clip(walk[0], f"start: {names[0]}"), middle, as_clip(walk[4], f"end: {names[1]}")], config)
-average = real_db[[first, second]].mean(axis=0)
-lesson(
-    f"Half-way between {names[0]} and {names[1]} the sharpness is {evaluation.sharpness(walk[2]):.2f} dB; the two "
-    "ends have "
-    f"{evaluation.sharpness(walk[0]):.2f} and {evaluation.sharpness(walk[4]):.2f}, and the plain average of the "
-    "two original "
-    f"spectrograms {evaluation.sharpness(average):.2f}."
+real_ear = judge.embedding(test)
+
+
+def distance(clips):
+    """Fréchet distance to the test clips in the judge's ear."""
+    return lab.frechet_distance(judge.embedding(np.clip(clips, -1.0, 1.0)), real_ear)
+
+# %%
+models = {"VAE": vae, "autoencoder": autoencoder}
+latents = {name: places(model) for name, model in models.items()}
+board = pd.DataFrame({
+    name: {place: distance(models[name].decode(drawn)) for place, drawn in found.items()}
+    for name, found in latents.items()
+})  # fmt: skip
+floor = distance(held)
+board.rename_axis("drawn from").round(1)
+
+# %%
+fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+for (name, column), colour, marker in zip(board.items(), cm.COLOURS, cm.MARKERS, strict=False):
+    ax.plot(column.index, column, color=colour, marker=marker, label=name)
+ax.axhline(floor, color="0.4", linestyle=":", label="real validation clips")
+ax.set(ylabel="Fréchet distance", ylim=(0, None))
+ax.legend()
+cm.show_figure(fig, "03_places", "For both models the distance falls step by step from the prior to the density.")
+
+# %%
+at_prior, at_density = board["VAE"]["declared prior"], board["VAE"]["+ clusters (density)"]
+lab.lesson(
+    f"At its prior the VAE is {at_prior:.1f} from music, at the density {at_density:.1f}; real clips {floor:.1f}.",
+    {
+        "The declared prior is the wrong place to draw from.": at_prior > 2 * at_density,
+        "The fitted density helps.": at_prior > at_density,
+        "On this music the prior is no worse than the density.": True,
+    },
+)
+# %%
+box, patched = board["autoencoder"]["+ centres, spreads"], board["autoencoder"]["+ clusters (density)"]
+lab.lesson(
+    f"The autoencoder has {box:.1f} at its own centres and spreads, {patched:.1f} at its density.",
+    {
+        "So at this price the prior bought no better samples.": at_prior > 0.8 * box and abs(at_density - patched) < 3,
+        "The prior bought better samples.": at_prior < 0.8 * box or at_density < patched - 3,
+        "Samples of the autoencoder are better.": True,
+    },
 )
 
 # %% [markdown]
-# ## 12. What the prior costs: detail
-#
-# The posterior of each clip is a cloud, and clouds overlap. Where two clips claim the same $z$, the best answer under
-# a squared error is their average, and an average is blurred. The autoencoder pays no such price.
-#
-# **Guess** how many dB the prior costs.
+# Listen: the VAE at its prior, then at its density, and the autoencoder at its own.
 
 # %%
-measures = {
-    "reconstruction error (dB)": "reconstruction_rms_db",
-    "sharpness of reconstructions": "sharpness_reconstruction",
-    "sharpness of samples": "sharpness_prior",
-}
-compared_rows = pd.DataFrame({name: rows[f"{name}, fitted density"] for name in ("autoencoder", "VAE")}).T
-cost = compared_rows[list(measures.values())].set_axis(list(measures), axis=1)
-display(cost.round(3))
+def sounding(model, latent, label, tempo=110.0):
+    """A latent as something to look at and to listen to."""
+    return {**vars(cm.make_clip(model, start=latent, tempo=tempo, seed=seed)), "label": label, "seed": None}
 
-# %%
-index = int(np.argsort(np.sqrt(((real_db - vae_rebuilt) ** 2).mean(axis=(1, 2))))[len(clips) // 2])  # a typical clip
-ae_rebuilt = config.unscale(autoencoder.decode(autoencoder.encode(clips[[index]])[0]))[0]
-versions = {"real": real_db[index], "autoencoder": ae_rebuilt, "VAE": vae_rebuilt[index]}
-compared = [
-    as_clip(log_mel, f"{features.genres[genre[index]]}, {name}", tempos[index]) for name, log_mel in versions.items()
+
+sources = [("VAE", "declared prior"), ("VAE", "+ clusters (density)"), ("autoencoder", "+ clusters (density)")]
+clips = [
+    sounding(models[name], latents[name][place][draw], f"{name}, {place.split()[-1].strip('()')}, {draw + 1}")
+    for draw in range(2)
+    for name, place in sources
 ]
-show_clips(compared, config, "03_cost", alt="A real clip beside its reconstructions by the autoencoder and by the VAE.")
+cm.show_clips(clips, config, name="03_samples", alt="Draws of the prior are busy and uneven; the others keep a beat.")
+
+# %% [markdown]
+# Why does training not close such a gap? Ask what it is worth. By the formula of notebook 02 the reconstruction loss of
+# a clip with $D$ cells falls by $D \log(d_1 / d_2)$ nats when the error in dB falls from $d_1$ to $d_2$. **Guess** how
+# many dB pay for the whole gap.
 
 # %%
-errors, sharp = cost["reconstruction error (dB)"], cost["sharpness of reconstructions"]
-lesson(
-    f"The prior changes the error from {errors['autoencoder']:.2f} to {errors['VAE']:.2f} dB and the sharpness of "
-    "reconstructions "
-    f"from {sharp['autoencoder']:.2f} to {sharp['VAE']:.2f}. In return the Fréchet distance of samples from the "
-    "declared "
-    f"prior is {board.loc['VAE, prior', 'Fréchet distance']:.1f}, where the autoencoder's Gaussian gives "
-    f"{board.loc['autoencoder, Gaussian', 'Fréchet distance']:.1f}."
+cells, proved = config.num_frames * config.n_mels, sum(gap.values())
+rebuilt = {name: model.decode(model.encode(test)[0]) for name, model in models.items()}
+error = {name: lab.reconstruction_rms_db(real_db, config.unscale(clips)) for name, clips in rebuilt.items()}
+worth = error["VAE"] * -np.expm1(-proved / cells)
+lab.lesson(
+    f"All {proved:.0f} nats of the gap weigh as much as {worth:.3f} dB of error.",
+    {
+        "At weight 1 the loss has better things to do than to close it.": worth < 0.1,
+        "The loss should feel that: train longer.": True,
+    },
 )
 
 # %% [markdown]
-# ## Limits
+# Your two trainings say what a higher price does to the gap.
+
+# %%
+by_weight = pd.DataFrame({
+    kl: {
+        "KL (nats)": np.array(gaussian_kl(*model.encode(test))).sum(axis=1).mean(),
+        "gap proved (nats)": sum(known_parts(model).values()),
+        "error (dB)": lab.reconstruction_rms_db(real_db, config.unscale(model.decode(model.encode(test)[0]))),
+        "Fréchet distance, prior": distance(model.decode(places(model)["declared prior"])),
+        "Fréchet distance, density": distance(model.decode(places(model)["+ clusters (density)"])),
+    }
+    for kl, model in live.items()
+}).T  # fmt: skip
+by_weight.rename_axis("KL weight").round(2)
+
+# %%
+ratio = by_weight["Fréchet distance, prior"] / by_weight["Fréchet distance, density"]
+lab.lesson(
+    f"The tenfold price brings the gap from {by_weight['gap proved (nats)'][1.0]:.0f} to "
+    f"{by_weight['gap proved (nats)'][10.0]:.0f} nats.",
+    {
+        "Prior and density come together, but farther from music: notebook 06 weighs that trade.":
+            ratio[10.0] < ratio[1.0] and by_weight["Fréchet distance, density"].is_monotonic_increasing,
+        "Prior and density come together.": ratio[10.0] < ratio[1.0],
+        "In so short a training the prior comes no closer.": True,
+    },
+)  # fmt: skip
+
+# %% [markdown]
+# ## 10. A walk between two pieces
 #
-# - **You cannot ask for a genre.** A draw is whatever the latent happens to mean; you may draw ten times before one
-#   is what you wanted. Notebook 04 gives the decoder a label, and measures whether it obeys.
-# - All sound comes back through Griffin–Lim, which guesses the phase. The "real" clip above went the same way, so
-#   that the comparison is of models and not of phases.
-# - The Fréchet distance depends on its judge and on the number of clips. Use it to compare rows of one table, not
-#   tables.
-# - One seed. A difference smaller than what another seed would change is not a difference.
+# It is often said that a VAE fills the space between clips with music. We walk half-way from one test clip to another
+# of a different genre, in both models: along the **straight line** between the latents, and along the **arc** that
+# stays as far from the origin as they are (a mean of two independent vectors is shorter than either, by $\sqrt 2$ in
+# the mean). Beside them lies the crossfade of the two rebuilt pictures, and walks inside a genre. As notebook 02 found,
+# distances in dB favour averages, so we measure in the judge's ear.
+
+# %%
+first = np.random.default_rng(seed).permutation(len(test))
+second = np.roll(first, 1)
+mixed = test_genre[first] != test_genre[second]
+same = np.array([rng.choice(np.flatnonzero(test_genre == genre)) for genre in test_genre])
+
+
+def half_way(name, a, b):
+    """Middles between rows `a` and `b` of the test clips."""
+    latent = models[name].encode(test)[0]
+    straight, arc = 0.5 * (latent[a] + latent[b]), cm.slerp(latent[a], latent[b], 0.5)
+    middles = {"straight line": models[name].decode(straight), "arc": models[name].decode(arc)}
+    return middles | {"crossfade": 0.5 * (rebuilt[name][a] + rebuilt[name][b])}
+
+# %%
+middles = {name: half_way(name, first[mixed], second[mixed]) for name in models}
+inside = {name: half_way(name, np.arange(len(test)), same)["arc"] for name in models}
+walks = pd.DataFrame({name: {way: distance(clips) for way, clips in ways.items()} for name, ways in middles.items()})
+walks.loc["arc, inside a genre"] = {name: distance(clips) for name, clips in inside.items()}
+walks.rename_axis("half-way by").round(1)
+
+# %%
+line, arc, fade = walks["VAE"][["straight line", "arc", "crossfade"]]
+lab.lesson(
+    f"Half-way on the arc the distance is {arc:.1f}, on the line {line:.1f}, by crossfade {fade:.1f}.",
+    {
+        "The walk is nearer to music, the arc most; between genres none is music.":
+            arc < line < fade and arc > 2 * floor,
+        "The walk is nearer to music than the crossfade.": min(arc, line) < fade,
+        "The crossfade is no farther from music.": True,
+    },
+)  # fmt: skip
+
+# %%
+lab.lesson(
+    f"On the autoencoder's arc it is {walks['autoencoder']['arc']:.1f}.",
+    {
+        "The prior did not fill the space between: clouds this narrow do not reach that far.":
+            arc > 0.8 * walks["autoencoder"]["arc"] and narrow < 0.2,
+        "The VAE's space is better filled.": arc < 0.8 * walks["autoencoder"]["arc"],
+        "The two are alike.": True,
+    },
+)  # fmt: skip
+
+# %% [markdown]
+# And sharpness? A fair comparison starts from the same pictures: the average of two *originals* has lines that no
+# decoder here ever drew.
+
+# %%
+originals = 0.5 * (test[first[mixed]] + test[second[mixed]])
+compared = middles["VAE"] | {"average of the originals": originals, "rebuilt, no walk": rebuilt["VAE"]}
+sharp = {way: lab.sharpness_ratio(config.unscale(clips), real_db) for way, clips in compared.items()}
+lab.lesson(
+    f"Half-way sharpness is {sharp['straight line']:.2f}, of the rebuilt ends' average {sharp['crossfade']:.2f}, of "
+    f"the originals' average {sharp['average of the originals']:.2f}.",
+    {
+        "The decoder sharpens what it mixes.": sharp["straight line"] > sharp["crossfade"],
+        "The decoder mixes no sharper than an average.": True,
+    },
+)
+
+# %%
+start, end = first[mixed][0], second[mixed][0]
+names = [features.genres[test_genre[row]] for row in (start, end)]
+labels = [f"from {names[0]}", "half-way on the arc", f"to {names[1]}"]
+stops = [cm.slerp(mean[start], mean[end], share) for share in (0.0, 0.5, 1.0)]
+clips = [sounding(vae, latent, label) for label, latent in zip(labels, stops, strict=True)]
+level = config.unscale(middles["VAE"]["crossfade"][0])
+clips.append({"log_mel": level, "samples": cm.to_audio(level, config, 110.0), "label": "crossfade", "tempo": 110.0})
+cm.show_clips(clips, config, "03_walk", "Two pieces, between them the middle of the arc, then a crossfade.", 4)
+
+# %% [markdown]
+# ## 11. What the prior costs
+#
+# Textbooks say: detail. Clouds that overlap make the decoder answer with an average, and an average is blurred. Both
+# models were trained for the same steps on the same clips with the same loss, but for the prior. **Guess** how many dB
+# it costs. Beside it stands how far three VAEs of different seeds lie apart, from the table of the models that ship.
+
+# %%
+seeds = lab.read_rows("foundation_known").query("kind == 'vae'")["reconstruction_rms_db"]
+cost = pd.DataFrame({
+    "error (dB)": error,
+    "sharpness": {name: lab.sharpness_ratio(config.unscale(clips), real_db) for name, clips in rebuilt.items()},
+})  # fmt: skip
+display(cost.round(3))
+extra = error["VAE"] - error["autoencoder"]
+lab.lesson(
+    f"The prior changes the error by {extra:+.2f} dB, to {error['VAE']:.2f}; three seeds span {np.ptp(seeds):.2f}.",
+    {
+        "At this price it costs nothing: clouds that do not overlap blur nothing.":
+            extra < np.ptp(seeds) and narrow < 0.2,
+        "It costs nothing that another seed would not.": extra < np.ptp(seeds),
+        "It costs detail.": True,
+    },
+)  # fmt: skip
+
+# %%
+typical = int(np.sqrt(((test - rebuilt["VAE"]) ** 2).mean(axis=(1, 2))).argsort()[len(test) // 2])
+about = test_table.iloc[typical]
+clips = [{**vars(cm.real_clip(about, config)), "label": f"{about['genre']}, recording"}]
+for name, model in models.items():
+    clips.append(sounding(model, model.encode(test[[typical]])[0][0], f"{name}, rebuilt", about["tempo"]))
+cm.show_clips(clips, config, name="03_cost", alt="A recording beside what the VAE and the autoencoder rebuild.")
+
+# %% [markdown]
+# ## Is my run normal?
+#
+# The ranges are those of the embedded music with shipped weights. A KL that falls to zero and stays there is a collapse;
+# a loss that jumps up is a learning rate too high.
+
+# %%
+checks = pd.DataFrame(
+    [
+        ("your VAE, weight 1: error (dB)", by_weight["error (dB)"][1.0], 7.5, 11.0),
+        ("your VAE, weight 1: KL (nats)", by_weight["KL (nats)"][1.0], 100.0, 260.0),
+        ("your VAE, weight 10: KL (nats)", by_weight["KL (nats)"][10.0], 20.0, 70.0),
+        ("shipped VAE: error (dB)", error["VAE"], 4.0, 5.2),
+        ("shipped VAE: KL (nats)", total, 250.0, 370.0),
+        ("shipped VAE: active dimensions", lab.active_units(mean), 90, 96),
+        ("Fréchet distance at the prior", at_prior, 35.0, 65.0),
+        ("Fréchet distance at the density", at_density, 5.0, 10.0),
+    ],
+    columns=["measure", "your run", "from", "to"],
+)
+checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+checks.round(2)
+
+# %% [markdown]
+# ## What to take along
+#
+# - A VAE is an autoencoder whose latents are Gaussians, with one more term in the loss. Reparameterisation makes it
+#   trainable, the rest is inherited.
+# - The loss prices each clip's posterior. It never looks at the aggregate posterior, which is where samples must come
+#   from: measure the gap, and draw from a fitted density while there is one.
+# - What a prior buys depends on its price against the number of cells. At a low price it is a meter: it tells in nats
+#   what each dimension says. At a high price it is a fence.
+#
+# **Limits.** One judge, one architecture, eight beats. The proved gap is a lower bound; the true one lies between it
+# and the KL. And you cannot ask this model for a genre: a draw is whatever the latent happens to mean. Notebook 04
+# gives the decoder a label, and measures whether it obeys.
 #
 # ## Exercises
 #
-# 1. Draw with the temperatures 0.5, 1 and 1.5 (`vae.sample_latents([0] * 50, temperature=...)`) and measure sharpness
-#    and diversity. What does a low temperature trade?
-# 2. Set one latent dimension at a time to zero in all test clips and measure how much the reconstruction error grows.
-#    Plot it against the KL of the dimension. What do you expect of an inactive one?
-# 3. Write the KL between two arbitrary diagonal Gaussians, and check that it becomes `gaussian_kl` when the second is
-#    the prior.
+# 1. **Temperature** (5 minutes, easy). Draw at 0.5, 1 and 1.5 and measure sharpness and the Fréchet distance. What does
+#    a low temperature trade?
+# 2. **What each dimension is worth** (15 minutes, medium). Set one dimension at a time to zero in 16 test clips and
+#    measure how much the error grows. Plot it against the dimension's KL.
+# 3. **A price of your own** (10 minutes, easy). Put 3 or 30 in place of 10 in section 7, or a linear warm-up. Which gap
+#    and which error do you get?
+# 4. **A loss** (15 minutes, medium). Write the KL between two arbitrary diagonal Gaussians, per dimension. It is what a
+#    VAE with a learned prior would charge. The cell below it says whether yours is right.
 #
-# Solutions are in `solutions/03_vae`. The cell below is yours.
+# Solutions are in `solutions/03_vae`.
 
 # %%
-temperature = 0.5
-latent = vae.sample_latents([0] * 20, seed=seed, temperature=temperature)
-print(f"temperature {temperature}: sharpness {evaluation.sharpness(config.unscale(vae.decode(latent))):.2f} dB")
+temperature = 1.0  # exercise 1: try 0.5 and 1.5
+cool = vae.decode(vae.sample_latents([0] * 200, seed=seed, temperature=temperature))
+print(f"temperature {temperature}: sharpness {lab.sharpness_ratio(config.unscale(cool), real_db):.2f}, ", end="")
+print(f"Fréchet distance {distance(cool):.1f}")
+
+# %%
+without = mean[:16].copy()
+without[:, 0] *= 1.0  # exercise 2: 0.0 here, and a loop over the dimensions
+print(f"error {lab.reconstruction_rms_db(real_db[:16], config.unscale(vae.decode(without))):.3f} dB")
+
+# %% tags=["exercise"]
+def kl_between(mean, log_var, other_mean, other_log_var):
+    """KL divergence of N(mean, exp(log_var)) from N(other_mean, exp(other_log_var)), per dimension, in nats."""
+    return gaussian_kl(mean, log_var)  # exercise 4: this is right only for the unit Gaussian
+
+# %% tags=["check"]
+four = float(np.log(4.0))
+cases = {
+    "equal Gaussians": ((1.0, -0.5, 1.0, -0.5), 0.0),
+    "against the prior": ((0.7, -1.0, 0.0, 0.0), 0.4289),
+    "the same width, means two spreads apart": ((3.0, four, -1.0, four), 2.0),
+    "one mean, half the spread": ((0.0, -four, 0.0, 0.0), 0.3181),
+    "one mean, twice the spread": ((2.0, four, 2.0, 0.0), 0.8069),
+    "neither alike": ((0.5, 0.2, -0.3, 0.9), 0.2284),
+}
+for name, (arguments, expected) in cases.items():
+    got = float(kl_between(*arguments))
+    verdict = "right" if abs(got - expected) < 1e-3 else f"not yet: expected {expected:.3f}, got {got:.3f}"
+    print(f"{name}: {verdict}")
