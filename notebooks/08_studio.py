@@ -14,18 +14,17 @@
 # # Can a generative model be played like an instrument?
 #
 # *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "file:///content/<name of the zip>"` below.*
+# set `repository_zip = "/content/<name of the zip>"` below.*
 #
-# **What you will hear at the end:** whatever you ask for. Section 8 is a studio: genres to mix, a seed to draw ideas
-# from, sliders for brightness, density, level and bass, an exact tempo, a map to walk on, your own clip as another
-# genre. The sections before it take each control apart, as a plain function, and measure whether it does what its
-# name says.
+# **What you will hear at the end:** whatever you ask for. It begins with a studio of ten lines: genre, seed, tempo. It
+# ends with a large one: genres to mix, sliders for brightness, density, level and bass, a map to walk on, your own clip
+# as another genre. The sections between take each control apart and measure whether it does what its name says.
 #
-# **What you need to know:** what a conditional VAE is and what *obedience* means (notebook 04). Every other term is
-# defined where it first appears.
+# **What you need to know:** what a conditional VAE is, and that it *obeys* if judges hear the genre that was asked for
+# (notebook 04). Every other term is defined where it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache. Last full run:
-# > 2026-11-23. In a hurry? `make studio` opens section 8 alone in a browser.
+# > **Time:** about 1.5 minutes on two CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-26. In a hurry? `make studio` opens the large studio alone in a browser.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -34,110 +33,85 @@ repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
 num_full_steps = 1440  # of the training, where no weights are loaded
-num_judge_steps = 400  # of the judge, where none is loaded
-num_judged = 8  # clips of each mix; half as many of each genre for each slider
+num_judge_steps = 400  # of the judges, where none are loaded
+num_judged = 8  # clips of each mix; a quarter as many of each genre for each slider
 
 # %% tags=["setup"]
-# Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
-import shutil
 import sys
-from pathlib import Path
-from urllib.request import urlretrieve
 
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
 
-def find_library():
-    here, mounts = Path.cwd(), Path("/kaggle/input")
-    near = [folder / "lib" for folder in (here, *here.parents)]
-    far = [*here.glob("*/lib"), *mounts.glob("*/lib"), *mounts.glob("*/*/lib"), *mounts.glob("*/*/*/lib")]
-    return [str(lib) for lib in near + far if (lib / "cvae_music").is_dir()]
-
-
-if not find_library() and repository_zip:
-    shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
-sys.path[:0] = find_library()[:1]
-
-from cvae_lab.session import start_session
-
-session = start_session(data, seed=seed)
+# %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 
 # %%
 import itertools
 import time
 
+import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from cvae_lab.lessons import lesson, show_source
-from cvae_lab.pretrained import open_judges, open_model
-from cvae_lab.session import project_folder
-from IPython.display import Image, display
-from scipy.stats import spearmanr
 
-from cvae_music import plots
-from cvae_music.attributes import latent_effects, log_mel_attributes, measure_attributes
-from cvae_music.audio.files import write_audio
-from cvae_music.audio.inversion import to_audio
-from cvae_music.config import AudioConfig
-from cvae_music.controls import SLIDERS, attribute_directions, fit_controls, shipped_controls
-from cvae_music.data.clips import load_clip, read_clip
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
-from cvae_music.generation import draw_latent, encode_clip, make_clip, mix_weights, mixed_log_mel, slerp, walk
-from cvae_music.players import player, show_clips
-from cvae_music.studio.app import Studio
-
-# %% [markdown]
-# `lesson` prints what we learned with numbers that a cell computed, so the sentence changes with your data;
-# `show_source` prints code of the library: what you read is what runs.
-
-# %%
-config = AudioConfig()
-features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+model = lab.open_model("cvae", features, session, weights, num_steps=num_full_steps)
+judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
 test = features.subset("test")
 
-# %%
-model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
-judges = open_judges(features, session, weights, num_steps=num_judge_steps)
+# %% [markdown]
+# ## 1. A studio in ten lines
+#
+# A clip is one line of code, `cm.make_clip`. Its arguments are what an instrument has for keys:
+#
+# - the **seed** says which latent is drawn: the idea. The same seed is the same idea, today and next year;
+# - the **mix** is the genre, or several with weights: who plays it;
+# - the **tempo** says how fast. Time is counted in beats in this series (notebook 01), so the model never hears a tempo.
+#   It is applied when the frames are turned into sound.
+#
+# Three widgets, one function and a line that ties them together are a studio. Nothing plays until you press play.
+
+# %% tags=["widget"]
+genre = widgets.Dropdown(options=model.genres, description="genre")
+idea = widgets.BoundedIntText(value=3, max=10**6, description="seed")
+tempo = widgets.IntSlider(value=110, min=60, max=200, continuous_update=False, description="tempo")
+
+def play(genre, seed, tempo):
+    clip = cm.make_clip(model, mix=genre, seed=seed, tempo=tempo)
+    cm.show_clips(clip, config)
+
+output = widgets.interactive_output(play, {"genre": genre, "seed": idea, "tempo": tempo})
+widgets.VBox([genre, idea, tempo, output])
 
 # %% [markdown]
-# Some controls need to be measured before they can be offered: which way in latent space is *brighter*? Those
-# measurements, taken on the training split alone, are the model's `Controls`. They ship with the weights they belong
-# to; for another model they are taken anew.
-
-# %%
-start = time.perf_counter()
-controls = shipped_controls(model) or fit_controls(model, features)
-print(f"controls of the weights {controls.fingerprint}, ready after {time.perf_counter() - start:.1f} s")
-
-# %% [markdown]
-# ## 1. A clip is a line of code
-#
-# An instrument should answer the same touch with the same sound. Everything the studio can set is an argument of one
-# function, `make_clip`, and the same arguments give the same samples, to the last bit: the **seed** says which latent
-# is drawn, the **tempo** when each frame is played, the rest moves the latent or the genre.
-#
-# Tempo is a control of a special kind. Time is counted in beats in this series (notebook 01), so the model never
-# hears the tempo; it is applied when the frames are turned into sound, and is exact.
-
-# %%
-first = make_clip(model, controls, seed=3, mix=model.genres[0], tempo=110)
-again = make_clip(model, controls, seed=3, mix=model.genres[0], tempo=110)
-other = make_clip(model, controls, seed=4, mix=model.genres[0], tempo=110)
-slower = make_clip(model, controls, seed=3, mix=model.genres[0], tempo=80)
+# **Guess** before you listen: if only the tempo changes, what else does? And if the same line is run twice? Without a
+# running kernel, these four stand in for the widgets. Time is drawn in seconds, so that a tempo shows.
 
 # %%
 def as_shown(clip, label):
-    return {"log_mel": clip.log_mel, "samples": clip.samples, "label": label, "seed": clip.seed, "tempo": clip.tempo}
+    return vars(clip) | {"label": label}
 
 
-show_clips([as_shown(first, "110 a minute"), as_shown(other, "another seed"), as_shown(slower, "80 a minute")], config)
-seconds = [len(clip.samples) / config.sample_rate for clip in (first, slower)]
-lesson(
-    f"Made twice, the clip is the same: {np.array_equal(first.samples, again.samples)}. Another seed differs by "
-    f"{np.abs(first.log_mel - other.log_mel).mean():.1f} dB on average. {config.num_beats} beats last {seconds[0]:.2f} s at "
-    f"110 and {seconds[1]:.2f} s at 80 beats a minute, with the same log-mel frames: "
-    f"{np.array_equal(first.log_mel, slower.log_mel)}."
-)
+first, again = (cm.make_clip(model, mix=model.genres[0], seed=3, tempo=110) for _ in range(2))
+other = cm.make_clip(model, mix=model.genres[0], seed=4, tempo=110)
+swapped = cm.make_clip(model, mix=model.genres[-1], drawn_as=model.genres[0], seed=3, tempo=110)
+slower = cm.make_clip(model, mix=model.genres[0], seed=3, tempo=80)
+
+# %%
+four = {f"{first.genre}, 110 a minute": first, "another idea": other, f"as {swapped.genre}": swapped, "80 a minute": slower}
+cm.show_clips([as_shown(clip, label) for label, clip in four.items()], config, num_columns=2, seconds=True)
+moved = [np.abs(first.log_mel - clip.log_mel).mean() for clip in (other, swapped, slower)]
+lab.lesson(
+    f"Another seed changes the picture by {moved[0]:.1f} dB, another genre by {moved[1]:.1f}, another tempo by {moved[2]:.1f}.",
+    {
+        "The same line gives the same sound.": np.array_equal(first.samples, again.samples) and moved[2] == 0,
+        "But the same line gives another sound: something is left to chance.": True,
+    },
+)  # fmt: skip
 
 # %% [markdown]
 # ## 2. Mixing genres
@@ -156,90 +130,110 @@ lesson(
 # We take every pair of genres, draw latents from both regions, and turn the weight from 0 to 1.
 
 # %%
-shares = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-pairs = list(itertools.combinations(range(model.num_genres), 2))[:15]  # all pairs of up to six genres
+pairs = np.array(list(itertools.combinations(range(model.num_genres), 2))[:15])  # all pairs of up to six genres
+one, two = np.repeat(pairs, num_judged, axis=0).T
+latents = model.sample_latents(np.where(np.arange(len(one)) % 2, two, one), seed=seed + 1000)
 
 
-def mixed_clips(pair, share, number):
-    """Scaled clips of two genres mixed, both ways, from latents drawn in the region of either."""
-    drawn_in = np.array(pair)[np.arange(num_judged) % 2]
-    latents = model.sample_latents(drawn_in, seed=seed + 1000 + number)
-    mix = np.zeros((num_judged, model.num_genres), np.float32)
-    mix[:, pair[0]], mix[:, pair[1]] = share, 1.0 - share
-    return {"labels": model.decode(latents, mix), "sounds": config.scale(mixed_log_mel(model, latents, mix))}
+def mixed(share):
+    """The clips of all pairs with this weight of the first genre, both ways, scaled as the judges expect."""
+    mix = (share * np.eye(model.num_genres)[one] + (1 - share) * np.eye(model.num_genres)[two]).astype(np.float32)
+    return {"labels": model.decode(latents, mix), "sounds": config.scale(cm.mixed_log_mel(model, latents, mix))}
 
 
 # %%
-rows = []
-for number, pair in enumerate(pairs):
-    for share in shares:
-        for way, clips in mixed_clips(pair, share, number).items():
-            for name, judge in judges.items():
-                heard = judge.predict(clips)
-                rows.append((way, name, share, np.mean(heard == pair[0]), np.mean(np.isin(heard, pair)), number))
-mixes = pd.DataFrame(
-    rows, columns=["mixed", "judge", "weight of the first", "heard as the first", "heard as either", "pair"]
+shares, rows = [0.0, 0.25, 0.5, 0.75, 1.0], []
+for share in shares:
+    for way, clips in mixed(share).items():
+        for name, judge in judges.items():
+            heard = judge.predict(clips)
+            rows.append((way, name, share, np.mean(heard == one), np.mean((heard == one) | (heard == two))))
+mixes = pd.DataFrame(rows, columns=["mixed", "judge", "weight", "heard as the first", "heard as either"])
+
+# %%
+fig, ax = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+for (way, name), part in mixes.groupby(["mixed", "judge"]):
+    kind = list(judges).index(name)
+    line, colour = {"labels": (":", cm.COLOURS[4]), "sounds": ("-", cm.COLOURS[0])}[way]
+    words = {"cnn": "network judge", "descriptors": "descriptor judge"}[name]
+    ax.plot(part["weight"], part["heard as the first"], line, color=colour, marker=cm.MARKERS[kind], label=f"{way} mixed, {words}")
+ax.set(xlabel="weight of the first genre", ylabel="share heard as the first")
+ax.legend(fontsize="small")
+cm.show_figure(fig, "08_mix", alt="Share of clips heard as the first genre against its weight, for labels mixed and for sounds mixed.")
+
+# %%
+found = mixes.groupby(["mixed", "weight"])[["heard as the first", "heard as either"]].mean()
+either = {way: found.loc[(way, 0.5), "heard as either"] for way in ("labels", "sounds")}
+lab.lesson(
+    f"Half and half, {either['labels']:.1%} of the mixed labels are heard as one of the two, {either['sounds']:.1%} of the mixed sounds.",
+    {
+        "Either way, a third genre is rare.": min(either.values()) > 0.95,
+        "Half a label is at times a third genre.": either["labels"] < either["sounds"],
+        "Two bands at once are at times a third genre.": True,
+    },
 )
-mixes.groupby(["mixed", "judge", "weight of the first"])[["heard as the first", "heard as either"]].mean().unstack().round(2)
 
 # %%
-fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
-for way, line in (("labels", ":"), ("sounds", "-")):
-    for name, marker in zip(judges, plots.MARKERS, strict=False):
-        part = mixes[(mixes["mixed"] == way) & (mixes["judge"] == name)]
-        curve = part.groupby("weight of the first")["heard as the first"].mean()
-        ax.plot(curve.index, curve, line, marker=marker, label=f"{way} mixed, {name}")
-ax.set(xlabel="weight of the first genre", ylabel="share heard as the first genre")
-ax.legend()
-plots.show_figure(fig, "08_mix", alt="Share heard as the first genre against its weight: a jump for labels, a slope for sounds.")
-
-# %%
-half = mixes[mixes["weight of the first"] == 0.5]
-either = half.groupby(["mixed", "judge"])["heard as either"].mean()
-early = mixes[mixes["weight of the first"] == 0.25].groupby("mixed")["heard as the first"].mean()
-moves = {way: spearmanr(part["weight of the first"], part["heard as the first"]).statistic for way, part in mixes.groupby("mixed")}
-worst = half[half["mixed"] == "sounds"].groupby("pair")["heard as either"].mean()
-lesson(
-    f"Of {len(pairs) * num_judged} half-and-half clips, with labels mixed "
-    + " and ".join(f"{either['labels', name]:.1%} ({name})" for name in judges)
-    + " are heard as one of the two, with sounds mixed "
-    + " and ".join(f"{either['sounds', name]:.1%} ({name})" for name in judges)
-    + f". The share heard as the first grows with its weight: rank correlation {moves['labels']:.2f} and "
-    f"{moves['sounds']:.2f}; at a quarter of the weight it is {early['labels']:.0%} and {early['sounds']:.0%}. The "
-    f"hardest pair of sounds is {' and '.join(model.genres[k] for k in pairs[worst.idxmin()])} with {worst.min():.0%}. "
-    "`make_clip` mixes sounds."
+early = {way: found.loc[(way, 0.25), "heard as the first"] for way in either}
+lab.lesson(
+    f"At a quarter of the weight {early['labels']:.0%} of mixed labels are heard as the first, {early['sounds']:.0%} of mixed sounds.",
+    {
+        "Labels jump, sounds slide: `make_clip` mixes sounds.": early["labels"] < early["sounds"] - 0.03,
+        "Both ways are alike here; `make_clip` mixes sounds.": abs(early["labels"] - early["sounds"]) <= 0.03,
+        "Labels slide better here, though `make_clip` mixes sounds.": True,
+    },
 )
 
 # %% [markdown]
 # ## 3. What does one latent dimension do?
 #
-# A slider called "dimension 20" is no use to a player. To name a dimension we ask two different questions:
-#
-# - **What does it hold?** The rank correlation of its posterior mean with the recorded factors and with measured
-#   attributes of the clips. This is what most papers report.
-# - **What does it do?** Turn it by two standard deviations down and up, leave all else as it is, decode, and measure
-#   how much each attribute changed. This is what a slider does.
-#
-# **Guess** whether the two agree.
+# Some controls have to be measured before they can be offered: which way in latent space is *brighter*? Those
+# measurements, taken on the training split alone, are the model's **controls**. They ship with the weights they
+# belong to; for another model they are taken anew.
 
 # %%
-dimensions = list(controls.dimensions)
-effects = latent_effects(model, features, dimensions, num_ideas=2 * num_judged)
-effects[["dimension", "kl", "name", *effects.filter(like="does_")]].round(2)
+controls = cm.shipped_controls(model) if lab.is_shipped(session, weights) else cm.fit_controls(model, features)
+print(f"controls of the weights {controls.fingerprint}: sliders {', '.join(controls.directions)}")
+
+# %% [markdown]
+# A slider called "dimension 20" is no use to a player. To name a dimension, two questions can be asked:
+#
+# - **What does it hold?** The rank correlation of its posterior mean with an attribute of the clip, such as the
+#   brightness. This is what most papers report.
+# - **What does it do?** Turn it from two standard deviations below its mean to two above, leave all else as it is,
+#   decode, and measure how much the attribute changed. This is what a slider does.
+#
+# Four attributes are defined in the next section. Three more: *register* is the middle of the notes' range, *noise* how
+# flat the spectrum is, *punch* how steeply levels rise.
+#
+# **Guess** whether the two agree: does a dimension that holds much of an attribute also move it much?
 
 # %%
-held, done = effects.filter(like="holds_").abs(), effects.filter(like="does_").abs()
-strongest = held.stack().idxmax()
-row = effects.loc[strongest[0]]
-meant = {"brightness": "brightness_hz", "density": "onsets_per_beat", "level": "level_db", "register": "register_hz"}
-same = "does_" + meant.get(strongest[1][6:], strongest[1][6:])
-lesson(
-    f"Dimension {row['dimension']} holds {strongest[1][6:]} with a rank correlation of {row[strongest[1]]:+.2f}. The "
-    f"largest thing any of these dimensions does is {done.to_numpy().max():.2f} standard deviations. "
-    + (f"Turned alone, that dimension moves {same[5:]} by {row[same]:+.2f}. " if same in effects else "")
-    + "A latent says one thing in several dimensions at once: to know where brightness is written is not yet to have "
-    "a handle on it."
-)
+words = {"level_db": "level", "brightness_hz": "brightness", "onsets_per_beat": "density", "bass_db": "bass",
+         "register_hz": "register", "flatness_db": "noise", "punch_db": "punch"}  # fmt: skip
+effects = cm.latent_effects(model, features, list(controls.dimensions), num_ideas=2 * num_judged).set_index("dimension")
+does = effects.filter(like="does_").rename(columns=lambda name: words[name.removeprefix("does_")])
+holds = lab.latent_correlations(model, features)[list(words)].rename(columns=words).loc[does.index, does.columns]
+
+# %%
+fig, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+for name, colour, marker in zip(does, cm.COLOURS, cm.MARKERS, strict=False):
+    ax.scatter(holds[name].abs(), does[name].abs(), s=30, color=colour, marker=marker, label=name)
+ax.set(xlabel="holds: rank correlation, without sign", ylabel="does: change (standard deviations)")
+fig.legend(fontsize="small", loc="outside right upper")
+cm.show_figure(fig, "08_dimensions", alt="Six dimensions and seven attributes: how much of each a dimension holds against how far it moves it.")
+
+# %%
+dimension, name = holds.abs().stack().idxmax()
+agreement = pd.DataFrame({"holds": holds.abs().stack(), "does": does.abs().stack()}).corr("spearman").iloc[0, 1]
+lab.lesson(
+    f"Dimension {dimension} holds {name} (correlation {holds.loc[dimension, name]:+.2f}) and moves it by {does.loc[dimension, name]:+.2f}.",
+    {
+        "To know where an attribute is written is not yet to have a handle on it.": abs(does.loc[dimension, name]) < 0.3,
+        "What it holds, it moves.": True,
+    },
+)  # fmt: skip
+print(f"rank correlation of holding and doing over all points of the figure: {agreement:.2f}")
 
 # %% [markdown]
 # ## 4. Sliders with a meaning
@@ -261,118 +255,174 @@ lesson(
 # $$ D = W^\top (W W^\top)^{-1} $$
 #
 # has columns $d_k$ with $w_j \cdot d_k = 0$ for $j \neq k$ and $w_k \cdot d_k = 1$: a step that changes one attribute
-# by one standard deviation and holds the others, as far as the decoder is linear.
+# by one standard deviation and holds the others, as far as the decoder is linear. Each genre has its own directions.
 #
-# **Guess:** is the way to *busier* the same for strings and for drums? The decoder is told the genre, so it is free to
-# read the same latent differently in each. We fit the directions of each genre by themselves and look at the cosine
-# between those of two genres: 1 if they point the same way, 0 if they have nothing in common.
+# The library does it in these lines. The names come from it too; `log_mel_attributes` measures many decoded clips at
+# once without making sound of them. The two small numbers, 0.05 and 0.001, are **ridges**: they keep a matrix that is
+# hard to invert from giving huge steps.
 
 # %%
-show_source(attribute_directions)
+from cvae_music import SLIDERS, log_mel_attributes
+
+
+def _decoded_attributes(model, latents, genre):
+    return log_mel_attributes(model.audio_config.unscale(model.decode(latents, genre)), model.audio_config)
+
+
+# %%
+def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
+    """Steps in latent space that raise one attribute by one standard deviation and hold the others."""
+    rng, names, per_genre = np.random.default_rng(seed), list(SLIDERS), []
+    for label in range(max(1, model.num_genres)):
+        own = np.flatnonzero(genre == label) if model.num_genres else np.arange(len(latents))
+        starts = latents[rng.choice(own if len(own) else len(latents), num_pairs)]  # any, where a genre has no clip
+        steps = rng.standard_normal(starts.shape).astype(np.float32)
+        ends = [_decoded_attributes(model, starts + side * steps, np.full(num_pairs, label)) for side in (1.0, -1.0)]
+        forwards, backwards = (end[names].to_numpy() for end in ends)
+        change = (forwards - backwards) / 2.0 / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
+        ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
+        slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
+        per_genre.append(slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names))))
+    return {SLIDERS[name]: np.stack(per_genre)[:, :, k].astype(np.float32) for k, name in enumerate(names)}
+
+
+# %% [markdown]
+# The controls took 1,500 steps a genre. **Guess:** does a tenth of that find the same directions? Two directions are
+# compared by the cosine of their angle: 1 if they point the same way, 0 if they have nothing in common.
+
+# %%
+starts_as = np.array([model.genres.index(name) for name in controls.table["genre"]])
+quick = attribute_directions(model, controls.latents, starts_as, num_pairs=150)
+
+
+def unit(steps):
+    return steps / np.linalg.norm(steps, axis=-1, keepdims=True)
+
+
+kept = {slider: (unit(quick[slider]) * unit(steps)).sum(axis=-1).mean() for slider, steps in controls.directions.items()}
+lab.lesson(
+    f"Directions from a tenth of the steps have cosines of {min(kept.values()):.2f} to {max(kept.values()):.2f} with the controls'.",
+    {
+        "Too few: a slope for every dimension takes many steps.": min(kept.values()) < 0.7,
+        "Nearly the way; more steps average noise away.": min(kept.values()) < 0.95,
+        "A tenth would have been enough.": True,
+    },
+)
+
+# %% [markdown]
+# **Guess:** is the way to *busier* the same for strings and for drums? The decoder is told the genre, so it is free to
+# read the same latent differently in each.
 
 # %%
 alike = {}
 for slider, steps in controls.directions.items():
-    units = steps / np.linalg.norm(steps, axis=1, keepdims=True)
-    alike[slider] = (units @ units.T)[np.triu_indices(len(units), 1)]
-closest, furthest = (pick(alike, key=lambda slider: alike[slider].mean()) for pick in (max, min))
-lesson(
-    f"Between two genres, the directions of {closest} have a cosine of {alike[closest].mean():.2f} on average, those of "
-    f"{furthest} {alike[furthest].mean():.2f}. So the studio turns a slider along the directions of the genres it "
-    "plays, by their weights in the mix."
+    alike[slider] = (unit(steps) @ unit(steps).T)[np.triu_indices(len(steps), 1)].mean()
+closest, furthest = max(alike, key=alike.get), min(alike, key=alike.get)
+lab.lesson(
+    f"Between two genres, directions of {closest} have a cosine of {alike[closest]:.2f}, those of {furthest} {alike[furthest]:.2f}.",
+    {
+        "So a slider follows the genres it plays, by their weights.": alike[furthest] < 0.8,
+        "One direction would do for all genres.": True,
+    },
 )
 
 # %% [markdown]
-# The measuring during the fit is done on log-mel, since that is quick. **The test is another matter**: clips of the
-# test split that no fit has seen, turned into *sound*, measured by librosa. For each clip we set the slider to five
-# places and ask for the rank correlation between place and measurement: 1 if each step up raised it, 0 if the slider
-# does nothing of the kind. We also look at what it did to the *other* attributes. Every genre has the same number of
-# clips: some have little to give, as strings that hardly play fewer notes.
+# ### Do they do what they say?
+#
+# The fit measured log-mel, since that is quick. **The test is another matter**: clips of the test split that no fit has
+# seen, turned into *sound*, measured in the sound by librosa. Each slider is set to four places; we ask for the rank
+# correlation of place and measurement for each clip: 1 if each step up raised it, 0 if the slider does nothing of the
+# kind. We also look at what it did to the *other* attributes. Every genre has the same number of clips, though some have
+# little to give, as strings that hardly play fewer notes.
+#
+# The fit took its standard deviations from clips at the ends of the random steps, one genre at a time. The table below
+# counts in standard deviations over test clips of all genres, so from -2 to 2 need not make 4: look at the signs, and
+# down each column at what is large.
 
 # %%
-places = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-num_each = max(1, num_judged // 2)
+places = np.array([-2.0, -1.0, 1.0, 2.0])
+num_each = max(1, num_judged // 4)
 tried = np.concatenate([np.flatnonzero(test.genre_index == k)[:num_each] for k in range(features.num_genres)])
-latents, genre = model.encode(config.scale(test.log_mel[tried]))[0], test.genre_index[tried]
-spread = log_mel_attributes(test.log_mel[:240], config).std()
+starts, named = model.encode(config.scale(test.log_mel[tried]))[0], [features.genres[k] for k in test.genre_index[tried]]
 
 
-def try_slider(slider):
-    """Librosa's measurements of every clip at every place of a slider, with clip and place."""
+def measured(**settings):
+    """Librosa's measurements of the clips at each place of a control, with the number of the clip and the place."""
+    (control, values), = settings.items()
     rows = []
-    for number, (latent, index) in enumerate(zip(latents, genre, strict=True)):
-        for place in places:
-            turned = {"start": latent, "mix": model.genres[index], "sliders": {slider: place}}
-            clip = make_clip(model, controls, **turned)
-            rows.append({"clip": number, "place": place, **measure_attributes(clip.samples, config, clip.tempo)})
+    for (number, start), value in itertools.product(enumerate(starts), values):
+        turned = {"tempo": value} if control == "tempo" else {"sliders": {control: value}}
+        clip = cm.make_clip(model, controls, start=start, mix=named[number], **turned)
+        rows.append({"clip": number, "place": value, **lab.measure_attributes(clip.samples, config, clip.tempo)})
     return pd.DataFrame(rows)
 
 
 # %%
-tables = {slider: try_slider(slider) for slider in SLIDERS.values()}
+tables = {slider: measured(**{slider: places}) for slider in SLIDERS.values()}
 
-
+# %%
 def rank_correlations(table, attribute):
     """Spearman's correlation with the place for each clip; 0 for a clip where the attribute does not move."""
-    return np.array([spearmanr(part["place"], part[attribute]).statistic if part[attribute].std() else 0.0
-                     for _, part in table.groupby("clip")])  # fmt: skip
+    return table.groupby("clip").apply(lambda part: part["place"].corr(part[attribute], "spearman"), include_groups=False).fillna(0.0)
 
 
-correlation = pd.DataFrame({s: {a: rank_correlations(tables[s], a).mean() for a in SLIDERS} for s in tables})
-correlation.round(2)
+own = pd.DataFrame({slider: rank_correlations(tables[slider], attribute) for attribute, slider in SLIDERS.items()})
+pd.DataFrame({"rank correlation": own.mean(), "standard error": own.sem()}).round(2)
 
 # %%
-change = pd.DataFrame({slider: {attribute: (
-    table[table["place"] == 2.0][attribute].mean() - table[table["place"] == -2.0][attribute].mean()) / spread[attribute]
-    for attribute in SLIDERS} for slider, table in tables.items()})  # fmt: skip
+spread = cm.log_mel_attributes(test.log_mel[:240], config).std()
+far = {slider: table.groupby("place")[list(SLIDERS)].mean() for slider, table in tables.items()}
+change = pd.DataFrame({slider: (mean.loc[2.0] - mean.loc[-2.0]) / spread[list(SLIDERS)] for slider, mean in far.items()})
 fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-limit = np.abs(change.to_numpy()).max()
-image = ax.imshow(change, cmap="PuOr", vmin=-limit, vmax=limit)
+image = ax.imshow(change, cmap="PuOr", vmin=-2, vmax=2, aspect="auto")
 for (y, x), value in np.ndenumerate(change.to_numpy()):
-    ax.text(x, y, f"{value:+.1f}", ha="center", va="center", color="white" if abs(value) > 0.7 * limit else "black")
+    ax.text(x, y, f"{value:+.1f}", ha="center", va="center", color="white" if abs(value) > 1.0 else "black")
 ax.set_xticks(range(len(change.columns)), change.columns)
-ax.set_yticks(range(len(change.index)), change.index)
+ax.set_yticks(range(len(change.index)), [SLIDERS[name] for name in change.index])
 ax.set(xlabel="slider, from -2 to 2", ylabel="attribute in the sound")
-fig.colorbar(image, ax=ax, label="change (standard deviations)")
-plots.show_figure(fig, "08_sliders", alt="Each slider moves its own attribute most; table of changes in standard deviations.")
-
-# %% [markdown]
-# The tempo is tried the same way. It is exact by construction; librosa has to find it by ear, and may hear half or
-# double.
+fig.colorbar(image, ax=ax, label="change (standard deviations)", extend="both")
+cm.show_figure(fig, "08_sliders", alt="Table of changes: four sliders across, the four attributes measured in the sound down.")
 
 # %%
-tempos = np.array([80.0, 100.0, 120.0, 140.0, 160.0])
-by_ear = pd.DataFrame(
-    {"clip": number, "place": tempo, **measure_attributes(clip.samples, config, tempo)}
-    for number, (latent, index) in enumerate(zip(latents, genre, strict=True)) for tempo in tempos
-    for clip in [make_clip(model, controls, start=latent, mix=model.genres[index], tempo=tempo)]
+wanted, others = np.diag(change), np.abs(change.to_numpy() - np.diag(np.diag(change)))
+lab.lesson(
+    f"On {len(tried)} unseen clips, the worst slider's rank correlation is {own.mean().min():.2f}, the largest side effect "
+    f"{(others / wanted).max():.0%} of the effect.",
+    {
+        "Each slider does mostly what its name says.": own.mean().min() >= 0.8 and (others / wanted).max() < 1,
+        "Each slider moves its attribute, and others with it.": own.mean().min() >= 0.8,
+        "Not every slider does what its name says.": True,
+    },
 )  # fmt: skip
-octave = np.log2(by_ear["tempo_bpm"] / by_ear["place"])
-within = np.abs(octave - np.round(octave)) < 0.07  # 5 %, up to a factor of two
-
-# %%
-own = {slider: rank_correlations(tables[slider], attribute) for attribute, slider in SLIDERS.items()}
-by_ear["folded"] = by_ear["tempo_bpm"] / 2.0 ** np.round(octave)
-own["tempo"] = rank_correlations(by_ear, "tempo_bpm")
-own["tempo, half and double taken as the same"] = rank_correlations(by_ear, "folded")
-lesson(
-    f"On {len(tried)} unseen clips, measured in the sound by librosa, the rank correlation of slider and attribute is "
-    + ", ".join(f"{found.mean():.2f} ± {found.std() / len(found) ** 0.5:.2f} ({name})" for name, found in own.items())
-    + f", mean and standard error over the clips. {sum(found.mean() >= 0.8 for found in own.values())} of {len(own)} reach 0.8. The tempo librosa hears is within 5 % of the "
-    f"one asked for in {within.mean():.0%} of the clips, if half and double count as right; the length of the clip is "
-    "exact in all."
-)
 
 # %% [markdown]
 # Look and listen: one unseen clip with its brightness down, as it was, and up.
 
 # %%
-def turned(place):
-    clip = make_clip(model, controls, start=latents[0], mix=model.genres[genre[0]], sliders={"brightness": place})
-    return as_shown(clip, f"brightness {place:+g}")
+def brightened(place, label):
+    clip = cm.make_clip(model, controls, start=starts[0], mix=named[0], sliders={"brightness": place})
+    return as_shown(clip, label) | {"seed": None}
 
 
-show_clips([turned(place) for place in (-2, 0, 2)], config)
+cm.show_clips([brightened(-2, "brightness -2"), brightened(0, "as it was"), brightened(2, "brightness 2")], config)
+
+# %% [markdown]
+# The tempo is exact by construction: eight beats have the length they must have, to a sample. Whether it is *heard* is
+# another question. We let librosa find it by ear; like people, it may tap at half or at double speed.
+
+# %%
+by_ear = measured(tempo=[80.0, 160.0])
+octaves = np.log2(by_ear["tempo_bpm"] / by_ear["place"])
+near = {"at once": np.abs(octaves) < 0.07, "folded": np.abs(octaves - np.round(octaves)) < 0.07}  # 0.07 octaves are 5 %
+lab.lesson(
+    f"Librosa hears the tempo asked for in {near['at once'].mean():.0%} of clips, in {near['folded'].mean():.0%} if half and "
+    "double are right.",
+    {
+        "The beat is there; which one counts is taste.": near["folded"].mean() > 0.9 > near["at once"].mean(),
+        "The tempo is heard as asked.": near["at once"].mean() >= 0.9,
+        "In some clips no clear beat is left to hear.": True,
+    },
+)
 
 # %% [markdown]
 # ## 5. A map
@@ -381,52 +431,86 @@ show_clips([turned(place) for place in (-2, 0, 2)], config)
 # (the first two principal components), each clip a point. A cursor moves the *current* latent within this plane and
 # leaves everything the map does not show as it was, so that the sound stays a sound: in the middle of the plane, with
 # nothing added, every clip is an average.
+#
+# **Guess:** are the genres in groups on the map?
 
 # %%
 points = controls.points
-order = [list(features.genres).index(name) for name in controls.table["genre"]]
-latent = draw_latent(model, seed)
-corners = np.quantile(points, [0.1, 0.9], axis=0)
-walk_on_map = [(x, y) for x in corners[:, 0] for y in corners[:, 1]]
+low, high = np.quantile(points, [0.1, 0.9], axis=0)
+corners = [(x, y) for y in (high[1], low[1]) for x in (low[0], high[0])]  # the upper two, then the lower two
 fig, ax = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
-plots.plot_latent_map(points, np.array(order), features.genres, ax)
-for number, (x, y) in enumerate(walk_on_map, start=1):
+cm.plot_latent_map(points, starts_as, model.genres, ax)
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
+for number, (x, y) in enumerate(corners, start=1):
     ax.plot(x, y, "+", color="black", markersize=16, markeredgewidth=2)
     ax.annotate(str(number), (x, y), (6, 6), textcoords="offset points", weight="bold")
-plots.show_figure(fig, "08_map", alt="Points of real clips, genres well mixed, and four numbered places.")
+cm.show_figure(fig, "08_map", alt="Points of real clips in a plane, a colour and a marker for each genre, and four numbered places.")
 
 # %%
-placed = [make_clip(model, controls, seed=seed, mix=model.genres[0], at=at) for at in walk_on_map]
-show_clips([as_shown(clip, f"place {k}") for k, clip in enumerate(placed, start=1)], config, num_columns=4)
-heights = log_mel_attributes(np.stack([clip.log_mel for clip in placed]), config)
-lesson(
-    f"From left to right the brightness goes from {heights['brightness_hz'][:2].mean():.0f} to "
-    f"{heights['brightness_hz'][2:].mean():.0f} Hz and the level from {heights['level_db'][:2].mean():.1f} to "
-    f"{heights['level_db'][2:].mean():.1f} dB. The genres lie on top of each other, as notebook 04 wanted it: the map "
-    "is one of sound, and the genre is chosen beside it."
+distance = np.square(points[:, None] - points[None]).sum(axis=2) + 1e9 * np.eye(len(points))
+neighbour = np.mean(starts_as[distance.argmin(axis=1)] == starts_as)
+chance = np.mean(starts_as[:, None] == starts_as[None])
+lab.lesson(
+    f"The nearest other point is of the same genre in {neighbour:.0%} of cases; chance is {chance:.0%}.",
+    {
+        "The map is one of sound, and the genre is chosen beside it.": neighbour < chance + 0.15,
+        "Genres keep to their regions of the map.": True,
+    },
+)
+
+# %%
+placed = [cm.make_clip(model, controls, seed=seed, mix=model.genres[0], at=place) for place in corners]
+cm.show_clips([as_shown(clip, f"place {k}") for k, clip in enumerate(placed, start=1)], config, num_columns=2)
+heights = cm.log_mel_attributes(np.stack([clip.log_mel for clip in placed]), config)
+across = (heights[1::2].mean() - heights[::2].mean()) / spread
+upwards = (heights[:2].mean() - heights[2:].mean()) / spread
+strongest = {"right": across.abs().idxmax(), "up": upwards.abs().idxmax()}
+lab.lesson(
+    f"To the right, {words[strongest['right']]} changes most ({across[strongest['right']]:+.1f} standard deviations); upwards, "
+    f"{words[strongest['up']]} ({upwards[strongest['up']]:+.1f}).",
+    {
+        "The axes have a sound, and nobody chose it.": min(across.abs().max(), upwards.abs().max()) > 0.5,
+        "Not every axis has a sound that these attributes can name.": True,
+    },
 )
 
 # %% [markdown]
 # ## 6. From one sound to another
 #
-# A straight line between two latents passes nearer to the origin than either, where clips are bland. **Spherical
-# interpolation** walks along the arc instead. `walk` does it over time: it plays one long clip whose latent moves
-# from the first sound to the second while the beat goes on, and the genre weights move along.
+# Half-way between two latents, a straight line stands nearer to the origin than they do. **Spherical interpolation**
+# walks along the arc instead and stays as far out as its ends: between $a$ and $b$ at an angle $\theta$,
+#
+# $$ z(s) = \frac{\sin((1 - s)\theta)}{\sin\theta}\, \hat a + \frac{\sin(s\theta)}{\sin\theta}\, \hat b, $$
+#
+# with $\hat a, \hat b$ scaled to length 1, and the length of $z(s)$ going evenly from that of $a$ to that of $b$.
+#
+# **Guess:** can it be heard? *Sharpness* measures how far lines and edges stand out of their surroundings (notebook 02);
+# a bland clip has little.
 
 # %%
-ends = np.stack([draw_latent(model, seed + 1), draw_latent(model, seed + 2, drawn_as=model.genres[-1])])
-line = 0.5 * ends[0] + 0.5 * ends[1]
-arc = slerp(ends[0], ends[1], 0.5)
-pair_weights = np.stack([mix_weights(model, name) for name in (model.genres[0], model.genres[-1])])
-samples = walk(model, ends, pair_weights, num_beats=32, tempo=120.0, seed=seed)
-
-# %%
-lesson(
-    f"The ends have norms {np.linalg.norm(ends[0]):.1f} and {np.linalg.norm(ends[1]):.1f}; half-way the line has "
-    f"{np.linalg.norm(line):.1f}, the arc {np.linalg.norm(arc):.1f}. The walk below lasts "
-    f"{len(samples) / config.sample_rate:.1f} s for 32 beats at 120."
+ends = [model.sample_latents([0] * 4 * num_judged, seed=seed + k) for k in (1, 2)]
+middles = {"ends": np.concatenate(ends), "line": (ends[0] + ends[1]) / 2, "arc": cm.slerp(*ends, 0.5)}
+sharp = {way: lab.sharpness(config.unscale(model.decode(z, np.zeros(len(z), int)))) for way, z in middles.items()}
+lengths = {way: np.linalg.norm(z, axis=1).mean() for way, z in middles.items()}
+print("mean length of the latents:", {way: round(float(length), 1) for way, length in lengths.items()})
+lab.lesson(
+    f"The sharpness is {sharp['ends']:.2f} dB at the ends, half-way {sharp['line']:.2f} on the line and {sharp['arc']:.2f} on the arc.",
+    {
+        "The arc loses less.": sharp["ends"] > sharp["arc"] > sharp["line"] + 0.02,
+        "Nothing to choose between them by this measure.": abs(sharp["arc"] - sharp["line"]) <= 0.02,
+        "The arc keeps all of it.": sharp["arc"] > sharp["line"],
+        "The line is sharper here.": True,
+    },
 )
-player(samples, config, f"from {model.genres[0]} to {model.genres[-1]} in 32 beats", seed)
+
+# %% [markdown]
+# `cm.make_morph` walks over time: one long clip whose latent goes along the arc from the first sound to the second while
+# the beat goes on, and the genre weights go along. Each end is a dictionary of what `make_clip` takes.
+
+# %%
+opening, closing = {"seed": 1, "mix": model.genres[0]}, {"seed": 2, "mix": model.genres[-1]}
+samples = cm.make_morph(model, controls, opening, closing, num_beats=32, tempo=120.0)
+cm.player(samples, config, f"from {model.genres[0]} (seed 1) to {model.genres[-1]} (seed 2) in 32 beats")
 
 # %% [markdown]
 # ## 7. A clip of your own
@@ -441,30 +525,43 @@ player(samples, config, f"from {model.genres[0]} to {model.genres[-1]} in 32 bea
 
 # %%
 mine = session.clips_dir / "stand_in.mp3"
-write_audio(mine, np.tile(load_clip(test, 0), 3), config)
-clip = read_clip(mine, config)
-latent = encode_clip(model, mine)
-print(f"{clip.tempo:.1f} beats a minute (made with {test.table['tempo'][0]:.1f}), tracked: {clip.is_tracked}")
+cm.write_audio(mine, np.tile(cm.real_clip(test.table.iloc[0], config).samples, 3), config)
+recording = cm.read_clip(mine, config)
+encoded = cm.encode_clip(model, mine)
+print(f"{recording.tempo:.1f} beats a minute (made with {test.table['tempo'].iloc[0]:.1f}), tracked: {recording.is_tracked}")
 
 # %%
-def heard_as(name):
-    return as_shown(make_clip(model, controls, start=latent, mix=name, tempo=clip.tempo), f"as {name}")
-
-
-source, target = test.table["genre"][0], next(g for g in model.genres if g != test.table["genre"][0])
-recorded = {"log_mel": clip.log_mel, "samples": clip.samples, "label": "the recording", "tempo": clip.tempo}
-ceiling = {**recorded, "samples": to_audio(clip.log_mel, config, clip.tempo), "label": "ceiling: features and back"}
-show_clips([recorded, ceiling, heard_as(source), heard_as(target)], config, num_columns=4)
+source = test.table["genre"].iloc[0]
+target = next(name for name in model.genres if name != source)
+asked = {name: cm.make_clip(model, start=encoded, mix=name, tempo=recording.tempo) for name in (source, target)}
+back = cm.to_audio(recording.log_mel, config, recording.tempo)
+beats = np.linspace(0.0, config.seconds(recording.tempo), config.num_beats + 1)
+heard_back = cm.log_mel(back, cm.beat_frame_times(beats, config), config, wrap=True)  # the picture of that sound
 
 # %%
-asked = [source, target]
-scaled = config.scale(np.stack([heard_as(name)["log_mel"] for name in asked]))
-verdict = {name: [features.genres[k] for k in judge.predict(scaled)] for name, judge in judges.items()}
-lesson(
-    f"Asked for {asked[0]} and {asked[1]}, the judges hear "
-    + " and ".join(f"{', '.join(names)} ({judge})" for judge, names in verdict.items())
-    + f". The reconstruction is {np.abs(heard_as(source)['log_mel'] - clip.log_mel).mean():.1f} dB from the recording "
-    "on average."
+ceiling = {"samples": back, "log_mel": heard_back, "label": "ceiling, no model", "tempo": recording.tempo}
+rebuilt = [as_shown(clip, f"as {name}") | {"seed": None} for name, clip in asked.items()]
+cm.show_clips([as_shown(recording, "the recording"), ceiling, *rebuilt], config, num_columns=2)
+lost, off = (np.abs(level - recording.log_mel).mean() for level in (heard_back, asked[source].log_mel))
+lab.lesson(
+    f"The ceiling is {lost:.1f} dB from the recording, the clip as {source} {off:.1f} dB.",
+    {
+        "What is lost here, the model loses.": lost < 0.5 * off,
+        "The way back to sound loses much of it already.": True,
+    },
+)
+
+# %%
+scaled = config.scale(np.stack([clip.log_mel for clip in asked.values()]))
+verdicts = np.array([judge.predict(scaled) for judge in judges.values()])  # judges by clips
+obeyed = int((verdicts == [model.genres.index(name) for name in asked]).sum())
+lab.lesson(
+    f"Asked for {source} and for {target}, {obeyed} of {verdicts.size} verdicts of the judges are the genre asked for.",
+    {
+        "Your idea, another band.": obeyed == verdicts.size,
+        "The genre is not always heard.": obeyed > 0,
+        "The label does not reach this clip.": True,
+    },
 )
 
 # %% [markdown]
@@ -473,63 +570,100 @@ lesson(
 # Everything above, with widgets. Nothing plays until you press play, nothing repeats unless you ask, and the level is
 # the one the model gave (where it would clip it is turned down, and the studio says so). Each slider has a number
 # beside it to type into; the Tab and arrow keys reach all of it. Under the picture stands the line of code that makes
-# the clip again.
+# the clip again. In a notebook of your own, two lines are enough: `import cvae_music as cm`, then
+# `cm.Studio.from_preset("known_cvae")`.
 #
 # **Without a running kernel** you see the last clip in place of the controls, and pictures of the studio below.
 
 # %%
-studio = Studio(model, controls, session.output_dir / "studio")
+studio = cm.Studio(model, controls)
 studio
 
 # %%
-if data == "known":
-    for picture in ("08_studio", "08_studio_mix", "08_studio_morph", "08_studio_own_clip"):
-        path = (project_folder() or session.output_dir) / "figures" / f"{picture}.png"
-        if path.exists():
-            display(Image(path, width=900, alt=f"The studio in a browser, {picture[3:].replace('_', ' ')}."))
+pictures = {
+    "08_studio": "The studio in a browser: an idea of house with its spectrogram, its line of code and the map.",
+    "08_studio_mix": "The studio playing half jazz, half strings: two genre sliders are up.",
+    "08_studio_morph": "The studio after a morph from house to reggae, with its code and links to the files.",
+    "08_studio_own_clip": "The studio with an uploaded clip played as chiptune.",
+}
+if data == "known" and lab.project_folder():
+    for name, alt in pictures.items():
+        cm.show_picture(lab.project_folder() / "figures" / f"{name}.png", alt=alt)
 
 # %% [markdown]
-# Is it quick enough to play? From moving a control to having the samples, without drawing the picture:
+# Is it quick enough to play? We measure from the line of code to the samples, without drawing. Your machine may be
+# busy with other work: `tests/benchmarks/studio.py` measures every control on a quiet one, and keeps its table in
+# `lib/cvae_lab/results/studio_timings.csv`.
 
 # %%
-def milliseconds(**settings):
+taken = []
+for number in range(15):
     start = time.perf_counter()
-    make_clip(model, controls, **settings)
-    return 1000 * (time.perf_counter() - start)
-
-
-eight = [milliseconds(seed=k, tempo=110.0, mix=model.genres[k % model.num_genres]) for k in range(15)]
-start = time.perf_counter()
-studio.swap(model.genres[-1])
-whole = 1000 * (time.perf_counter() - start)
-lesson(
-    f"{config.num_beats} beats take {np.median(eight):.0f} ms (median of {len(eight)}) to become sound; with the picture, "
-    f"the map, and the history a genre swap took {whole:.0f} ms here. `tests/benchmarks/studio.py` measures it on a "
-    "quiet machine."
+    clip = cm.make_clip(model, seed=number, mix=model.genres[number % model.num_genres])
+    taken.append(time.perf_counter() - start)
+faster = len(clip.samples) / config.sample_rate / np.median(taken)
+lab.lesson(
+    f"{config.num_beats} beats become sound {faster:.0f} times faster than they last.",
+    {
+        "Quick enough to turn a control and listen.": faster > 2,
+        "Hardly quicker than the sound: the wait is felt.": faster > 1,
+        "Slower than the sound: the machine is busy, or small.": True,
+    },
 )
 
 # %% [markdown]
+# ## Is my run normal?
+#
+# The ranges are those of the embedded music with shipped weights. On other music the judges are worse and the sliders
+# act on fewer clips; the length of a clip is exact everywhere.
+
+# %%
+checks = pd.DataFrame(
+    [
+        ("mixed sounds heard as one of the two", either["sounds"], 0.97, 1.0),
+        ("rank correlation of the worst slider", own.mean().min(), 0.75, 1.0),
+        ("tempo heard, half and double taken as right", near["folded"].mean(), 0.85, 1.0),
+        ("same genre next on the map", neighbour, 0.1, 0.35), ("clip of your own, rebuilt (dB)", off, 2.0, 6.0),
+        ("seconds of 8 beats at 80 a minute", len(slower.samples) / config.sample_rate, 5.999, 6.001),
+    ],
+    columns=["measure", "your run", "from", "to"],
+)  # fmt: skip
+checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+checks.round(3)
+
+# %% [markdown]
+# ## What to take along
+#
+# - Everything a studio can set is an argument of one function, and a studio is that function with widgets around it.
+# - What a latent *holds* and what it *does* are two questions. A slider needs the second.
+# - A direction that moves one attribute and holds the others is a regression and a pseudo-inverse, one for each genre.
+# - A control is worth what a test on unseen clips, measured in the sound, says of it.
+#
 # ## Limits
 #
 # - A direction is right on average. For one clip, at the end of a slider, the decoder may be far from linear: density
 #   pushed up in a clip without room for more notes becomes something else.
 # - The attributes are measured quantities, not words: a "brighter" clip has a higher spectral centroid, whatever a
 #   musician may mean by bright.
-# - Where two attributes go together in all of the music (little bass *is* bright, here), the pseudo-inverse needs a
-#   long step to move one of them alone, and long steps leave the region where clips lie.
+# - Where two attributes go together in all of the music, the pseudo-inverse needs a long step to move one of them alone,
+#   and long steps leave the region where clips lie.
 # - A mix is two genres at once on one beat, not a genre between them: that, nobody has composed for the model to learn.
-# - Beat tracking of your own clip may start on the off-beat or at half tempo. Change "from (s)" to move it.
+# - Beat tracking of your own clip may start on the off-beat or at half tempo. In the studio, change "from (s)" to move it.
 #
 # ## Exercises
 #
-# 1. In the studio: find a seed and settings for the darkest possible clip that the judges still hear as the genre you
-#    asked for. Copy its line of code here and prove it.
-# 2. Leave out the pseudo-inverse: use $w_k / \lVert w_k \rVert^2$ as the step. What happens to the table of changes?
-# 3. Morph in a straight line in place of the arc, and measure level and sharpness half-way for twenty pairs.
+# 1. *15 minutes, medium.* In the studio: find a seed and settings for the darkest possible clip that the judges still hear
+#    as the genre you asked for. Copy its line of code here and prove it.
+# 2. *20 minutes, hard.* Leave out the pseudo-inverse: use $w_k / \lVert w_k \rVert^2$ as the step. What happens to the table
+#    of changes?
+# 3. *10 minutes, easy.* With `cm.walk`, play a walk through three latents that ends where it began, as a loop. Is the leap
+#    from its end to its beginning larger than the others?
 #
-# Solutions are in `solutions/08_studio`. The cell below is yours.
+# Solutions are in `solutions/08_studio`. The cell below is yours. **Next:** everything you have heard was levels first and
+# sound after. Notebook 11, back to sound, asks how the phases get there. Notebooks 09 and 10 come later.
 
 # %%
-clip = make_clip(model, controls, seed=0, mix=model.genres[0], sliders={"brightness": -3.0})
+clip = cm.make_clip(model, controls, seed=0, mix=model.genres[0], sliders={"brightness": -3.0})
 heard = judges["cnn"].predict(config.scale(clip.log_mel[None]))[0]
-print(f"{measure_attributes(clip.samples, config, clip.tempo)['brightness_hz']:.0f} Hz, heard as {features.genres[heard]}")
+brightness = lab.measure_attributes(clip.samples, config, clip.tempo)["brightness_hz"]
+print(f"{brightness:.0f} Hz, heard as {features.genres[heard]}")

@@ -26,49 +26,27 @@ num_judge_steps = 400
 num_judged = 8
 
 # %% tags=["setup"]
-# Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
-import shutil
 import sys
-from pathlib import Path
-from urllib.request import urlretrieve
 
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
 
-def find_library():
-    here, mounts = Path.cwd(), Path("/kaggle/input")
-    near = [folder / "lib" for folder in (here, *here.parents)]
-    far = [*here.glob("*/lib"), *mounts.glob("*/lib"), *mounts.glob("*/*/lib"), *mounts.glob("*/*/*/lib")]
-    return [str(lib) for lib in near + far if (lib / "cvae_music").is_dir()]
-
-
-if not find_library() and repository_zip:
-    shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
-sys.path[:0] = find_library()[:1]
-
-from cvae_lab.session import start_session
-
-session = start_session(data, seed=seed)
+# %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 
 # %%
 import numpy as np
 import pandas as pd
-from cvae_lab import evaluation
-from cvae_lab.pretrained import open_judges, open_model
 from IPython.display import display
 
-from cvae_music.attributes import log_mel_attributes
-from cvae_music.config import AudioConfig
-from cvae_music.controls import SLIDERS, fit_controls, shipped_controls
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
-from cvae_music.generation import draw_latent, make_clip, mix_weights, slerp
-from cvae_music.players import player
-
-# %%
-config = AudioConfig()
-features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
-model = open_model("cvae", features, session, weights, num_steps=num_full_steps)
-judges = open_judges(features, session, weights, num_steps=num_judge_steps)
-controls = shipped_controls(model) or fit_controls(model, features)
+model = lab.open_model("cvae", features, session, weights, num_steps=num_full_steps)
+judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
+controls = cm.shipped_controls(model) if lab.is_shipped(session, weights) else cm.fit_controls(model, features)
 
 # %% [markdown]
 # ## 1. The darkest clip that is still of its genre
@@ -78,21 +56,21 @@ controls = shipped_controls(model) or fit_controls(model, features)
 
 # %%
 genre, places, seeds = model.genres[0], (0.0, -1.0, -2.0, -3.0), range(2 * num_judged)
-trials = [(k, place) for k in seeds for place in places]
-label = mix_weights(model, genre)
-drawn = [draw_latent(model, k, genre) for k in seeds]
-latents = np.stack([controls.turn(drawn[k], {"brightness": place}, weights=label) for k, place in trials])
+trials = [(number, place) for number in seeds for place in places]
+drawn = [cm.draw_latent(model, number, genre) for number in seeds]
+label = cm.mix_weights(model, genre)
+latents = np.stack([controls.turn(drawn[number], {"brightness": place}, weights=label) for number, place in trials])
 decoded = model.decode(latents, np.zeros(len(latents), int))
 heard = np.all([judge.predict(decoded) == 0 for judge in judges.values()], axis=0)
-hertz = log_mel_attributes(config.unscale(decoded), config)["brightness_hz"].where(heard)
+hertz = cm.log_mel_attributes(config.unscale(decoded), config)["brightness_hz"].where(heard)
 
 # %%
 if heard.any():
     chosen, place = trials[int(hertz.idxmin())]
-    clip = make_clip(model, controls, seed=chosen, drawn_as=genre, mix=genre, sliders={"brightness": place})
+    clip = cm.make_clip(model, controls, seed=chosen, mix=genre, sliders={"brightness": place})
     print(f"{heard.sum()} of {len(trials)} are heard as {genre} by both; the darkest has {hertz.min():.0f} Hz: "
           f"seed={chosen}, brightness {place:g}")
-    display(player(clip.samples, config, f"the darkest {genre}", chosen))
+    display(cm.player(clip.samples, config, f"the darkest {genre}", chosen))
 
 # %% [markdown]
 # ## 2. Without the pseudo-inverse
@@ -102,7 +80,7 @@ if heard.any():
 # shortest way, and takes the others with it.
 
 # %%
-names = list(SLIDERS.values())
+names = list(cm.SLIDERS.values())
 steps = np.stack([controls.directions[name][0] for name in names])  # of the first genre
 slopes = np.linalg.pinv(steps).T
 alone = {name: slope / (slope @ slope) for name, slope in zip(names, slopes, strict=True)}
@@ -112,12 +90,12 @@ starts, labels = model.encode(config.scale(test.log_mel[rows]))[0], test.genre_i
 
 
 def changes(directions):
-    """Change of each attribute from slider -1 to 1, in its standard deviations over the test split."""
-    spread, table = log_mel_attributes(test.log_mel[:60], config).std(), {}
+    """Change of each attribute (rows) from slider -1 to 1 (columns), in its standard deviations over the test split."""
+    spread, table = cm.log_mel_attributes(test.log_mel[:60], config).std(), {}
     for name, step in directions.items():
-        ends = [log_mel_attributes(config.unscale(model.decode(starts + k * step, labels)), config) for k in (-1, 1)]
-        table[name] = ((ends[1] - ends[0]).mean() / spread)[list(SLIDERS)]
-    return pd.DataFrame(table).round(2)
+        ends = [cm.log_mel_attributes(config.unscale(model.decode(starts + k * step, labels)), config) for k in (-1, 1)]
+        table[name] = ((ends[1] - ends[0]).mean() / spread)[list(cm.SLIDERS)]
+    return pd.DataFrame(table).rename(index=cm.SLIDERS).round(2)
 
 
 # %%
@@ -131,14 +109,24 @@ pd.DataFrame({"pseudo-inverse": np.linalg.norm(steps, axis=1),
               "shortest": [np.linalg.norm(step) for step in alone.values()]}, index=names).round(2)  # fmt: skip
 
 # %% [markdown]
-# ## 3. Half-way on the line and on the arc
+# ## 3. A walk that loops
+#
+# A walk ends where it began if its last stop is its first. We make a second one that ends elsewhere, take the picture
+# of both sounds, and measure the leap from frame to frame: where the walk begins again, and at the other bars of eight
+# beats, where the pattern begins anew. The loop is without a seam if its leap is no larger than those that the music
+# makes anyway.
 
 # %%
-ends = [np.stack([draw_latent(model, first + k, model.genres[0]) for k in range(20)]) for first in (100, 200)]
-middles = {"ends": np.concatenate(ends), "line": (ends[0] + ends[1]) / 2, "arc": slerp(ends[0], ends[1], 0.5)}
-rows = {}
-for name, latents in middles.items():
-    level = config.unscale(model.decode(latents, np.zeros(len(latents), int)))
-    rows[name] = {"norm": np.linalg.norm(latents, axis=1).mean(), "sharpness (dB)": evaluation.sharpness(level),
-                  "level (dB)": log_mel_attributes(level, config)["level_db"].mean()}  # fmt: skip
-pd.DataFrame(rows).T.round(2)
+stops = model.sample_latents([0, 0, 0], seed=seed + 5)
+walks, num_beats, tempo = {"ends where it began": np.concatenate([stops, stops[:1]]), "ends elsewhere": stops}, 24, 110.0
+times = np.arange(num_beats * config.frames_per_beat) / config.frames_per_beat * 60.0 / tempo
+leaps = {}
+for name, latents in walks.items():
+    samples = cm.walk(model, latents, cm.mix_weights(model, genre), num_beats, tempo, seed)
+    level = cm.log_mel(samples, times, config, wrap=True)
+    leap = np.abs(np.roll(level, -1, axis=0) - level).mean(axis=1)  # from each frame to the next, dB
+    leaps[name] = {"at the loop": leap[-1], "at other bars": leap[config.num_frames - 1 : -1 : config.num_frames].mean()}
+    display(cm.player(samples, config, f"a walk that {name}", seed, loop=True))
+
+# %%
+pd.DataFrame(leaps).T.round(2).rename_axis("leap (dB)")
