@@ -13,7 +13,8 @@
 # %% [markdown]
 # # Solutions to notebook 02, autoencoder
 #
-# This notebook stands alone. With music of your own, or with `weights = "train"`, it trains an autoencoder for a short time only.
+# This notebook stands alone. With music of your own, or with `weights = "train"`, it trains an autoencoder for a short
+# time only.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -24,54 +25,34 @@ weights = "pretrained"  # or "train"; other music is always trained on
 num_steps = 120  # of the training, where no weights are loaded
 
 # %% tags=["setup"]
-# Finds the library, or fetches it: on Colab and Kaggle, give its address as `repository_zip` above.
-import shutil
 import sys
-from pathlib import Path
-from urllib.request import urlretrieve
 
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
 
-def find_library():
-    here, mounts = Path.cwd(), Path("/kaggle/input")
-    near = [folder / "lib" for folder in (here, *here.parents)]
-    far = [*here.glob("*/lib"), *mounts.glob("*/lib"), *mounts.glob("*/*/lib"), *mounts.glob("*/*/*/lib")]
-    return [str(lib) for lib in near + far if (lib / "cvae_music").is_dir()]
-
-
-if not find_library() and repository_zip:
-    shutil.unpack_archive(urlretrieve(repository_zip, "cvae_music.zip")[0])
-sys.path[:0] = find_library()[:1]
-
-from cvae_lab.session import start_session
-
-session = start_session(data, seed=seed)
+# %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from cvae_lab import evaluation
-from cvae_lab.pretrained import open_model
-from IPython.display import Markdown, display
+from keras import ops
 
-from cvae_music.audio.inversion import to_audio
-from cvae_music.config import AudioConfig
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
-from cvae_music.players import show_clips
-from cvae_music.plots import COLOURS, MARKERS, show_figure
-
-# %%
-config = AudioConfig()
-features = build_features(open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
-model = open_model("autoencoder", features, session, weights, num_steps=num_steps)
+model = lab.open_model("autoencoder", features, session, weights, num_steps=num_steps)
 
 # %%
 def latents_of(split, limit):
-    """Latents and genre indices of clips spread over a split."""
+    """Latents, genre indices and levels in dB of clips spread over a split."""
     part = features.subset(split)
     rows = np.linspace(0, len(part) - 1, min(limit, len(part))).astype(int)
-    return model.encode(config.scale(part.log_mel[rows]))[0], part.genre_index[rows], part.log_mel[rows].astype(np.float32)
+    levels = part.log_mel[rows].astype(np.float32)
+    return model.encode(config.scale(levels))[0], part.genre_index[rows], levels
 
 
 train, _, _ = latents_of("train", 500)
@@ -83,8 +64,8 @@ rng = np.random.default_rng(seed)
 def measure(latent):
     """Way home and sharpness of decoded latents, as in the notebook."""
     clips = model.decode(latent)
-    home = (model.encode(clips)[0] - latent) / spread
-    return {"way home": np.mean(home**2), "sharpness": evaluation.sharpness_ratio(config.unscale(clips), real_db)}
+    home = (model.encode(np.clip(clips, -1.0, 1.0))[0] - latent) / spread
+    return {"way home": np.mean(home**2), "sharpness": lab.sharpness_ratio(config.unscale(clips), real_db)}
 
 # %% [markdown]
 # ## 1. How far may you leave a real latent?
@@ -94,18 +75,22 @@ sizes = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 noise = spread * rng.standard_normal(test.shape)
 curve = pd.DataFrame({size: measure(test + size * noise) for size in sizes}).T
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-for name, colour, marker in zip(curve, COLOURS, MARKERS, strict=False):
+for name, colour, marker in zip(curve, cm.COLOURS, cm.MARKERS, strict=False):
     ax.plot(curve.index, curve[name], color=colour, marker=marker, label=name)
 ax.set(xlabel="size of the noise (spreads of the latents)", ylabel="way home; sharpness")
 ax.legend()
-show_figure(fig, alt="The squared distance of the way home grows with the size of the noise.")
+cm.show_figure(fig, alt="The squared distance of the way home grows with the size of the noise.")
 
 # %%
 near, far = curve["way home"].loc[0.25], curve["way home"].loc[1.0]
-display(Markdown(
-    f"With a quarter of a spread of noise the way home is {near:.3f}, with a whole spread {far:.3f}: "
-    f"{far / max(near, 1e-9):.0f} times as much for 4 times the step, where 16 times would be in proportion to its square."
-))  # fmt: skip
+times = far / max(near, 1e-9)
+lab.lesson(
+    f"From a quarter of a spread of noise to a whole one the way home grows {times:.0f} times.",
+    {
+        "Less than the square of the step: no sharp edge.": times <= 16,
+        "More than the square of the step: an edge.": True,
+    },
+)
 
 # %% [markdown]
 # ## 2. Swap the parts
@@ -116,26 +101,19 @@ display(Markdown(
 first, second = 0, int(np.flatnonzero(genre != genre[0])[0])
 swap = test[[first, second]].copy()
 swap[:, model.global_dim :] = test[[second, first], model.global_dim :]
-pictures = config.unscale(model.decode(np.concatenate([test[[first, second]], swap])))
 names = [features.genres[genre[row]] for row in (first, second)]
 labels = [*names, f"global {names[0]}, local {names[1]}", f"global {names[1]}, local {names[0]}"]
+clips = [cm.make_clip(model, start=latent) for latent in (*test[[first, second]], *swap)]
+shown = [{**vars(clip), "label": label, "seed": None} for clip, label in zip(clips, labels, strict=True)]
+cm.show_clips(shown, config, num_columns=2, alt="Two rebuilt clips, and the two made from their swapped parts.")
 
 # %%
-clips = [
-    {"log_mel": picture, "samples": to_audio(picture, config, 110.0, seed=seed), "label": label, "tempo": 110.0, "seed": seed}
-    for label, picture in zip(labels, pictures, strict=True)
-]
-show_clips(clips, config, num_columns=2, alt="Two rebuilt clips, and the two made from their swapped parts.")
-
-# %%
-def gap(a, b):
-    return evaluation.reconstruction_rms_db(pictures[a], pictures[b])
-
-
-display(Markdown(
-    f"The clip with the global part of {names[0]} and the local part of {names[1]} is {gap(2, 0):.1f} dB from the {names[0]} clip and {gap(2, 1):.1f} dB from the "
-    f"{names[1]} clip: the {'global' if gap(2, 0) < gap(2, 1) else 'local'} part decides more of the picture."
-))  # fmt: skip
+own = lab.reconstruction_rms_db(clips[2].log_mel, clips[0].log_mel)
+foreign = lab.reconstruction_rms_db(clips[2].log_mel, clips[1].log_mel)
+lab.lesson(
+    f"The hybrid is {own:.1f} dB from the clip that gave its global part, {foreign:.1f} dB from the other.",
+    {"The global part decides most of it.": own < foreign, "The local part decides most of it.": True},
+)
 
 # %% [markdown]
 # ## 3. A cooler box
@@ -152,7 +130,54 @@ table = pd.DataFrame(table).T.rename_axis("share of the spread")
 table.round(3)
 
 # %%
-display(Markdown(
-    f"At half the spread the way home improves from {table['way home'].loc[1.0]:.2f} to {table['way home'].loc[0.5]:.2f}, and the variety of the clips (their spread in dB, over that "
-    f"of real clips) falls from {table['variety'].loc[1.0]:.2f} to {table['variety'].loc[0.5]:.2f}: near the centre everything is the average clip."
-))  # fmt: skip
+home, variety = table["way home"], table["variety"]
+lab.lesson(
+    f"Half the spread brings the way home to {home.loc[0.5] / home.loc[1.0]:.0%} and the variety to "
+    f"{variety.loc[0.5] / variety.loc[1.0]:.0%} of the box's.",
+    {
+        "Safer and more alike: near the centre lies the average clip.": home.loc[0.5] < home.loc[1.0]
+        and variety.loc[0.5] < variety.loc[1.0],
+        "On this music a cooler box is not the safer one.": True,
+    },
+)
+
+# %% [markdown]
+# ## 4. A loss of your own
+#
+# The step from each frame to the next is `roll(x, -1) - x`; rolling puts the first frame behind the last, as in a loop.
+
+# %% tags=["exercise"]
+def onset_loss(target, rebuilt):
+    """Mean squared difference between the steps of two batches of clips, shape (clips, frames, bands)."""
+    lost = target - rebuilt  # steps of a difference are the difference of the steps
+    return ops.mean(ops.square(ops.roll(lost, -1, axis=1) - lost))
+
+# %% tags=["check"]
+hit = np.eye(4, dtype=np.float32)[:, None, :, None]  # hit[k]: one clip of four frames and one band, a hit in frame k
+cases = {
+    "the same clip": (hit[1], hit[1], 0.0),
+    "the clip turned up": (hit[1], hit[1] + 0.5, 0.0),
+    "a missing hit": (hit[1], 0.0 * hit[1], 0.5),
+    "a late hit": (hit[1], hit[2], 1.5),
+    "a missing last hit": (hit[3], 0.0 * hit[3], 0.5),
+}
+for name, (target, answer, expected) in cases.items():
+    got = float(onset_loss(target, answer))
+    verdict = "right" if abs(got - expected) < 1e-5 else f"not yet: expected {expected:.2f}, got {got:.2f}"
+    print(f"{name}: {verdict}")
+
+# %% [markdown]
+# To train with it, override one method of the class: the loss then has a third wish, and everything else stays.
+
+# %%
+class OnsetAutoencoder(cm.Autoencoder):
+    """An autoencoder that is also asked for the right steps from frame to frame."""
+
+    def reconstruction_terms(self, log_mel, rebuilt):
+        terms = super().reconstruction_terms(log_mel, rebuilt)
+        return terms | {"loss": terms["loss"] + 1e4 * onset_loss(log_mel, rebuilt)}
+
+
+eager = OnsetAutoencoder(config, seed=seed)
+batch = next(iter(cm.batches(features, "test", 8)))
+print({name: round(float(value), 1) for name, value in eager.loss_terms(batch, training=False).items()})
