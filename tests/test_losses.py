@@ -1,5 +1,6 @@
 """Terms of the loss and KL schedules against values worked by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -116,6 +117,14 @@ def test_every_schedule_by_name_and_back_from_its_config(name):
     schedule = get_schedule(name)
     again = get_schedule(schedule.get_config())
     assert type(again) is type(schedule) and again == schedule
+
+
+def test_a_schedule_of_ones_own_comes_back_from_its_config():
+    @dataclasses.dataclass
+    class Sawtooth(Constant):
+        teeth: int = 3
+
+    assert get_schedule(Sawtooth(2.0, teeth=5).get_config()) == Sawtooth(2.0, teeth=5)
 
 
 @pytest.mark.parametrize("wrong", ["rising", True, None, {"weight": 1.0}])

@@ -48,7 +48,7 @@ class Constant:
 
     def get_config(self):
         """What `get_schedule` makes the same schedule of."""
-        return {"name": next(name for name, kind in SCHEDULES.items() if kind is type(self)), **vars(self)}
+        return {"name": type(self).__name__, **vars(self)}
 
 
 @dataclasses.dataclass
@@ -138,8 +138,8 @@ def get_schedule(kl):
     if isinstance(kl, (int, float)) and not isinstance(kl, bool):
         return Constant(kl)
     arguments = dict(kl) if isinstance(kl, dict) else {"name": kl}
-    kind = SCHEDULES.get(arguments.pop("name", None))
+    name, kinds = arguments.pop("name", None), (Constant, *Constant.__subclasses__())  # also those of a notebook
+    kind = next((kind for kind in kinds if kind.__name__ == name), SCHEDULES.get(name))
     if kind is None:
-        example = "{'name': 'linear', 'weight': 1.0, 'warmup_steps': 500}"
-        raise ValueError(f"kl got {kl!r}; expected a number, one of {sorted(SCHEDULES)}, or a dict such as {example}.")
+        raise ValueError(f"kl got {kl!r}; expected a number, one of {sorted(SCHEDULES)}, or {{'name': one of them, ...}}.")
     return kind(**arguments)
