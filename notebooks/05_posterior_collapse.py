@@ -476,7 +476,7 @@ lab.lesson(
     f"With the recipe's decoder at best {best['recipe']:.1%} is explained, with a matrix {best['matrix']:.0%}; "
     f"at a KL next to free {free['explained']:.1%}.",
     {
-        "The decoder fails, not the theory, and not β.": best['recipe'] < 0.01 < best["matrix"] and free["explained"] < 0.01,
+        "Here the decoder fails, not the theory, and not β.": best['recipe'] < 0.01 < best["matrix"] and free["explained"] < 0.01,
         "The decoder is not the culprit.": best["recipe"] >= 0.01,
         "No half explains it.": True,
     },
@@ -597,7 +597,7 @@ for ax, column in zip(axes, ("explained", "diversity", "swap"), strict=True):
         at = [names_of.index(name) for name in part.index]
         ax.errorbar(part["mean"], at, xerr=part["std"], fmt=marker, color=colour, label=kind)
     ax.set(xlabel=columns[column], yticks=range(len(names_of)), yticklabels=names_of)
-axes[0].legend(fontsize="small", loc="lower right")
+axes[2].legend(fontsize="small", loc="upper right")
 cm.show_figure(fig, "05_remedies", alt="Each remedy's share explained, diversity and swap obedience, on both features.")
 
 # %%
