@@ -100,10 +100,10 @@ first, again = (cm.make_clip(model, mix=model.genres[0], seed=3, tempo=110) for 
 other = cm.make_clip(model, mix=model.genres[0], seed=4, tempo=110)
 swapped = cm.make_clip(model, mix=model.genres[-1], drawn_as=model.genres[0], seed=3, tempo=110)
 slower = cm.make_clip(model, mix=model.genres[0], seed=3, tempo=80)
-
-# %%
 four = {f"{first.genre}, 110 a minute": first, "another idea": other, f"as {swapped.genre}": swapped, "80 a minute": slower}
 cm.show_clips([as_shown(clip, label) for label, clip in four.items()], config, num_columns=2, seconds=True)
+
+# %%
 moved = [np.abs(first.log_mel - clip.log_mel).mean() for clip in (other, swapped, slower)]
 lab.lesson(
     f"Another seed changes the picture by {moved[0]:.1f} dB, another genre by {moved[1]:.1f}, another tempo by {moved[2]:.1f}.",
