@@ -507,7 +507,7 @@ told = decoder.fit(answers, targets, batch_size=32, epochs=epochs, verbose=0).hi
 
 # %%
 share = (1 - np.array(told) / flat.var(axis=0).sum()) / goal
-at = np.arange(1, epochs + 1) * -(-len(flat) // 32)
+at = np.arange(1, len(told) + 1) * -(-len(flat) // 32)
 fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
 ax.plot(at, np.clip(share, -0.1, 1), "o-", color=cm.COLOURS[0], markersize=3, label="recipe's decoder, told the answer")
 ax.axvline(num_steps, color="0.2", linestyle="--", label="where the recipe's training ends")
