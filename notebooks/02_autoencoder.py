@@ -786,7 +786,7 @@ lab.lesson(
     {
         "One measure says little: nonsense can be sharp.": lost and box["sharpness"] > 0.8 * kept["sharpness"],
         "The box loses the music, and its lines too.": lost,
-        "On this music the box comes close.": True,
+        "On this music the box is hardly worse than rebuilt clips.": True,
     },
 )
 
@@ -851,11 +851,12 @@ cm.show_clips(clips, config, name="02_mixture", num_columns=2, alt="Two draws fr
 frechet = board["Fréchet distance"]
 repaired = (frechet["box"] - frechet[last]) / (frechet["box"] - frechet["rebuilt clips"])
 lab.lesson(
-    f"From the box to music, {last} goes {repaired:.0%} of the way, to {frechet[last]:.1f}.",
+    f"The {last} goes {repaired:.0%} of the way from the box to rebuilt clips, to {frechet[last]:.1f}.",
     {
-        "Most of the damage is repaired, afterwards and from outside.": repaired > 0.5,
-        "Part of the damage is repaired.": repaired > 0,
-        "On this music it repairs nothing.": True,
+        "Most of the damage is repaired, afterwards and from outside.": lost and repaired > 0.5,
+        "Part of the damage is repaired.": lost and repaired > 0,
+        "It repairs nothing.": lost,
+        "There was little to repair.": True,
     },
 )
 
