@@ -101,12 +101,14 @@ real_db = config.unscale(test)
 # - \underbrace{\mathrm{KL}\big(q(z \mid x) \,\|\, p(z)\big)}_{\text{price of leaving the prior}} .$$
 #
 # The inequality is Jensen's: the logarithm of a mean is never below the mean of the logarithm. The right-hand side is
-# the **evidence lower bound**, ELBO. **KL** is the Kullback–Leibler divergence, the mean of $\log q - \log p$ under
-# $q$. Both are counted in **nats**, the unit of information that goes with the natural logarithm.
+# the **evidence lower bound**, ELBO; what it lacks is $\mathrm{KL}(q(z \mid x) \,\|\, p(z \mid x))$, nothing when the
+# proposal is right. **KL** is the Kullback–Leibler divergence, the mean of $\log q - \log p$ under $q$. All are counted
+# in **nats**, the unit of information that goes with the natural logarithm.
 #
 # **Question.** Is the bound tight when the proposal is right? A model with one number for $z$ and one for $x$ can be
-# solved on paper: $p(z) = \mathcal N(0, 1)$, $p(x \mid z) = \mathcal N(2z, 0.25)$, so $p(x) = \mathcal N(0, 4.25)$.
-# **Guess** how far below the truth the bound falls if the proposal's mean is off by 0.5.
+# solved on paper: $p(z) = \mathcal N(0, 1)$, $p(x \mid z) = \mathcal N(2z, 0.25)$, so $p(x) = \mathcal N(0, 4.25)$. The
+# mean over $q$ of a squared distance is the squared distance of the means plus the variance; that is the second term of
+# `likelihood` below. **Guess** how far below the truth the bound falls if the proposal's mean is off by 0.5.
 
 # %%
 def log_normal(value, mean, variance):
@@ -288,8 +290,8 @@ cm.show_figure(fig, "03_density", "Draws cover a disc before the fit, two bars a
 # - `encode_parameters`: the log-variance $v$ goes through a soft bound, $5 \tanh\frac{v + 3}5 - 3$, which hardly
 #   changes it near $-3$ and never lets it leave $(-8, 2)$. Without a bound one training saw its KL jump from 80 to 257
 #   nats within an epoch;
-# - `sample_posterior` is section 4, `elbo_terms` section 2 with the schedule of section 5, $\text{loss} = -\log p(x
-#   \mid z) + \beta \sum_j \mathrm{KL}_j$;
+# - `sample_posterior` is section 4; `elbo_terms` adds up `reconstruction_terms`, written in 02, and the penalty,
+#   $\text{loss} = -\log p(x \mid z) + \beta \sum_j \mathrm{KL}_j$;
 # - `sample_latents` draws from the density.
 #
 # **Our convention for $\beta$:** both terms in nats, **summed over cells and over latent dimensions, averaged over the
@@ -359,8 +361,9 @@ pd.Series(terms, name="before training").to_frame().T.round(2)
 # ## 7. Train it, at two prices
 #
 # As in notebook 02: Adam with a warm-up and a cosine decay of the learning rate, gradients clipped at length 5, weights
-# averaged over the last tenth of the run, clips up to 3 dB louder or softer, loops beginning at any bar. The density is
-# fitted last. The KL weight is constant, once 1 and once 10.
+# averaged over the last tenth of the run, clips up to 3 dB louder or softer, loops beginning at any bar. The KL weight
+# is constant, once 1 and once 10. At the end `cm.fit_latent_density` draws one latent from the posterior of each
+# training clip and calls your `fit` with them.
 #
 # **Question.** What does the tenfold price change? **Guess** the direction for the KL, and for the error in dB.
 
@@ -448,7 +451,7 @@ def two_terms(shift, spread):
     return float(terms["reconstruction"]), float(price)
 
 # %%
-spreads, shifts = told_spread * np.geomspace(0.2, 10.0, 22), np.linspace(-0.5, 0.5, 41)
+spreads, shifts = told_spread * np.geomspace(0.2, 10.0, 22), np.linspace(-0.5, 0.5, 21)
 best = np.array(two_terms(0.0, told_spread))
 by_spread = np.array([two_terms(0.0, spread) for spread in spreads]) - best
 by_shift = np.array([two_terms(shift, told_spread) for shift in shifts]) - best
@@ -532,8 +535,8 @@ display(turns, heat)
 # = \underbrace{I(n; z)}_{\text{which clip it was}}
 # + \underbrace{\mathrm{KL}\big(q(z) \,\|\, p(z)\big)}_{\text{the gap}} .$$
 #
-# The first part, the **mutual information**, is what a latent is for. It cannot exceed $\log N$: that many nats name
-# one of $N$ clips. **Guess** how the KL is divided.
+# The first part, the **mutual information**, is what a latent is for: the mean of $\log q(z \mid x_n) - \log q(z)$ over
+# draws. It cannot exceed $\log N$: that many nats name one of $N$ clips. **Guess** how the KL is divided.
 
 # %%
 train_mean, train_log_var = vae.encode(train)
@@ -609,12 +612,13 @@ lab.lesson(
 # %% [markdown]
 # Is such a gap audible? We draw from five places that know as much as the parts above, in the VAE and, as a control, in
 # the autoencoder, which never heard of a prior. For the autoencoder we fit your `LatentDensity` in the same way. The
-# measure is the **Fréchet distance** of notebook 02, in a judge's ear, between 300 draws and the test clips.
+# measure is the **Fréchet distance** of notebook 02, in a judge's ear, between 300 draws and the test clips. With so
+# few clips it is never 0: the dotted line below says what real clips reach.
 
 # %%
 judge = lab.open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
 autoencoder.latent_density = LatentDensity(1, autoencoder.latent_dim)
-cm.fit_latent_density(autoencoder, features, seed)
+num_gaussians = cm.fit_latent_density(autoencoder, features, seed)
 
 # %%
 def places(model, number=300):
@@ -699,8 +703,8 @@ cm.show_clips(clips, config, name="03_samples", alt="Draws of the prior are busy
 
 # %% [markdown]
 # Why does training not close such a gap? Ask what it is worth. By the formula of notebook 02 the reconstruction loss of
-# a clip with $D$ cells falls by $D \log(d_1 / d_2)$ nats when the error in dB falls from $d_1$ to $d_2$. **Guess** how
-# many dB pay for the whole gap.
+# a clip with $D$ cells falls by $D \log(d_1 / d_2)$ nats when its error falls from $d_1$ to $d_2$ dB. So $n$ nats are
+# worth $d\,(1 - e^{-n/D})$ dB. **Guess** how many dB pay for the whole gap.
 
 # %%
 cells, proved = config.num_frames * config.n_mels, sum(gap.values())
@@ -748,10 +752,10 @@ lab.lesson(
 # ## 10. A walk between two pieces
 #
 # It is often said that a VAE fills the space between clips with music. We walk half-way from one test clip to another
-# of a different genre, in both models: along the **straight line** between the latents, and along the **arc** that
-# stays as far from the origin as they are (a mean of two independent vectors is shorter than either, by $\sqrt 2$ in
-# the mean). Beside them lies the crossfade of the two rebuilt pictures, and walks inside a genre. As notebook 02 found,
-# distances in dB favour averages, so we measure in the judge's ear.
+# of a different genre, in both models: along the **straight line** between the latents, and along the **arc**
+# (`cm.slerp`) that stays as far from the origin as they are: the mean of two independent vectors is shorter than
+# either, by about $\sqrt 2$. Beside them lie the crossfade of the two rebuilt pictures, and walks inside a genre. As
+# notebook 02 found, distances in dB favour averages, so we measure in the judge's ear.
 
 # %%
 first = np.random.default_rng(seed).permutation(len(test))
@@ -860,8 +864,8 @@ cm.show_clips(clips, config, name="03_cost", alt="A recording beside what the VA
 # %% [markdown]
 # ## Is my run normal?
 #
-# The ranges are those of the embedded music with shipped weights. A KL that falls to zero and stays there is a collapse;
-# a loss that jumps up is a learning rate too high.
+# The ranges are those of the embedded music with shipped weights. A KL that falls to zero and stays there is a
+# collapse; a loss that jumps up is a learning rate too high.
 
 # %%
 checks = pd.DataFrame(
@@ -873,7 +877,7 @@ checks = pd.DataFrame(
         ("shipped VAE: KL (nats)", total, 250.0, 370.0),
         ("shipped VAE: active dimensions", lab.active_units(mean), 90, 96),
         ("Fréchet distance at the prior", at_prior, 35.0, 65.0),
-        ("Fréchet distance at the density", at_density, 5.0, 10.0),
+        ("Fréchet distance at the density", at_density, 5.0, 12.0),
     ],
     columns=["measure", "your run", "from", "to"],
 )

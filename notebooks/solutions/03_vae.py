@@ -78,9 +78,8 @@ pd.DataFrame(rows).T.rename_axis("temperature").round(3)
 # %% [markdown]
 # ## 2. What each dimension is worth
 #
-# A dimension with a KL near zero has its mean near zero for every clip already: setting it to zero changes nothing. At
-# weight 1 no dimension of this model is that idle, and its KL tells more about how finely a number is told than about
-# how loud it is.
+# A dimension with a KL near zero has its mean near zero for every clip already: setting it to zero changes nothing. If
+# the price is well spent, the dear dimensions are those that are missed most; the rank correlation tells.
 
 # %%
 whole = lab.reconstruction_rms_db(real_db[:16], config.unscale(vae.decode(mean[:16])))
@@ -104,8 +103,8 @@ print(f"rank correlation {pd.Series(kl).corr(pd.Series(growth), method='spearman
 # %% [markdown]
 # ## 3. A price of your own
 #
-# So short a training shows the direction only: the dearer the latent, the fewer nats it holds and the larger the error.
-# A linear warm-up begins without a price, and ends near the run of its last weight.
+# So short a training shows the direction only: the dearer the latent, the fewer nats it holds. The linear warm-up begins
+# without a price and reaches its full weight half-way.
 
 # %%
 warm_up = {"name": "linear", "weight": 10.0, "warmup_steps": num_steps // 2}
