@@ -234,7 +234,7 @@ class LatentDensity(keras.layers.Layer):
         self.built = True
 
     def fit(self, latents, genre, held_latents, held_genre, seed=0):
-        shares, means, factors = (np.array(value) for value in (self.shares, self.means, self.factors))
+        shares, means, factors = (value.numpy() for value in (self.shares, self.means, self.factors))
         chosen = []
         for index in range(len(shares)):
             rows, held = latents[genre == index], held_latents[held_genre == index]
@@ -251,7 +251,7 @@ class LatentDensity(keras.layers.Layer):
         return chosen
 
     def sample(self, genre, rng, temperature=1.0):
-        shares, means, factors = (np.array(value) for value in (self.shares, self.means, self.factors))
+        shares, means, factors = (value.numpy() for value in (self.shares, self.means, self.factors))
         latents = np.empty((len(genre), means.shape[-1]), np.float32)
         for row, index in enumerate(genre):
             share = shares[index].astype(np.float64)
@@ -312,7 +312,7 @@ class VAE(Autoencoder):
         super().__init__(audio_config, **kwargs)
         self.kl = get_schedule(kl)
         start = keras.initializers.Constant(self.kl.weight)
-        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, dtype="float32", initializer=start)
+        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, initializer=start)
         self.latent_density = LatentDensity(max(1, self.num_genres), self.latent_dim, name="latent_density")
 
     def build_networks(self, *sizes):

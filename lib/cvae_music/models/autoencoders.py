@@ -86,7 +86,7 @@ class VAE(Autoencoder):
         super().__init__(audio_config, **kwargs)
         self.kl = get_schedule(kl)
         start = keras.initializers.Constant(self.kl.weight)
-        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, dtype="float32", initializer=start)
+        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, initializer=start)
         self.latent_density = LatentDensity(max(1, self.num_genres), self.latent_dim, name="latent_density")
 
     def build_networks(self, *sizes):

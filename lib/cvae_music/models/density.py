@@ -37,7 +37,7 @@ class LatentDensity(keras.layers.Layer):
         Returns:
             List of the number of Gaussians of each genre.
         """
-        shares, means, factors = (np.array(value) for value in (self.shares, self.means, self.factors))
+        shares, means, factors = (value.numpy() for value in (self.shares, self.means, self.factors))
         chosen = []
         for index in range(len(shares)):
             rows, held = latents[genre == index], held_latents[held_genre == index]
@@ -55,7 +55,7 @@ class LatentDensity(keras.layers.Layer):
 
     def sample(self, genre, rng, temperature=1.0):
         """Draws one latent for each genre index; `temperature` scales the distance from the chosen mean."""
-        shares, means, factors = (np.array(value) for value in (self.shares, self.means, self.factors))
+        shares, means, factors = (value.numpy() for value in (self.shares, self.means, self.factors))
         latents = np.empty((len(genre), means.shape[-1]), np.float32)
         for row, index in enumerate(genre):
             share = shares[index].astype(np.float64)
