@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize
 from scipy.signal import istft, resample_poly, stft
+from threadpoolctl import threadpool_limits
 
 from cvae_lab.session import cache_folder
 from cvae_music import store
@@ -185,5 +186,6 @@ def fit_linear_vae(eigenvalues, beta, num_latents, seed=0, num_components=256, m
     start = np.concatenate([start, np.zeros(num_latents)])
     # The start is next to a saddle, where the loss hardly changes: the usual tolerances would stop there.
     options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-7}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
+    with threadpool_limits(1):  # matrices this small are slower on several threads, and stand still on a busy machine
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x
     return np.sort(np.sum(found[: root.size * num_latents].reshape(size) ** 2, axis=1))[::-1]
