@@ -667,7 +667,7 @@ for (name, values), style, colour in zip(obeyed.items(), ("s--", "o-"), cm.COLOU
     last_ax.plot(range(1, len(values) + 1), values, style, color=colour, label=name)
 last_ax.axhline(lab.chance(genre), color="0.4", linestyle=":", label="chance")
 last_ax.set(xlabel="epoch", ylabel="swap obedience", ylim=(0, 1.05), xticks=range(1, len(values) + 1))
-last_ax.legend(fontsize="small")
+last_ax.legend(fontsize="small", loc=(0.68, 0.62))
 cm.show_figure(fig, "04_live_training", alt="By epoch: error, KL, listeners' loss; swap obedience of two trainings.")
 
 # %%
