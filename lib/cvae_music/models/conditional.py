@@ -83,7 +83,8 @@ class ConditionalVAE(VAE):
             raise ValueError(f"ConditionalVAE got genres={list(genres)}; expected two different names or more.")
         super().__init__(audio_config, genres=genres, **kwargs)
         self.discrepancy_weight, self.swap_weight, self.source_weight = discrepancy_weight, swap_weight, source_weight
-        self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight, trainable=swap_weight > 0)
+        self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight)
+        self.listeners.trainable = swap_weight > 0
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(*sizes, self.num_genres)
@@ -107,12 +108,9 @@ class ConditionalVAE(VAE):
     def discrepancy(self, latent, weights):
         """Discrepancy of the latents of the whole clip, plus that of the latents of single beats."""
         local = ops.reshape(latent[:, self.global_dim :], (-1, self.num_slots, self.local_dim))
-        total = 0.0
-        for part in (latent[None, :, : self.global_dim], ops.transpose(local, (1, 0, 2))):
-            if part.shape[-1]:
-                noise = keras.random.normal((part.shape[0], 128, part.shape[-1]), seed=self.noise)
-                total = total + genre_discrepancy(part, weights, noise)
-        return total
+        parts = [part for part in (latent[None, :, : self.global_dim], ops.transpose(local, (1, 0, 2))) if part.shape[-1]]
+        draws = [keras.random.normal((part.shape[0], 128, part.shape[-1]), seed=self.noise) for part in parts]
+        return sum(genre_discrepancy(part, weights, noise) for part, noise in zip(parts, draws, strict=True))
 
     def listen(self, log_mel, rebuilt, latent, weights, training):
         """Decodes half of the latents with another label: what the listeners learn, and what they say of it."""
