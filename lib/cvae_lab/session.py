@@ -166,6 +166,7 @@ def _load_keras():
 def _device():
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # several models in one notebook are no reason to warn of retracing
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]

@@ -108,11 +108,11 @@ class ClipModel(keras.Model):
             raise ValueError(f"decode got {num_clips} latents and genre={genre}; expected for each latent {expected}.")
         return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)] if indices else found.astype(np.float32)
 
-    # One graph for any number of clips: a mix, which decodes several, does not wait for another to be traced.
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None, None))])
+    @tf.function(reduce_retracing=True, autograph=False)
     def _encode_graph(self, log_mel):
-        return self.encode_parameters(tf.ensure_shape(log_mel, (None, *self.audio_config.shape)))
+        return self.encode_parameters(log_mel)
 
+    # One graph for any number of clips: a mix, which decodes several, does not wait for another to be traced.
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((None, None))])
     def _decode_graph(self, latent, weights):
         latent = tf.ensure_shape(latent, (None, self.latent_dim))
