@@ -484,9 +484,8 @@ class Listeners(keras.layers.Layer):
         known = cross_entropy(truth, self.listener(heard, training=training))
         logits = self.sceptic(ops.concatenate([heard, ops.stop_gradient(swapped)]), training=training)
         split = ops.shape(truth)[0]
-        return (
-            known + cross_entropy(truth, logits[:split]) + self.source_weight * cross_entropy(came_from, logits[split:])
-        )
+        known = known + cross_entropy(truth, logits[:split])
+        return known + self.source_weight * cross_entropy(came_from, logits[split:])
 
     def opinion(self, swapped, asked):
         """How far the clips are from the genres asked for, in nats, heard by copies with frozen weights."""
@@ -555,15 +554,14 @@ class ConditionalVAE(VAE):
     def loss_terms(self, data, training):
         (terms, latent, rebuilt), weights = self.elbo_terms(data, training), self.genre_weights(data[1])
         terms["discrepancy"] = self.discrepancy(latent, weights)
-        terms["swap"] = lesson = 0.0
-        if self.swap_weight:
-            lesson, terms["swap"] = self.listen(data[0], rebuilt, latent, weights, training)
+        lesson, terms["swap"] = self.listen(data[0], rebuilt, latent, weights, training) if self.swap_weight else (0, 0)
         terms["loss"] += self.discrepancy_weight * terms["discrepancy"] + self.swap_weight * terms["swap"] + lesson
         return terms
 
     def discrepancy(self, latent, weights):
         local = ops.reshape(latent[:, self.global_dim :], (-1, self.num_slots, self.local_dim))
-        parts = [part for part in (latent[None, :, : self.global_dim], ops.transpose(local, (1, 0, 2))) if part.shape[-1]]
+        both = latent[None, :, : self.global_dim], ops.transpose(local, (1, 0, 2))
+        parts = [part for part in both if part.shape[-1]]
         draws = [keras.random.normal((part.shape[0], 128, part.shape[-1]), seed=self.noise) for part in parts]
         return sum(genre_discrepancy(part, weights, noise) for part, noise in zip(parts, draws, strict=True))
 

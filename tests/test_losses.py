@@ -9,7 +9,6 @@ from keras import ops
 
 from cvae_music.models import losses
 from cvae_music.models.schedules import (
-    SCHEDULES,
     Capacity,
     Constant,
     Cyclical,
@@ -112,7 +111,7 @@ def test_penalties_by_hand():
     assert [float(capacity.penalty(kl, 10.0, step)) for step in (0, 2, 9)] == [40.0, 0.0, 40.0]
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", ["constant", "linear", "cyclical", "free_bits", "capacity", "target_kl"])
 def test_every_schedule_by_name_and_back_from_its_config(name):
     schedule = get_schedule(name)
     again = get_schedule(schedule.get_config())

@@ -214,13 +214,13 @@ def test_clear_errors(features):
     for latents, genre in ((1, None), (1, [2]), (1, [-1]), (2, [0]), (1, [[0.5, 0.5, 0.0]]), (1, "loud")):
         with pytest.raises(ValueError, match=r"expected for each latent an index, 0 to 1 into \['loud', 'soft'\], or 2 weights"):
             model.decode(np.zeros((latents, 7)), genre)
-    with pytest.raises(ValueError, match="model of .'loud', 'soft'. and features of .'soft', 'loud'."):
+    with pytest.raises(ValueError, match="model has .'loud', 'soft'., the features .'soft', 'loud'."):
         train(model, dataclasses.replace(features, genres=GENRES[::-1]))
     with pytest.raises(ValueError, match="expected a multiple of 16"):
         make(VAE, dataclasses.replace(features.config, num_frames=24))
     with pytest.raises(ValueError, match="There is no preset .gan.; expected one of .*known_cvae"):
         VAE.from_preset("gan")
-    with pytest.raises(ValueError, match="The preset 'known_vae' is a VAE; call VAE.from_preset"):
+    with pytest.raises(ValueError, match="The preset 'known_vae' is a VAE; call from_preset of that class"):
         ConditionalVAE.from_preset("known_vae")
 
 

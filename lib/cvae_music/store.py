@@ -51,7 +51,10 @@ def load_arrays(path):
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name].astype(np.float32) if file[name].dtype == np.float16 else file[name] for name in file.files}
+            arrays = {
+                name: file[name].astype(np.float32) if file[name].dtype == np.float16 else file[name]
+                for name in file.files
+            }
             return json.loads(str(arrays.pop("about"))), arrays
     except FileNotFoundError:
         raise
@@ -69,7 +72,9 @@ def save_compact(model, path):
     import keras
 
     about = {"class": keras.saving.get_registered_name(type(model)), "config": model.get_config()}
-    save_arrays(path, about, {f"weight_{k:03d}": np.asarray(value, np.float16) for k, value in enumerate(model.weights)})
+    save_arrays(
+        path, about, {f"weight_{k:03d}": np.asarray(value, np.float16) for k, value in enumerate(model.weights)}
+    )
 
 
 def load_compact(path):

@@ -45,7 +45,7 @@ class StopOnNaN(keras.callbacks.TerminateOnNaN):
             super().on_batch_end(batch, logs)
         except RuntimeError as error:
             self.model.set_weights(self.good)
-            where = f"epoch {self.epoch + 1}, batch {batch + 1}. The weights of the last good epoch are back in the model"
+            where = f"epoch {self.epoch + 1}, batch {batch + 1}. The weights of the last good epoch are back"
             advice = "Try a lower learning_rate, or look for NaN in the features."
             raise FloatingPointError(f"The loss became {logs['loss']} in {where}. {advice}") from error
 
@@ -92,7 +92,9 @@ def train(
     """
     model.audio_config.check_same(features.config, where="The features passed to train")
     if model.genres and list(model.genres) != list(features.genres):
-        raise ValueError(f"train got a model of {list(model.genres)} and features of {list(features.genres)}; expected the same.")
+        raise ValueError(
+            f"The model has {list(model.genres)}, the features {list(features.genres)}; expected the same."
+        )
     counter, size = EpochCounter(), len(features.subset("train"))
     batch_size = max(1, min(batch_size, size))
     training = batches(features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch)
@@ -100,8 +102,8 @@ def train(
     epochs = max(1, round(num_steps / int(training.cardinality())))
     compile_model(model, epochs * int(training.cardinality()), learning_rate, jit_compile)
     backup = [keras.callbacks.BackupAndRestore(str(backup_dir))] if backup_dir else []
-    callbacks = [counter, StopOnNaN(raise_error=True), *backup, *callbacks]
-    history = model.fit(training, validation_data=held, epochs=epochs, callbacks=callbacks, verbose=verbose, shuffle=False)
+    own = {"epochs": epochs, "callbacks": [counter, StopOnNaN(raise_error=True), *backup, *callbacks]}
+    history = model.fit(training, validation_data=held, **own, verbose=verbose, shuffle=False)
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
     return history

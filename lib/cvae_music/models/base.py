@@ -39,7 +39,9 @@ class ClipModel(keras.Model):
         config = audio_config if isinstance(audio_config, AudioConfig) else AudioConfig.from_dict(audio_config or {})
         self.num_slots, rest = divmod(config.num_frames, FRAMES_PER_SLOT)  # beats, on the beat grid
         if rest:
-            raise ValueError(f"Got num_frames={config.num_frames}; expected a multiple of {FRAMES_PER_SLOT}. Change AudioConfig.")
+            raise ValueError(
+                f"Got {config.num_frames} frames; expected a multiple of {FRAMES_PER_SLOT}. Change num_frames."
+            )
         self.audio_config, self.genres, self.seed, self.num_genres = config, tuple(genres), int(seed), len(genres)
         self.noise = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.metric_names]
@@ -123,7 +125,8 @@ class ClipModel(keras.Model):
         kinds = [kind for kind in type(self).__mro__ if issubclass(kind, ClipModel)]
         names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
         kept = {name: getattr(self, name) for name in sorted(names - {"self", "args", "kwargs"})}
-        return {**super().get_config(), **{n: v.get_config() if hasattr(v, "get_config") else v for n, v in kept.items()}}
+        plain = {n: v.get_config() if hasattr(v, "get_config") else v for n, v in kept.items()}
+        return {**super().get_config(), **plain}
 
     @classmethod
     def from_preset(cls, name):
@@ -137,5 +140,5 @@ class ClipModel(keras.Model):
         """
         model = store.load_compact(store.preset(name))
         if not isinstance(model, cls):
-            raise ValueError(f"The preset {name!r} is a {type(model).__name__}; call {type(model).__name__}.from_preset.")
+            raise ValueError(f"The preset {name!r} is a {type(model).__name__}; call from_preset of that class.")
         return model

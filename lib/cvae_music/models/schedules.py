@@ -115,16 +115,11 @@ class TargetKL(Constant):
         return ops.where(ops.equal(step, 0), self.weight, moved)
 
 
-SCHEDULES = dict(
-    constant=Constant, linear=Linear, cyclical=Cyclical, free_bits=FreeBits, capacity=Capacity, target_kl=TargetKL
-)  # fmt: skip
-
-
 def get_schedule(kl):
     """Makes a schedule of what a model was given as its `kl` argument.
 
     Args:
-        kl: A number (constant weight), a name of `SCHEDULES`, a dict `{"name": ..., **arguments}`,
+        kl: A number (constant weight), the name of a class here, as in `"free_bits"`, a dict `{"name": ..., **arguments}`,
             or a schedule.
 
     Returns:
@@ -138,8 +133,8 @@ def get_schedule(kl):
     if isinstance(kl, (int, float)) and not isinstance(kl, bool):
         return Constant(kl)
     arguments = dict(kl) if isinstance(kl, dict) else {"name": kl}
-    name, kinds = arguments.pop("name", None), (Constant, *Constant.__subclasses__())  # also those of a notebook
-    kind = next((kind for kind in kinds if kind.__name__ == name), SCHEDULES.get(name))
+    kinds = {kind.__name__.lower(): kind for kind in (Constant, *Constant.__subclasses__())}  # also a notebook's own
+    kind = kinds.get(str(arguments.pop("name", None)).replace("_", "").lower())
     if kind is None:
-        raise ValueError(f"kl got {kl!r}; expected a number, one of {sorted(SCHEDULES)}, or {{'name': one of them, ...}}.")
+        raise ValueError(f"kl got {kl!r}; expected a number, one of {sorted(kinds)}, or a dict with such a name.")
     return kind(**arguments)
