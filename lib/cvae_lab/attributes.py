@@ -28,7 +28,9 @@ def measure_attributes(samples, config, tempo):
     """
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or not len(samples) or not np.all(np.isfinite(samples)):
-        raise ValueError(f"measure_attributes got shape {samples.shape}; expected finite mono samples, shape (samples,).")
+        raise ValueError(
+            f"measure_attributes got shape {samples.shape}; expected finite mono samples, shape (samples,)."
+        )
     rate = config.sample_rate
     magnitude = np.abs(librosa.stft(samples, n_fft=config.n_fft, hop_length=config.hop_length))
     envelope = librosa.onset.onset_strength(y=samples, sr=rate, hop_length=config.hop_length)

@@ -39,7 +39,8 @@ def short_names(genres):
     """The start of each name, as long as it takes to tell it from the others."""
     starts = [[name[:size] for size in range(1, len(name) + 1)] for name in genres]
     return [
-        next((start for start in own if sum(other.startswith(start) for other in genres) == 1), own[-1]) for own in starts
+        next((start for start in own if sum(other.startswith(start) for other in genres) == 1), own[-1])
+        for own in starts
     ]
 
 
@@ -70,7 +71,9 @@ def clip_map(points, genre, genres, sound, config, columns=24, rows=14):
     buttons, marks = [], short_names(genres)
     for number, (column, row) in enumerate(grid_places(points, columns, rows)):
         name = genres[genre[number]]
-        layout = widgets.Layout(width="22px", height="20px", padding="0", margin="0", grid_area=f"{row + 1} / {column + 1}")
+        layout = widgets.Layout(
+            width="22px", height="20px", padding="0", margin="0", grid_area=f"{row + 1} / {column + 1}"
+        )
         button = widgets.Button(description=marks[genre[number]], tooltip=f"{name}, clip {number}", layout=layout)
         button.style.button_color = COLOURS[genre[number] % len(COLOURS)] + "90"
         button.on_click(lambda _, number=number: play(number))

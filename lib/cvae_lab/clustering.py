@@ -120,7 +120,9 @@ def cluster_scores(points, labels, held_points, held_labels, *, groups=None, num
             made[f"{name}_nmi"] = normalized_mutual_info_score(held_labels[rows], clusters[rows])
         return made | {"silhouette": silhouette[rows].mean(), "knn_accuracy": right[rows].mean()}
 
-    names, member = np.unique(np.arange(len(held_labels)) if groups is None else np.asarray(groups), return_inverse=True)
+    names, member = np.unique(
+        np.arange(len(held_labels)) if groups is None else np.asarray(groups), return_inverse=True
+    )
     members = [np.flatnonzero(member == index) for index in range(len(names))]
     rng = np.random.default_rng(seed)
     draws = (np.concatenate([members[i] for i in rng.integers(0, len(names), len(names))]) for _ in range(num_boots))

@@ -64,8 +64,15 @@ def beta_cells():
     longer = {"name": "log_mel, beta 24, longer", **own, "seed": 0, "features": "log_mel", "beta": 24}
     cells += [longer | {"num_steps": num_steps} for num_steps in LONGER]
     for halves, beta, num_steps in HALVES:
-        cell = {"name": f"stft, linear: {' and '.join(halves) or 'nothing'}", "kind": "halves", "seed": 0, "features": "stft"}
-        cells.append(cell | {"beta": beta, "num_steps": num_steps, "changes": own["changes"] | {"linear": list(halves)}})
+        cell = {
+            "name": f"stft, linear: {' and '.join(halves) or 'nothing'}",
+            "kind": "halves",
+            "seed": 0,
+            "features": "stft",
+        }
+        cells.append(
+            cell | {"beta": beta, "num_steps": num_steps, "changes": own["changes"] | {"linear": list(halves)}}
+        )
     return cells
 
 
@@ -218,4 +225,6 @@ def measure_collapse(model, kind, data, features, judges, seed=0, num_per_genre=
     if kind == "log_mel":
         return row | obedience(judges["cnn"], heard)
     judge = LevelJudge(levels_db(train, kind, config), train_genre)
-    return row | obedience(judge, {name: (levels_db(clips, kind, config), labels) for name, (clips, labels) in heard.items()})
+    return row | obedience(
+        judge, {name: (levels_db(clips, kind, config), labels) for name, (clips, labels) in heard.items()}
+    )

@@ -55,13 +55,18 @@ def listener_cells(seeds=(0, 1)):
     """What the listeners are taught, compared on the validation split: settings may be chosen by it."""
     own = {"kind": "cvae", "num_steps": NUM_STEPS}
     return [
-        {"name": name, "seed": seed, "changes": SMALL | changes, **own} for seed in seeds for name, changes in LISTENERS.items()
+        {"name": name, "seed": seed, "changes": SMALL | changes, **own}
+        for seed in seeds
+        for name, changes in LISTENERS.items()
     ]
 
 
 def comparison_cells(seeds=(0, 1, 2)):
     """Raw features and PCA once, each network for each seed."""
-    once = [{"name": name, "kind": kind, "seed": 0, "num_steps": 0} for name, kind in (("raw features", "raw"), ("PCA", "pca"))]
+    once = [
+        {"name": name, "kind": kind, "seed": 0, "num_steps": 0}
+        for name, kind in (("raw features", "raw"), ("PCA", "pca"))
+    ]
     return once + [
         {"name": name, "kind": kind, "seed": seed, "num_steps": NUM_STEPS, "changes": SMALL | changes}
         for seed in seeds

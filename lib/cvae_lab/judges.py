@@ -34,7 +34,9 @@ def _balanced_batches(clips, genres, degrade, num_genres, num_steps, batch_size,
 
         genre = tf.random.experimental.stateless_shuffle(tf.range(batch_size) % len(first), key(0))
         share = tf.random.stateless_uniform([batch_size], key(1), dtype=tf.float64)
-        rows = tf.gather(order, tf.gather(first, genre) + tf.cast(share * tf.gather(count.astype(float), genre), tf.int64))
+        rows = tf.gather(
+            order, tf.gather(first, genre) + tf.cast(share * tf.gather(count.astype(float), genre), tf.int64)
+        )
         x, y = tf.cast(tf.gather(clips, rows), tf.float32), tf.gather(targets, rows)
         x = tf.concat([x[: batch_size // 4], degrade(x[batch_size // 4 :], key(2))], axis=0)
         average = tf.reduce_mean(x, axis=(1, 2), keepdims=True)

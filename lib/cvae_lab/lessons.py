@@ -20,7 +20,9 @@ def lesson(text, outcomes=None):
     """
     held = [place for place, holds in enumerate((outcomes or {"": True}).values()) if holds]
     if not held:
-        raise ValueError(f"lesson got {len(outcomes)} outcomes and none holds: {list(outcomes)}; expected one for each case.")
+        raise ValueError(
+            f"lesson got {len(outcomes)} outcomes and none holds: {list(outcomes)}; expected one for each case."
+        )
     shown = f"{text} {list(outcomes)[held[0]]}" if outcomes else text
     words, numbers = len(shown.split()), len(re.findall(r"(?<![\w.,])\d+(?:[.,]\d+)*", shown))
     if words > MOST_WORDS or numbers > MOST_NUMBERS:

@@ -184,7 +184,11 @@ class RepairedRecipe(RecipeVAE):
 
     def reconstruction_terms(self, inputs, rebuilt):
         terms, cells = super().reconstruction_terms(inputs, rebuilt), int(np.prod(self.audio_config.shape))
-        return terms if self.likelihood == "squares" else terms | {"loss": optimal_variance_nll(terms["squares"] / cells, cells)}
+        return (
+            terms
+            if self.likelihood == "squares"
+            else terms | {"loss": optimal_variance_nll(terms["squares"] / cells, cells)}
+        )
 
     def train_step(self, data):
         if not self.encoder_turns:

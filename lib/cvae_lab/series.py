@@ -7,7 +7,9 @@ from cvae_lab.judges import load_judge, train_judges
 from cvae_music.store import load_model, save_compact
 
 NUM_STEPS = 1440
-WEIGHTS = Path(__file__).parent / "weights"  # what ships with this package: the judges, and the model that does not listen
+WEIGHTS = (
+    Path(__file__).parent / "weights"
+)  # what ships with this package: the judges, and the model that does not listen
 CUT_SHORT = {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"}  # set in the environment by smoke runs
 
 
@@ -75,7 +77,9 @@ def is_shipped(session, weights):
         ValueError: If `weights` is neither `"pretrained"` nor `"train"`.
     """
     if weights not in ("pretrained", "train"):
-        raise ValueError(f"Got weights={weights!r}; expected 'pretrained' or 'train'. Change it in the parameters cell.")
+        raise ValueError(
+            f"Got weights={weights!r}; expected 'pretrained' or 'train'. Change it in the parameters cell."
+        )
     return session.data == "known" and weights == "pretrained"
 
 

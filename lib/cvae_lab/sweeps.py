@@ -149,7 +149,9 @@ def run_sweep(name, folder, features, judges, most=None):
         row |= {"versions": used_versions(), "command": f"python -m cvae_lab.sweeps {name}"}
         _append(folder / f"{name}.csv", row, [cell_key(one) for one in sweep_cells(name)])
         left = len(unfinished(name, folder))
-        print(f"  {row['total_seconds']:.0f} s; {left} cells left, {minutes_left(name, folder):.0f} minutes", flush=True)
+        print(
+            f"  {row['total_seconds']:.0f} s; {left} cells left, {minutes_left(name, folder):.0f} minutes", flush=True
+        )
     return read_rows(name, folder)
 
 

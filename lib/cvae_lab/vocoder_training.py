@@ -38,7 +38,9 @@ class VocoderTraining(keras.Model):
         self.vocoder = vocoder
         self.to_bands = tf.constant(mel_filters(vocoder.audio_config).T)
         self.to_bins = tf.constant(bands_to_bins(vocoder.audio_config).astype(np.float32))
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "log_error_db", "convergence", "surprise")}
+        self.trackers = {
+            name: keras.metrics.Mean(name=name) for name in ("loss", "log_error_db", "convergence", "surprise")
+        }
         self.built = True
 
     @property
@@ -128,10 +130,16 @@ def train_vocoder(pools, config, num_steps=NUM_STEPS, seed=0, verbose=2, **chang
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, num_steps - warm_up), alpha=0.02, warmup_target=2e-3, warmup_steps=warm_up
     )
-    training.compile(keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0, beta_2=0.99), jit_compile=num_steps > 500)
+    training.compile(
+        keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0, beta_2=0.99), jit_compile=num_steps > 500
+    )
     epoch = min(500, num_steps)
     history = training.fit(
-        examples(pools, config, seed), steps_per_epoch=epoch, epochs=max(1, num_steps // epoch), shuffle=False, verbose=verbose
+        examples(pools, config, seed),
+        steps_per_epoch=epoch,
+        epochs=max(1, num_steps // epoch),
+        shuffle=False,
+        verbose=verbose,
     )
     return vocoder, history.history
 

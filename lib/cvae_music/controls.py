@@ -45,7 +45,7 @@ def log_mel_attributes(log_mel_db, config):
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
     if log_mel_db.ndim != 3 or log_mel_db.shape[1:] != config.shape:
-        expected = f"(clips, {config.num_frames}, {config.n_mels}) in dB. Use AudioConfig.unscale on what a model returns"
+        expected = f"(clips, {config.num_frames}, {config.n_mels}) in dB. Use AudioConfig.unscale on a model's clips"
         raise ValueError(f"log_mel_attributes got shape {log_mel_db.shape}; expected {expected}.")
     hertz = librosa.mel_frequencies(n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True)[1:-1]
     hertz = hertz.astype(np.float32)
@@ -96,7 +96,11 @@ def training_clips(features, num):
     """Scaled clips, genre indices and rows of `num` training clips, evenly spread."""
     train = features.subset("train")
     rows = np.unique(np.linspace(0, len(train) - 1, min(num, len(train))).astype(int))
-    return features.config.scale(train.log_mel[rows]), train.genre_index[rows], train.table.iloc[rows].reset_index(drop=True)
+    return (
+        features.config.scale(train.log_mel[rows]),
+        train.genre_index[rows],
+        train.table.iloc[rows].reset_index(drop=True),
+    )
 
 
 def latent_effects(model, features, dimensions=None, num_ideas=12):
@@ -294,7 +298,9 @@ def fit_controls(model, features, seed=0, num_pairs=1500):
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, num_pairs, seed)
     directions = {name: _as_stored(step) for name, step in directions.items()}
-    return Controls(fingerprint(model), directions, names, *map(_as_stored, (latents.std(axis=0), axes, latents)), table)
+    return Controls(
+        fingerprint(model), directions, names, *map(_as_stored, (latents.std(axis=0), axes, latents)), table
+    )
 
 
 def _as_stored(array):

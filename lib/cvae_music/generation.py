@@ -88,7 +88,9 @@ def mix_label(model, weights):
     if weights is None:
         return ""
     shown = [k for k in np.argsort(-weights, kind="stable") if weights[k] >= 0.005]
-    return model.genres[shown[0]] if len(shown) == 1 else ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
+    return (
+        model.genres[shown[0]] if len(shown) == 1 else ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
+    )
 
 
 def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
@@ -105,7 +107,9 @@ def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
     """
     if not hasattr(model, "sample_latents"):
         kind = type(model).__name__
-        raise ValueError(f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or start=, a latent of encode.")
+        raise ValueError(
+            f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or start=, a latent of encode."
+        )
     if not (isinstance(seed, numbers.Integral) and seed >= 0):
         raise ValueError(f"Got the seed {seed!r}; expected a whole number of at least 0.")
     genre = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
@@ -122,7 +126,9 @@ def locate(
         `(latent, weights)`: shapes `(latent_dim,)` and `(num_genres,)`; weights None for a model without a label.
     """
     if controls is None and (sliders or dimensions or at is not None):
-        raise ValueError("The settings hold sliders or a place, without controls; expected fit_controls(model, features).")
+        raise ValueError(
+            "The settings hold sliders or a place, without controls; expected fit_controls(model, features)."
+        )
     drawn_as, mix = drawn_as or mix, mix or drawn_as
     if mix and not model.num_genres:
         raise ValueError(f"Got the genre {mix!r} for a model without genres; expected none, or a ConditionalVAE.")
@@ -243,7 +249,9 @@ def walk_log_mel(model, latents, genre_weights, num_beats):
     """
     config, latents = model.audio_config, np.asarray(latents, np.float32)
     if latents.ndim != 2 or latents.shape[1] != model.latent_dim or len(latents) == 0:
-        raise ValueError(f"walk got latents of shape {latents.shape}; expected (stops, {model.latent_dim}), at least one.")
+        raise ValueError(
+            f"walk got latents of shape {latents.shape}; expected (stops, {model.latent_dim}), one or more."
+        )
     if config.grid != "beats" or not isinstance(num_beats, (int, np.integer)) or num_beats < 1:
         expected = "a whole number of at least 1, and a model of features on the beat grid"
         raise ValueError(f"walk got num_beats={num_beats!r} on a grid in {config.grid}; expected {expected}.")

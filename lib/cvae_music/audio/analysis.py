@@ -55,7 +55,9 @@ def bands_to_bins(config):
 
 def bands_as_curve(mel_power, config):
     """Natural logarithm of the power at every frequency, drawn through the bands; float32 `(frames, n_fft // 2 + 1)`."""
-    density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / np.maximum(mel_filters(config).sum(axis=1), TINY)
+    density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / np.maximum(
+        mel_filters(config).sum(axis=1), TINY
+    )
     return (np.log(density) @ bands_to_bins(config)).astype(np.float32)
 
 
@@ -84,7 +86,7 @@ def log_mel(samples, frame_times, config, wrap=False):
     """
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or len(samples) == 0:
-        raise ValueError(f"log_mel got samples of shape {samples.shape}; expected mono audio, (samples,). Mix or reshape it.")
+        raise ValueError(f"log_mel got samples of shape {samples.shape}; expected mono, (samples,). Mix or reshape it.")
     window, half = hann_window(config.n_fft), config.n_fft // 2
     centres = np.round(np.asarray(frame_times, np.float64) * config.sample_rate).astype(np.int64)
     index = centres[:, None] + np.arange(-half, config.n_fft - half)

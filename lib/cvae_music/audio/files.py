@@ -119,11 +119,11 @@ def encode_audio(samples, config, kind="wav"):
         ValueError: If the kind is unknown, or the samples are not finite mono audio.
     """
     if kind not in ENCODINGS:
-        raise ValueError(f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}. Change the ending.")
+        raise ValueError(f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}.")
     samples = np.asarray(samples, np.float32)
     is_finite = bool(np.all(np.isfinite(samples)))
     if samples.ndim != 1 or len(samples) == 0 or not is_finite:
-        what = f"Got sound of shape {samples.shape}, finite: {is_finite}; expected finite mono samples, shape (samples,)."
+        what = f"Got sound of shape {samples.shape}, finite: {is_finite}; expected finite mono samples, (samples,)."
         raise ValueError(f"{what} Pass one clip, mixed to mono.")
     samples, buffer = full_scale(samples)[0], io.BytesIO()
     with soundfile.SoundFile(buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()) as file:

@@ -61,7 +61,9 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
         return tf.data.Dataset.from_tensor_slices((rows, gain, turn)).batch(batch_size, drop_remainder=is_training)
 
     def make(rows, gain, turn):
-        clips = tf.numpy_function(part.log_mel.__getitem__, [rows], tf.float16) if held is None else tf.gather(held, rows)
+        clips = (
+            tf.numpy_function(part.log_mel.__getitem__, [rows], tf.float16) if held is None else tf.gather(held, rows)
+        )
         clips = tf.ensure_shape(tf.cast(clips, tf.float32), (batch_size if is_training else None, *config.shape))
         clips = augment_clips(clips, gain, turn, config) if augment else clips
         return (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0, tf.gather(genres, rows)
@@ -87,5 +89,7 @@ def augment_clips(clips, gain, turn, config):
     louder = tf.clip_by_value(clips + gain[:, None, None], config.floor_db, config.ceiling_db)
     # The floor stands for "nothing heard": more gain does not make it heard.
     louder = tf.where(clips <= config.floor_db, clips, louder)
-    frames = (tf.range(config.num_frames, dtype=tf.int64)[None, :] + tf.cast(turn, tf.int64)[:, None]) % config.num_frames
+    frames = (
+        tf.range(config.num_frames, dtype=tf.int64)[None, :] + tf.cast(turn, tf.int64)[:, None]
+    ) % config.num_frames
     return tf.gather(louder, frames, batch_dims=1)

@@ -44,7 +44,9 @@ def code_key(*modules):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             seen[name] = ast.dump(tree)
             found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-            waiting += [f"{node.module}{dot}" for node in found for dot in ("", *(f".{alias.name}" for alias in node.names))]
+            waiting += [
+                f"{node.module}{dot}" for node in found for dot in ("", *(f".{alias.name}" for alias in node.names))
+            ]
     return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:8]
 
 
@@ -88,7 +90,9 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
 
 def read_table(path):
     """Reads a table as it was written: genres named `NA` stay text."""
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, float_precision="round_trip")
+    return pd.read_csv(
+        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, float_precision="round_trip"
+    )
 
 
 @contextlib.contextmanager
@@ -98,7 +102,7 @@ def _explained(folder, num_shards):
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            what = f"The features cannot be saved in {str(folder)!r} ({error}); expected a folder that may be written to. "
+            what = f"The features cannot be saved in {str(folder)!r} ({error}); expected a folder to write to. "
             what += "Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
             raise PermissionError(what) from error
         done = len(list(folder.glob("shard-*.npz")))

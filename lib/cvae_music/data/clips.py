@@ -97,7 +97,7 @@ def existing_file(path):
     given = str(path).strip().strip("'\"")
     path = Path(given).expanduser()
     if not given:
-        raise AudioError("No path", "nothing to read", f"Expected the path of a file that ends in {READABLE}; type one.")
+        raise AudioError("No path", "nothing to read", f"Expected the path of a file ending in {READABLE}.")
     if path.is_dir():
         raise AudioError(path, "a folder", "Expected a file; add the name of one in it.")
     if not path.is_file():
@@ -125,4 +125,8 @@ def frame_edges(samples, config):
 
 def mean_tempo(edges, config):
     """Beats a minute of the first clip between these edges."""
-    return float(60.0 * config.num_beats / (edges[config.num_frames] - edges[0])) if config.grid == "beats" else FALLBACK_TEMPO
+    return (
+        float(60.0 * config.num_beats / (edges[config.num_frames] - edges[0]))
+        if config.grid == "beats"
+        else FALLBACK_TEMPO
+    )

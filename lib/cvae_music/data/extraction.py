@@ -64,7 +64,9 @@ def _extract_file(source, config):
         if clip.max() >= config.floor_db + SILENCE_MARGIN_DB:
             place = {"start": round(offset + edges[first], 6), "end": round(offset + edges[first + length], 6)}
             tempo = round(mean_tempo(edges[first:], config), 6)
-            rows.append(source | {"clip_id": f"{source['source_id']}#{number:02d}", **place, "tempo": tempo, "grid": grid})
+            rows.append(
+                source | {"clip_id": f"{source['source_id']}#{number:02d}", **place, "tempo": tempo, "grid": grid}
+            )
             clips.append(clip)
     silent = len(firsts) - len(rows)
     lost = (source["source_id"], "silent windows" if rows else "silent", f"{silent} of {len(firsts)} windows")
@@ -81,5 +83,5 @@ def _read_middle(path, config):
     samples = read_sound(path, config, offset, wanted)
     read = len(samples) / config.sample_rate
     if read < 0.9 * wanted:
-        raise AudioError(path, "truncated", f"Its header says {duration:.1f} s; only {read:.1f} s of {wanted:.1f} came.")
+        raise AudioError(path, "truncated", f"Its header says {duration:.1f} s; {read:.1f} of {wanted:.1f} s came.")
     return samples, offset

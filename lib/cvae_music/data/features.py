@@ -144,7 +144,7 @@ def load_features(path, config=None):
     """
     path = Path(path)
     if not (path / "meta.json").exists():
-        raise ValueError(f"{str(path)!r} holds no complete features. Run build_features; it goes on where it was interrupted.")
+        raise ValueError(f"{str(path)!r} holds no complete features. Run build_features; it goes on where it stopped.")
     meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
     found = AudioConfig.from_dict(meta["config"])
     (config or found).check_same(found, where=f"The feature cache {str(path)!r}")

@@ -82,7 +82,9 @@ def download_fma():
         return kagglehub.dataset_download(KAGGLE_HANDLE)
     except Exception as error:  # kagglehub raises a dozen kinds, from no network to no account
         advice = "Check the network and the Kaggle account, or download FMA by hand and pass its path."
-        raise ValueError(f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({type(error).__name__}: {error}). {advice}") from error
+        raise ValueError(
+            f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({type(error).__name__}: {error}). {advice}"
+        ) from error
 
 
 def read_tracks(path):
