@@ -419,7 +419,7 @@ def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
     assert read == [first, second] and studio.own.path == second and "second.wav" in studio.panel.about_own.value
     studio.panel.path.value = ""
     studio.take_path()
-    assert "type one" in studio.panel.about_own.value and studio.own.path == second
+    assert "nothing to read" in studio.panel.about_own.value and studio.own.path == second
 
 
 def test_nothing_to_do_leaves_the_message(studio):
