@@ -172,7 +172,7 @@ def test_words_that_belittle_are_left_out(source):
 def test_lessons_of_the_default_run_came_out_as_told(source):
     """Each lesson's first wording is the one that the prose around it counts on."""
     _, executed = read_pair(source)
-    cells = [cell for cell in code_cells(executed) if re.search(r"\blesson\(", cell.source)]
+    cells = [cell for cell in code_cells(executed) if re.search(r"\blab\.lesson\(", cell.source)]
     assert cells
     for cell in cells:
         shown = [output.metadata["lesson"] for output in cell.outputs if "lesson" in output.get("metadata", {})]
