@@ -98,3 +98,15 @@ def test_listing_trains_nothing(toy, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sweeps, "shipped_folder", lambda: tmp_path)
     sweeps.main(["toy", "--list"])
     assert "0 of 4 cells done" in capsys.readouterr().out and toy.asked == []
+
+
+@pytest.mark.slow
+def test_a_shipped_row_is_what_the_code_gives():
+    """A conditional VAE trained anew; rounding differs between machines and grows over 360 steps, hence tolerances."""
+    features, judges, _ = sweeps.open_data("known")
+    cells = sweeps.sweep_cells("comparison_known")
+    cell = next(cell for cell in cells if (cell["name"], cell["seed"]) == ("CVAE", 0))
+    made = sweeps.run_cell("comparison_known", cell, features, judges)
+    kept = sweeps.read_rows("comparison_known").set_index("key").loc[sweeps.cell_key(cell)]
+    for name, tolerance in {"reconstruction_rms_db": 0.3, "kl": 15.0, "cnn_swap": 0.05, "cnn_prior": 0.05, "z_leak": 0.1}.items():
+        assert abs(made[name] - kept[name]) <= tolerance, name
