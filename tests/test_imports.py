@@ -9,7 +9,7 @@ import sys
 import jupytext
 import pytest
 
-PACKAGES = ("known_music", "cvae_music", "cvae_lab")
+PACKAGES = ("known_music", "cvae_music", "cvae_scale", "cvae_lab")
 WITHOUT_TENSORFLOW = (
     "known_music.music", "cvae_music.config", "cvae_music.store", "cvae_music.data.sources", "cvae_music.data.features",
     "cvae_music.audio.inversion", "cvae_music.plots", "cvae_music.players", "cvae_lab.session", "cvae_lab.lessons",
