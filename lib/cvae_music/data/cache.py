@@ -19,6 +19,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from joblib.externals import loky
+from joblib.parallel import BACKENDS, get_active_backend
 from tqdm import tqdm
 
 from cvae_music.audio.analysis import track_beats
@@ -59,7 +60,8 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
         folder: Folder of this cache.
         collection: `Collection`.
         config: `AudioConfig`.
-        num_workers: Processes to use; `None` for one on each core.
+        num_workers: Processes to use; `None` for one on each core, or for what a `joblib.parallel_config` around the
+            call says.
         progress: Show a progress bar.
 
     Raises:
@@ -79,12 +81,12 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
             for leftover in folder.glob("*.tmp"):  # being written when a run was killed
                 leftover.unlink()
             missing = {path: part for path, part in shards.items() if not path.exists()}
-            _make_shards(missing, len(sources), config, num_workers, progress)
+            make_shards(_make_shard, missing, config, len(sources), num_workers, progress)
             found = _join(shards, folder / "log_mel.npy", collection, config)
             write_text(folder / "table.csv", found.table.to_csv(index=False))
             write_text(folder / "skipped.csv", found.skipped.to_csv(index=False))
             write_text(folder / "meta.json", json.dumps({"config": config.get_config(), "genres": found.genres}))
-            for path in shards:
+            for path in (*shards, *folder.glob("*.tmp")):  # of a machine that was lost on the way
                 path.unlink()
 
 
@@ -121,9 +123,25 @@ def _lock(folder):
         return lock.acquire()
 
 
-def _make_shards(missing, num_sources, config, num_workers, progress):
-    num_workers = min(num_workers or joblib.cpu_count(), max(1, len(missing)))
-    if num_workers > 1 and any(source["path"] for part in missing.values() for source in part):
+def make_shards(make, parts, config, num_sources, num_workers=None, progress=True):
+    """Calls `make(place, sources, config)` for each part of a collection, in the processes that joblib gives.
+
+    These are one on each core of this machine; inside `joblib.parallel_config(backend="dask")` they are those of a Dask
+    cluster, which makes the parts of a lost worker again, or of any other backend.
+
+    Args:
+        make: Function that makes one shard and returns the number of its sources.
+        parts: Dict from the place of each missing shard to its sources.
+        config: `AudioConfig`.
+        num_sources: Sources of all shards, for the progress bar.
+        num_workers: As for `make_features`.
+        progress: Show a progress bar.
+    """
+    backend, num_jobs = get_active_backend()
+    is_local = isinstance(backend, BACKENDS["loky"])
+    num_workers = num_workers or num_jobs or joblib.cpu_count()
+    num_workers = min(num_workers, max(1, len(parts))) if is_local else num_workers
+    if num_workers != 1 and any(source["path"] for part in parts.values() for source in part):
         # Tracked once here, so that numba's cache holds librosa's machine code before processes look for it: those
         # that fill one empty cache at the same time can crash each other.
         clicks = np.zeros(10 * config.sample_rate, np.float32)
@@ -131,24 +149,34 @@ def _make_shards(missing, num_sources, config, num_workers, progress):
         track_beats(clicks, config)
     # Plain text works in terminals and in every kind of notebook, and saves no widget state.
     bar = tqdm(
-        total=num_sources, initial=num_sources - sum(map(len, missing.values())), desc="Extracting features", unit="source",
-        file=sys.stdout, disable=not progress or not missing, mininterval=0.5 if sys.stdout.isatty() else 5.0,
+        total=num_sources, initial=num_sources - sum(map(len, parts.values())), desc="Extracting features", unit="source",
+        file=sys.stdout, disable=not progress or not parts, mininterval=0.5 if sys.stdout.isatty() else 5.0,
     )  # fmt: skip
-    # One thread of linear algebra in each process: more would only fight over the cores.
-    with bar, joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+    with bar:
         parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
-        for count in parallel(joblib.delayed(_make_shard)(path, part, config) for path, part in missing.items()):
+        for count in parallel(joblib.delayed(make)(place, part, config) for place, part in parts.items()):
             bar.update(count)
-    if num_workers > 1:  # idle processes would hold memory that the training wants, for five minutes
+    if is_local and num_workers > 1:  # idle processes would hold memory that the training wants, for five minutes
         loky.get_reusable_executor().shutdown(wait=False)
 
 
 def _make_shard(path, sources, config):
     """Extracts and saves some sources; returns their number. Runs in a process of its own."""
-    rows, clips, skipped = zip(*(extraction.extract_source(source, config) for source in sources), strict=True)
-    about = json.dumps({"rows": sum(rows, []), "skipped": sum(skipped, [])})
-    write_file(path, lambda file: np.savez(file, about=about, log_mel=np.concatenate(clips)))
+    if not path.exists():  # else made by a worker that was lost before it could say so
+        shard = extract_shard(sources, config)
+        write_file(path, lambda file: save_shard(file, *shard))
     return len(sources)
+
+
+def extract_shard(sources, config):
+    """All clips of some sources: as of `extract_source`."""
+    rows, clips, skipped = zip(*(extraction.extract_source(source, config) for source in sources), strict=True)
+    return sum(rows, []), np.concatenate(clips), sum(skipped, [])
+
+
+def save_shard(file, rows, log_mel, skipped):
+    """Writes what `extract_shard` found to an open file."""
+    np.savez(file, about=json.dumps({"rows": rows, "skipped": skipped}), log_mel=log_mel)
 
 
 def _join(shards, joined, collection, config):
