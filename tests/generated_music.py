@@ -20,8 +20,8 @@ def write_tune(path, seconds=5.0, sample_rate=8000, tempo=120.0, pitch=220.0):
 
 
 def write_genres(root, genres=("jazz", "rock"), num_tracks=3, **options):
-    """A folder of genres with tracks of one piece each; returns the folder."""
+    """A folder of genres with tracks of one piece each, no two alike; returns the folder."""
     for number, genre in enumerate(genres):
         for track in range(num_tracks):
-            write_tune(root / genre / f"track{track}.wav", pitch=220.0 * (number + 1), **options)
+            write_tune(root / genre / f"track{track}.wav", pitch=220.0 * (number + 1) + track, **options)
     return root

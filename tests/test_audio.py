@@ -34,7 +34,7 @@ def test_a_piece_of_any_file_is_read_at_the_right_place(tmp_path, ending, rate):
 
 
 def test_every_accepted_ending_is_read(tmp_path):
-    formats = {".aif": "AIFF", ".oga": "OGG", ".opus": "OGG"}
+    formats = {".aif": "AIFF", ".aifc": "AIFF", ".oga": "OGG", ".opus": "OGG"}
     for ending in files.AUDIO_ENDINGS:
         kind, subtype = formats.get(ending, ending[1:].upper()), "OPUS" if ending == ".opus" else None
         soundfile.write(tmp_path / f"tune{ending}", sine(440, 1.0, 0.5, 48000), 48000, format=kind, subtype=subtype)

@@ -1,12 +1,13 @@
 """Real clips as they sound and as a network hears them: from any file, or from a row of a collection's table."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 
 from cvae_music.audio.analysis import FALLBACK_TEMPO, beat_frame_times, log_mel, seconds_frame_times, track_beats
-from cvae_music.audio.files import READABLE, AudioError, load_audio
+from cvae_music.audio.files import READABLE, AudioError, load_audio, printable
 
 READ_SECONDS = 40.0
 LOOP_BEATS = 8  # length of the composed loop that clips on the grid in seconds are cut from
@@ -89,18 +90,18 @@ def read_clip(path, config, start=0.0):
         raise AudioError(path, "too short", f"Found {found}. Choose a longer file or an earlier start.")
     first, last = np.round(edges[[0, config.num_frames]] * config.sample_rate).astype(int)
     level = log_mel(samples, edges[: config.num_frames], config)
-    return RealClip(path.name, samples[first:last], level, mean_tempo(edges, config), grid != "fallback")
+    return RealClip(printable(path.name), samples[first:last], level, mean_tempo(edges, config), grid != "fallback")
 
 
 def existing_file(path):
     """The path with `~` filled in and quotes of a copied path taken off, if there is a file."""
     given = str(path).strip().strip("'\"")
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     if not given:
         raise AudioError("No path", "nothing to read", f"Expected the path of a file ending in {READABLE}.")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise AudioError(path, "a folder", "Expected a file; add the name of one in it.")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AudioError(path, "no such file", f"Expected a file that ends in {READABLE}; paths begin at {Path.cwd()}.")
     return path
 

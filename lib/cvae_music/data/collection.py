@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
-from pathlib import Path
+import os
 
 import numpy as np
 import pandas as pd
+
+from cvae_music.audio.files import READABLE, printable
 
 SPLITS = ("train", "validation", "test")
 MIN_GROUPS = 3  # one for each split
@@ -50,8 +52,8 @@ class Collection:
             reasons = ", ".join(f"{n} × {reason}" for reason, n in self.skipped["reason"].value_counts().items())
             raise ValueError(
                 f"The collection {self.name!r} has {len(self.genres)} usable genres {tuple(self.genres)}"
-                f"{f' (left out: {reasons})' if reasons else ''}; expected at least 2, each with at least {MIN_GROUPS} tracks. "
-                "Add music, replace files that cannot be read, or check that the path is right."
+                f"{f' (left out: {reasons})' if reasons else ''}; expected at least 2, each with at least {MIN_GROUPS} tracks "
+                f"ending in {READABLE}. Add music, replace files that cannot be read, or check that the path is right."
             )
         shared = self.table.groupby("group")["split"].nunique()
         if (shared > 1).any():
@@ -99,8 +101,8 @@ class Collection:
         # Where the folder stands does not matter: a collection that was moved keeps its cache.
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
         digest.update(self.table.drop(columns="path").to_csv(index=False).encode())
-        for path in filter(None, self.table["path"]):
-            status = Path(path).stat()
+        for path in filter(os.path.exists, self.table["path"]):  # composed music has none, others may be gone
+            status = os.stat(path)
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:10]
 
@@ -119,3 +121,39 @@ def split_groups(groups, seed=0):
     held = max(1, round(HELD_OUT * len(groups)))
     labels = ["test"] * held + ["validation"] * held + ["train"] * (len(groups) - 2 * held)
     return {groups[position]: label for position, label in zip(order, labels, strict=True)}
+
+
+def walk_once(root, skipped):
+    """`os.walk` that follows links and enters each folder once, those that are no links first.
+
+    Args:
+        root: Path of a folder.
+        skipped: List that gets a `(path, reason, detail)` for each folder that is not entered.
+
+    Yields:
+        `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not entered.
+    """
+    waiting, entered = [root], set()
+
+    def tell(error):
+        place = os.path.relpath(error.filename, root)
+        skipped.append((printable(place), "folder cannot be read", error.strerror))
+
+    while waiting:
+        start = waiting.pop(0)
+        for folder, folders, files in os.walk(start, onerror=tell):
+            if os.path.realpath(folder) in entered:
+                folders.clear()
+                skipped.append((printable(os.path.relpath(folder, root)), "folder read already", "it is a link"))
+                continue
+            entered.add(os.path.realpath(folder))
+            yield folder, folders, files
+            waiting += [path for name in folders if os.path.islink(path := os.path.join(folder, name))]
+
+
+def keep_home(table, skipped, reason):
+    """The rows of groups in the split that holds most of them; the others would let a model know its test tracks."""
+    home = table.groupby("group")["split"].agg(lambda found: found.mode()[0])
+    is_home = table["split"] == table["group"].map(home)
+    skipped += [(place, reason, "") for place in table["source_id"][~is_home]]
+    return table[is_home]

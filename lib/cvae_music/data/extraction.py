@@ -3,7 +3,7 @@
 import numpy as np
 
 from cvae_music.audio.analysis import log_mel
-from cvae_music.audio.files import AudioError, audio_duration
+from cvae_music.audio.files import AudioError, audio_duration, header_duration
 from cvae_music.data.clips import LOOP_BEATS, SILENCE_MARGIN_DB, frame_edges, mean_tempo, read_sound, real_clip
 
 # Windows of a training file overlap, which is free augmentation; those of the other splits never do, so that no second
@@ -47,7 +47,7 @@ def _extract_composed(source, config):
 
 
 def _extract_file(source, config):
-    samples, offset = _read_middle(source["path"], config)
+    samples, offset, lost = _read_middle(source["path"], config)
     edges, grid = frame_edges(samples, config)
     length, stride = config.num_frames, config.num_frames
     if source["split"] == "train":
@@ -69,19 +69,20 @@ def _extract_file(source, config):
             )
             clips.append(clip)
     silent = len(firsts) - len(rows)
-    lost = (source["source_id"], "silent windows" if rows else "silent", f"{silent} of {len(firsts)} windows")
-    return rows, np.concatenate(clips), [lost] if silent else []
+    if silent:
+        lost.append(("silent windows" if rows else "silent", f"{silent} of {len(firsts)} windows"))
+    return rows, np.concatenate(clips), [(source["source_id"], *line) for line in lost]
 
 
 def _read_middle(path, config):
-    """`(samples, second at which they start)`; refuses what cannot fill a clip or is cut off."""
-    duration, shortest = audio_duration(path), config.seconds(FASTEST_TEMPO)
+    """`(samples, second at which they start, lines for the report)`; refuses what cannot fill a clip."""
+    duration, claimed, shortest = audio_duration(path), header_duration(path), config.seconds(FASTEST_TEMPO)
     if duration < shortest:
         raise AudioError(path, "too short", f"It lasts {duration:.2f} s; a clip needs at least {shortest:.2f} s.")
     wanted = min(duration, MAX_SECONDS)
     offset = (duration - wanted) / 2
     samples = read_sound(path, config, offset, wanted)
     read = len(samples) / config.sample_rate
-    if read < 0.9 * wanted:
-        raise AudioError(path, "truncated", f"Its header says {duration:.1f} s; {read:.1f} of {wanted:.1f} s came.")
-    return samples, offset
+    if read < 0.9 * wanted or duration < 0.9 * claimed < np.inf:
+        return samples, offset, [("truncated", f"its header says {claimed:.1f} s; {read:.1f} s came, and were used")]
+    return samples, offset, []

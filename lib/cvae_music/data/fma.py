@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_music.data.collection import SOURCE_COLUMNS, Collection
+from cvae_music.data.collection import SOURCE_COLUMNS, Collection, keep_home, walk_once
 
 SUBSETS = ("small", "medium", "large", "full")
 # A fixed version: kagglehub finds an unversioned handle in its cache only when it is online.
@@ -30,7 +30,7 @@ def search_fma(root):
         `000/`, `001/`, ... with a thousand clips each; shallow ones first.
     """
     tables, audio_folders = [], []
-    for folder, children, files in os.walk(root):
+    for folder, children, files in walk_once(root, []):
         here = Path(folder)
         if "tracks.csv" in files:
             tables.append(here / "tracks.csv")
@@ -42,23 +42,23 @@ def search_fma(root):
     return tuple(sorted(found, key=lambda path: (len(path.parts), str(path))) for found in (tables, audio_folders))
 
 
-def find_fma(root=None, subset="small"):
+def find_fma(root=None, subset=None):
     """The table and the audio folder of one subset.
 
     Args:
         root: The folder that holds `fma_small` and `fma_metadata`, one of these two, or a folder further up; a
             doubled `fma_small/fma_small` is found too. `None` searches the mounts of the host.
-        subset: Preferred audio folder is `fma_<subset>`.
+        subset: Preferred audio folder is `fma_<subset>`; `None` is content with any, rather a small one.
 
     Returns:
         `(tracks_csv, audio_folder)`; either is `None` if it was not found.
     """
-    root = Path(MOUNT if root is None else root).expanduser().resolve()
+    root = Path(os.path.expanduser(MOUNT if root is None else root)).resolve()
     tables, audio_folders = search_fma(root)
     if bool(tables) != bool(audio_folders):  # the root is one of the two, and the other stands beside it
         beside = search_fma(root.parent)
         tables, audio_folders = tables or beside[0], audio_folders or beside[1]
-    named = [path for path in audio_folders if path.name == f"fma_{subset}"]
+    named = [path for path in audio_folders if path.name == f"fma_{subset or 'small'}"]
     return next(iter(tables), None), next(iter(named + audio_folders), None)
 
 
@@ -103,7 +103,7 @@ def read_tracks(path):
     try:
         raw = pd.read_csv(path, index_col=0, header=[0, 1], low_memory=False)
         tracks = pd.DataFrame({name: raw[column] for name, column in TRACK_COLUMNS.items()})
-        tracks.index = tracks.index.astype(int)
+        tracks.index, tracks["artist"] = tracks.index.astype(int), tracks["artist"].astype("Int64")
     except (KeyError, ValueError) as error:
         wanted = f"three header rows and the columns {sorted(TRACK_COLUMNS.values())}. Take it from fma_metadata.zip"
         raise ValueError(f"{path} is not FMA's tracks.csv ({error}); expected {wanted}.") from error
@@ -111,7 +111,7 @@ def read_tracks(path):
     return tracks
 
 
-def fma_collection(root=None, *, subset="small", download=False):
+def fma_collection(root=None, *, subset=None, download=False):
     """FMA as a `Collection`, with its official split.
 
     A subset contains the smaller ones. A clip without a genre is skipped: a missing label is not
@@ -119,7 +119,8 @@ def fma_collection(root=None, *, subset="small", download=False):
 
     Args:
         root: Where to look, see `find_fma`; `None` searches the mounts of the host.
-        subset: `"small"`, `"medium"`, `"large"` or `"full"`.
+        subset: `"small"`, `"medium"`, `"large"` or `"full"`; `None` takes the smallest that holds every clip of the audio
+            folder found.
         download: Fetch it through kagglehub if no mount has it.
 
     Returns:
@@ -130,8 +131,8 @@ def fma_collection(root=None, *, subset="small", download=False):
 
     Source: Defferrard et al. (2017), arXiv:1612.01840.
     """
-    if subset not in SUBSETS:
-        raise ValueError(f"fma_collection got subset={subset!r}; expected one of {SUBSETS}.")
+    if subset not in (None, *SUBSETS):
+        raise ValueError(f"fma_collection got subset={subset!r}; expected one of {SUBSETS}, or None.")
     table_path, audio = find_fma(root, subset)
     if root is None and download and None in (table_path, audio):
         table_path, audio = find_fma(download_fma(), subset)
@@ -142,7 +143,8 @@ def fma_collection(root=None, *, subset="small", download=False):
             "Pass the folder that holds them, attach the data set on Kaggle, or download it (gigabytes) with download=True."
         )
     tracks = read_tracks(table_path)
-    files = {int(path.stem): path for path in sorted(audio.glob("[0-9]" * 3 + "/*.mp3")) if path.stem.isdigit()}
+    files = {int(path.stem): path for path in sorted(audio.glob("[0-9]" * 3 + "/*.mp3")) if path.stem.isdecimal()}
+    subset = subset or max(tracks["subset"][tracks.index.isin(files)].dropna(), default=SUBSETS[0], key=SUBSETS.index)
     skipped = [(_place(number), "no row", "not in tracks.csv") for number in sorted(set(files) - set(tracks.index))]
     rows = []
     for number, track in tracks[tracks["subset"] <= subset].sort_index().iterrows():
@@ -155,14 +157,12 @@ def fma_collection(root=None, *, subset="small", download=False):
         elif number in BAD_CLIPS:
             skipped.append((_place(number), "known bad clip", f"{BAD_CLIPS[number]} in FMA as published"))
         else:
-            artist = f"artist-{int(track['artist'])}" if pd.notna(track["artist"]) else f"track-{number}"
+            artist = f"artist-{track['artist']}" if pd.notna(track["artist"]) else f"track-{number}"
             rows.append((_place(number), str(files[number]), track["genre"], SPLIT_NAMES[track["split"]], artist))
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
-    # An artist stays in the split that holds most of the clips; the others would let a model know its test tracks.
-    home = table.groupby("group")["split"].agg(lambda found: found.mode()[0])
-    is_home = table["split"] == table["group"].map(home)
-    skipped += [(place, "artist in another split", "") for place in table["source_id"][~is_home]]
-    return Collection.of_complete_genres(f"fma-{subset}", table[is_home], sorted(set(table["genre"])), skipped)
+    genres = sorted(set(table["genre"]))
+    table = keep_home(table, skipped, "artist in another split")
+    return Collection.of_complete_genres(f"fma-{subset}", table, genres, skipped)
 
 
 def _place(number):

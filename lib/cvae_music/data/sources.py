@@ -1,13 +1,29 @@
 """Where the music comes from: known-factor pieces, a folder of genres, or FMA, as one kind of table."""
 
+import os
 import re
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from cvae_music.audio.files import AUDIO_ENDINGS, READABLE
-from cvae_music.data.collection import MIN_GROUPS, SOURCE_COLUMNS, Collection, skipped_table, split_groups
+from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable, read_mono
+from cvae_music.data.collection import (
+    MIN_GROUPS,
+    SOURCE_COLUMNS,
+    Collection,
+    keep_home,
+    skipped_table,
+    split_groups,
+    walk_once,
+)
 from cvae_music.data.fma import fma_collection, is_fma
+
+SYSTEM_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "@eadir", "#recycle", "lost+found"}
+SPLIT_FOLDERS = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("test", "testing"), "test")
+SPLIT_FOLDERS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 
 
 def known_factor_collection(num_clips=2400, seed=0):
@@ -40,41 +56,103 @@ def known_factor_collection(num_clips=2400, seed=0):
 def folder_collection(root, seed=0):
     """A folder with one subfolder a genre, such as `root/jazz/tune.wav`.
 
-    Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one track and stay together; any
-    other file is a track of its own. Tracks are dealt 80/10/10 inside each genre.
+    Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one track and stay together, as do files that begin
+    with the same samples; any other file is a track of its own. Tracks are dealt 80/10/10 inside each genre. Subfolders
+    called `train`, `validation` and `test`, with the genres inside, are splits: what is missing of these is dealt
+    from the training tracks. Links are followed.
 
     Args:
         root: Path of the folder; its files may end in any of `cvae_music.audio.files.AUDIO_ENDINGS`.
         seed: Seed of the deal.
 
     Returns:
-        `Collection`; hidden files, files with other endings and genres of fewer than three
-        tracks are in `skipped`.
+        `Collection`; hidden files, files with other endings, genres of fewer than three tracks and all else that is
+        not used is in `skipped`, and which files are the same recording.
 
     Raises:
-        ValueError: If fewer than two genres are left.
+        ValueError: If fewer than two genres are left, or they stand in a folder inside this one.
     """
-    root, rows, skipped = Path(root).expanduser(), [], []
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        place = path.relative_to(root)
-        if any(part.startswith(".") for part in place.parts):
-            skipped.append((place.as_posix(), "hidden file", ""))
+    root, tunes, rows, skipped = Path(os.path.expanduser(root)), [], [], []
+    for path in sorted(Path(folder, name) for folder, _, names in walk_once(root, skipped) for name in names):
+        place = path.relative_to(root).as_posix()
+        name, parts = printable(place), unicodedata.normalize("NFC", place).split("/")
+        if any(part.startswith(".") for part in parts):
+            skipped.append((name, "hidden file", ""))
+        elif not SYSTEM_FOLDERS.isdisjoint(part.casefold() for part in parts):
+            skipped.append((name, "system folder", ""))
         elif path.suffix.lower() not in AUDIO_ENDINGS:
-            skipped.append((place.as_posix(), "not audio", f"ending {path.suffix!r}; expected one of {READABLE}"))
-        elif len(place.parts) < 2:
-            skipped.append((place.as_posix(), "no genre", "not inside a genre folder"))
+            skipped.append((name, "not audio", f"ending {printable(path.suffix)!r}; expected one of {READABLE}"))
+        elif name != place:
+            skipped.append((name, "name is not UTF-8", "rename it, or its folder"))
+        elif not path.is_file():
+            skipped.append((name, "no file", "such as a link to nowhere"))
         else:
-            group = re.sub(r"__\d+$", "", place.with_suffix("").as_posix())
-            rows.append((place.as_posix(), str(path), place.parts[0], "", group))
+            tunes.append((name, path, parts))
+    are_splits = {parts[0].casefold() for *_, parts in tunes} <= SPLIT_FOLDERS.keys()
+    for name, path, parts in tunes:
+        split = SPLIT_FOLDERS[parts.pop(0).casefold()] if are_splits else "train"
+        if len(parts) < 2:
+            skipped.append((name, "no genre", "not inside a genre folder"))
+        else:
+            rows.append((name, str(path), parts[0], split, re.sub(r"__\d+$", "", name.removesuffix(path.suffix))))
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
-    num_groups = table.groupby("genre")["group"].nunique()
+    inner = os.path.commonpath([Path(path).parents[1] for path in table["path"]] or [root])
+    if table["genre"].nunique() == 1 and not are_splits and inner != str(root):
+        found = f"{str(root)!r} holds music in one folder, which has folders of its own"
+        raise ValueError(f"{found}; expected one subfolder a genre. Pass {inner!r} if that is where the genres are.")
+    marks = _join_twins(table, skipped)
+    _deal(table, set(table["group"][marks.notna()]), seed)
+    table = keep_home(table, skipped, "same recording in another split")
+    genres = sorted({parts[0] for *_, parts in tunes if len(parts) > 1})
+    return Collection.of_complete_genres(root.resolve().name or "folder", table, genres, skipped)
+
+
+def _join_twins(table, skipped):
+    """Gives files that begin with the same samples one group, and says so; returns what they begin with."""
+    with ThreadPoolExecutor() as pool:
+        marks = pd.Series(list(pool.map(_beginning, table["path"])), table.index, dtype=object)
+    first, home = {}, {}
+
+    def head(group):
+        while group in home:
+            group = home[group]
+        return group
+
+    for row in marks.index[marks.notna()]:
+        name, group = table.loc[row, ["source_id", "group"]]
+        twin, other = first.setdefault(marks[row], (name, group))
+        if head(group) != head(other):
+            home[head(group)] = head(other)
+            skipped.append((name, "same recording", f"begins as {twin}, which it stays with in one split"))
+    table["group"] = table["group"].map(head)
+    return marks
+
+
+def _beginning(path):
+    """What the first three seconds of sound in a file are known by; None where less than two of them can be read."""
+    try:
+        samples, rate = read_mono(path, 0.0, 10.0)
+    except Exception:  # whoever needs the features will be told
+        return None
+    heard = np.trim_zeros(np.round(samples * 2**15).astype(np.int32), "f")[: 3 * rate]
+    return hash(heard.tobytes()) if len(heard) >= 2 * rate else None
+
+
+def _deal(table, heard, seed):
+    """Deals training tracks to the splits that a genre lacks; tracks that nothing is heard of only where it must."""
+    num_groups, homes = table.groupby("genre")["group"].nunique(), {}
     for number, genre in enumerate(num_groups.index[num_groups >= MIN_GROUPS]):
-        groups = table.loc[table["genre"] == genre, "group"]
-        table.loc[groups.index, "split"] = groups.map(split_groups(sorted(groups.unique()), seed=(seed, number)))
-    return Collection.of_complete_genres(root.resolve().name or "folder", table, num_groups.index, skipped)
+        here = table[table["genre"] == genre]
+        groups = set(here.loc[here["split"] == "train", "group"])
+        groups = groups & heard if len(groups & heard) >= MIN_GROUPS else groups
+        if len(groups) >= MIN_GROUPS:
+            dealt = split_groups(sorted(groups), seed=(seed, number))
+            homes = {group: split for group, split in dealt.items() if split not in set(here["split"])} | homes
+    moved = (table["split"] == "train") & table["group"].isin(homes)
+    table.loc[moved, "split"] = table.loc[moved, "group"].map(homes)
 
 
-def open_collection(data="known", *, num_clips=2400, seed=0, subset="small", download=False):
+def open_collection(data="known", *, num_clips=2400, seed=0, subset=None, download=False):
     """Opens any of the three sources by one name.
 
     Args:
@@ -82,7 +160,7 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset="small", dow
             `"fma"`, which is looked for on the mounts of the host.
         num_clips: Pieces to compose (known-factor music only).
         seed: Seed of factors and splits. FMA comes with a split of its own.
-        subset: `"small"`, `"medium"`, `"large"` or `"full"` (FMA only).
+        subset: `"small"`, `"medium"`, `"large"`, `"full"`, or `None` for the one that is found (FMA only).
         download: Fetch FMA through kagglehub if no mount has it (several gigabytes).
 
     Returns:
@@ -95,7 +173,7 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset="small", dow
         return known_factor_collection(num_clips, seed)
     if str(data) == "fma":
         return fma_collection(subset=subset, download=download)
-    if not Path(data).expanduser().is_dir():
+    if not os.path.isdir(os.path.expanduser(data)):
         raise ValueError(
             f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path of a folder with one subfolder "
             f"a genre, such as jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
