@@ -144,3 +144,19 @@ class AudioConfig:
                 f"{where} was made with another AudioConfig ({'; '.join(differing)}). "
                 "Pass the same AudioConfig, or make it again with the new one."
             )
+
+    def check_fits(self, features, genres=(), what="The model"):
+        """Refuses features that are not those of a model or judge with this configuration.
+
+        Args:
+            features: `FeatureSet`.
+            genres: Names of the genres it knows, in order; none for a model without a label.
+            what: What it is, for the message.
+
+        Raises:
+            ValueError: If the features have another `AudioConfig`, or other genres or the same in another order.
+        """
+        self.check_same(features.config, where="The FeatureSet")
+        if genres and list(genres) != list(features.genres):
+            found = f"{what} has {list(genres)}, the features {list(features.genres)}; expected the same, in one order"
+            raise ValueError(f"{found}. Pass the features it was made with, or train it anew.")

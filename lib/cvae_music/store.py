@@ -37,6 +37,36 @@ def write_text(path, text):
     write_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
+def backups(folder, model, features, run):
+    """The Keras callback that keeps the state of a training after each epoch, in a list; empty without a folder.
+
+    A note beside the state says of what it is, so that a training never goes on from that of another.
+
+    Args:
+        folder: Where to keep it, or None.
+        model: The model to be trained.
+        features: The `FeatureSet` it is trained on.
+        run: Dict of what else the training depends on.
+
+    Raises:
+        ValueError: If the folder holds the state of another training, or anything else.
+    """
+    import keras
+
+    if not folder:
+        return []
+    about = model.get_config() | run | {"name": "", "music": features.key()}
+    note, about = Path(folder) / "made_with.json", json.loads(json.dumps(about, default=str))
+    found = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    others = [f"{key}: {found.get(key)} there, {value} here" for key, value in about.items() if value != found.get(key)]
+    if others and os.path.isdir(folder) and os.listdir(folder):
+        raise ValueError(
+            f"{str(folder)!r} holds the state of another training ({'; '.join(others)}). Empty it, or pass another folder."
+        )
+    write_text(note, json.dumps(about))
+    return [keras.callbacks.BackupAndRestore(str(folder))]
+
+
 def save_arrays(path, about, arrays):
     """Writes named arrays, and a dictionary that JSON can hold, to one `.npz` file."""
     write_file(path, lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays))

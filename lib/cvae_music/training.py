@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cvae_music import store
 from cvae_music.data.batches import batches
 from cvae_music.models.density import fit_latent_density
 
@@ -77,7 +78,7 @@ def train(
         batch_size: Clips in a step; fewer where the split is smaller.
         learning_rate: Highest learning rate of the schedule.
         seed: Seed of order, augmentation and density; the model has its own.
-        backup_dir: Folder for the state after each epoch. When it holds a state, training goes on
+        backup_dir: Folder for the state after each epoch. When it holds a state of the same training, it goes on
             from there with the same result up to rounding; it is emptied at the end.
         callbacks: More Keras callbacks.
         jit_compile: `True` for XLA, which on some processors is faster and on others three times slower: try both.
@@ -88,20 +89,18 @@ def train(
 
     Raises:
         FloatingPointError: If the loss becomes NaN; the last good weights are back in the model.
-        ValueError: If the features have another `AudioConfig` or other genres than the model.
+        ValueError: If the features have another `AudioConfig` or other genres than the model, or `backup_dir` holds the
+            state of another training.
     """
-    model.audio_config.check_same(features.config, where="The features passed to train")
-    if model.genres and list(model.genres) != list(features.genres):
-        raise ValueError(
-            f"The model has {list(model.genres)}, the features {list(features.genres)}; expected the same."
-        )
+    model.audio_config.check_fits(features, model.genres)
     counter, size = EpochCounter(), len(features.subset("train"))
     batch_size = max(1, min(batch_size, size))
     training = batches(features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch)
     held = batches(features, "validation", batch_size) if len(features.subset("validation")) else None
     epochs = max(1, round(num_steps / int(training.cardinality())))
     compile_model(model, epochs * int(training.cardinality()), learning_rate, jit_compile)
-    backup = [keras.callbacks.BackupAndRestore(str(backup_dir))] if backup_dir else []
+    run = {"num_steps": num_steps, "batch_size": batch_size, "learning_rate": learning_rate, "order": seed}
+    backup = store.backups(backup_dir, model, features, run)
     own = {"epochs": epochs, "callbacks": [counter, StopOnNaN(raise_error=True), *backup, *callbacks]}
     history = model.fit(training, validation_data=held, **own, verbose=verbose, shuffle=False)
     if hasattr(model, "latent_density"):

@@ -30,7 +30,7 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
         indices, shape `(batch,)`.
 
     Raises:
-        ValueError: If the split holds fewer clips than a batch needs.
+        ValueError: If the split holds fewer clips than a batch needs, or clips to score that hold NaN.
     """
     import tensorflow as tf
 
@@ -39,6 +39,14 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
         raise ValueError(
             f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}; expected from 1 to that many. "
             "Use a smaller batch_size, or more music."
+        )
+    broken = [k for k, clip in enumerate(part.log_mel) if not (is_training or np.isfinite(clip).all())]
+    if broken:  # of a training they would show as a loss, here as a missing number that nobody asks about
+        rows = part.table.iloc[broken[:5]].to_dict("records")
+        names = ", ".join(str(row.get("path") or row.get("clip_id", "a clip")) for row in rows)
+        raise ValueError(
+            f"{len(broken)} clips of split {split!r} hold NaN or infinite levels; expected dB. See: {names}. Replace or "
+            "remove these files, and build the features again."
         )
     num_batches = len(part) // batch_size if is_training else -(-len(part) // batch_size)
     # Only composed clips are loops in which any bar can be the first.

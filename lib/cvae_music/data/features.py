@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
@@ -74,6 +75,12 @@ class FeatureSet:
         part = self if split is None else self.subset(split)
         return self.config.scale(part.log_mel), part.genre_index
 
+    def key(self):
+        """Ten hexadecimal digits that change with the clips; of a large set a sample is looked at."""
+        sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(int)
+        found = self.config.key(), self.genres, self.table.to_csv(), np.asarray(self.log_mel[sample])
+        return joblib.hash(found)[:10]
+
     def counts(self):
         """Clips of each genre in each split, genres as rows."""
         return count_splits(self.table, self.genres)
@@ -88,7 +95,7 @@ class FeatureSet:
             lines.append(f"No steady beat in {grids['fallback']} sources: their clips lie on a fixed grid of 120 BPM.")
         if len(self.report):
             reasons = ", ".join(f"{n} {reason}" for reason, n in self.report["reason"].value_counts().items())
-            lines.append(f"Left out: {reasons} (see .report).")
+            lines.append(f"Left out or noted: {reasons} (see .report).")
             lost = self.report.loc[self.report["reason"] == "genre with too few tracks", "detail"].unique()
             lines += [f"Too few tracks: {detail}." for detail in lost]
         return "\n".join(lines)
@@ -117,7 +124,7 @@ def build_features(collection, config, cache_dir, *, num_workers=None, progress=
     """
     modules = ["cvae_music.data.cache"] + ["known_music.music"] * collection.is_composed
     key = joblib.hash([collection.key(), config.key(), code_key(*modules)])[:12]
-    folder = Path(cache_dir).expanduser() / f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{key}"
+    folder = Path(os.path.expanduser(cache_dir)) / f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{key}"
     if not (folder / "meta.json").exists():
         make_features(folder, collection, config, num_workers, progress)
     features = load_features(folder, config)

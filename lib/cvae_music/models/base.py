@@ -39,10 +39,9 @@ class ClipModel(keras.Model):
         config = audio_config if isinstance(audio_config, AudioConfig) else AudioConfig.from_dict(audio_config or {})
         self.num_slots, rest = divmod(config.num_frames, FRAMES_PER_SLOT)  # beats, on the beat grid
         if rest:
-            raise ValueError(
-                f"Got {config.num_frames} frames; expected a multiple of {FRAMES_PER_SLOT}. Change num_frames."
-            )
-        self.audio_config, self.genres, self.seed, self.num_genres = config, tuple(genres), int(seed), len(genres)
+            raise ValueError(f"Got num_frames={config.num_frames}; expected a multiple of {FRAMES_PER_SLOT}.")
+        self.audio_config, self.seed = config, int(seed)
+        self.genres, self.num_genres = tuple(map(str, genres)), len(genres)
         self.noise = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.metric_names]
         self.built = True
@@ -77,7 +76,7 @@ class ClipModel(keras.Model):
         if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
             expected = f"(clips, {self.audio_config.num_frames}, {self.audio_config.n_mels}), scaled to [-1, 1]"
             raise ValueError(f"encode got shape {log_mel.shape}; expected {expected}. Use AudioConfig.scale on dB.")
-        pieces = [self._encode_graph(log_mel[i : i + batch_size]) for i in range(0, len(log_mel), batch_size)]
+        pieces = [self._encode_graph(log_mel[i : i + batch_size]) for i in range(0, len(log_mel) or 1, batch_size)]
         return tuple(np.concatenate([np.asarray(piece[k]) for piece in pieces]) for k in range(2))
 
     def decode(self, latent, genre=None, batch_size=64):
@@ -95,7 +94,7 @@ class ClipModel(keras.Model):
         latent = np.asarray(latent, np.float32)
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
             raise ValueError(f"decode got latents of shape {latent.shape}; expected (clips, {self.latent_dim}).")
-        weights, steps = self._rows_of(genre, len(latent)), range(0, len(latent), batch_size)
+        weights, steps = self._rows_of(genre, len(latent)), range(0, len(latent) or 1, batch_size)
         pieces = [self._decode_graph(latent[i : i + batch_size], weights[i : i + batch_size]) for i in steps]
         return np.concatenate([np.asarray(piece) for piece in pieces])
 

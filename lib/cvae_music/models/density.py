@@ -78,6 +78,7 @@ def fit_latent_density(model, features, seed=0):
 
     Source: ex-post density estimation, Ghosh et al. (2020), arXiv:1903.12436.
     """
+    model.audio_config.check_fits(features, model.genres)
     rng, data = np.random.default_rng(seed), []
     for split in ("train", "validation"):
         clips, genre = features.arrays(split)
