@@ -13,7 +13,7 @@ from cvae_music.data.features import FeatureSet
 class LevelAndTilt:
     """Decoder worked by hand: the first latent is the level in steps of 3 dB, the second a tilt of the spectrum."""
 
-    num_genres, global_dim, local_dim, latent_dim = 0, 3, 1, 5
+    genres, num_genres, global_dim, local_dim, latent_dim = (), 0, 3, 1, 5
 
     def __init__(self, config):
         self.audio_config = config

@@ -67,8 +67,8 @@ def test_clips_refuse_what_does_not_exist():
     model = Painter(AudioConfig())
     for settings, message in (
         ({"mix": "polka"}, r"\['low', 'high'\]"), ({"drawn_as": "polka"}, r"\['low', 'high'\]"),
-        ({"seed": -1}, "seed -1; expected a whole number"), ({"seed": "one"}, "seed 'one'"), ({"seed": 0.5}, "seed 0.5"),
-        ({"morph_to": -2, "share": 0.5}, "seed -2"), ({"tempo": "slow"}, "tempo='slow'"), ({"tempo": 0}, "tempo=0"),
+        ({"seed": -1}, "seed=-1; expected a whole number"), ({"seed": "one"}, "seed='one'"), ({"seed": 0.5}, "seed=0.5"),
+        ({"morph_to": -2, "share": 0.5}, "seed=-2"), ({"tempo": "slow"}, "tempo='slow'"), ({"tempo": 0}, "tempo=0"),
         ({"sliders": {"level": 1.0}}, "fit_controls"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
@@ -85,7 +85,7 @@ def test_an_autoencoder_has_nothing_to_draw_from_and_plays_what_it_encoded(tiny_
     latent = model.encode(np.zeros((1, *tiny_config.shape)))[0][0]
     clip = make_clip(model, start=latent)
     assert clip.genre is None and clip.log_mel.shape == tiny_config.shape
-    with pytest.raises(ValueError, match="seed -1"):
+    with pytest.raises(ValueError, match="seed=-1"):
         make_clip(model, start=latent, seed=-1)
 
 

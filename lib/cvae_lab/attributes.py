@@ -69,7 +69,7 @@ def latent_correlations(model, features):
 
     Source: Spearman's correlation.
     """
-    clips, _, table = training_clips(features, 500)
+    clips, _, table = training_clips(model, features, 500)
     names = [name for name in ("tempo", "mode", "brightness", "density", "register", "level_db") if name in table]
     factors = table[names].rename(columns={"level_db": "level"}).astype(float)
     known = pd.concat([factors, log_mel_attributes(features.config.unscale(clips), features.config)], axis=1)

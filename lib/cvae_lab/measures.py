@@ -335,7 +335,11 @@ def genre_probe(model, features):
 
     Returns:
         Share between 0 and 1.
+
+    Raises:
+        ValueError: If the features have another `AudioConfig` or other genres than the model.
     """
+    model.audio_config.check_fits(features, getattr(model, "genres", ()))
     data = []
     for split in ("train", "test"):
         clips, genre = features.arrays(split)

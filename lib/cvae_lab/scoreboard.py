@@ -44,8 +44,11 @@ def evaluate_model(model, features, judges, *, num_per_genre=50, seed=0, sampler
         reconstructions.
 
     Raises:
-        ValueError: If the split holds fewer than two clips.
+        ValueError: If the split holds fewer than two clips, or the features have another `AudioConfig` or other genres
+            than the model or a judge.
     """
+    getattr(model, "audio_config", features.config).check_fits(features, getattr(model, "genres", ()))
+    check_judges(judges, features)
     part, config, num_genres = features.subset(split), features.config, len(features.genres)
     if len(part) < 2:
         raise ValueError(f"the {split} split holds {len(part)} clips; expected at least two. Use a larger collection.")
@@ -89,6 +92,13 @@ def evaluate_model(model, features, judges, *, num_per_genre=50, seed=0, sampler
             row[f"{name}_frechet"] = measures.frechet_distance(made, real)
             row[f"{name}_kernel"] = measures.kernel_distance(made, real)
     return pd.Series(row, dtype="float64")
+
+
+def check_judges(judges, features):
+    """ValueError if a judge knows other genres than the features, or the same in another order."""
+    for name, judge in judges.items():
+        config, genres = getattr(judge, "config", features.config), getattr(judge, "genres", ())
+        config.check_fits(features, genres, f"The judge {name!r}")
 
 
 def _sample(model, asked, sampler, seed):

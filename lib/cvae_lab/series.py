@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from cvae_lab.judges import load_judge, train_judges
+from cvae_lab.scoreboard import check_judges
 from cvae_music.store import load_model, save_compact
 
 NUM_STEPS = 1440
@@ -151,4 +152,6 @@ def keep_judges(folder, features, seed=0, *, num_steps=400, name=None):
             return judges
         for kind, judge in judges.items():
             judge.save(paths[kind])
-    return {kind: load_judge(path) for kind, path in paths.items()}
+    judges = {kind: load_judge(path) for kind, path in paths.items()}
+    check_judges(judges, features)
+    return judges

@@ -2,12 +2,13 @@
 
 import dataclasses
 import importlib.metadata
-import numbers
 import os
 import platform
 import re
 import sys
 from pathlib import Path
+
+from cvae_music.config import checked
 
 MINIMUM = {"tensorflow": (2, 20), "keras": (3, 13), "librosa": (0, 11)}
 STARTED = "CVAE_MUSIC_STARTED"  # the environment carries the session's folder to `cvae_music.store.results_folder`
@@ -92,8 +93,7 @@ def start_session(data="known", output=None, seed=0):
         ImportError: If a library is older than this package needs, or Keras runs on another backend.
         PermissionError: If a folder cannot be written.
     """
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"start_session got seed={seed!r}; expected a whole number of at least 0, as in seed=0.")
+    checked("seed", seed)
     output = _made(Path(output or output_folder(str(data))).resolve())
     session = Session(find_host(), str(data), seed, _made(cache_folder().resolve()), output)
     os.environ[STARTED] = str(output)

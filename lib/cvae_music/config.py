@@ -3,10 +3,24 @@
 import dataclasses
 import hashlib
 import json
+import numbers
 
 import numpy as np
 
 GRIDS = ("beats", "seconds")
+
+
+def checked(name, value, least=0, most=np.inf, kind=numbers.Integral):
+    """The value, if it is a whole number from `least` to `most`, or with `kind=numbers.Real` any number.
+
+    Raises:
+        ValueError: If it is not; says so of `name`.
+    """
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
+        what = "whole number" if kind is numbers.Integral else "number"
+        bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
+        raise ValueError(f"Got {name}={value!r}; expected a {what} {bounds}.")
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +63,9 @@ class AudioConfig:
 
     def __post_init__(self):
         for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "num_frames", "frames_per_beat"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"AudioConfig got {name}={value!r}; expected a whole number of at least 1.")
+            object.__setattr__(self, name, int(checked(name, getattr(self, name), 1)))
+        for name in ("fmin", "fmax", "floor_db", "ceiling_db"):
+            object.__setattr__(self, name, float(checked(name, getattr(self, name), -1e6, 1e6, numbers.Real)))
         if self.grid not in GRIDS:
             raise ValueError(f"AudioConfig got grid={self.grid!r}; expected one of {GRIDS}.")
         if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:

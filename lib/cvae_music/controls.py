@@ -10,6 +10,7 @@ import pandas as pd
 
 from cvae_music import store
 from cvae_music.audio.analysis import TINY
+from cvae_music.data.cache import read_table
 from cvae_music.models.losses import gaussian_kl
 
 # What more and less of each attribute is called.
@@ -92,8 +93,9 @@ def _onsets_per_beat(log_mel_db, config):
     return (onsets >= before).sum() * config.frames_per_beat / len(log_mel_db)
 
 
-def training_clips(features, num):
-    """Scaled clips, genre indices and rows of `num` training clips, evenly spread."""
+def training_clips(model, features, num):
+    """Scaled clips, genre indices and rows of `num` training clips, evenly spread; ValueError if they are not the model's."""
+    model.audio_config.check_fits(features, model.genres)
     train = features.subset("train")
     rows = np.unique(np.linspace(0, len(train) - 1, min(num, len(train))).astype(int))
     return (
@@ -119,7 +121,7 @@ def latent_effects(model, features, dimensions=None, num_ideas=12):
     Returns:
         DataFrame, a row a dimension, highest KL first: `dimension`, `kl` (nats), `name`, and `does_<attribute>`.
     """
-    clips, genre, _ = training_clips(features, 500)
+    clips, genre, _ = training_clips(model, features, 500)
     mean, log_var = model.encode(clips)
     kl = np.mean(gaussian_kl(mean, log_var), axis=0)
     spread = log_mel_attributes(features.config.unscale(clips), features.config).std().to_numpy() + 1e-9
@@ -222,7 +224,7 @@ def load_controls(path):
     about, arrays = store.load_arrays(path)
     directions = dict(zip(about["sliders"], arrays.pop("directions"), strict=True))
     dimensions = {int(number): name for number, name in about["dimensions"].items()}
-    table = pd.read_csv(io.StringIO(about["table"]), keep_default_na=False)
+    table = read_table(io.StringIO(about["table"]))
     return Controls(about["fingerprint"], directions, dimensions, table=table, **arrays)
 
 
@@ -291,7 +293,7 @@ def fit_controls(model, features, seed=0, num_pairs=1500):
     Returns:
         `Controls`.
     """
-    clips, genre, table = training_clips(features, 240)
+    clips, genre, table = training_clips(model, features, 240)
     latents = model.encode(clips)[0]
     effects = latent_effects(model, features, num_ideas=48)
     names = {number: f"{number}: {name}" for number, name in zip(effects["dimension"], effects["name"], strict=True)}

@@ -7,6 +7,7 @@ import numpy as np
 
 from cvae_music.audio.analysis import TINY
 from cvae_music.audio.inversion import to_audio
+from cvae_music.config import checked
 from cvae_music.data.clips import read_clip
 
 STEP_BEATS = 2  # between the windows of a walk; each is heard over twice that, fading in and out
@@ -76,10 +77,12 @@ def mix_weights(model, mix):
     """
     if not model.num_genres:
         return None
-    mix = mix if isinstance(mix, dict) else {mix or model.genres[0]: 1.0}
-    weights = np.array([mix.get(genre, 0.0) for genre in model.genres], np.float32)
-    if set(mix) - set(model.genres) or weights.min() < 0 or not weights.sum() > 0:
+    mix = mix if isinstance(mix, dict) else {model.genres[0] if mix is None else mix: 1.0}
+    mix = {str(genre): weight for genre, weight in mix.items()}
+    known = all(isinstance(weight, numbers.Real) and 0 <= weight < np.inf for weight in mix.values())
+    if set(mix) - set(model.genres) or not known or not any(mix.values()):
         raise ValueError(f"Got the mix {mix}; expected weights of at least 0, not all 0, of {list(model.genres)}.")
+    weights = np.array([mix.get(genre, 0.0) for genre in model.genres], np.float32)
     return weights / weights.sum()
 
 
@@ -110,8 +113,7 @@ def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
         raise ValueError(
             f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or start=, a latent of encode."
         )
-    if not (isinstance(seed, numbers.Integral) and seed >= 0):
-        raise ValueError(f"Got the seed {seed!r}; expected a whole number of at least 0.")
+    checked("seed", seed), checked("temperature", temperature, 0, 100, numbers.Real)
     genre = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
     return model.sample_latents([genre], seed=seed, temperature=temperature)[0]
 
@@ -129,13 +131,13 @@ def locate(
         raise ValueError(
             "The settings hold sliders or a place, without controls; expected fit_controls(model, features)."
         )
-    drawn_as, mix = drawn_as or mix, mix or drawn_as
-    if mix and not model.num_genres:
+    drawn_as, mix = mix if drawn_as is None else drawn_as, drawn_as if mix is None else mix
+    if mix is not None and not model.num_genres:
         raise ValueError(f"Got the genre {mix!r} for a model without genres; expected none, or a ConditionalVAE.")
     latent = draw_latent(model, seed, drawn_as, temperature) if start is None else np.asarray(start, np.float32)
     if at is not None:
         latent = controls.move_to(latent, at)
-    if morph_to is not None and share:
+    if morph_to is not None and checked("share", share, 0, 1, numbers.Real):
         latent = slerp(latent, draw_latent(model, morph_to, drawn_as, temperature), share)
     weights = mix_weights(model, mix)
     if controls is not None:

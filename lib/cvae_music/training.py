@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from cvae_music import store
+from cvae_music.config import checked
 from cvae_music.data.batches import batches
 from cvae_music.models.density import fit_latent_density
 
@@ -93,6 +94,7 @@ def train(
             state of another training.
     """
     model.audio_config.check_fits(features, model.genres)
+    checked("num_steps", num_steps, 1), checked("batch_size", batch_size, 1)
     counter, size = EpochCounter(), len(features.subset("train"))
     batch_size = max(1, min(batch_size, size))
     training = batches(features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch)

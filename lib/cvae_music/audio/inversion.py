@@ -9,7 +9,9 @@ import scipy.ndimage
 
 from cvae_music.audio import phases
 from cvae_music.audio.analysis import TINY, bands_as_curve, bands_to_bins, hann_window, mel_filters
+from cvae_music.config import checked
 
+TEMPI = (10, 1000)  # beats a minute; beyond, a clip would fill the memory or be no sound
 LONGEST_STEP = 0.375  # of the window; longer steps between frames get frames in between
 
 
@@ -131,8 +133,8 @@ def to_audio(log_mel_db, config, tempo=110.0, seed=0, method=None):
         `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long.
 
     Raises:
-        ValueError: If the shape does not fit the configuration, a level is not finite, the tempo is no positive
-            number, the seed no whole number of at least 0, the method is unknown, or it needs a vocoder and none fits the
+        ValueError: If the shape does not fit the configuration, a level is not finite, the tempo is no number from 10
+            to 1000, the seed no whole number of at least 0, the method is unknown, or it needs a vocoder and none fits the
             configuration.
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
@@ -143,10 +145,8 @@ def to_audio(log_mel_db, config, tempo=110.0, seed=0, method=None):
         )
     if not np.all(np.isfinite(log_mel_db)):
         raise ValueError("to_audio got NaN or infinite levels; expected dB. Look for a division by zero before it.")
-    if not (isinstance(tempo, numbers.Real) and 0 < tempo < np.inf):
-        raise ValueError(f"to_audio got tempo={tempo!r}; expected beats a minute, a number above 0.")
-    if not (isinstance(seed, numbers.Integral) and seed >= 0):
-        raise ValueError(f"to_audio got the seed {seed!r}; expected a whole number of at least 0.")
+    checked("tempo", tempo, *TEMPI, kind=numbers.Real)
+    checked("seed", seed)
     chosen, vocoder = _method(method, config)
     loop, mel_power = loop_frames(log_mel_db, config, tempo)
     rng, noise = np.random.default_rng(seed), None

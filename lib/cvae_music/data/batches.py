@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from cvae_music.config import checked
+
 RAM_LIMIT = 2**30  # sets up to this many bytes are kept in memory
 MAX_GAIN_DB = 3.0
 BEATS_PER_BAR = 4
@@ -34,8 +36,9 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
     """
     import tensorflow as tf
 
+    checked("batch_size", batch_size, 1)
     part, config, is_training = features.subset(split), features.config, split == "train"
-    if batch_size < 1 or len(part) < (batch_size if is_training else 1):
+    if len(part) < (batch_size if is_training else 1):
         raise ValueError(
             f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}; expected from 1 to that many. "
             "Use a smaller batch_size, or more music."

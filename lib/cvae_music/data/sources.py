@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable, read_mono
+from cvae_music.config import checked
 from cvae_music.data.collection import (
     MIN_GROUPS,
     SOURCE_COLUMNS,
@@ -41,9 +42,7 @@ def known_factor_collection(num_clips=2400, seed=0):
     """
     from known_music import GENRES, draw_factors
 
-    if num_clips < MIN_GROUPS * len(GENRES):
-        least = f"{MIN_GROUPS * len(GENRES)}, {MIN_GROUPS} for each of {len(GENRES)} genres"
-        raise ValueError(f"known_factor_collection got num_clips={num_clips}; expected at least {least}.")
+    checked("seed", seed), checked("num_clips", num_clips, MIN_GROUPS * len(GENRES))
     table = draw_factors(num_clips, seed)
     source_id, split = pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)]), {}
     for number, genre in enumerate(GENRES):
@@ -73,6 +72,7 @@ def folder_collection(root, seed=0):
         ValueError: If fewer than two genres are left, or they stand in a folder inside this one.
     """
     root, tunes, rows, skipped = Path(os.path.expanduser(root)), [], [], []
+    checked("seed", seed)
     for path in sorted(Path(folder, name) for folder, _, names in walk_once(root, skipped) for name in names):
         place = path.relative_to(root).as_posix()
         name, parts = printable(place), unicodedata.normalize("NFC", place).split("/")
