@@ -140,7 +140,7 @@ class DescriptorJudge(_Judge):
 
 def load_judge(path):
     """Reads a judge that `save` wrote."""
-    about, arrays = load_arrays(path)
+    about, arrays = load_arrays(path, "kind", "genres", "config")
     kinds = {kind.__name__: kind for kind in (CNNJudge, DescriptorJudge)}
     judge = kinds[about["kind"]](AudioConfig.from_dict(about["config"]), about["genres"])
     judge._load(arrays)

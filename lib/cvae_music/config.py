@@ -63,7 +63,8 @@ class AudioConfig:
 
     def __post_init__(self):
         for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "num_frames", "frames_per_beat"):
-            object.__setattr__(self, name, int(checked(name, getattr(self, name), 1)))
+            most = 200_000 if name == "sample_rate" else 2**20  # libsndfile crashes on Ogg of a higher rate
+            object.__setattr__(self, name, int(checked(name, getattr(self, name), 1, most)))
         for name in ("fmin", "fmax", "floor_db", "ceiling_db"):
             object.__setattr__(self, name, float(checked(name, getattr(self, name), -1e6, 1e6, numbers.Real)))
         if self.grid not in GRIDS:
@@ -74,10 +75,8 @@ class AudioConfig:
                 "expected 0 <= fmin < fmax <= sample_rate / 2. Lower fmax or raise sample_rate."
             )
         if not self.floor_db < self.ceiling_db:
-            raise ValueError(
-                f"AudioConfig got floor_db={self.floor_db}, ceiling_db={self.ceiling_db}; "
-                "expected floor_db below ceiling_db."
-            )
+            found = f"floor_db={self.floor_db}, ceiling_db={self.ceiling_db}"
+            raise ValueError(f"AudioConfig got {found}; expected floor_db below ceiling_db.")
         if self.grid == "beats" and self.num_frames % self.frames_per_beat:
             raise ValueError(
                 f"AudioConfig got num_frames={self.num_frames}, frames_per_beat={self.frames_per_beat}; "
@@ -127,11 +126,11 @@ class AudioConfig:
         Raises:
             ValueError: If a name is unknown.
         """
-        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = set(values) - set(known)
         if unknown:
             raise ValueError(
-                f"AudioConfig got unknown fields {sorted(unknown)}; expected only "
-                f"{[field.name for field in dataclasses.fields(cls)]}. "
+                f"AudioConfig got unknown fields {sorted(unknown)}; expected only {known}. "
                 "The file was written by another version of the library."
             )
         return cls(**values)

@@ -221,7 +221,7 @@ class Controls:
 
 def load_controls(path):
     """Reads what `Controls.save` wrote."""
-    about, arrays = store.load_arrays(path)
+    about, arrays = store.load_arrays(path, "fingerprint", "sliders", "dimensions", "table")
     directions = dict(zip(about["sliders"], arrays.pop("directions"), strict=True))
     dimensions = {int(number): name for number, name in about["dimensions"].items()}
     table = read_table(io.StringIO(about["table"]))

@@ -110,9 +110,7 @@ def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):
     """
     if not hasattr(model, "sample_latents"):
         kind = type(model).__name__
-        raise ValueError(
-            f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or start=, a latent of encode."
-        )
+        raise ValueError(f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or a latent as start=.")
     checked("seed", seed), checked("temperature", temperature, 0, 100, numbers.Real)
     genre = int(np.argmax(mix_weights(model, drawn_as))) if model.num_genres else 0
     return model.sample_latents([genre], seed=seed, temperature=temperature)[0]
@@ -128,9 +126,7 @@ def locate(
         `(latent, weights)`: shapes `(latent_dim,)` and `(num_genres,)`; weights None for a model without a label.
     """
     if controls is None and (sliders or dimensions or at is not None):
-        raise ValueError(
-            "The settings hold sliders or a place, without controls; expected fit_controls(model, features)."
-        )
+        raise ValueError("Got sliders or a place without controls; expected those of fit_controls(model, features).")
     drawn_as, mix = mix if drawn_as is None else drawn_as, drawn_as if mix is None else mix
     if mix is not None and not model.num_genres:
         raise ValueError(f"Got the genre {mix!r} for a model without genres; expected none, or a ConditionalVAE.")
@@ -251,9 +247,7 @@ def walk_log_mel(model, latents, genre_weights, num_beats):
     """
     config, latents = model.audio_config, np.asarray(latents, np.float32)
     if latents.ndim != 2 or latents.shape[1] != model.latent_dim or len(latents) == 0:
-        raise ValueError(
-            f"walk got latents of shape {latents.shape}; expected (stops, {model.latent_dim}), one or more."
-        )
+        raise ValueError(f"walk got latents of shape {latents.shape}; expected (stops, {model.latent_dim}), not empty.")
     if config.grid != "beats" or not isinstance(num_beats, (int, np.integer)) or num_beats < 1:
         expected = "a whole number of at least 1, and a model of features on the beat grid"
         raise ValueError(f"walk got num_beats={num_beats!r} on a grid in {config.grid}; expected {expected}.")

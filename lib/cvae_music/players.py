@@ -6,7 +6,7 @@ import itertools
 
 import matplotlib.pyplot as plt
 
-from cvae_music.audio.files import encode_audio, full_scale
+from cvae_music.audio.files import MP3_RATES, encode_audio, full_scale
 from cvae_music.plots import plot_log_mel, show_figure
 
 
@@ -43,9 +43,10 @@ def player(samples, config, label="", seed=None, loop=False):
     """
     from IPython.display import HTML
 
-    sound, turned_down = encode_audio(samples, config, "mp3"), full_scale(samples)[1]
+    kind = "mpeg" if config.sample_rate in MP3_RATES else "wav"
+    sound, turned_down = encode_audio(samples, config, kind.replace("mpeg", "mp3")), full_scale(samples)[1]
     caption = _caption(label, seed) + (f", turned down by {turned_down:.1f} dB" if turned_down else "")
-    figure = f"<figcaption>{html.escape(caption)}</figcaption>{audio_tag(sound, caption, 'audio/mpeg', loop)}"
+    figure = f"<figcaption>{html.escape(caption)}</figcaption>{audio_tag(sound, caption, f'audio/{kind}', loop)}"
     return HTML(f'<figure style="display:inline-block;margin:4px 8px">{figure}</figure>')
 
 

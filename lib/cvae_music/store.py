@@ -2,10 +2,12 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
+MOST_BYTES = 2**30  # no file of this library holds more
 WEIGHTS = Path(__file__).parent / "weights"  # what ships with the package
 
 
@@ -55,14 +57,12 @@ def backups(folder, model, features, run):
 
     if not folder:
         return []
-    about = model.get_config() | run | {"name": "", "music": features.key()}
-    note, about = Path(folder) / "made_with.json", json.loads(json.dumps(about, default=str))
+    about = json.loads(json.dumps(model.get_config() | run | {"name": "", "music": features.key()}, default=str))
+    note = Path(folder) / "made_with.json"
     found = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     others = [f"{key}: {found.get(key)} there, {value} here" for key, value in about.items() if value != found.get(key)]
     if others and os.path.isdir(folder) and os.listdir(folder):
-        raise ValueError(
-            f"{str(folder)!r} holds the state of another training ({'; '.join(others)}). Empty it, or pass another folder."
-        )
+        raise ValueError(f"{str(folder)!r} is of another training ({'; '.join(others)}). Empty it, or pass another.")
     write_text(note, json.dumps(about))
     return [keras.callbacks.BackupAndRestore(str(folder))]
 
@@ -72,20 +72,34 @@ def save_arrays(path, about, arrays):
     write_file(path, lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays))
 
 
-def load_arrays(path):
+def check_size(path):
+    """Refuses a zip, such as `.npz` and `.keras` files are, that would unpack to more than `MOST_BYTES`; a ValueError."""
+    with zipfile.ZipFile(path) as file:
+        size = sum(part.file_size for part in file.infolist())
+    if size > MOST_BYTES:
+        raise ValueError(f"it unpacks to {size / 2**30:.1f} GB, of at most {MOST_BYTES / 2**30:.1f}")
+
+
+def load_arrays(path, *entries):
     """Reads what `save_arrays` wrote: `(about, arrays)`; half precision becomes float32. Nothing in a file is ever executed.
+
+    Args:
+        path: `.npz` file.
+        *entries: What `about` must hold.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is none of this library.
+        ValueError: If the file is none of this library, lacks an entry, or would unpack to more than `MOST_BYTES`.
     """
     try:
+        check_size(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {
                 name: file[name].astype(np.float32) if file[name].dtype == np.float16 else file[name]
                 for name in file.files
             }
-            return json.loads(str(arrays.pop("about"))), arrays
+            about = json.loads(str(arrays.pop("about")))
+        return {entry: about[entry] for entry in entries} | about, arrays
     except FileNotFoundError:
         raise
     except Exception as error:  # text, a pickle, a cut zip: NumPy raises a dozen kinds
@@ -116,10 +130,10 @@ def load_compact(path):
     """
     import keras
 
-    about, arrays = load_arrays(path)
-    kind = keras.saving.get_registered_object(about.get("class"))
+    about, arrays = load_arrays(path, "class", "config")
+    kind = keras.saving.get_registered_object(about["class"])
     if kind is None:
-        raise ValueError(f"{str(path)!r} holds no model of a class that is known here: {about.get('class')!r}.")
+        raise ValueError(f"{str(path)!r} holds no model of a class that is known here: {about['class']!r}.")
     model = kind.from_config(about["config"])
     for variable, name in zip(model.weights, sorted(arrays), strict=True):
         variable.assign(arrays[name])
@@ -146,7 +160,9 @@ def load_model(path, config=None):
     if not path.is_file():
         raise FileNotFoundError(f"load_model got {str(path)!r}, and there is no such file. Check the path.")
     try:
-        model = load_compact(path) if path.suffix == ".npz" else keras.saving.load_model(path, compile=False)
+        check_size(path)
+        is_compact = path.suffix == ".npz"
+        model = load_compact(path) if is_compact else keras.saving.load_model(path, compile=False, safe_mode=True)
         found = model.audio_config
     except Exception as error:  # Keras raises whatever the part that it stumbled on raises
         reason = str(error).strip().partition("\n")[0][:200]

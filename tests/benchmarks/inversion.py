@@ -80,7 +80,7 @@ def real_clips(data, num):
         num_each = -(-num_per_genre // len(rows))
         found = []
         for row in rows.to_dict("records"):
-            start = max(0.0, audio_duration(row["path"]) / 2 - 30)
+            start = max(0.0, audio_duration(row["path"])[0] / 2 - 30)
             sound = load_audio(row["path"], CONFIG, start=start, duration=60.0)
             beats = (np.asarray(track_beats(sound, CONFIG)[0]) * CONFIG.sample_rate).round().astype(int)
             places = np.linspace(0, len(beats) - 18, num_each + 2)[1:-1].astype(int) if len(beats) > 20 else []

@@ -1,7 +1,6 @@
 """Sound in files: read a piece of one, write one."""
 
 import contextlib
-import functools
 import io
 import numbers
 import os
@@ -9,9 +8,9 @@ import re
 import struct
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soundfile
+import soxr
 
 from cvae_music.store import write_file
 
@@ -20,8 +19,7 @@ AUDIO_ENDINGS = tuple(".wav .mp3 .ogg .flac .aiff .aif .aifc .oga .opus .au .caf
 READABLE = ", ".join(AUDIO_ENDINGS)
 ENCODINGS = {"wav": "PCM_16", "mp3": "MPEG_LAYER_III", "ogg": "VORBIS", "flac": "PCM_16"}
 MP3_RATES = (44100, 48000, 32000, 22050, 24000, 16000, 11025, 12000, 8000)  # Hz, in the order of their numbers
-WRITABLE_RATES = {"mp3": MP3_RATES, "ogg": range(1, 200_001)}  # libsndfile crashes on Ogg beyond
-SAMPLE_RATES, MAX_CHANNELS = (1000, 400_000), 32  # what a header may claim
+LOWEST_RATE, HIGHEST_RATE, MOST_CHANNELS = 1000, 400_000, 32  # of files that are read
 LONGEST = 24 * 3600.0  # seconds; who claims more does not know
 LOUDEST = 10.0  # float files of sound stay within 20 dB of full scale
 BLOCK = 2**14  # frames decoded at a time
@@ -52,14 +50,14 @@ def open_sound(path):
         raise AudioError(path, "empty file", "It holds 0 bytes; copy or download it again.")
     try:
         file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
-        counted = _with_count(path, file) if file.subtype == ENCODINGS["mp3"] else None
+        counted = file.subtype == ENCODINGS["mp3"] and _with_count(path, file)
         file = soundfile.SoundFile(counted) if counted else file
     except (RuntimeError, TypeError) as error:  # a TypeError where the ending is .raw
         raise AudioError(path, "unreadable", f"Expected one of {READABLE}; convert it or remove it.") from error
-    if not SAMPLE_RATES[0] <= file.samplerate <= SAMPLE_RATES[1] or file.channels > MAX_CHANNELS:
-        wanted = "{} to {} Hz and at most {} channels".format(*SAMPLE_RATES, MAX_CHANNELS)
-        found = f"Its header claims {file.samplerate} Hz and {file.channels} channels; expected {wanted}"
-        raise AudioError(path, "absurd header", f"{found}. Export it again.")
+    if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE or file.channels > MOST_CHANNELS:
+        wanted = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz, at most {MOST_CHANNELS} channels"
+        found = f"{file.samplerate} Hz, {file.channels} channels"
+        raise AudioError(path, "absurd header", f"Its header claims {found}; expected {wanted}. Export it again.")
     file.seekable = lambda: False  # else soundfile seeks after each read, and fails at the end of a piped FLAC
     return file
 
@@ -69,53 +67,42 @@ def _with_count(path, sound):
 
     libsndfile guesses such a length from the first frame and the size of the file, and reads no further than that.
     """
-    with open(path, "rb") as file:
-        while (tag := file.read(10))[:3] == b"ID3":  # with a cover of any size
-            file.seek(functools.reduce(lambda size, digit: 128 * size + digit, tag[6:], 0), os.SEEK_CUR)
-        file.seek(-len(tag), os.SEEK_CUR)
-        content = file.read(4096)
-        if re.search(b"Xing|Info|VBRI", content) or sound.samplerate not in MP3_RATES:
-            return None
-        content += file.read()
+    content = Path(path).read_bytes()
+    while content[:3] == b"ID3":  # a tag, with a cover of any size
+        content = content[10 + sum(digit << 7 * place for place, digit in enumerate(content[9:5:-1])) :]
+    if re.search(b"Xing|Info|VBRI", content[:4096]):
+        return None
     version, rate = divmod(MP3_RATES.index(sound.samplerate), 3)  # MPEG 1, 2 or 2.5
-    length = (80_000 * 72 if version else 128_000 * 144) // sound.samplerate
-    side = (9 if version else 17) if sound.channels == 1 else (17 if version else 32)
-    frame = bytes([0xFF, (0xFB, 0xF3, 0xE3)[version], 0x90 | rate << 2, 0xC0 if sound.channels == 1 else 0])
-    frame += bytes(side) + b"Xing" + struct.pack(">II", 1, 2**22)  # frames, more than a day of them
-    return io.BytesIO(frame.ljust(length, b"\0") + content)
+    size, *sides = (72 * 80_000, 17, 9) if version else (144 * 128_000, 32, 17)
+    head = [0xFF, (0xFB, 0xF3, 0xE3)[version], 0x90 | rate << 2, 0xC0 if sound.channels == 1 else 0]
+    frame = bytes(head) + bytes(sides[sound.channels == 1]) + b"Xing" + struct.pack(">II", 1, 2**22)
+    return io.BytesIO(frame.ljust(size // sound.samplerate, b"\0") + content)
 
 
-def _blocks(file, count):
-    """Decodes up to `count` frames from where a file stands, or to its real end; arrays `(frames, channels)`."""
-    while count > 0:
-        block = np.empty((int(min(count, BLOCK)), file.channels), np.float32)
-        block = file.read(out=block)
-        yield block
-        count -= len(block) or count
-
-
-def header_duration(path):
-    """Length of a file in seconds as its header claims, which may be a lie; inf where it claims none."""
-    with open_sound(path) as file:
-        seconds = file.frames / file.samplerate
-    return seconds if seconds < LONGEST else np.inf
+def _blocks(file, count=np.inf):
+    """Decodes up to `count` frames from where a file stands, to damage, or to its real end; arrays `(frames, channels)`."""
+    with contextlib.suppress(RuntimeError):
+        while count > 0:
+            block = file.read(out=np.empty((int(min(count, BLOCK)), file.channels), np.float32))
+            yield block
+            count -= len(block) or count
 
 
 def audio_duration(path):
-    """Length of a file in seconds to its real end; decoded only where the header claims more than that.
+    """`(seconds, claimed)`: length to the real end, and what the header says, inf where it does not know.
+
+    Only where the two differ the file is decoded for this.
 
     Raises:
         AudioError: As `open_sound`.
     """
     with open_sound(path) as file, contextlib.suppress(RuntimeError):
+        claimed = file.frames / file.samplerate
         file.seek(file.frames - 1)
         if len(file.read(1)):
-            return file.frames / file.samplerate
-    frames = 0
-    with open_sound(path) as file, contextlib.suppress(RuntimeError):
-        for block in _blocks(file, np.inf):
-            frames += len(block)
-    return frames / file.samplerate
+            return claimed, claimed
+    with open_sound(path) as file:
+        return sum(map(len, _blocks(file))) / file.samplerate, claimed if claimed < LONGEST else np.inf
 
 
 def load_audio(path, config, start=0.0, duration=None):
@@ -135,33 +122,27 @@ def load_audio(path, config, start=0.0, duration=None):
     """
     samples, rate = read_mono(path, start, duration)
     if rate != config.sample_rate:
-        samples = librosa.resample(samples, orig_sr=rate, target_sr=config.sample_rate)
+        samples = soxr.resample(samples, rate, config.sample_rate)
     return np.ascontiguousarray(samples, np.float32)
 
 
 def read_mono(path, start=0.0, duration=None):
     """As `load_audio`, but `(samples, sample_rate)` at the rate that the file has."""
     if not all(isinstance(value, numbers.Real) and 0 <= value < LONGEST for value in (start, duration or 0.0)):
-        found = f"Got start={start!r}, duration={duration!r}; expected seconds, from 0 on"
-        raise AudioError(path, "no such piece", f"{found}. Choose a start inside the file.")
-    with open_sound(path) as file:
-        rate, blocks, reason = file.samplerate, [np.zeros((0, file.channels), np.float32)], "no audio"
-        with contextlib.suppress(RuntimeError):  # beyond the end, or at damage: what came before it counts
-            file.seek(round(start * rate))
-            reason = "decoding failed"
-            for block in _blocks(file, np.inf if duration is None else round(duration * rate)):
-                blocks.append(block)
-            reason = "no audio"
+        raise AudioError(path, "no such piece", f"Got start={start!r}, duration={duration!r}; expected seconds.")
+    with open_sound(path) as file, contextlib.suppress(RuntimeError):  # where the start is beyond the end
+        rate, blocks = file.samplerate, [np.zeros((0, file.channels), np.float32)]
+        file.seek(round(start * rate))
+        blocks += _blocks(file, np.inf if duration is None else round(duration * rate))
     samples = np.concatenate(blocks)
     if len(samples) == 0:
-        raise AudioError(path, reason, f"Nothing to read from {start:.2f} s on; the file may be cut off or damaged.")
+        raise AudioError(path, "no audio", f"Nothing to read from {start:.2f} s on; it may be cut off or damaged.")
     peak = np.abs(samples).max()
     if not np.isfinite(peak):
         raise AudioError(path, "not finite", "It holds NaN or infinite samples; export it again.")
     if peak > LOUDEST:
-        found = f"It peaks at {peak:.0f} where full scale is 1, as integers saved as floats do"
         raise AudioError(
-            path, "not full scale 1", f"{found}. Divide its samples, by 32768 for 16 bits, and save it again."
+            path, "not full scale 1", f"It peaks at {peak:.0f}: integers, saved as floats? Divide by 32768."
         )
     return to_mono(samples), rate
 
@@ -175,11 +156,10 @@ def to_mono(samples):
     Returns:
         Float array, shape `(samples,)`.
     """
-    mixed = samples.mean(axis=1)
-    energy = np.square(samples, dtype=np.float64).sum(axis=0)
-    if np.square(mixed, dtype=np.float64).sum() < 0.05 * energy.max():
-        return samples[:, energy.argmax()]
-    return mixed
+    energy, num_channels = samples.T @ samples, samples.shape[1]
+    if energy.sum() < 0.05 * num_channels**2 * energy.diagonal().max():
+        return samples[:, energy.diagonal().argmax()]
+    return samples @ np.full(num_channels, 1.0 / num_channels, samples.dtype)
 
 
 def full_scale(samples):
@@ -211,16 +191,16 @@ def encode_audio(samples, config, kind="wav"):
     """
     if kind not in ENCODINGS:
         raise ValueError(f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}.")
-    if config.sample_rate not in WRITABLE_RATES.get(kind, (config.sample_rate,)):
+    if kind == "mp3" and config.sample_rate not in MP3_RATES:
         raise ValueError(
-            f"A file of the kind {kind!r} cannot hold {config.sample_rate} Hz; expected another kind, as 'wav'."
+            f"Got sample_rate={config.sample_rate} for an mp3; expected one of {MP3_RATES}, or another kind."
         )
-    samples = np.asarray(samples, np.float32)
-    is_finite = bool(np.all(np.isfinite(samples)))
+    samples = np.asarray(samples)
+    is_finite = samples.dtype.kind == "f" and bool(np.all(np.isfinite(samples)))
     if samples.ndim != 1 or len(samples) == 0 or not is_finite:
-        what = f"Got sound of shape {samples.shape}, finite: {is_finite}; expected finite mono samples, (samples,)."
-        raise ValueError(f"{what} Pass one clip, mixed to mono.")
-    samples, buffer = full_scale(samples)[0], io.BytesIO()
+        what = f"Got {samples.dtype} of shape {samples.shape}, finite: {is_finite}"
+        raise ValueError(f"{what}; expected finite mono samples, (samples,), floats with full scale at 1.")
+    samples, buffer = full_scale(samples.astype(np.float32))[0], io.BytesIO()
     with soundfile.SoundFile(buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()) as file:
         for first in range(0, len(samples), 2**16):  # libsndfile crashes on minutes of Ogg handed over at once
             file.write(samples[first : first + 2**16])
@@ -230,4 +210,4 @@ def encode_audio(samples, config, kind="wav"):
 def write_audio(path, samples, config):
     """Writes a sound file of the kind that the ending of `path` names, whole or not at all; raises as `encode_audio`."""
     content = encode_audio(samples, config, Path(path).suffix.lower().removeprefix("."))
-    write_file(path, lambda file: file.write(content))
+    write_file(os.path.expanduser(path), lambda file: file.write(content))

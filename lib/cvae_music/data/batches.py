@@ -45,12 +45,8 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
         )
     broken = [k for k, clip in enumerate(part.log_mel) if not (is_training or np.isfinite(clip).all())]
     if broken:  # of a training they would show as a loss, here as a missing number that nobody asks about
-        rows = part.table.iloc[broken[:5]].to_dict("records")
-        names = ", ".join(str(row.get("path") or row.get("clip_id", "a clip")) for row in rows)
-        raise ValueError(
-            f"{len(broken)} clips of split {split!r} hold NaN or infinite levels; expected dB. See: {names}. Replace or "
-            "remove these files, and build the features again."
-        )
+        names = [row.get("path") or row.get("clip_id") for row in part.table.iloc[broken[:5]].to_dict("records")]
+        raise ValueError(f"{len(broken)} clips of split {split!r} hold NaN; expected dB. Replace or remove {names}.")
     num_batches = len(part) // batch_size if is_training else -(-len(part) // batch_size)
     # Only composed clips are loops in which any bar can be the first.
     bar = BEATS_PER_BAR * config.frames_per_beat

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from cvae_music.audio.files import READABLE, printable
+from cvae_music.audio.files import READABLE
 
 SPLITS = ("train", "validation", "test")
 MIN_GROUPS = 3  # one for each split
@@ -121,34 +121,6 @@ def split_groups(groups, seed=0):
     held = max(1, round(HELD_OUT * len(groups)))
     labels = ["test"] * held + ["validation"] * held + ["train"] * (len(groups) - 2 * held)
     return {groups[position]: label for position, label in zip(order, labels, strict=True)}
-
-
-def walk_once(root, skipped):
-    """`os.walk` that follows links and enters each folder once, those that are no links first.
-
-    Args:
-        root: Path of a folder.
-        skipped: List that gets a `(path, reason, detail)` for each folder that is not entered.
-
-    Yields:
-        `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not entered.
-    """
-    waiting, entered = [root], set()
-
-    def tell(error):
-        place = os.path.relpath(error.filename, root)
-        skipped.append((printable(place), "folder cannot be read", error.strerror))
-
-    while waiting:
-        start = waiting.pop(0)
-        for folder, folders, files in os.walk(start, onerror=tell):
-            if os.path.realpath(folder) in entered:
-                folders.clear()
-                skipped.append((printable(os.path.relpath(folder, root)), "folder read already", "it is a link"))
-                continue
-            entered.add(os.path.realpath(folder))
-            yield folder, folders, files
-            waiting += [path for name in folders if os.path.islink(path := os.path.join(folder, name))]
 
 
 def keep_home(table, skipped, reason):

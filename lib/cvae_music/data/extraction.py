@@ -3,7 +3,7 @@
 import numpy as np
 
 from cvae_music.audio.analysis import log_mel
-from cvae_music.audio.files import AudioError, audio_duration, header_duration
+from cvae_music.audio.files import AudioError, audio_duration
 from cvae_music.data.clips import LOOP_BEATS, SILENCE_MARGIN_DB, frame_edges, mean_tempo, read_sound, real_clip
 
 # Windows of a training file overlap, which is free augmentation; those of the other splits never do, so that no second
@@ -76,7 +76,7 @@ def _extract_file(source, config):
 
 def _read_middle(path, config):
     """`(samples, second at which they start, lines for the report)`; refuses what cannot fill a clip."""
-    duration, claimed, shortest = audio_duration(path), header_duration(path), config.seconds(FASTEST_TEMPO)
+    (duration, claimed), shortest = audio_duration(path), config.seconds(FASTEST_TEMPO)
     if duration < shortest:
         raise AudioError(path, "too short", f"It lasts {duration:.2f} s; a clip needs at least {shortest:.2f} s.")
     wanted = min(duration, MAX_SECONDS)

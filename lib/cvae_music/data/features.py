@@ -147,13 +147,18 @@ def load_features(path, config=None):
         `FeatureSet`.
 
     Raises:
-        ValueError: If the folder holds no complete features, or those of another `AudioConfig`.
+        ValueError: If the folder holds no complete features, damaged ones, or those of another `AudioConfig`.
     """
     path = Path(path)
     if not (path / "meta.json").exists():
         raise ValueError(f"{str(path)!r} holds no complete features. Run build_features; it goes on where it stopped.")
-    meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-    found = AudioConfig.from_dict(meta["config"])
+    try:
+        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        found, log_mel = AudioConfig.from_dict(meta["config"]), np.load(path / "log_mel.npy", mmap_mode="r")
+        table, report = read_table(path / "table.csv"), read_table(path / "skipped.csv")
+        if log_mel.shape != (len(table), *found.shape):
+            raise ValueError(f"{len(table)} rows beside features of shape {log_mel.shape}")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} holds damaged features ({error}). Delete it and build them again.") from error
     (config or found).check_same(found, where=f"The feature cache {str(path)!r}")
-    log_mel, report = np.load(path / "log_mel.npy", mmap_mode="r"), read_table(path / "skipped.csv")
-    return FeatureSet(found, tuple(meta["genres"]), read_table(path / "table.csv"), log_mel, report, path)
+    return FeatureSet(found, tuple(meta["genres"]), table, log_mel, report, path)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_music.data.collection import SOURCE_COLUMNS, Collection, keep_home, walk_once
+from cvae_music.audio.files import printable
+from cvae_music.data.collection import SOURCE_COLUMNS, Collection, keep_home
 
 SUBSETS = ("small", "medium", "large", "full")
 # A fixed version: kagglehub finds an unversioned handle in its cache only when it is online.
@@ -19,6 +20,32 @@ TRACK_COLUMNS = {
 }  # fmt: skip
 
 
+def walk(root, skipped):
+    """`os.walk` that follows links and enters each folder once, those that are no links first.
+
+    Args:
+        root: Path of a folder.
+        skipped: List that gets a `(path, reason, detail)` for each folder that is not entered.
+
+    Yields:
+        `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not entered.
+    """
+    waiting, entered, tell = (
+        [root],
+        set(),
+        lambda error: skipped.append((printable(error.filename), "unreadable", str(error))),
+    )
+    for start in waiting:
+        for folder, folders, files in os.walk(start, onerror=tell):
+            if os.path.realpath(folder) in entered:
+                folders.clear()
+                skipped.append((printable(folder), "folder read already", f"it links to {os.path.realpath(folder)}"))
+                continue
+            entered.add(os.path.realpath(folder))
+            yield folder, folders, files
+            waiting += [path for name in folders if os.path.islink(path := os.path.join(folder, name))]
+
+
 def search_fma(root):
     """Looks for FMA below a folder, a few levels deep, without descending into the audio itself.
 
@@ -30,7 +57,7 @@ def search_fma(root):
         `000/`, `001/`, ... with a thousand clips each; shallow ones first.
     """
     tables, audio_folders = [], []
-    for folder, children, files in walk_once(root, []):
+    for folder, children, files in walk(root, []):
         here = Path(folder)
         if "tracks.csv" in files:
             tables.append(here / "tracks.csv")
@@ -82,9 +109,7 @@ def download_fma():
         return kagglehub.dataset_download(KAGGLE_HANDLE)
     except Exception as error:  # kagglehub raises a dozen kinds, from no network to no account
         advice = "Check the network and the Kaggle account, or download FMA by hand and pass its path."
-        raise ValueError(
-            f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({type(error).__name__}: {error}). {advice}"
-        ) from error
+        raise ValueError(f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({error!r}). {advice}") from error
 
 
 def read_tracks(path):

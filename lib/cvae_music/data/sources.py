@@ -11,16 +11,8 @@ import pandas as pd
 
 from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable, read_mono
 from cvae_music.config import checked
-from cvae_music.data.collection import (
-    MIN_GROUPS,
-    SOURCE_COLUMNS,
-    Collection,
-    keep_home,
-    skipped_table,
-    split_groups,
-    walk_once,
-)
-from cvae_music.data.fma import fma_collection, is_fma
+from cvae_music.data.collection import MIN_GROUPS, SOURCE_COLUMNS, Collection, keep_home, skipped_table, split_groups
+from cvae_music.data.fma import fma_collection, is_fma, walk
 
 SYSTEM_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "@eadir", "#recycle", "lost+found"}
 SPLIT_FOLDERS = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("test", "testing"), "test")
@@ -73,13 +65,11 @@ def folder_collection(root, seed=0):
     """
     root, tunes, rows, skipped = Path(os.path.expanduser(root)), [], [], []
     checked("seed", seed)
-    for path in sorted(Path(folder, name) for folder, _, names in walk_once(root, skipped) for name in names):
+    for path in sorted(Path(folder, name) for folder, _, names in walk(root, skipped) for name in names):
         place = path.relative_to(root).as_posix()
         name, parts = printable(place), unicodedata.normalize("NFC", place).split("/")
-        if any(part.startswith(".") for part in parts):
+        if any(part.startswith(".") or part.casefold() in SYSTEM_FOLDERS for part in parts):
             skipped.append((name, "hidden file", ""))
-        elif not SYSTEM_FOLDERS.isdisjoint(part.casefold() for part in parts):
-            skipped.append((name, "system folder", ""))
         elif path.suffix.lower() not in AUDIO_ENDINGS:
             skipped.append((name, "not audio", f"ending {printable(path.suffix)!r}; expected one of {READABLE}"))
         elif name != place:
@@ -96,10 +86,10 @@ def folder_collection(root, seed=0):
         else:
             rows.append((name, str(path), parts[0], split, re.sub(r"__\d+$", "", name.removesuffix(path.suffix))))
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
-    inner = os.path.commonpath([Path(path).parents[1] for path in table["path"]] or [root])
-    if table["genre"].nunique() == 1 and not are_splits and inner != str(root):
-        found = f"{str(root)!r} holds music in one folder, which has folders of its own"
-        raise ValueError(f"{found}; expected one subfolder a genre. Pass {inner!r} if that is where the genres are.")
+    inner = Path(os.path.commonpath([Path(path).parents[1] for path in table["path"]] or [root]))
+    if table["genre"].nunique() == 1 and not are_splits and not inner.samefile(root):
+        found = f"{str(root)!r} holds one folder of music, which has folders of its own"
+        raise ValueError(f"{found}; expected one subfolder a genre. Pass {str(inner)!r} if the genres are there.")
     marks = _join_twins(table, skipped)
     _deal(table, set(table["group"][marks.notna()]), seed)
     table = keep_home(table, skipped, "same recording in another split")
@@ -111,20 +101,14 @@ def _join_twins(table, skipped):
     """Gives files that begin with the same samples one group, and says so; returns what they begin with."""
     with ThreadPoolExecutor() as pool:
         marks = pd.Series(list(pool.map(_beginning, table["path"])), table.index, dtype=object)
-    first, home = {}, {}
-
-    def head(group):
-        while group in home:
-            group = home[group]
-        return group
-
+    first, group = {}, table["group"]
     for row in marks.index[marks.notna()]:
-        name, group = table.loc[row, ["source_id", "group"]]
-        twin, other = first.setdefault(marks[row], (name, group))
-        if head(group) != head(other):
-            home[head(group)] = head(other)
-            skipped.append((name, "same recording", f"begins as {twin}, which it stays with in one split"))
-    table["group"] = table["group"].map(head)
+        twin = first.setdefault(marks[row], row)
+        if group[row] != group[twin]:
+            skipped.append(
+                (table["source_id"][row], "same recording", f"as {table['source_id'][twin]}; kept in one split")
+            )
+            group = table["group"] = group.replace(group[row], group[twin])
     return marks
 
 

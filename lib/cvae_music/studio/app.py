@@ -1,6 +1,7 @@
 """The studio: the model as an instrument in a notebook."""
 
 import functools
+import os
 import random
 import re
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from cvae_music import generation, store
 from cvae_music.audio.files import encode_audio, full_scale
-from cvae_music.controls import shipped_controls
+from cvae_music.controls import fingerprint, shipped_controls
 from cvae_music.models.autoencoders import VAE
 from cvae_music.studio import sounds, views
 from cvae_music.studio.panel import Panel, message
@@ -60,9 +61,14 @@ class Studio:
         model: `VAE` or `ConditionalVAE`.
         controls: `Controls` of this model, see `fit_controls`.
         folder: Where uploads and saved clips go; None for the session's results.
+
+    Raises:
+        ValueError: If the controls are those of another model.
     """
 
     def __init__(self, model, controls, folder=None):
+        if controls.fingerprint != fingerprint(model):
+            raise ValueError("The controls were measured of another model; expected fit_controls(model, features).")
         self.model, self.controls, self.config = model, controls, model.audio_config
         self.folder = Path(folder or store.results_folder() / "studio")
         self.turn, self.acting = threading.RLock(), False
@@ -203,7 +209,7 @@ class Studio:
     def take_path(self):
         """Starts from the file of the path, unless it is played: the button may be answered before the field."""
         path, source = self.panel.path.value.strip().strip("'\""), self.panel.knobs["source"].value
-        if not source or source.path != Path(path).expanduser():
+        if not source or source.path != Path(os.path.expanduser(path)):
             return self._read(path)
 
     @own_action

@@ -4,7 +4,7 @@ import html
 
 import ipywidgets as widgets
 
-from cvae_music.audio.files import AUDIO_ENDINGS
+from cvae_music.audio.files import AUDIO_ENDINGS, READABLE
 from cvae_music.players import audio_tag
 from cvae_music.studio.sounds import COMPARISONS, about
 
@@ -134,7 +134,7 @@ class Panel:
             heading("Compare with"), self.comparison, button("Compare", "make that sound", on["compare"]),
             self.compared, heading("What was made"), self.past,
             button("Play again", "set everything as it was", on["recall"]),
-            heading("A clip of your own: wav, mp3, ogg or flac"), self.upload,
+            heading(f"A clip of your own: {READABLE.replace('.', '')}"), self.upload,
             widgets.HTML("Larger than 10 MB? Give its path: most servers drop such uploads."), self.path, self.start,
             button("Read the path", "encode the file", on["path"]), self.about_own,
         ]  # fmt: skip

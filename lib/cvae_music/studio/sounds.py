@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from cvae_music import generation
 from cvae_music.audio.files import encode_audio
 from cvae_music.audio.inversion import to_audio
 from cvae_music.data import clips
+from cvae_music.store import write_file
 
 MAX_UPLOAD_BYTES = 40 * 2**20
 COMPARISONS = ("the real clip", "the real clip through features and back", "the real clip through the model")
@@ -78,21 +80,20 @@ def keep_upload(value, folder):
         ValueError: If the file is empty or too large.
     """
     files = list(value.items()) if isinstance(value, dict) else [(file["name"], file) for file in value]
-    name, content = Path(files[-1][0]).name, bytes(files[-1][1]["content"])
+    name, content = re.sub(r"[^\w. -]+", "_", Path(files[-1][0]).name)[-60:], bytes(files[-1][1]["content"])
     if not content:
         raise ValueError(f"{name}: empty file. It holds 0 bytes; expected a sound file. Export it again.")
     if len(content) > MAX_UPLOAD_BYTES:
         found = f"{name} holds {len(content) / 2**20:.0f} MB; expected at most {MAX_UPLOAD_BYTES / 2**20:.0f} MB."
         raise ValueError(f"{found} Cut it shorter, or give its path.")
-    return keep_file(folder / name, content)
+    return keep_file(folder / f"clip{name}" if name.startswith(".") or not name else folder / name, content)
 
 
 def keep_file(first, content):
     """Writes bytes to a path, with a number added to its name where another file has it; returns the path."""
-    first.parent.mkdir(parents=True, exist_ok=True)
     for path in itertools.chain([first], (first.with_stem(f"{first.stem}_{k}") for k in itertools.count(2))):
         if not path.exists():
-            path.write_bytes(content)
+            write_file(path, lambda file: file.write(content))
         if path.read_bytes() == content:
             return path
 
