@@ -1,0 +1,13 @@
+from .curves import normal_band as normal_band
+from .curves import step_log as step_log
+from .probe import Setting as Setting
+from .probe import estimate_cost as estimate_cost
+from .probe import peak_memory as peak_memory
+from .probe import probe_files as probe_files
+from .probe import probe_steps as probe_steps
+from .probe import probe_workers as probe_workers
+from .sizes import SIZES as SIZES
+from .sizes import Size as Size
+from .spectrograms import Findings as Findings
+from .spectrograms import look_into as look_into
+from .spectrograms import spectrograms_to_sound as spectrograms_to_sound

@@ -1,0 +1,385 @@
+"""What a run will cost: estimates against what a small run takes, in counts and bytes; choices, with a clock that is fed."""
+
+import itertools
+
+import joblib
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from generated_music import write_tune
+
+from cvae_music.config import AudioConfig
+from cvae_music.data import cache
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import folder_collection, known_factor_collection
+from cvae_music.models import load_model
+from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.store import save_compact
+from cvae_music.training import train
+from cvae_scale import probe
+from cvae_scale.curves import normal_band, step_log
+from cvae_scale.probe import Setting, estimate_cost, probe_files, probe_steps, probe_workers, time_steps
+from cvae_scale.sizes import SIZES, Size
+
+FACTOR = 1.5  # what the docstring of estimate_cost promises of counts and bytes
+QUIET = {"num_workers": 1, "progress": False}
+GENRES = ("jazz", "rock")
+
+
+@pytest.fixture(scope="module")
+def tiny_size(tiny_config):
+    return Size(tiny_config, {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}, num_steps=8, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    """Twenty-four tunes of 3 to 14 seconds at several tempos, and one file that is none."""
+    root = tmp_path_factory.mktemp("music")
+    for number in range(24):
+        seconds, tempo = 3.0 + 11.0 * (number * 7 % 24) / 23, (90.0, 120.0, 150.0)[number % 3]
+        write_tune(root / GENRES[number % 2] / f"{number:02d}.wav", seconds, tempo=tempo, pitch=200.0 + 20 * number)
+    (root / "jazz" / "broken.wav").write_bytes(b"nothing" * 20_000)
+    return folder_collection(root)
+
+
+@pytest.fixture
+def eager():
+    """Functions run as Python: tracing takes longer than the few steps of a test."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def ticking():
+    """A clock that is one second later each time that it is read."""
+    return itertools.count().__next__
+
+
+def steps_table(**changes):
+    row = {"batch_size": 8, "chosen": True, "parameters": 1000, "memory": 1e8, "gpu_memory": np.nan}
+    row |= {"seconds_to_start": 30.0, "step_seconds": np.array([0.5, 0.6, 0.4]), **changes}
+    return pd.DataFrame([row])
+
+
+def workers_table(**changes):
+    return pd.DataFrame([{"workers": 1, "minutes": 2.0, "chosen": True, **changes}])
+
+
+def is_near(estimate, found):
+    return found / FACTOR <= estimate <= found * FACTOR
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_sources_are_spread_from_small_to_large(collection):
+    found = probe.spread_sources(collection, 5)
+    sizes = [len(open(source["path"], "rb").read()) for source in found]
+    assert sizes == sorted(sizes) and len(set(sizes)) == 5
+    assert len(probe.spread_sources(collection, 100)) == len(collection)
+
+
+def test_files_are_counted_as_they_would_be_used(collection, tiny_config):
+    files = probe_files(collection, tiny_config, num_sources=25, clock=ticking())
+    assert (files["seconds"] == 1).all() and len(files) == 25
+    features = {}
+    for split in ("train", "test"):
+        table = collection.table.assign(split=split)
+        found = [probe.extract_source(source, tiny_config)[0] for source in table.to_dict("records")]
+        features[split] = dict(zip(table["source_id"], map(len, found), strict=True))
+    assert dict(zip(files["source_id"], files["overlapping"], strict=True)) == features["train"]
+    assert dict(zip(files["source_id"], files["apart"], strict=True)) == features["test"]
+    assert files.loc[files["reason"] != "", "source_id"].tolist() == ["jazz/broken.wav"]
+
+
+def test_composed_music_is_counted_too(tiny_config):
+    files = probe_files(known_factor_collection(36), tiny_config, num_sources=3, clock=ticking())
+    assert files[["overlapping", "apart"]].to_numpy().tolist() == [[1, 1]] * 3
+
+
+def test_estimate_against_what_the_run_takes(collection, tiny_size, tmp_path, monkeypatch, eager):
+    """Eight of 25 files are read; clips, features, the most that the disk held, and the files of the model then agree."""
+    files = probe_files(collection, tiny_size.config, num_sources=8, clock=ticking())
+    model = tiny_size.new_model(GENRES)
+    steps = steps_table(parameters=model.count_params())
+    cost = estimate_cost(collection, tiny_size, files, workers_table(), steps, tmp_path)["estimate"]
+
+    on_disk = []
+
+    def sum_of_files(folder):
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    monkeypatch.setattr(
+        cache, "write_text", lambda path, text: (on_disk.append(sum_of_files(tmp_path)), path.write_text(text))
+    )
+    features = build_features(collection, tiny_size.config, tmp_path, **QUIET)
+    counts = features.counts().sum()
+    assert is_near(cost["clips to train on"], counts["train"])
+    assert is_near(cost["clips held out"], counts["validation"] + counts["test"])
+    assert is_near(cost["features on disk (MB)"], sum_of_files(features.path) / 1e6)
+
+    backup = tmp_path / "model" / "backup"
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: on_disk.append(sum_of_files(backup.parent))
+    )
+    train(
+        model,
+        features,
+        num_steps=2 * (counts["train"] // 8),
+        batch_size=8,
+        backup_dir=backup,
+        callbacks=[note],
+        verbose=0,
+    )
+    held = on_disk.pop()  # in the second epoch, the backup of the first
+    model.save(tmp_path / "model" / "model.keras")
+    save_compact(model, tmp_path / "model" / "model.npz")
+    held += sum_of_files(tmp_path / "model")
+    told = model.count_params() * (2 * probe.BYTES_TRAINED + probe.BYTES_COMPACT)
+    assert is_near(told, held)
+    assert is_near(cost["disk at most (MB)"] - told / 1e6, max(on_disk[:3]) / 1e6)
+
+
+def test_the_range_covers_the_whole_and_shrinks_with_more_files(collection, tiny_size, tmp_path):
+    def clips(num_sources):
+        files = probe_files(collection, tiny_size.config, num_sources=num_sources, clock=ticking())
+        return estimate_cost(collection, tiny_size, files, workers_table(), steps_table(), tmp_path).loc[
+            "clips to train on"
+        ]
+
+    few, more, every = clips(4), clips(12), clips(25)
+    assert every["low"] == every["estimate"] == every["high"]
+    assert few["low"] < few["estimate"] < few["high"]
+    assert more["high"] - more["low"] < few["high"] - few["low"]
+    assert more["low"] <= every["estimate"] <= more["high"]
+
+
+def test_minutes_are_those_of_the_chosen_rows(collection, tiny_size, tmp_path):
+    files = probe_files(collection, tiny_size.config, num_sources=8, clock=ticking())
+    cost = estimate_cost(collection, tiny_size, files, workers_table(), steps_table(), tmp_path)
+    assert cost.loc["minutes to prepare", "estimate"] == pytest.approx(2.0)
+    expected = [(30.0 + 8 * pace) / 60 for pace in (0.5, 0.4, 0.6)]
+    assert cost.loc["minutes to train", ["estimate", "low", "high"]].tolist() == pytest.approx(expected)
+
+
+def test_what_does_not_fit_is_said(collection, tiny_size, tmp_path, monkeypatch):
+    files = probe_files(collection, tiny_size.config, num_sources=8, clock=ticking())
+    monkeypatch.setattr(probe, "free_disk", lambda folder: 1e3)
+    monkeypatch.setattr(probe, "available_memory", lambda: 1e12)
+    fits = estimate_cost(collection, tiny_size, files, workers_table(), steps_table(), tmp_path)["fits"]
+    assert fits["disk at most (MB)"] == "no" and fits["memory at most (MB)"] == "yes" and fits["minutes to train"] == ""
+    monkeypatch.setattr(probe, "available_memory", lambda: 0.0)
+    fits = estimate_cost(collection, tiny_size, files, workers_table(), steps_table(), tmp_path)["fits"]
+    assert fits["memory at most (MB)"] == "no"
+
+
+def test_machine_is_asked(tmp_path):
+    assert probe.free_disk(tmp_path / "not" / "yet") > 0
+    assert 1e7 < probe.peak_memory() < 1e12
+    assert probe.available_memory() > 1e6
+
+
+# --- workers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first, second, chosen", [(9.0, 1.0, 1), (2.0, 1.5, 2)], ids=["slow start", "quick start"])
+def test_more_workers_must_earn_their_start(collection, tiny_config, first, second, chosen):
+    """One process makes a file a second. Two make twelve files in `second` seconds, and in `first` while they start."""
+    files = pd.DataFrame({"seconds": [0.25] * 12})
+    clock = iter([0.0, first, 100.0, 100.0 + second]).__next__
+    with joblib.parallel_config(backend="threading"):
+        table = probe_workers(collection, files, tiny_config, counts=[2], clock=clock)
+    assert table["workers"].tolist() == [1, 2]
+    assert table["seconds_to_start"].tolist() == [0.0, first - second]
+    assert table["files_a_second"].tolist() == pytest.approx([4.0, 12 / second])
+    assert table.loc[table["chosen"], "workers"].tolist() == [chosen]
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+def fake_times(monkeypatch, table):
+    """Makes settings take what a function of them says: seconds until the start, seconds a step."""
+    tried = []
+
+    def times(size, genres, setting, num_steps, clock):
+        tried.append(setting)
+        start, step = table(setting)
+        return {"seconds_to_start": start, "step_seconds": np.full(num_steps, step), "parameters": 1000, "memory": 1e8}
+
+    monkeypatch.setattr(probe, "time_steps", times)
+    return tried
+
+
+def test_the_faster_of_each_pair_is_kept(monkeypatch):
+    """Half precision helps, XLA does not, 64 clips take less than twice the time of 32, 128 leave too few updates."""
+    tried = fake_times(
+        monkeypatch,
+        lambda s: (
+            10.0,
+            {"float32": 0.2, "mixed_bfloat16": 0.1}[s.precision]
+            * (3 if s.jit_compile else 1)
+            * (s.batch_size / 32) ** 0.5,
+        ),
+    )
+    table, setting = probe_steps(SIZES["standard"], GENRES)
+    assert setting == Setting(64, "mixed_bfloat16", False)
+    assert tried == [Setting(), Setting(32, "mixed_bfloat16"), Setting(32, "mixed_bfloat16", True), setting]
+    assert table.loc[table["chosen"], "batch_size"].tolist() == [64]
+    assert table["steps_a_second"].tolist() == pytest.approx([5.0, 10.0, 10 / 3, 10 / 2**0.5])
+    assert table["minutes"][0] == pytest.approx((10.0 + 1440 * 0.2) / 60)
+
+
+def test_what_compiles_for_long_must_save_more(monkeypatch):
+    """XLA halves a step and compiles for a minute: that pays in 1,440 steps and not in 300."""
+    fake_times(monkeypatch, lambda s: (60.0, 0.1) if s.jit_compile else (5.0, 0.2))
+    assert probe_steps(SIZES["standard"], GENRES)[1].jit_compile
+    assert not probe_steps(SIZES["quick"], GENRES)[1].jit_compile
+
+
+def test_a_gain_within_the_noise_changes_nothing(monkeypatch):
+    fake_times(monkeypatch, lambda s: (0.0, 0.1 * s.batch_size / 32 * (1.0 if s == Setting() else 0.97)))
+    assert probe_steps(SIZES["standard"], GENRES)[1] == Setting()
+
+
+def test_batches_stop_growing_where_clips_or_memory_end(monkeypatch):
+    def table(setting):
+        if setting.batch_size > 128:
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+        return 0.0, 0.1
+
+    fake_times(monkeypatch, table)
+    found, setting = probe_steps(SIZES["large"], GENRES)
+    assert setting.batch_size == 128
+    assert found["note"].tolist()[-1] == "ResourceExhaustedError" and np.isinf(found["minutes"].iloc[-1])
+    assert probe_steps(SIZES["large"], GENRES, num_clips=100)[1].batch_size == 64
+
+
+def test_the_clips_heard_are_those_of_the_size():
+    assert [Setting(batch).num_steps(SIZES["standard"]) for batch in (32, 64)] == [1440, 720]
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_each_precision_trains(tiny_size, precision, eager):
+    """With a clock that ticks when it is read, each step takes one second, whatever the machine."""
+    found = time_steps(tiny_size, GENRES, Setting(4, precision), 2, ticking())
+    assert found["step_seconds"].tolist() == [1, 1]
+    assert found["seconds_to_start"] == 1 + probe.LOST_STEPS.get(precision, 0)
+    assert found["parameters"] == tiny_size.new_model(GENRES).count_params() and found["memory"] > 1e7
+
+
+@pytest.mark.slow
+def test_xla_trains(tiny_size):
+    """Compiles for half a minute."""
+    assert time_steps(tiny_size, GENRES, Setting(4, jit_compile=True), 2, ticking())["step_seconds"].tolist() == [1, 1]
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------------
+
+
+def test_half_precision_is_of_the_training_and_not_of_the_file(tiny_size, tmp_path, eager):
+    """Losses are those of single precision up to rounding; what is read back computes in single precision."""
+    clips = np.random.default_rng(0).uniform(-1, 1, (8, *tiny_size.config.shape)).astype(np.float32)
+    labels, terms = np.arange(8) % 2, {}
+    for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
+        model = tiny_size.new_model(GENRES, precision=precision)
+        assert model.encoder.layers[-1].compute_dtype == precision.removeprefix("mixed_")
+        assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+        terms[precision] = {name: float(value) for name, value in model.loss_terms((clips, labels), False).items()}
+        model.save(tmp_path / "model.keras")
+        again = load_model(tmp_path / "model.keras")
+        assert again.encoder.layers[-1].compute_dtype == "float32"
+        latents = model.encode(clips)[0]
+        np.testing.assert_allclose(again.encode(clips)[0], latents, atol=0.05)
+        np.testing.assert_allclose(again.decode(latents, labels), model.decode(latents, labels), atol=0.05)
+    for precision in ("mixed_bfloat16", "mixed_float16"):
+        for name in ("reconstruction", "kl", "discrepancy", "swap"):
+            assert terms[precision][name] == pytest.approx(terms["float32"][name], rel=0.02, abs=0.01), name
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_half_precision_resumes_with_the_same_result(tiny_size, tmp_path, monkeypatch, eager):
+    """Also in float16, whose losses are scaled: from a scale that fits, so that no step of the few is lost in finding it."""
+    monkeypatch.setattr(keras.optimizers.LossScaleOptimizer.__init__, "__defaults__", (2.0**4, 2000, None))
+    features = build_features(known_factor_collection(36), tiny_size.config, tmp_path, **QUIET)
+    settings = {"num_steps": 4, "batch_size": 14, "verbose": 0}
+
+    def stop(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    whole, stopped, resumed = (tiny_size.new_model(features.genres, precision="mixed_float16") for _ in range(3))
+    train(whole, features, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        stopping = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
+        train(stopped, features, **settings, backup_dir=tmp_path / "backup", callbacks=[stopping])
+    history = train(resumed, features, **settings, backup_dir=tmp_path / "backup")
+    assert history.epoch == [1] and int(resumed.optimizer.iterations) == 4
+    for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-4)
+
+
+def test_the_large_size_trains_on_sixteen_beats(tmp_path, eager):
+    """A few steps on small data: what runs for hours on a GPU is the same code."""
+    size = SIZES["large"]
+    assert size.config.num_beats == 16 and size.config == AudioConfig(num_frames=256)
+    features = build_features(known_factor_collection(36), size.config, tmp_path, **QUIET)
+    model = size.new_model(features.genres)
+    assert (
+        isinstance(model, ConditionalVAE)
+        and model.count_params() > 3 * SIZES["standard"].new_model(features.genres).count_params()
+    )
+    history = train(model, features, num_steps=2, batch_size=8, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert model.decode(model.sample_latents([0, 1]), [0, 1]).shape == (2, *size.config.shape)
+
+
+# --- curves ---------------------------------------------------------------------------------------------------------
+
+
+def test_curves_by_step_are_means_since_the_last_row_and_survive_a_stop(tmp_path):
+    """A model whose loss is the number of its step: 1, 2, 3, ...; two epochs of five, then a stop, and the second again."""
+
+    class Counting(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.tracker = keras.metrics.Mean(name="loss")
+            self.dense = keras.layers.Dense(1)
+
+        @property
+        def metrics(self):
+            return [self.tracker]
+
+        def train_step(self, data):
+            self.optimizer.iterations.assign_add(1)
+            self.tracker.update_state(self.optimizer.iterations)
+            return {"loss": self.tracker.result()}
+
+    def fit(epochs):
+        data = tf.data.Dataset.from_tensors(np.zeros((1, 1), np.float32)).repeat(5)
+        model.fit(data, epochs=epochs, callbacks=[step_log(tmp_path / "curve.csv", every=2)], verbose=0)
+
+    model = Counting()
+    model.compile(optimizer="adam", run_eagerly=True)
+    fit(2)
+    table = pd.read_csv(tmp_path / "curve.csv")
+    assert table["step"].tolist() == [2, 4, 5, 6, 8, 10]  # whole multiples, and the end of an epoch
+    assert table["loss"].tolist() == [1.5, 3.5, 5.0, 6.0, 7.5, 9.5]
+    model.optimizer.iterations.assign(5)  # as a backup of the first epoch leaves it
+    fit(1)
+    assert pd.read_csv(tmp_path / "curve.csv")["step"].tolist() == [2, 4, 5, 6, 8, 10]
+    model.optimizer.iterations.assign(0)
+    fit(1)
+    assert pd.read_csv(tmp_path / "curve.csv")["step"].tolist() == [2, 4, 5]
+
+
+def test_band_is_the_range_of_the_runs():
+
+    runs = pd.DataFrame(
+        {"run": ["a", "a", "b", "b"], "step": [0, 10, 0, 20], "kl": [0.0, 10.0, 4.0, 4.0], "swap": np.nan}
+    )
+    low, high = normal_band(runs, "kl", [0, 5, 10, 15, 30])
+    np.testing.assert_allclose(low, [0.0, 4.0, 4.0, 4.0, np.nan])
+    np.testing.assert_allclose(high, [4.0, 5.0, 10.0, 4.0, np.nan])
