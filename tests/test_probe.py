@@ -21,7 +21,7 @@ from cvae_music.training import train
 from cvae_scale import probe
 from cvae_scale.curves import normal_band, step_log
 from cvae_scale.probe import Setting, estimate_cost, probe_files, probe_steps, probe_workers, time_steps
-from cvae_scale.sizes import SIZES, Size
+from cvae_scale.sizes import SIZES, Size, take_tracks
 
 FACTOR = 1.5  # what the docstring of estimate_cost promises of counts and bytes
 QUIET = {"num_workers": 1, "progress": False}
@@ -160,7 +160,8 @@ def test_minutes_are_those_of_the_chosen_rows(collection, tiny_size, tmp_path):
     files = probe_files(collection, tiny_size.config, num_sources=8, clock=ticking())
     cost = estimate_cost(collection, tiny_size, files, workers_table(), steps_table(), tmp_path)
     assert cost.loc["minutes to prepare", "estimate"] == pytest.approx(2.0)
-    expected = [(30.0 + 8 * pace) / 60 for pace in (0.5, 0.4, 0.6)]
+    num_steps = int(cost.loc["clips to train on", "estimate"]) // 8  # one pass, since a training is of whole ones
+    expected = [(30.0 + num_steps * pace) / 60 for pace in (0.5, 0.4, 0.6)]
     assert cost.loc["minutes to train", ["estimate", "low", "high"]].tolist() == pytest.approx(expected)
 
 
@@ -257,6 +258,28 @@ def test_batches_stop_growing_where_clips_or_memory_end(monkeypatch):
     assert probe_steps(SIZES["large"], GENRES, num_clips=100)[1].batch_size == 64
 
 
+def test_what_was_found_is_kept_for_this_device(monkeypatch, tmp_path):
+    tried = fake_times(monkeypatch, lambda s: (1.0, 0.1 if s.precision == "float32" else 0.05))
+    path = tmp_path / "probe" / "settings.json"
+    table, setting = probe_steps(SIZES["quick"], GENRES, path=path)
+    count = len(tried)
+    again, same = probe_steps(SIZES["quick"], GENRES, path=path)
+    assert len(tried) == count and same == setting == Setting(32, "mixed_bfloat16")
+    pd.testing.assert_series_equal(again["minutes"], table["minutes"])
+    assert np.median(again["step_seconds"][0]) == 0.1
+    monkeypatch.setattr(probe, "device_name", lambda: "another")
+    assert probe_steps(SIZES["quick"], GENRES, path=path)[0]["device"].unique().tolist() == ["another"]
+    assert len(tried) == 2 * count
+
+
+def test_steps_come_in_whole_passes():
+    """As `train` rounds them: 300 steps of 32 clips over 5,000 clips, 156 to a pass, are two passes; over 100, three each."""
+    assert Setting(32).num_steps(SIZES["quick"], 5000) == 312
+    assert Setting(32).num_steps(SIZES["quick"], 100) == 300
+    assert Setting(32).num_steps(SIZES["quick"], 1e6) == 31250
+    assert Setting(32).num_steps(SIZES["quick"], 5) == 300
+
+
 def test_the_clips_heard_are_those_of_the_size():
     assert [Setting(batch).num_steps(SIZES["standard"]) for batch in (32, 64)] == [1440, 720]
 
@@ -334,6 +357,17 @@ def test_the_large_size_trains_on_sixteen_beats(tmp_path, eager):
     history = train(model, features, num_steps=2, batch_size=8, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert model.decode(model.sample_latents([0, 1]), [0, 1]).shape == (2, *size.config.shape)
+
+
+def test_fewer_tracks_for_a_first_try(collection):
+    few = take_tracks(collection, 5)
+    assert few.counts().to_numpy().tolist() == [[3, 1, 1]] * 2
+    splits = collection.table.set_index("source_id")["split"]
+    assert (few.table["split"].to_numpy() == splits[few.table["source_id"]].to_numpy()).all()
+    assert few.table.equals(take_tracks(collection, 5).table) and few.key() != collection.key()
+    assert len(take_tracks(collection, 100)) == len(collection)
+    with pytest.raises(ValueError, match="num_tracks=2; expected at least 3"):
+        take_tracks(collection, 2)
 
 
 # --- curves ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from .probe import probe_steps as probe_steps
 from .probe import probe_workers as probe_workers
 from .sizes import SIZES as SIZES
 from .sizes import Size as Size
+from .sizes import take_tracks as take_tracks
 from .spectrograms import Findings as Findings
 from .spectrograms import look_into as look_into
 from .spectrograms import spectrograms_to_sound as spectrograms_to_sound

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cvae_music.data.extraction import extract_source
+from cvae_music.store import write_text
 
 NUM_SOURCES = 12  # of a collection that are read
 NUM_STEPS = 6  # of each setting that are timed, the first aside
@@ -43,9 +44,13 @@ class Setting:
     precision: str = "float32"
     jit_compile: bool = False
 
-    def num_steps(self, size):
-        """Steps after which a training of this size has heard its clips."""
-        return max(1, round(size.num_clips / self.batch_size))
+    def num_steps(self, size, num_train=None):
+        """Steps after which a training of this size has heard its clips; rounded to whole passes over `num_train` clips."""
+        steps = max(1, round(size.num_clips / self.batch_size))
+        if num_train is None:
+            return steps
+        in_a_pass = max(1, int(num_train) // min(self.batch_size, max(1, int(num_train))))
+        return in_a_pass * max(1, round(steps / in_a_pass))
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -127,7 +132,7 @@ def _extract_and_forget(source, config):
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-def probe_steps(size, genres, *, num_clips=None, num_steps=NUM_STEPS, clock=time.perf_counter):
+def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=NUM_STEPS, clock=time.perf_counter):
     """Tries half precision, XLA and larger batches one after another, and keeps what makes the whole training shorter.
 
     The steps are those of `cvae_music.train` on noise, which takes as long as music. A setting counts with the time that
@@ -137,6 +142,8 @@ def probe_steps(size, genres, *, num_clips=None, num_steps=NUM_STEPS, clock=time
         size: `Size`.
         genres: Names of the genres.
         num_clips: Training clips there are, the bound of a batch; None if that is not known.
+        path: JSON file to keep the table in. Where it holds one of this device, that is what is returned: a training
+            that goes on tomorrow must go on as it began.
         num_steps: Steps to time for each setting, after the first.
         clock: Function that returns seconds.
 
@@ -146,6 +153,10 @@ def probe_steps(size, genres, *, num_clips=None, num_steps=NUM_STEPS, clock=time
     """
     import tensorflow as tf
 
+    device, kept = device_name(), None if path is None or not Path(path).exists() else pd.read_json(path)
+    if kept is not None and (kept["device"] == device).all():
+        best = kept[kept["chosen"]].iloc[0]
+        return kept, Setting(int(best["batch_size"]), best["precision"], bool(best["jit_compile"]))
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     # Every GPU with tensor cores computes in float16; processors that know a half precision know bfloat16.
     half = "mixed_float16" if has_gpu else "mixed_bfloat16"
@@ -176,7 +187,18 @@ def probe_steps(size, genres, *, num_clips=None, num_steps=NUM_STEPS, clock=time
         elif is_larger:
             break
     chosen = [all(row[name] == value for name, value in dataclasses.asdict(best).items()) for row in rows]
-    return pd.DataFrame(rows).assign(chosen=chosen), best
+    table = pd.DataFrame(rows).assign(chosen=chosen, device=device)
+    if path is not None:
+        write_text(path, table.to_json())
+    return table, best
+
+
+def device_name():
+    """What the steps are computed on, as a word or two."""
+    import tensorflow as tf
+
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return ", ".join(gpu.get("device_name", "GPU") for gpu in gpus) or f"CPU with {joblib.cpu_count()} cores"
 
 
 def time_steps(size, genres, setting, num_steps=NUM_STEPS, clock=time.perf_counter):
@@ -251,8 +273,8 @@ def estimate_cost(collection, size, files, workers, steps, cache_dir):
     )
     seconds = _total(files["seconds"], len(collection), len(collection))
     one_by_one = seconds / max(seconds[0], 1e-9) * work["minutes"]
-    num_steps = Setting(int(row["batch_size"])).num_steps(size)
-    paces = np.array([np.median(row["step_seconds"]), row["step_seconds"].min(), row["step_seconds"].max()])
+    num_steps = Setting(int(row["batch_size"])).num_steps(size, train[0])
+    paces = np.array([measure(row["step_seconds"]) for measure in (np.median, np.min, np.max)])
     parts = {
         "clips to train on": (train, np.nan),
         "clips held out": (held, np.nan),

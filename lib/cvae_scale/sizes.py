@@ -1,9 +1,12 @@
-"""Three sizes of a ConditionalVAE by name: for a first try, the one that ships, and one for a GPU."""
+"""Sizes of a training by name: a first try, what ships, and one for a GPU; fewer tracks for the first."""
 
 import contextlib
 import dataclasses
 
+import numpy as np
+
 from cvae_music.config import AudioConfig
+from cvae_music.data.collection import HELD_OUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,30 @@ def computing_in(precision):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def take_tracks(collection, num_tracks, seed=0):
+    """A smaller collection for a first try: at most `num_tracks` sources of each genre, a tenth in each held-out split.
+
+    Args:
+        collection: `Collection`; its splits stay as they are.
+        num_tracks: Sources of a genre, at least three.
+        seed: Seed of the choice.
+
+    Returns:
+        `Collection`.
+
+    Raises:
+        ValueError: If there would be no source for one of the splits.
+    """
+    held = max(1, round(HELD_OUT * num_tracks))
+    quota = {"train": num_tracks - 2 * held, "validation": held, "test": held}
+    if quota["train"] < 1:
+        raise ValueError(f"take_tracks got num_tracks={num_tracks}; expected at least 3, one for each split.")
+    table = collection.table.iloc[np.random.default_rng(seed).permutation(len(collection))]
+    place = table.groupby(["genre", "split"]).cumcount()
+    kept = table[place < table["split"].map(quota)].sort_index().reset_index(drop=True)
+    return dataclasses.replace(collection, name=f"{collection.name}-{num_tracks}", table=kept)
 
 
 # "quick" is the size of the sweeps of notebooks 04 to 07. "large" is wider and deeper, with the latents of the
