@@ -214,7 +214,7 @@ class Controls:
     def save(self, path):
         """Writes everything to one `.npz` file."""
         about = {name: getattr(self, name) for name in ("fingerprint", "dimensions")}
-        about |= {"sliders": list(self.directions), "table": self.table.to_csv(index=False)}
+        about |= {"sliders": list(self.directions), "table": self.table.to_csv(index=False, lineterminator="\n")}
         arrays = {name: getattr(self, name).astype(np.float16) for name in ("spread", "axes", "latents")}
         store.save_arrays(path, about, arrays | {"directions": np.array(list(self.directions.values()), np.float16)})
 

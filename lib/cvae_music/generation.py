@@ -77,7 +77,7 @@ def mix_weights(model, mix):
     """
     if not model.num_genres:
         return None
-    mix = mix if isinstance(mix, dict) else {model.genres[0] if mix is None else mix: 1.0}
+    mix = mix if isinstance(mix, dict) else {model.genres[0] if mix is None else str(mix): 1.0}
     mix = {str(genre): weight for genre, weight in mix.items()}
     known = all(isinstance(weight, numbers.Real) and 0 <= weight < np.inf for weight in mix.values())
     if set(mix) - set(model.genres) or not known or not any(mix.values()):

@@ -83,18 +83,17 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
             missing = {path: part for path, part in shards.items() if not path.exists()}
             make_shards(_make_shard, missing, config, len(sources), num_workers, progress)
             found = _join(shards, folder / "log_mel.npy", collection, config)
-            write_text(folder / "table.csv", found.table.to_csv(index=False))
-            write_text(folder / "skipped.csv", found.skipped.to_csv(index=False))
+            write_text(folder / "table.csv", found.table.to_csv(index=False, lineterminator="\n"))
+            write_text(folder / "skipped.csv", found.skipped.to_csv(index=False, lineterminator="\n"))
             write_text(folder / "meta.json", json.dumps({"config": config.get_config(), "genres": found.genres}))
             for path in (*shards, *folder.glob("*.tmp")):  # of a machine that was lost on the way
                 path.unlink()
 
 
 def read_table(path):
-    """Reads a table as it was written: genres named `NA` stay text."""
-    return pd.read_csv(
-        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, float_precision="round_trip"
-    )
+    """Reads a table as it was written: genres named `NA` stay text, names may hold line breaks."""
+    exact = {"keep_default_na": False, "float_precision": "round_trip", "lineterminator": "\n"}
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), **exact)
 
 
 @contextlib.contextmanager

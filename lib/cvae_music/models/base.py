@@ -76,8 +76,9 @@ class ClipModel(keras.Model):
         if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
             expected = f"(clips, {self.audio_config.num_frames}, {self.audio_config.n_mels}), scaled to [-1, 1]"
             raise ValueError(f"encode got shape {log_mel.shape}; expected {expected}. Use AudioConfig.scale on dB.")
-        pieces = [self._encode_graph(log_mel[i : i + batch_size]) for i in range(0, len(log_mel) or 1, batch_size)]
-        return tuple(np.concatenate([np.asarray(piece[k]) for piece in pieces]) for k in range(2))
+        pieces = [self._encode_graph(log_mel[i : i + batch_size]) for i in range(0, len(log_mel), batch_size)]
+        none = np.zeros((0, self.latent_dim), np.float32)  # of no clips
+        return tuple(np.concatenate([none, *(np.asarray(piece[k]) for piece in pieces)]) for k in range(2))
 
     def decode(self, latent, genre=None, batch_size=64):
         """Scaled clips `(clips, num_frames, n_mels)`, NumPy, of latents `(clips, latent_dim)`.
@@ -94,9 +95,9 @@ class ClipModel(keras.Model):
         latent = np.asarray(latent, np.float32)
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
             raise ValueError(f"decode got latents of shape {latent.shape}; expected (clips, {self.latent_dim}).")
-        weights, steps = self._rows_of(genre, len(latent)), range(0, len(latent) or 1, batch_size)
+        weights, steps = self._rows_of(genre, len(latent)), range(0, len(latent), batch_size)
         pieces = [self._decode_graph(latent[i : i + batch_size], weights[i : i + batch_size]) for i in steps]
-        return np.concatenate([np.asarray(piece) for piece in pieces])
+        return np.concatenate([np.zeros((0, *self.audio_config.shape), np.float32), *map(np.asarray, pieces)])
 
     def _rows_of(self, genre, num_clips):
         """Rows of genre weights, `(num_clips, num_genres)`, of indices or weights; one column of 0 without a label."""
