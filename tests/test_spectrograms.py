@@ -36,7 +36,10 @@ def genres(tmp_path):
     for number, genre in enumerate(("jazz", "rock")):
         (tmp_path / "arrays" / genre).mkdir(parents=True)
         for track in range(3):
-            np.save(tmp_path / "arrays" / genre / f"take{track}.npy", two_channels(complex_stft(220.0 * (number + 1))))
+            np.save(
+                tmp_path / "arrays" / genre / f"take{track}.npy",
+                two_channels(complex_stft(220.0 * (number + 1) + 20 * track)),
+            )
     return tmp_path / "arrays"
 
 
@@ -259,7 +262,7 @@ def test_other_folders_are_told_apart(tmp_path, tiny_config):
     for folder, name, kind, text in (
         ("pictures", "a.png", "pictures", "the sound cannot be had back"),
         ("texts", "a.txt", "unknown", "neither sound nor arrays"),
-        ("damaged", "a.npy", "unknown", "none that was looked into is a spectrogram"),
+        ("damaged", "a.npy", "unknown", "none of which is known"),
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_bytes(b"something")

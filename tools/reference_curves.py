@@ -1,22 +1,34 @@
-"""Trains the live model of notebook 04 with another seed: the curve of "Is my run normal?"."""
+"""Trains the runs that notebooks compare theirs with: the curves of "Is my run normal?", and half precision beside single.
 
+Without arguments, the live model of notebook 04 with another seed. With `--data`, the sizes of notebook 10 on real music, each
+with several seeds and precisions; a run that is in the tables is not made again.
+"""
+
+import argparse
 import re
-import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 
 from cvae_lab.collapse_study import SERIES_SIZE
-from cvae_lab.series import fit_model
-from cvae_lab.session import cache_folder
-from cvae_lab.sweeps import shipped_folder
+from cvae_lab.scoreboard import evaluate_model
+from cvae_lab.series import fit_model, keep_judges
+from cvae_lab.session import cache_folder, output_folder, used_versions
+from cvae_lab.sweeps import read_rows, shipped_folder
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
+from cvae_music.store import write_text
+from cvae_music.training import train
+from cvae_scale.curves import step_log
+from cvae_scale.sizes import SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = {"04_conditional_vae": ("cvae", SERIES_SIZE)}  # kind, and what is not its default
 SEED = 1  # of the weights and the noise; the clips are those of the notebooks
+EVERY = 10  # steps between two points of a curve
+METRICS = ["step", "loss", "reconstruction", "rms_db", "kl", "discrepancy", "swap"]
 
 
 def parameter(notebook, name):
@@ -25,12 +37,57 @@ def parameter(notebook, name):
     return int(re.search(rf"^{name} = (\d+)", text, re.MULTILINE).group(1))
 
 
-for notebook in sys.argv[1:] or LIVE:
-    kind, changes = LIVE[notebook]
-    collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
-    features = build_features(collection, AudioConfig(), cache_folder())
-    settings = {"num_steps": parameter(notebook, "num_steps"), "seed": SEED, "changes": changes}
-    _, history = fit_model(kind, features, **settings, verbose=2)
-    path = shipped_folder() / f"reference_{kind}.csv"
-    pd.DataFrame(history.history).round(4).to_csv(path, index=False)
-    print(f"wrote {path.name}")
+def write_live_curves():
+    for notebook, (kind, changes) in LIVE.items():
+        collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
+        features = build_features(collection, AudioConfig(), cache_folder())
+        settings = {"num_steps": parameter(notebook, "num_steps"), "seed": SEED, "changes": changes}
+        _, history = fit_model(kind, features, **settings, verbose=2)
+        path = shipped_folder() / f"reference_{kind}.csv"
+        pd.DataFrame(history.history).round(4).to_csv(path, index=False)
+        print(f"wrote {path.name}")
+
+
+def add_rows(name, rows):
+    """Adds rows to a table that ships."""
+    table = pd.concat([read_rows(name), rows], ignore_index=True).dropna(axis="columns", how="all")
+    write_text(shipped_folder() / f"{name}.csv", table.round(4).to_csv(index=False))
+
+
+def write_real_run(data, size_name, precision, seed):
+    """One training: its curve goes to `normal_real`, its scores to `half_precision`."""
+    size, done = SIZES[size_name], read_rows("half_precision")
+    about = {"size": size_name, "precision": precision, "seed": seed}
+    if len(done) and (done[list(about)] == pd.Series(about)).all(axis=1).any():
+        return
+    print(about, flush=True)
+    features = build_features(open_collection(data), size.config, cache_folder(), progress=False)
+    judges = keep_judges(output_folder(data) / "models", features)
+    model = size.new_model(features.genres, seed, precision)
+    with tempfile.TemporaryDirectory() as folder:
+        log = step_log(Path(folder) / "curve.csv", EVERY)
+        train(model, features, size.num_steps, batch_size=size.batch_size, seed=seed, callbacks=[log], verbose=0)
+        curve = pd.read_csv(Path(folder) / "curve.csv")[METRICS]
+    names = {"size": size_name, "run": f"{size_name}, {precision}, seed {seed}"}
+    add_rows("normal_real", curve.assign(**names))
+    scores = evaluate_model(model, features, judges).to_dict()
+    end = {
+        "num_steps": curve["step"].max(),
+        "versions": used_versions(),
+        "command": "python tools/reference_curves.py --data FOLDER",
+    }
+    add_rows("half_precision", pd.DataFrame([about | scores | end]))
+    print(pd.Series(scores)[["reconstruction_rms_db", "sharpness_prior", "cnn_swap"]].round(3).to_dict(), flush=True)
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--data", default="known", help="a folder of real music")
+parser.add_argument("--sizes", nargs="+", default=["quick"], choices=SIZES)
+parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
+parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+options = parser.parse_args()
+if options.data == "known":
+    write_live_curves()
+else:
+    for run in [(s, p, seed) for seed in options.seeds for s in options.sizes for p in options.precisions]:
+        write_real_run(options.data, *run)

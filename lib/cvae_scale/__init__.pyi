@@ -6,6 +6,7 @@ from .probe import peak_memory as peak_memory
 from .probe import probe_files as probe_files
 from .probe import probe_steps as probe_steps
 from .probe import probe_workers as probe_workers
+from .probe import time_steps as time_steps
 from .sizes import SIZES as SIZES
 from .sizes import Size as Size
 from .sizes import take_tracks as take_tracks

@@ -25,6 +25,7 @@ ARRAY_ENDINGS = (".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 SAMPLE_RATE = 44100  # of the original's spectrograms; no array says its own
 HALF_WINDOWS = tuple(2**power for power in range(5, 14))  # a spectrum has one more number than half its window
+KINDS = ("complex", "real and imaginary", "magnitude", "decibels")
 LABEL_NAMES = ("genre", "genres", "label", "labels", "y")
 NO_GENRE = ("", "Other")  # the original's word for tracks without a genre
 NUM_LOOKED_INTO = 12
@@ -119,7 +120,7 @@ class Layout:
     """Where things stand in an array of spectrograms.
 
     Args:
-        kind: `"complex"`, `"real and imaginary"`, `"magnitude"` or `"decibels"`.
+        kind: One of `KINDS`.
         frequency: Axis of the frequencies.
         time: Axis of the frames.
         channel: Axis of real and imaginary part, or None.
@@ -220,32 +221,21 @@ def look_into(folder):
     files = table.groupby("ending")["MB"].agg(files="size", MB="sum").sort_values("files", ascending=False)
     arrays = pd.DataFrame(_about(paths), columns=["file", "array", "shape", "type", "holds"])
     sounds, pictures = (_count(paths, endings) for endings in (AUDIO_ENDINGS, PICTURE_ENDINGS))
-    num_arrays, known = (
-        _count(paths, ARRAY_ENDINGS),
-        arrays[arrays["holds"].isin(("complex", "real and imaginary", "magnitude", "decibels"))],
-    )
+    num_arrays, known = _count(paths, ARRAY_ENDINGS), arrays[arrays["holds"].isin(KINDS)]
     if sounds >= max(1, num_arrays):
         kind, text = "sound", f"{sounds:,} sound files. Open them with open_collection."
     elif len(known):
-        kind, text = "spectrograms", f"{num_arrays:,} files of arrays, {known['holds'].iloc[0]} spectrograms of shape "
-        text += f"{known['shape'].iloc[0]}. Turn them into sound with spectrograms_to_sound, then open that folder."
+        kind, what = "spectrograms", f"{known['holds'].iloc[0]} spectrograms of shape {known['shape'].iloc[0]}"
+        text = f"{num_arrays:,} files of arrays, {what}. spectrograms_to_sound makes sound files of them."
     elif num_arrays:
-        kind, text = (
-            "unknown",
-            f"{num_arrays:,} files of arrays, and none that was looked into is a spectrogram with 2^k + 1 ",
-        )
-        text += "frequencies that can be read without executing what is in the file. The table of arrays says what they are."
+        kind, text = "unknown", f"{num_arrays:,} files of arrays, none of which is known: see the table of arrays. "
+        text += "Expected spectrograms of 2^k + 1 frequencies that can be read without executing what is in the file."
     elif pictures:
-        kind, text = (
-            "pictures",
-            f"{pictures:,} pictures. If they are of spectrograms, they hold 256 levels in unknown colours ",
-        )
-        text += "and no phase: the sound cannot be had back. Use the recordings that they were made of."
+        kind, text = "pictures", f"{pictures:,} pictures. If they are of spectrograms, they hold 256 levels in unknown "
+        text += "colours and no phase: the sound cannot be had back. Use the recordings that they were made of."
     else:
-        kind, text = (
-            "unknown",
-            f"{len(paths):,} files, neither sound nor arrays. Expected sound files in folders named for their genre.",
-        )
+        kind, text = "unknown", f"{len(paths):,} files, neither sound nor arrays. "
+        text += "Expected sound files in folders named for their genre."
     return Findings(kind, text, files, arrays)
 
 
@@ -307,32 +297,16 @@ def spectrograms_to_sound(folder, target, config, *, sample_rate=SAMPLE_RATE, ho
     Source: the layout is that of the notebooks of the project TIF360ProjectD, "Clustering and Music Generation with CVAEs".
     """
     folder, target = Path(folder).expanduser(), Path(target).expanduser()
-    genres, artists = _read_tables(Path(tables or folder).expanduser())
-    rows, gain = [], None
+    tables, rows, gain = _read_tables(Path(tables or folder).expanduser()), [], None
     for path in (path for path in _files_in(folder) if path.suffix.lower() in ARRAY_ENDINGS):
         about = {"file": path.relative_to(folder).as_posix()}
         try:
-            arrays = read_arrays(path)
-            layouts = {name: layout for name, array in arrays.items() if (layout := find_layout(array))}
-            labels = _labels(arrays, layouts)
-            if not layouts:
-                raise ArrayError(
-                    "no spectrogram: " + ", ".join(f"{name} {tuple(arrays[name].shape)}" for name in arrays)
-                )
-        except ArrayError as error:
-            rows.append(about | {"problem": str(error)})
-            continue
-        for name, layout in layouts.items():
-            for number, spectrogram in enumerate(split_clips(arrays[name], layout)):
-                track, label = _track_number(path), labels[number] if number < len(labels) else None
-                genre = _genre(path.relative_to(folder), label, genres.get(track))
+            clips = _clips_of(path, Path(about["file"]), *tables)
+            for number, (genre, place, spectrogram) in enumerate(clips):
                 row = about | {"clip": number, "genre": genre}
                 if genre in NO_GENRE:
                     rows.append(row | {"problem": "no genre"})
                     continue
-                group = artists.get(track, f"{path.stem}-{name}".strip("-").replace("/", "-"))
-                # A file of many clips: nobody says which are of one track, so each is one.
-                place = f"{group}-{number:06d}" if layout.many is not None else f"{group}__{track or 0:06d}"
                 sound = target / re.sub(r"[^\w .&-]+", "_", genre) / f"{place}.wav"
                 if gain is None or not sound.exists():
                     samples = spectrogram_to_sound(spectrogram, hop_length or spectrogram.shape[0] - 1)
@@ -342,16 +316,35 @@ def spectrograms_to_sound(folder, target, config, *, sample_rate=SAMPLE_RATE, ho
                     samples = librosa.resample(gain * samples, orig_sr=sample_rate, target_sr=config.sample_rate)
                     write_audio(sound, samples, config)
                 rows.append(row | {"path": str(sound)})
+        except ArrayError as error:
+            rows.append(about | {"problem": str(error)})
     report = pd.DataFrame(rows, columns=["file", "clip", "genre", "path", "problem"]).fillna(
         {"problem": "", "path": ""}
     )
     if not (report["path"] != "").any():
         reasons = "; ".join(report["problem"].value_counts().index[:3]) or "no array files"
         raise ValueError(
-            f"spectrograms_to_sound made no sound of {str(folder)!r} ({reasons}); expected spectrograms in folders named for "
-            "their genre, or a table of genres (tracks.csv, labelconversion.csv) in `tables`."
+            f"spectrograms_to_sound made no sound of {str(folder)!r} ({reasons}); expected spectrograms in folders named "
+            "for their genre, or a table of genres (tracks.csv, labelconversion.csv) in `tables`."
         )
     return report
+
+
+def _clips_of(path, place, genres, artists):
+    """`(genre, name of its sound, spectrogram)` of each clip in a file; `place` is its path inside the folder."""
+    arrays = read_arrays(path)
+    layouts = {name: layout for name, array in arrays.items() if (layout := find_layout(array))}
+    if not layouts:
+        found = ", ".join(f"{name} {tuple(array.shape)}".strip() for name, array in arrays.items())
+        raise ArrayError(f"no spectrogram: {found}")
+    labels, track = _labels(arrays, layouts), _track_number(path)
+    for name, layout in layouts.items():
+        group = artists.get(track, f"{path.stem}-{name}".strip("-").replace("/", "-"))
+        for number, spectrogram in enumerate(split_clips(arrays[name], layout)):
+            genre = _genre(place, labels[number] if number < len(labels) else None, genres.get(track))
+            # Of a file of many clips nobody says which are of one track: each is one.
+            one = f"{group}__{track or 0:06d}" if layout.many is None else f"{group}-{number:06d}"
+            yield genre, one, spectrogram
 
 
 def _track_number(path):
