@@ -1,4 +1,4 @@
-"""What a run will cost: estimates against what a small run takes, in counts and bytes; choices, with a clock that is fed."""
+"""What a run will cost: estimates against what a small run takes, in counts and bytes; choices, with a fed clock."""
 
 import itertools
 
@@ -100,7 +100,7 @@ def test_composed_music_is_counted_too(tiny_config):
 
 
 def test_estimate_against_what_the_run_takes(collection, tiny_size, tmp_path, monkeypatch, eager):
-    """Eight of 25 files are read; clips, features, the most that the disk held, and the files of the model then agree."""
+    """Eight of 25 files are read; clips, features, the most that the disk held, and the model's files then agree."""
     files = probe_files(collection, tiny_size.config, num_sources=8, clock=ticking())
     model = tiny_size.new_model(GENRES)
     steps = steps_table(parameters=model.count_params())
@@ -273,7 +273,7 @@ def test_what_was_found_is_kept_for_this_device(monkeypatch, tmp_path):
 
 
 def test_steps_come_in_whole_passes():
-    """As `train` rounds them: 300 steps of 32 clips over 5,000 clips, 156 to a pass, are two passes; over 100, three each."""
+    """As `train` rounds them: 300 steps of 32 over 5,000 clips, 156 to a pass, are two passes; over 100, a hundred."""
     assert Setting(32).num_steps(SIZES["quick"], 5000) == 312
     assert Setting(32).num_steps(SIZES["quick"], 100) == 300
     assert Setting(32).num_steps(SIZES["quick"], 1e6) == 31250
@@ -324,7 +324,7 @@ def test_half_precision_is_of_the_training_and_not_of_the_file(tiny_size, tmp_pa
 
 
 def test_half_precision_resumes_with_the_same_result(tiny_size, tmp_path, monkeypatch, eager):
-    """Also in float16, whose losses are scaled: from a scale that fits, so that no step of the few is lost in finding it."""
+    """Also in float16, whose losses are scaled: from a scale that fits, so that no step is lost in finding it."""
     monkeypatch.setattr(keras.optimizers.LossScaleOptimizer.__init__, "__defaults__", (2.0**4, 2000, None))
     features = build_features(known_factor_collection(36), tiny_size.config, tmp_path, **QUIET)
     settings = {"num_steps": 4, "batch_size": 14, "verbose": 0}
@@ -374,7 +374,7 @@ def test_fewer_tracks_for_a_first_try(collection):
 
 
 def test_curves_by_step_are_means_since_the_last_row_and_survive_a_stop(tmp_path):
-    """A model whose loss is the number of its step: 1, 2, 3, ...; two epochs of five, then a stop, and the second again."""
+    """A model whose loss is the number of its step: two epochs of five, then a stop, and the second again."""
 
     class Counting(keras.Model):
         def __init__(self):

@@ -1,7 +1,7 @@
-"""Trains the runs that notebooks compare theirs with: the curves of "Is my run normal?", and half precision beside single.
+"""Trains the runs that notebooks compare theirs with: curves of "Is my run normal?", half precision beside single.
 
-Without arguments, the live model of notebook 04 with another seed. With `--data`, the sizes of notebook 10 on real music, each
-with several seeds and precisions; a run that is in the tables is not made again.
+Without arguments, the live model of notebook 04 with another seed. With `--data`, the sizes of notebook 10 on real
+music, each with several seeds and precisions; a run that is in the tables is not made again.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """Trains the models and judges that ship, and makes the table of their scores: `python -m cvae_lab.shipping`."""
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -15,18 +14,9 @@ from cvae_music import store
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
+from cvae_scale.probe import peak_memory
 
 KINDS = {"cvae": NUM_STEPS, "vae": NUM_STEPS, "autoencoder": NUM_STEPS, "deaf": NUM_STEPS // 2}  # kind -> steps
-
-
-def peak_memory_gb():
-    """Most memory this process has held, in GB; NaN where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    unit = 1e9 if sys.platform == "darwin" else 1e6  # macOS counts bytes, Linux kilobytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def weights_path(kind, data="known"):
@@ -46,7 +36,7 @@ def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
     if seed == 0 or not path.exists():
         store.save_compact(model, path)
     row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
-    row |= {"peak_memory_gb": peak_memory_gb(), "parameters": model.count_params()}
+    row |= {"peak_memory_gb": peak_memory() / 1e9, "parameters": model.count_params()}
     row |= evaluate_model(model, features, judges).to_dict()
     command = f"python -m cvae_lab.shipping --kinds {kind} --seeds {seed} --num-steps {num_steps}"
     command += "" if data == "known" else f" --data {Path(data).name}"

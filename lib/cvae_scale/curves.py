@@ -9,8 +9,8 @@ import pandas as pd
 def step_log(path, every=10):
     """A Keras callback that appends the mean of each metric over the last `every` steps to a CSV file.
 
-    An epoch is a pass over the music and so of another length for everybody; a step is not. A training that goes on from a
-    backup goes on in the same file: what it will do once more is taken out of it first.
+    An epoch is a pass over the music and so of another length for everybody; a step is not. A training that goes on
+    from a backup goes on in the same file: what it will do once more is taken out of it first.
 
     Args:
         path: File to write: columns `step` and the metrics of the model.

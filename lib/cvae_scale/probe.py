@@ -45,7 +45,7 @@ class Setting:
     jit_compile: bool = False
 
     def num_steps(self, size, num_train=None):
-        """Steps after which a training of this size has heard its clips; rounded to whole passes over `num_train` clips."""
+        """Steps after which a training of this size has heard its clips, in whole passes over `num_train` clips."""
         steps = max(1, round(size.num_clips / self.batch_size))
         if num_train is None:
             return steps
@@ -74,8 +74,8 @@ def probe_files(collection, config, *, num_sources=NUM_SOURCES, clock=time.perf_
         clock: Function that returns seconds.
 
     Returns:
-        DataFrame, one row a file: `source_id`; `seconds`; `overlapping`, the clips it gives in training; `apart`, those in
-        the other splits, where no second counts twice; `reason`, why it gave none, or "".
+        DataFrame, one row a file: `source_id`; `seconds`; `overlapping`, the clips it gives in training; `apart`,
+        those in the other splits, where no second counts twice; `reason`, why it gave none, or "".
     """
     sources, rows = spread_sources(collection, num_sources), []
     extract_source(sources[0], config)  # the first one waits for machine code
@@ -107,8 +107,8 @@ def probe_workers(collection, files, config, *, counts=None, clock=time.perf_cou
         clock: Function that returns seconds.
 
     Returns:
-        DataFrame, one row a number of processes: `workers`, `seconds_to_start`, `files_a_second`, `minutes` for the whole
-        collection, and `chosen`.
+        DataFrame, one row a number of processes: `workers`, `seconds_to_start`, `files_a_second`, `minutes` for the
+        whole collection, and `chosen`.
     """
     rows = [(1, 0.0, len(files) / files["seconds"].sum())]
     for count in counts or {joblib.cpu_count()} - {1}:
@@ -135,8 +135,8 @@ def _extract_and_forget(source, config):
 def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=NUM_STEPS, clock=time.perf_counter):
     """Tries half precision, XLA and larger batches one after another, and keeps what makes the whole training shorter.
 
-    The steps are those of `cvae_music.train` on noise, which takes as long as music. A setting counts with the time that
-    it needs until its first step is done, so that what compiles for a minute must save more than that.
+    The steps are those of `cvae_music.train` on noise, which takes as long as music. A setting counts with the time
+    that it needs until its first step is done, so that what compiles for a minute must save more than that.
 
     Args:
         size: `Size`.
@@ -205,8 +205,9 @@ def time_steps(size, genres, setting, num_steps=NUM_STEPS, clock=time.perf_count
     """Trains a new model on noise for some steps.
 
     Returns:
-        Dictionary: `seconds_to_start`, until the first step that counts is done; `step_seconds`, of each later one; `parameters`;
-        `memory` and `gpu_memory`, the most bytes that this process has held so far, NaN where nobody tells.
+        Dictionary: `seconds_to_start`, until the first step that counts is done; `step_seconds`, of each later one;
+        `parameters`; `memory` and `gpu_memory`, the most bytes that this process has held so far, NaN where nobody
+        tells.
     """
     import keras
     import tensorflow as tf
@@ -256,8 +257,8 @@ def estimate_cost(collection, size, files, workers, steps, cache_dir):
 
     Returns:
         DataFrame with a row for each thing a run takes (clips, bytes, minutes; the unit is in its name), and columns
-        `estimate`, `low` and `high` (two standard errors of the files that were read; the fastest and the slowest step),
-        `there_is`, and `fits`: `"yes"`, `"no"`, or `""` where there is no limit.
+        `estimate`, `low` and `high` (two standard errors of the files that were read; the fastest and the slowest
+        step), `there_is`, and `fits`: `"yes"`, `"no"`, or `""` where there is no limit.
     """
     row, work = (table[table["chosen"]].iloc[0] for table in (steps, workers))
     num_train = int((collection.table["split"] == "train").sum())

@@ -36,7 +36,7 @@ class Size:
         Args:
             genres: Names of the genres in order.
             seed: Seed of its weights and of its noise.
-            precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`: what its layers compute in. Its weights and its
+            precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`: what its layers compute in. Weights and
                 losses are float32 with each, and so is the model that a file of it is read back as.
 
         Returns:
@@ -88,9 +88,9 @@ def take_tracks(collection, num_tracks, seed=0):
     return dataclasses.replace(collection, name=f"{collection.name}-{num_tracks}", table=kept)
 
 
-# "quick" is the size of the sweeps of notebooks 04 to 07. "large" is wider and deeper, with the latents of the
-# others: in a trial, 128 numbers for the whole clip in place of 32 undid the obedience, since the discrepancy is weak in
-# many dimensions. No table stands behind "large" yet; it needs a GPU.
+# "quick" is the size of the sweeps of notebooks 04 to 07. "large" is wider and deeper, with the latents of the others:
+# in a trial, 128 numbers for the whole clip in place of 32 undid the obedience, since the discrepancy is weak in many
+# dimensions. No table stands behind "large" yet; it needs a GPU.
 SIZES = {
     "quick": Size(AudioConfig(), {"width": 96, "depth": 1, "local_dim": 4}, num_steps=300),
     "standard": Size(AudioConfig(), {}, num_steps=1440),

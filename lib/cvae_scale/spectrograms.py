@@ -1,9 +1,9 @@
 """What is in a folder? Sound, arrays of spectrograms, pictures of them; and arrays as sound again.
 
 The project that this series began with published its spectrograms as a data set of its own, whose layout nobody wrote
-down: `oskaralbers/fma-stft-spectrograms` on Kaggle. Its notebooks say how they were made: ten seconds at 44,100 Hz, a Hann
-window of 1024 samples every 512, real and imaginary part as two channels, shape `(2, 513, 862)`. Such arrays are turned
-into sound files, and these go the way of all others. Nothing in a file is ever executed.
+down: `oskaralbers/fma-stft-spectrograms` on Kaggle. Its notebooks say how they were made: ten seconds at 44,100 Hz, a
+Hann window of 1024 samples every 512, real and imaginary part as two channels, shape `(2, 513, 862)`. Such arrays are
+turned into sound files, and these go the way of all others. Nothing in a file is ever executed.
 """
 
 import collections
@@ -65,7 +65,7 @@ def read_arrays(path):
 
 
 class _Tensors(pickle.Unpickler):
-    """Reads the pickle inside a PyTorch file; all that is not a plain tensor is refused, so that nothing is executed."""
+    """Reads the pickle in a PyTorch file; all that is no plain tensor is refused, so that nothing is executed."""
 
     STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "ComplexFloatStorage": "<c8",
                 "ComplexDoubleStorage": "<c16", "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2",
@@ -265,7 +265,7 @@ def _is_label(name):
 
 
 def _labels(arrays, layouts):
-    """Labels in a file of spectrograms: under a name for such, else the only other thing, as in `(spectrogram, label)`."""
+    """Labels in a file of spectrograms: under a name for such, else the only other thing beside them."""
     others = [name for name in arrays if name not in layouts]
     named = [name for name in others if _is_label(name)] or (others if len(others) == 1 else [])
     labels = np.asarray(arrays[named[0]]) if named else np.empty(0)
@@ -275,10 +275,10 @@ def _labels(arrays, layouts):
 def spectrograms_to_sound(folder, target, config, *, sample_rate=SAMPLE_RATE, hop_length=None, tables=None):
     """Writes the arrays of a folder as sound files, `<target>/<genre>/<artist or track>__<number>.wav`.
 
-    A genre is the name of the folder that an array lies in; or stands beside it in its file under a name such as `label`;
-    or in a table, found by the number in the file's name: FMA's `tracks.csv`, or a table with the columns `track_id` and
-    `genre_top`. "Other", the original's word for tracks without a genre, is none. FMA's artists stay together, so that
-    none will be in two splits. Files that are there are not made again.
+    A genre is the name of the folder that an array lies in; or stands beside it in its file under a name such as
+    `label`; or in a table, found by the number in the file's name: FMA's `tracks.csv`, or a table with the columns
+    `track_id` and `genre_top`. "Other", the original's word for tracks without a genre, is none. FMA's artists stay
+    together, so that none will be in two splits. Files that are there are not made again.
 
     Args:
         folder: Path of the folder of arrays.
@@ -294,7 +294,8 @@ def spectrograms_to_sound(folder, target, config, *, sample_rate=SAMPLE_RATE, ho
     Raises:
         ValueError: If no sound could be made.
 
-    Source: the layout is that of the notebooks of the project TIF360ProjectD, "Clustering and Music Generation with CVAEs".
+    Source: the layout is that of the notebooks of the project TIF360ProjectD, "Clustering and Music Generation with
+    CVAEs".
     """
     folder, target = Path(folder).expanduser(), Path(target).expanduser()
     tables, rows, gain = _read_tables(Path(tables or folder).expanduser()), [], None
@@ -324,8 +325,8 @@ def spectrograms_to_sound(folder, target, config, *, sample_rate=SAMPLE_RATE, ho
     if not (report["path"] != "").any():
         reasons = "; ".join(report["problem"].value_counts().index[:3]) or "no array files"
         raise ValueError(
-            f"spectrograms_to_sound made no sound of {str(folder)!r} ({reasons}); expected spectrograms in folders named "
-            "for their genre, or a table of genres (tracks.csv, labelconversion.csv) in `tables`."
+            f"spectrograms_to_sound made no sound of {str(folder)!r} ({reasons}); expected spectrograms in folders "
+            "named for their genre, or a table of genres (tracks.csv, labelconversion.csv) in `tables`."
         )
     return report
 
@@ -369,7 +370,7 @@ def _genre(place, label, listed):
 
 
 def _read_tables(folder):
-    """`{track: genre}` and `{track: artist}` of FMA's table, else of any table with columns `track_id` and `genre_top`."""
+    """`{track: genre}` and `{track: artist}` of FMA's table, or of one with columns `track_id` and `genre_top`."""
     found, _ = search_fma(folder)
     if found:
         tracks = read_tracks(found[0])

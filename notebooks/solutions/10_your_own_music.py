@@ -67,11 +67,12 @@ cases = {"two of ten": ([2.0, 4.0], 10, 8 * 5**0.5), "four of four": ([1.0, 2.0,
 for name, (values, population, spread) in cases.items():
     expected = population * np.mean(values) + np.array([0.0, -spread, spread])
     got = np.array(total_of_all(np.array(values), population), float)
-    print(f"{name}: {'right' if np.allclose(got, expected) else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}")
+    is_right = np.allclose(got, expected)
+    print(f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}")
 
 # %% [markdown]
-# Is the range as wide as it says? With every file read we know the sum, and can draw dozens from it as often as we like.
-# A range of two standard errors should hold the sum in 19 cases of 20.
+# Is the range as wide as it says? With every file read we know the sum, and can draw dozens from it as often as we
+# like. A range of two standard errors should hold the sum in 19 cases of 20.
 
 # %%
 every = scale.probe_files(collection, config, num_sources=len(collection))["overlapping"].to_numpy()
@@ -119,7 +120,7 @@ backup = session.output_dir / "models" / f"stopped-{seed}-{features.path.name}"
 begun = []
 
 
-def train(stop_at=None):
+def go_on(stop_at=None):
     def press_stop(batch, logs):
         if int(model.optimizer.iterations) == stop_at:
             raise KeyboardInterrupt
@@ -134,10 +135,10 @@ def train(stop_at=None):
 # %%
 in_a_pass = len(features.subset("train")) // 32
 try:
-    train(stop_at=in_a_pass + 2)
+    go_on(stop_at=in_a_pass + 2)
 except KeyboardInterrupt:
     print(f"stopped at step {in_a_pass + 2}")
-train()
+go_on()
 lab.lesson(
     f"It began at step {begun[-1]}; a pass has {in_a_pass}.",
     {
