@@ -9,19 +9,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 from generated_music import tune, write_genres, write_tune
 
+from cvae_music.audio import analysis
+from cvae_music.config import AudioConfig
 from cvae_music.data import cache as feature_cache
 from cvae_music.data import clips, extraction
 from cvae_music.data.clips import read_clip, real_clip
 from cvae_music.data.collection import Collection, skipped_table
 from cvae_music.data.features import build_features, load_features
 from cvae_music.data.sources import folder_collection, known_factor_collection
-from known_music import FACTORS, GENRES
+from known_music import FACTORS, GENRES, compose, draw_factors
 
 QUIET = {"num_workers": 1, "progress": False}
 
@@ -52,6 +55,76 @@ def reasons(features):
     return dict(zip(features.report["path"], features.report["reason"], strict=True))
 
 
+# --- beats and levels -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Twenty seconds of one piece of each genre, begun somewhere in its loop: `(samples, tempo)`."""
+    rng = np.random.default_rng(0)
+    pieces = [(compose(row), row["tempo"]) for _, row in draw_factors(6, seed=21).iterrows()]
+    return [(np.resize(np.roll(loop, rng.integers(22050)), 20 * 22050), tempo) for loop, tempo in pieces]
+
+
+def test_beats_are_those_of_librosa(recordings):
+    """The tracker is Ellis' as librosa has it, only faster; so old caches and new ones cut the same windows."""
+    config, agreeing = AudioConfig(), 0
+    for samples, tempo in recordings:
+        envelope = librosa.onset.onset_strength(y=samples, sr=22050)
+        np.testing.assert_allclose(analysis.onset_envelope(samples, 22050), envelope, atol=1e-3)
+        expected = librosa.beat.beat_track(onset_envelope=envelope, trim=False, units="time")[1]
+        beats, is_tracked = analysis.track_beats(samples, config)
+        np.testing.assert_allclose(beats, expected, atol=1e-9)
+        octave = np.log2(60.0 / np.median(np.diff(beats)) / tempo)
+        agreeing += is_tracked and abs(octave - round(octave)) < 0.06
+    assert agreeing >= 5
+
+
+@pytest.mark.parametrize("rate", [1000, 8000, 44100])
+@pytest.mark.parametrize("length", [0, 1, 600, 3000, 30000])
+def test_beats_of_next_to_nothing(rate, length):
+    config, rng = AudioConfig(sample_rate=rate, fmax=min(10000.0, rate / 2)), np.random.default_rng(0)
+    click = np.zeros(length)
+    click[length // 2 : length // 2 + 1] = 1.0
+    for samples in (np.zeros(length), click, np.full(length, 0.3), rng.standard_normal(length)):
+        beats, is_tracked = analysis.track_beats(samples.astype(np.float32), config)
+        assert np.all(np.diff(beats) > 0) and (len(beats) > config.num_beats or not is_tracked)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("length", [1, 1000, 100000])
+def test_levels_follow_their_definition(recordings, wrap, length):
+    """One window at a time, in double precision, also of moments beyond the ends: what weights were trained on."""
+    config, samples = AudioConfig(), recordings[3][0][:length].astype(np.float64)
+    times = np.random.default_rng(1).uniform(-0.2, length / 22050 + 0.2, 300)
+    window, expected = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048), []
+    for centre in np.round(times * 22050).astype(int):
+        index = np.arange(centre - 1024, centre + 1024)
+        frame = (
+            samples[index % length] if wrap else np.where((index >= 0) & (index < length), samples[index % length], 0)
+        )
+        power = np.abs(np.fft.rfft(frame * window) / 512) ** 2 @ analysis.mel_filters(config).T
+        expected.append(np.clip(10 * np.log10(np.maximum(power, 1e-10)), config.floor_db, config.ceiling_db))
+    level = analysis.log_mel(samples, times, config, wrap)
+    assert level.dtype == np.float32
+    np.testing.assert_allclose(level, expected, atol=0.01)
+
+
+def test_features_of_a_file_are_its_levels_on_its_beats(tmp_path):
+    """Each window of a file reads as the levels at sixteen moments a beat, in the half precision of the cache."""
+    config, path = AudioConfig(), write_tune(tmp_path / "tune.wav", seconds=12.0, sample_rate=22050)
+    row = {"source_id": "tune", "path": str(path), "genre": "odd", "split": "train", "group": "tune"}
+    rows, levels, skipped = extraction.extract_source(row, config)
+    samples = soundfile.read(path, dtype="float32")[0]
+    beats, _ = analysis.track_beats(samples, config)
+    assert skipped == [] and len(rows) == len(levels) == (len(beats) - 9) // 2 + 1
+    for number, (found, level) in enumerate(zip(rows, levels, strict=True)):
+        inside = beats[2 * number : 2 * number + 9]
+        assert (found["start"], found["end"]) == pytest.approx((inside[0], inside[-1]), abs=1e-6)
+        expected = analysis.log_mel(samples, analysis.beat_frame_times(inside, config), config)
+        np.testing.assert_allclose(level, expected, atol=0.04)
+
+
 # --- composed music -------------------------------------------------------------------------------------------------
 
 
@@ -73,7 +146,9 @@ def test_rows_match_their_features(known, tiny_config, index):
     """A row composed again gives the features that stand beside it, whether it comes as a row or as a dictionary."""
     row = known.table.iloc[index]
     clip = real_clip(row, tiny_config)
-    assert clip.name == f"{row['genre']}, known-0-{row['clip_id'][-6:]}" and clip.tempo == row["tempo"] and clip.is_tracked
+    assert (
+        clip.name == f"{row['genre']}, known-0-{row['clip_id'][-6:]}" and clip.tempo == row["tempo"] and clip.is_tracked
+    )
     assert len(clip.samples) == round(tiny_config.num_beats * 60 / row["tempo"] * tiny_config.sample_rate)
     np.testing.assert_allclose(known.log_mel[index], clip.log_mel, atol=0.05)
     np.testing.assert_array_equal(real_clip(row.to_dict(), tiny_config).log_mel, clip.log_mel)

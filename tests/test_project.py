@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from cvae_lab import session
 
-CONDA_NAMES = {"soundfile": "pysoundfile"}
+CONDA_NAMES = {"soundfile": "pysoundfile", "soxr": "soxr-python"}
 FROM_PIP = {"tensorflow", "keras"}
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/[\w.-]+")
 DATA_URI = re.compile(r"base64,[\w+/=]+|\"image/png\": \"[^\"]*\"")

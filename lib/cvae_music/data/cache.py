@@ -22,7 +22,6 @@ from joblib.externals import loky
 from joblib.parallel import BACKENDS, get_active_backend
 from tqdm import tqdm
 
-from cvae_music.audio.analysis import track_beats
 from cvae_music.data import extraction
 from cvae_music.data.collection import SKIPPED_COLUMNS, SOURCE_COLUMNS, SPLITS, Collection
 from cvae_music.store import write_file, write_text
@@ -140,12 +139,6 @@ def make_shards(make, parts, config, num_sources, num_workers=None, progress=Tru
     is_local = isinstance(backend, BACKENDS["loky"])
     num_workers = num_workers or num_jobs or joblib.cpu_count()
     num_workers = min(num_workers, max(1, len(parts))) if is_local else num_workers
-    if num_workers != 1 and any(source["path"] for part in parts.values() for source in part):
-        # Tracked once here, so that numba's cache holds librosa's machine code before processes look for it: those
-        # that fill one empty cache at the same time can crash each other.
-        clicks = np.zeros(10 * config.sample_rate, np.float32)
-        clicks[:: config.sample_rate // 2] = 1.0
-        track_beats(clicks, config)
     # Plain text works in terminals and in every kind of notebook, and saves no widget state.
     bar = tqdm(
         total=num_sources, initial=num_sources - sum(map(len, parts.values())), desc="Extracting features", unit="source",

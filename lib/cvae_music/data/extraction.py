@@ -11,7 +11,6 @@ from cvae_music.data.clips import LOOP_BEATS, SILENCE_MARGIN_DB, frame_edges, me
 STRIDE_BEATS = 2
 MAX_SECONDS = 60.0  # how much of a file is read, from its middle
 FASTEST_TEMPO = 240.0
-FRAMES_AT_ONCE = 512
 
 
 def extract_source(source, config):
@@ -55,23 +54,19 @@ def _extract_file(source, config):
     firsts = range(0, len(edges) - length, stride)
     if not firsts:
         raise AudioError(source["path"], "too short", f"Expected {config.num_beats} beats.")
-    # In pieces, so that memory stays bounded.
-    pieces = [edges[k : k + FRAMES_AT_ONCE] for k in range(0, len(edges) - 1, FRAMES_AT_ONCE)]
-    level = np.concatenate([log_mel(samples, piece, config) for piece in pieces]).astype(np.float16)
-    rows, clips = [], [np.zeros((0, *config.shape), np.float16)]
+    level = log_mel(samples, edges[:-1], config)
+    loudest, rows, heard = level.max(axis=1), [], []
     for number, first in enumerate(firsts):
-        clip = level[None, first : first + length]
-        if clip.max() >= config.floor_db + SILENCE_MARGIN_DB:
+        if loudest[first : first + length].max() >= config.floor_db + SILENCE_MARGIN_DB:
             place = {"start": round(offset + edges[first], 6), "end": round(offset + edges[first + length], 6)}
-            tempo = round(mean_tempo(edges[first:], config), 6)
-            rows.append(
-                source | {"clip_id": f"{source['source_id']}#{number:02d}", **place, "tempo": tempo, "grid": grid}
-            )
-            clips.append(clip)
+            place |= {"tempo": round(mean_tempo(edges[first:], config), 6), "grid": grid}
+            rows.append(source | {"clip_id": f"{source['source_id']}#{number:02d}"} | place)
+            heard.append(first)
     silent = len(firsts) - len(rows)
     if silent:
         lost.append(("silent windows" if rows else "silent", f"{silent} of {len(firsts)} windows"))
-    return rows, np.concatenate(clips), [(source["source_id"], *line) for line in lost]
+    clips = level.astype(np.float16)[np.array(heard, int)[:, None] + np.arange(length)]
+    return rows, clips, [(source["source_id"], *line) for line in lost]
 
 
 def _read_middle(path, config):
