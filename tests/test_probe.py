@@ -1,6 +1,8 @@
 """What a run will cost: estimates against what a small run takes, in counts and bytes; choices, with a fed clock."""
 
 import itertools
+import tracemalloc
+from types import SimpleNamespace
 
 import joblib
 import keras
@@ -16,6 +18,7 @@ from cvae_music.data.features import build_features
 from cvae_music.data.sources import folder_collection, known_factor_collection
 from cvae_music.models import load_model
 from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.models.density import fit_latent_density
 from cvae_music.store import save_compact
 from cvae_music.training import train
 from cvae_scale import probe
@@ -140,6 +143,24 @@ def test_estimate_against_what_the_run_takes(collection, tiny_size, tmp_path, mo
     told = model.count_params() * (2 * probe.BYTES_TRAINED + probe.BYTES_COMPACT)
     assert is_near(told, held)
     assert is_near(cost["disk at most (MB)"] - told / 1e6, max(on_disk[:3]) / 1e6)
+
+
+def test_memory_of_the_latent_density_is_told(tmp_path, tiny_config):
+    """The most that NumPy holds at once while the density is fitted, where a model keeps nothing itself."""
+    features = build_features(known_factor_collection(360), tiny_config, tmp_path, **QUIET)
+
+    class Forgetful:
+        audio_config, num_genres, genres = tiny_config, 6, features.genres
+        latent_density = SimpleNamespace(fit=lambda *latents, seed: None)
+
+        def encode(self, clips):
+            return np.zeros((2, len(clips), 1), np.float32)
+
+    tracemalloc.start()
+    fit_latent_density(Forgetful(), features)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert is_near(probe.ARRAYS_AT_ONCE * features.subset("train").log_mel.nbytes, most)
 
 
 def test_the_range_covers_the_whole_and_shrinks_with_more_files(collection, tiny_size, tmp_path):

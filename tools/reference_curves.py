@@ -80,13 +80,29 @@ def write_real_run(data, size_name, precision, seed):
     print(pd.Series(scores)[["reconstruction_rms_db", "sharpness_prior", "cnn_swap"]].round(3).to_dict(), flush=True)
 
 
+def add_history(path):
+    """A Keras history of the standard size, `<name>_<steps>_<seed>.csv`, as a curve: means over passes, at their middles."""
+    _, num_steps, seed = path.stem.rsplit("_", 2)
+    run = f"standard, seed {seed}, {num_steps} steps"
+    if (read_rows("normal_real").get("run", pd.Series(dtype=str)) == run).any():
+        return
+    history = pd.read_csv(path)
+    steps = (history.index + 0.5) * int(num_steps) / len(history)
+    curve = history.assign(step=steps.astype(int))[METRICS]
+    add_rows("normal_real", curve.assign(size="standard", run=run))
+
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--data", default="known", help="a folder of real music")
 parser.add_argument("--sizes", nargs="+", default=["quick"], choices=SIZES)
 parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
 parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+parser.add_argument("--histories", nargs="+", type=Path, help="Keras histories of the standard size on real music")
 options = parser.parse_args()
-if options.data == "known":
+if options.histories:
+    for path in options.histories:
+        add_history(path)
+elif options.data == "known":
     write_live_curves()
 else:
     for run in [(s, p, seed) for seed in options.seeds for s in options.sizes for p in options.precisions]:
