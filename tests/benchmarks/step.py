@@ -1,0 +1,407 @@
+"""Times the training step of the shipped ConditionalVAE against the same step in PyTorch, eager and compiled.
+
+    pip install -e ".[benchmark]"  # PyTorch; torch.compile also needs a C++ compiler
+    python tests/benchmarks/step.py [--steps 40]
+
+Each side is a process of its own, on the same number of threads, with the same first weights and the same clips. Before
+the clock starts, three steps are made on both with the same draws of noise and without dropout, and every term of the
+loss has to agree to 1e-3: losses, gradients, clipping, Adam and learning rate are then the same. The timed steps draw
+their own noise. The sides take turns of five steps; the median of all is reported, and each process's peak memory.
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import resource
+import statistics
+import time
+from contextlib import contextmanager
+
+import numpy as np
+
+NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
+BATCH, NUM_CHECKED, TURN = 32, 3, 5
+GENRES = tuple("abcdef")
+TERMS = ("loss", "reconstruction", "rms_db", "kl", "discrepancy", "swap")
+
+
+class Ours:
+    """The step of the library, traced as `fit` traces it."""
+
+    def __init__(self):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import keras
+        import tensorflow as tf
+
+        from cvae_music import ConditionalVAE
+        from cvae_music.training import compile_model
+
+        keras.utils.set_random_seed(0)
+        self.model, rng = ConditionalVAE(genres=GENRES), np.random.default_rng(0)
+        compile_model(self.model, NUM_STEPS)
+        clips = np.clip(rng.normal(-0.3, 0.4, (BATCH, *self.model.audio_config.shape)), -1.0, 1.0).astype("float32")
+        self.data = clips, (np.arange(BATCH) % len(GENRES)).astype("int32")
+        given, self.traced = (
+            [tf.constant(value) for value in self.data],
+            tf.function(self.model.train_step, autograph=False),
+        )
+        self.step = lambda: float(self.traced(given)["loss"])
+
+    def parts(self):
+        """The four networks by name."""
+        model = self.model
+        return {"encoder": model.encoder, "decoder": model.decoder, "listener": model.listeners.listener,
+                "sceptic": model.listeners.sceptic}  # fmt: skip
+
+    def checked(self):
+        """What the other side needs to make the same steps, and the terms of the loss that these steps had."""
+        layers = {(part, layer.name): layer for part, network in self.parts().items() for layer in network.layers}
+        weights = {(*key, w.name): np.array(w) for key, layer in layers.items() for w in layer.trainable_weights}
+        dropouts, found = [layer for layer in layers.values() if hasattr(layer, "rate")], []
+        rates = [layer.rate for layer in dropouts]
+        with fed_noise() as drawn:
+            for layer in dropouts:
+                layer.rate = 0.0
+            for _ in range(NUM_CHECKED):
+                self.model.reset_metrics()
+                found.append({name: float(value) for name, value in self.model.train_step(self.data).items()})
+        for layer, rate in zip(dropouts, rates, strict=True):
+            layer.rate = rate
+        return {"data": self.data, "weights": weights, "drawn": drawn, "rate": rates[0]}, found
+
+
+@contextmanager
+def fed_noise():
+    """Takes the noise of the losses from NumPy; yields the list of the draws, in order."""
+    import keras
+    import tensorflow as tf
+
+    rng, drawn, own = np.random.default_rng(1), [], keras.random
+
+    class Fed:
+        SeedGenerator = own.SeedGenerator
+
+        def keep(self, value):
+            drawn.append(value)
+            return tf.constant(value)
+
+        def normal(self, shape, mean=0.0, stddev=1.0, seed=None):
+            return self.keep(rng.normal(mean, stddev, [int(size) for size in shape]).astype("float32"))
+
+        def uniform(self, shape, minval=0.0, maxval=1.0, seed=None):
+            return self.keep(rng.uniform(minval, maxval, [int(size) for size in shape]).astype("float32"))
+
+        def randint(self, shape, minval, maxval, seed=None):
+            return self.keep(rng.integers(minval, maxval, shape).astype("int32"))
+
+    keras.random = Fed()
+    try:
+        yield drawn
+    finally:
+        keras.random = own
+
+
+class Part:
+    """One network of the twin: PyTorch's layers over weights that carry the names of ours."""
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def frozen(self):
+        return Part({name: value.detach() for name, value in self.weights.items()})
+
+    def dense(self, x, name):
+        from torch.nn.functional import linear
+
+        return linear(x, self.weights[name, "kernel"], self.weights.get((name, "bias")))
+
+    def conv(self, x, name, stride=1, padding=0):
+        from torch.nn.functional import conv1d
+
+        weight, bias = self.weights[name, "kernel"], self.weights[name, "bias"]
+        return conv1d(x.transpose(1, 2), weight, bias, stride=stride, padding=padding).transpose(1, 2)
+
+    def norm(self, x, name):
+        from torch.nn.functional import layer_norm
+
+        return layer_norm(x, x.shape[-1:], self.weights[name, "gamma"], self.weights[name, "beta"], 1e-3)
+
+    def block(self, x, name, condition=None):
+        from torch.nn.functional import gelu
+
+        h = self.norm(x, f"{name}_norm")
+        if condition is not None:
+            scale, shift = self.dense(condition, f"{name}_film")[:, None, :].chunk(2, dim=-1)
+            h = h * (1.0 + scale) + shift
+        return x + self.dense(gelu(self.conv(h, f"{name}_conv", padding=1)), f"{name}_out")
+
+
+class Twin:
+    """The same step in PyTorch: `torch.optim.Adam` in its fused form, clipping and average on lists of tensors.
+
+    Args:
+        given: What `Ours.checked` returned.
+        compiled: Whether `torch.compile` makes one graph of the losses.
+    """
+
+    def __init__(self, given, compiled):
+        import torch
+
+        self.torch, self.rate = torch, given["rate"]
+        turned = {2: lambda w: w.T, 3: lambda w: w.transpose(2, 1, 0)}  # kernels of Keras have their output last
+        weights = {
+            key: torch.nn.Parameter(torch.tensor(np.ascontiguousarray(turned.get(w.ndim, lambda w: w)(w))))
+            for key, w in given["weights"].items()
+        }
+        self.encoder, self.decoder, self.listener, self.sceptic = (
+            Part({key[1:]: value for key, value in weights.items() if key[0] == part})
+            for part in ("encoder", "decoder", "listener", "sceptic")
+        )
+        self.weights = list(weights.values())
+        self.averages = [value.detach().clone() for value in self.weights]
+        self.adam = torch.optim.Adam(self.weights, lr=1e-3, eps=1e-7, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, self.share_of_rate)
+        self.momentum = max(0.0, min(0.995, 1.0 - 10.0 / NUM_STEPS))
+        self.clips, self.truth = torch.tensor(given["data"][0]), torch.eye(len(GENRES))[given["data"][1]]
+        self.smooth = {width: torch.tensor(averaging(128, width)) for width in (3, 4, 7, 8, 9)}
+        self.terms = self.drawn = None
+        compiled_losses = torch.compile(self.losses) if compiled else self.losses
+        self.step = lambda: self.make_step(compiled_losses)["loss"]
+
+    @staticmethod
+    def share_of_rate(step, lowest=0.02):
+        warmup = NUM_STEPS // 10
+        if step < warmup:
+            return 0.05 + 0.95 * step / warmup
+        return lowest + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (NUM_STEPS - warmup)))
+
+    def check(self, given, expected):
+        """Makes the steps that ours made, with the same draws."""
+        torch, rate = self.torch, self.rate
+        self.drawn, self.rate = [torch.tensor(value) for value in given["drawn"]], 0.0
+        for step in range(NUM_CHECKED):
+            found = self.make_step(self.losses)
+            for name in TERMS:
+                assert math.isclose(found[name], expected[step][name], rel_tol=1e-3, abs_tol=1e-4), (
+                    f"step {step}, {name}: {found[name]} here, {expected[step][name]} in the library"
+                )
+        self.drawn, self.rate = None, rate
+
+    def normal(self, *shape):
+        return self.drawn.pop(0) if self.drawn else self.torch.randn(shape)
+
+    def uniform(self, lowest, highest):
+        def draw(*shape):
+            return self.drawn.pop(0) if self.drawn else self.torch.empty(shape).uniform_(lowest, highest)
+
+        return draw
+
+    def make_step(self, losses):
+        torch = self.torch
+        # Drawn outside of the compiled graph, where it is a number: a new one would make a new graph.
+        shift = int(self.drawn.pop(3)) if self.drawn else int(torch.randint(1, len(GENRES), ()))
+        asked = torch.roll(self.truth[::2], shift, dims=1)
+        self.adam.zero_grad(set_to_none=True)
+        terms = losses(self.clips, self.truth, asked)
+        terms["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, 5.0)
+        self.adam.step()
+        self.schedule.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, self.weights, 1.0 - self.momentum)
+        return {name: value.item() for name, value in terms.items()}
+
+    def losses(self, clips, truth, asked):
+        torch = self.torch
+        mean, log_var = self.encode(clips)
+        latent = mean + torch.exp(0.5 * log_var) * self.normal(*mean.shape)
+        rebuilt = self.decode(latent, truth)
+        kl = torch.sum(torch.mean(0.5 * (mean.square() + log_var.exp() - 1.0 - log_var), dim=0))
+        squared = torch.mean(torch.square(clips - rebuilt))
+        distortion = squared + 0.6 * torch.mean(torch.square(self.strength(clips) - self.strength(rebuilt)))
+        nll = 0.5 * clips[0].numel() * (torch.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
+        local = latent[:, 32:].reshape(-1, 8, 8).transpose(0, 1)
+        draws = self.normal(1, 128, 32), self.normal(8, 128, 8)
+        discrepancy = sum(
+            self.discrepancy(part, truth, noise)
+            for part, noise in zip((latent[None, :, :32], local), draws, strict=True)
+        )
+        swapped = self.disguise(self.decode(latent[::2], asked))
+        heard = self.disguise(torch.cat([clips, rebuilt.detach()]))
+        twice = truth.repeat(2, 1)
+        logits = self.listen(self.sceptic, torch.cat([heard, swapped.detach()]), self.rate)
+        lesson = cross_entropy(twice, self.listen(self.listener, heard, self.rate))
+        lesson = (
+            lesson + cross_entropy(twice, logits[: len(twice)]) + 0.5 * cross_entropy(truth[::2], logits[len(twice) :])
+        )
+        swap = (
+            sum(
+                cross_entropy(asked, self.listen(part.frozen(), swapped, 0.0)) for part in (self.listener, self.sceptic)
+            )
+            / 2
+        )
+        loss = nll + kl + 3000.0 * discrepancy + 600.0 * swap + lesson
+        rms = squared.sqrt() * 35.0
+        return {"loss": loss, "reconstruction": nll, "rms_db": rms, "kl": kl, "discrepancy": discrepancy, "swap": swap}
+
+    def encode(self, clips):
+        from torch.nn.functional import gelu
+
+        part, torch = self.encoder, self.torch
+        x = part.block(part.conv(clips, "patch", stride=4), "quarter")
+        x = part.conv(x, "half_beat", stride=2)
+        for index in range(3):
+            x = part.block(x, f"half_{index}")
+        beats = gelu(part.conv(part.norm(x, "norm"), "beat", stride=2))
+        whole = gelu(part.dense(part.dense(beats, "narrow").flatten(1), "summary"))
+        mean, log_var = (
+            torch.cat([part.dense(whole, f"global_{k}"), part.dense(beats, f"local_{k}").flatten(1)], dim=-1)
+            for k in range(2)
+        )
+        return mean, 5.0 * torch.tanh((log_var + 3.0) / 5.0) - 3.0
+
+    def decode(self, latent, genre):
+        from torch.nn.functional import gelu
+
+        part, torch, size = self.decoder, self.torch, len(latent)
+        described = torch.cat([latent[:, :32], part.dense(genre, "genre_embedding")], dim=-1)
+        condition = gelu(part.dense(gelu(part.dense(described, "condition_hidden")), "condition"))
+        x = torch.cat(
+            [part.dense(described, "from_whole").view(size, 8, 32), latent[:, 32:].reshape(size, 8, 8)], dim=-1
+        )
+        x = part.dense(x, "beat").view(size, 16, 208)
+        for index in range(3):
+            x = part.block(x, f"half_{index}", condition)
+        x = part.dense(x, "quarter").view(size, 32, 176)
+        for index in range(2):
+            x = part.block(x, f"quarter_{index}", condition)
+        x = part.dense(x, "patch").view(size, 128, 128)
+        for index in range(2):
+            x = part.block(x, f"frame_{index}", condition)
+        return part.dense(x, "log_mel")
+
+    def listen(self, part, clips, rate):
+        from torch.nn.functional import dropout, relu
+
+        x = clips - clips.mean(dim=(1, 2), keepdim=True)
+        for name in ("onsets", "quarter_beats", "half_beats"):
+            x = relu(part.conv(x, name, stride=2, padding=1))
+        spread = self.torch.sqrt(x.var(dim=1, correction=0) + 1e-3)
+        return part.dense(dropout(self.torch.cat([x.mean(dim=1), spread], dim=-1), rate, training=rate > 0), "logits")
+
+    def strength(self, scaled):
+        energy = self.torch.square(scaled - scaled @ self.smooth[9].T)
+        return self.torch.sqrt(self.smooth[4][2::2] @ (energy @ self.smooth[8][4::4].T) + 1e-5)
+
+    def disguise(self, scaled):
+        torch, size = self.torch, len(scaled)
+        blurred = self.smooth[3] @ (scaled @ self.smooth[7].T)
+        share, gain = self.uniform(0.0, 1.0)(size, 1, 1), self.uniform(-0.17, 0.17)(size, 1, 1)
+        noise = self.drawn.pop(0) if self.drawn else 0.06 * torch.randn_like(scaled)
+        heard = scaled + share * (blurred - scaled) + gain + noise
+        average = heard.mean(dim=(1, 2), keepdim=True)
+        for axis, longest in ((1, 0.3), (2, 0.4)):
+            place = torch.linspace(0.0, 1.0, 128).view((-1, 1) if axis == 1 else (-1,))
+            start, length = self.uniform(-0.5 * longest, 1.0)(size, 1, 1), self.uniform(0.0, longest)(size, 1, 1)
+            heard = torch.where((place >= start) & (place < start + length), average, heard)
+        return heard
+
+    def discrepancy(self, latent, genre, noise):
+        torch, count, num_noise = self.torch, genre.sum(dim=0), noise.shape[1]
+        within = torch.einsum("snm,ng,mg->sg", kernel(latent, latent) * (1.0 - torch.eye(len(genre))), genre, genre)
+        within = within / torch.clamp(count * (count - 1.0), min=1.0)
+        across = torch.einsum("snm,ng->sg", kernel(latent, noise), genre) / (torch.clamp(count, min=1.0) * num_noise)
+        prior = torch.sum(kernel(noise, noise) * (1.0 - torch.eye(num_noise)), dim=(-2, -1))[:, None]
+        enough = (count >= 2.0).float()
+        apart = torch.mean(within + prior / (num_noise * (num_noise - 1.0)) - 2.0 * across, dim=0)
+        return torch.sum(apart * enough) / torch.clamp(enough.sum(), min=1.0)
+
+
+def kernel(first, second):
+    """`losses.multiquadric_kernel` in PyTorch."""
+    squares = first.square().sum(-1)[..., :, None] + second.square().sum(-1)[..., None, :]
+    distance = (squares - 2.0 * first @ second.transpose(-1, -2)).clamp(min=0.0)
+    widths = [2.0 * first.shape[-1] * scale for scale in (0.2, 0.5, 1.0, 2.0, 5.0)]
+    return sum(width / (width + distance) for width in widths) / len(widths)
+
+
+def averaging(size, width):
+    near = (np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= width / 2).astype("float32")
+    return near / near.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(truth, logits):
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(logits, truth)
+
+
+def side(pipe, kind, given):
+    """A process that makes steps when asked to: receives how many, sends the milliseconds of each, then its peak memory."""
+    if kind == "ours":
+        made = Ours()
+        pipe.send(made.checked())
+    else:
+        import torch
+
+        torch.set_num_threads(os.cpu_count())
+        made = Twin(given[0], compiled=kind == "compiled")
+        made.check(*given)
+        pipe.send("agrees")
+    start = time.perf_counter()
+    for _ in range(3):
+        made.step()
+    pipe.send(time.perf_counter() - start)
+    for count in iter(pipe.recv, None):
+        milliseconds = []
+        for _ in range(count):
+            start = time.perf_counter()
+            made.step()
+            milliseconds.append(1000.0 * (time.perf_counter() - start))
+        pipe.send(milliseconds)
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def step_table(num_steps=40):
+    """The table `step`: one row a side with its median step, peak memory, and the seconds before its fourth step.
+
+    Returns:
+        List of dictionaries.
+    """
+    spawn, pipes, given, starts = multiprocessing.get_context("spawn"), {}, None, {}
+    names = {"ours": "Keras on TensorFlow", "eager": "PyTorch, eager", "compiled": "PyTorch, torch.compile"}
+    for kind in names:
+        pipes[kind], end = spawn.Pipe()
+        spawn.Process(target=side, args=(end, kind, given), daemon=True).start()
+        end.close()  # so that a side that fails ends the waiting
+        given = pipes[kind].recv() if kind == "ours" else given
+        if kind != "ours":
+            pipes[kind].recv()
+        starts[kind] = pipes[kind].recv()
+    found = {kind: [] for kind in names}
+    while len(found["ours"]) < num_steps:
+        for kind, pipe in pipes.items():
+            pipe.send(TURN)
+            found[kind] += pipe.recv()
+    rows = []
+    for kind, pipe in pipes.items():
+        pipe.send(None)
+        median = statistics.median(found[kind])
+        rows.append({
+            "side": names[kind], "step_ms": round(median, 1), "against_ours": round(median / statistics.median(found["ours"]), 2),
+            "peak_mib": round(pipe.recv()), "first_three_steps_s": round(starts[kind], 1),
+        })  # fmt: skip
+    return rows
+
+
+def main():
+    import pandas as pd
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=40, help="timed steps of each side, at least 30")
+    print(pd.DataFrame(step_table(parser.parse_args().steps)).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
