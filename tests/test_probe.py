@@ -274,9 +274,26 @@ def test_batches_stop_growing_where_clips_or_memory_end(monkeypatch):
 
     fake_times(monkeypatch, table)
     found, setting = probe_steps(SIZES["large"], GENRES)
-    assert setting.batch_size == 128
+    assert setting.batch_size == 128 and found["batch_size"].tolist() == [64, 64, 64, 128, 256]
     assert found["note"].tolist()[-1] == "ResourceExhaustedError" and np.isinf(found["minutes"].iloc[-1])
     assert probe_steps(SIZES["large"], GENRES, num_clips=100)[1].batch_size == 64
+
+
+def test_batches_shrink_until_they_fit(monkeypatch):
+    def table(most):
+        def times(setting):
+            if setting.batch_size > most:
+                raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+            return 0.0, 0.1
+
+        return times
+
+    fake_times(monkeypatch, table(20))
+    found, setting = probe_steps(SIZES["large"], GENRES)
+    assert setting.batch_size == 16 and found["batch_size"].tolist() == [64, 32, 16, 16, 16, 32]
+    fake_times(monkeypatch, table(0))
+    with pytest.raises(ValueError, match="not even one clip a step.*ResourceExhaustedError.*smaller one of SIZES"):
+        probe_steps(SIZES["large"], GENRES)
 
 
 def test_what_was_found_is_kept_for_this_device(monkeypatch, tmp_path):

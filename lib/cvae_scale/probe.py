@@ -16,7 +16,7 @@ from cvae_music.data.extraction import extract_source
 from cvae_music.store import write_text
 
 NUM_SOURCES = 12  # of a collection that are read
-NUM_STEPS = 6  # of each setting that are timed, the first aside
+NUM_STEPS, NUM_STEPS_GPU = 6, 40  # of each setting that are timed, the first aside: a GPU makes them in a blink
 LOST_STEPS = {
     "mixed_float16": 12
 }  # nothing is learned in them: they halve the scale of the loss until gradients are finite
@@ -132,7 +132,7 @@ def _extract_and_forget(source, config):
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=NUM_STEPS, clock=time.perf_counter):
+def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=None, clock=time.perf_counter):
     """Tries half precision, XLA and larger batches one after another, and keeps what makes the whole training shorter.
 
     The steps are those of `cvae_music.train` on noise, which takes as long as music. A setting counts with the time
@@ -144,12 +144,15 @@ def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=NUM_STEPS,
         num_clips: Training clips there are, the bound of a batch; None if that is not known.
         path: JSON file to keep the table in. Where it holds one of this device, that is what is returned: a training
             that goes on tomorrow must go on as it began.
-        num_steps: Steps to time for each setting, after the first.
+        num_steps: Steps to time for each setting, after the first; None for what suits the device.
         clock: Function that returns seconds.
 
     Returns:
         `(table, setting)`: a DataFrame with one row a setting that was tried, in order, with `steps_a_second` and
         `minutes` of the whole training, or a `note` of what went wrong; and the `Setting` that was chosen.
+
+    Raises:
+        ValueError: If no setting works, however small the batch.
     """
     import tensorflow as tf
 
@@ -165,7 +168,7 @@ def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=NUM_STEPS,
     def minutes(setting):
         row = dataclasses.asdict(setting) | {"note": ""}
         try:
-            found = time_steps(size, genres, setting, num_steps, clock)
+            found = time_steps(size, genres, setting, num_steps or (NUM_STEPS_GPU if has_gpu else NUM_STEPS), clock)
             found["steps_a_second"] = 1.0 / np.median(found["step_seconds"])
             whole = found["seconds_to_start"] + setting.num_steps(size) / found["steps_a_second"]
             row |= found | {"minutes": whole / 60.0}
@@ -175,7 +178,15 @@ def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=NUM_STEPS,
         return row["minutes"]
 
     shortest = minutes(best)
-    larger = ({"batch_size": size.batch_size * 2**power} for power in range(1, 8))
+    while np.isinf(shortest) and best.batch_size > 1:  # it does not fit
+        best = dataclasses.replace(best, batch_size=best.batch_size // 2)
+        shortest = minutes(best)
+    if np.isinf(shortest):
+        raise ValueError(
+            f"probe_steps got a size that not even one clip a step can be trained with on {device} ({rows[-1]['note']}). "
+            "Choose a smaller one of SIZES, or another device."
+        )
+    larger = [{"batch_size": best.batch_size * 2**power} for power in range(1, 8)]
     for change in ({"precision": half}, {"jit_compile": True}, *larger):
         other = dataclasses.replace(best, **change)
         is_larger = other.batch_size > best.batch_size
