@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_lab import collapse_study, comparison_study
+from cvae_lab import adversarial_study, collapse_study, comparison_study
 from cvae_lab.series import WEIGHTS, keep_judges
 from cvae_lab.session import cache_folder, output_folder, used_versions
 from cvae_music.store import write_text
@@ -52,6 +52,8 @@ SWEEPS = {
         Sweep("beta_real", comparison_study.beta_real_cells, comparison_study.run_beta),
         Sweep("comparison_real", comparison_study.comparison_cells, comparison_study.run_comparison),
         Sweep("listeners_real", comparison_study.listener_cells, comparison_study.run_listeners),
+        Sweep("discriminator_known", adversarial_study.cells, adversarial_study.run),
+        Sweep("discriminator_real", adversarial_study.cells, adversarial_study.run),
     )
 }
 NUM_CLIPS = 2400

@@ -1,5 +1,5 @@
 """The models: networks, losses, schedules, and the classes that notebooks 02 to 04 write."""
 
 # Keras finds the class of a saved model by name once its module has been imported.
-from cvae_music.models import autoencoders, conditional  # noqa: F401
+from cvae_music.models import adversarial, autoencoders, conditional  # noqa: F401
 from cvae_music.store import load_model  # noqa: F401
