@@ -4,6 +4,8 @@ import io
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 from types import SimpleNamespace
 
@@ -80,6 +82,9 @@ def test_names_that_are_no_utf8_cost_a_line_and_the_rest_is_read(tmp_path, tiny_
     with pytest.raises(files.AudioError, match="caf.*no such piece") as caught:
         cm.read_clip(mine, tiny_config, start=-1)
     str(caught.value).encode()
+    write_genres(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(ValueError, match="in UTF-8, of a folder"):
+        open_collection(tmp_path / os.fsdecode(b"caf\xe9"))
 
 
 def test_names_of_any_letters_survive_the_cache(tmp_path, tiny_config):
@@ -192,6 +197,14 @@ def test_a_split_that_is_not_ready_made_is_dealt_from_training(tmp_path):
     assert all(split == "test" for source, split in splits(collection).items() if source.startswith("Test/"))
     shutil.rmtree(tmp_path / "Test")
     assert folder_collection(tmp_path).counts().to_numpy().tolist() == [[8, 1, 1], [8, 1, 1]]
+
+
+def test_what_stands_beside_ready_made_splits_is_no_genre(tmp_path):
+    for number, split in enumerate(("training", "testing", "unlabelled")):
+        write_genres(tmp_path / split, num_tracks=5, tempo=100.0 + number)
+    collection = folder_collection(tmp_path)
+    assert collection.genres == ("jazz", "rock") and len(collection) == 20
+    assert set(collection.skipped["reason"]) == {"no genre"} and len(collection.skipped) == 10
 
 
 def test_a_copy_across_ready_made_splits_stays_in_one(tmp_path):
@@ -409,6 +422,14 @@ def test_a_flac_of_unknown_length_is_read(tmp_path, sound, tiny_config):
             files.load_audio(tmp_path / f"{name}.flac", tiny_config, 13.0)
 
 
+@pytest.mark.parametrize("size", [0, 2**31 - 1, 2**32 - 1])
+def test_a_recording_whose_header_was_never_finished_is_read(tmp_path, tiny_config, size):
+    samples = np.full(8000, 0.25, np.float32)
+    (tmp_path / "x.wav").write_bytes(wav_header(size=size) + (samples * 2**15).astype("<i2").tobytes())
+    np.testing.assert_array_equal(files.load_audio(tmp_path / "x.wav", tiny_config), samples)
+    assert files.audio_duration(tmp_path / "x.wav")[0] == 1.0
+
+
 def test_cut_files_are_used_as_far_as_they_go_and_told(tmp_path, sound, tiny_config):
     root = write_genres(tmp_path / "music", num_tracks=4)
     for kind in ("MP3", "FLAC"):
@@ -591,7 +612,9 @@ def test_a_backup_notes_all_that_a_training_depends_on(features, tmp_path):
     assert store.backups(None, Made(width=40), features, run) == []
     for _ in range(2):  # a model has another name each time
         (callback,) = store.backups(tmp_path / "backup", Made(width=40), features, run)
-    later = FeatureSet(features.config, features.genres, features.table.assign(tempo=1.0), features.log_mel, features.report, None)
+    later = FeatureSet(
+        features.config, features.genres, features.table.assign(tempo=1.0), features.log_mel, features.report, None
+    )
     for made, data, other, said in (
         (Made(width=44), features, {}, "width: 40 there, 44 here"), (Made(width=40), later, {}, "music: "),
         (Made(width=40, kl=2.0), features, {"order": 1}, r"kl: None there, 2.0 here; order: 0 there, 1 here\)"),
@@ -617,7 +640,9 @@ def test_a_backup_is_used_for_its_own_training_only(features, tmp_path, eager):
 
     run(folder=backup, callbacks=[CopyWhatAKillLeaves()])
     for change in ({"num_steps": 2}, {"music": 1}):
-        with pytest.raises(ValueError, match=rf"left' is of another training \({next(iter(change))}: .* there, .* here\). Empty"):
+        with pytest.raises(
+            ValueError, match=rf"left' is of another training \({next(iter(change))}: .* there, .* here\). Empty"
+        ):
             run(**change)
     assert len(run().epoch) == 1 and not left.exists()  # its own goes on
     mine = write_path(tmp_path / "full" / "thesis.txt")
@@ -778,3 +803,96 @@ def test_uploads_stay_in_their_folder(tmp_path, name):
     )
     assert not path.name.startswith(".") and path.name.encode().isascii() or "曲" in path.name
     assert sounds.keep_upload({name: {"content": b"other"}}, folder) != path
+
+
+# --- kills ----------------------------------------------------------------------------------------------------------
+
+# Imports once, then forks: a child that runs out of its share of processor time ends like one that is killed, at any
+# instruction, without a word. Prints how many children were killed, and what the results were.
+KILLS = """
+import hashlib, os, resource, shutil, signal, sys, tempfile, warnings
+from pathlib import Path
+import numpy as np
+import cvae_music as cm
+from cvae_music.config import AudioConfig
+from cvae_music.data import cache
+from cvae_music.data.features import build_features, load_features
+from cvae_music.data.sources import known_factor_collection
+from cvae_music.training import train
+
+what, folder, points, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+config = AudioConfig(sample_rate=8000, n_fft=256, hop_length=64, n_mels=16, fmin=30.0, fmax=3500.0, num_frames=32, frames_per_beat=8)
+cache.SHARD_SIZE = 4
+
+def prepare(place):
+    features = build_features(known_factor_collection(36), config, place / "cache", num_workers=1, progress=False)
+    return [features.table.to_csv(), features.log_mel.tobytes()]
+
+def learn(place):
+    import keras, tensorflow as tf
+    tf.config.run_functions_eagerly(True)
+    features = load_features(next((folder / "music" / "cache").iterdir()))
+    keras.utils.set_random_seed(0)
+    model = cm.VAE(config, global_dim=3, local_dim=1, width=40, depth=1)
+    train(model, features, 6, batch_size=8, backup_dir=place / "backup", verbose=0)
+    return [np.concatenate([weights.ravel() for weights in model.get_weights()]).astype("float32").tobytes()]
+
+def child(place, seconds=0.0):
+    process = os.fork()
+    if not process:
+        try:
+            warnings.simplefilter("ignore")
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            made = {"prepare": prepare, "learn": learn}[what](place)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            (place / "result").write_bytes(b"|".join(part if isinstance(part, bytes) else part.encode() for part in made))
+            os._exit(0)
+        except BaseException as error:
+            print(repr(error), flush=True)
+            os._exit(1)
+    _, status, usage = os.wait4(process, 0)
+    return os.WTERMSIG(status), os.WEXITSTATUS(status), usage.ru_utime + usage.ru_stime
+
+(folder / "music").mkdir(parents=True)
+if what == "learn":
+    prepare(folder / "music")
+(folder / "whole").mkdir()
+_, status, seconds = child(folder / "whole")
+assert status == 0
+killed, rng = 0, np.random.default_rng(seed)
+for point in range(points):
+    place = folder / f"killed {point}"
+    place.mkdir()
+    for share in rng.uniform(0.02, 0.9, 2):  # twice, each time somewhere
+        killed += child(place, share * seconds)[0] == signal.SIGPROF
+    assert child(place)[1] == 0
+    found, expected = ((folder / name / "result").read_bytes() for name in (place.name, "whole"))
+    if what == "prepare":
+        assert found == expected, point
+        assert sorted(path.name for path in next((place / "cache").iterdir()).iterdir()) == [
+            "lock", "log_mel.npy", "meta.json", "skipped.csv", "table.csv"]
+    else:
+        np.testing.assert_allclose(np.frombuffer(found, "f4"), np.frombuffer(expected, "f4"), atol=1e-4)
+        assert not (place / "backup").exists()
+    shutil.rmtree(place)
+print("killed", killed)
+"""
+
+
+def kills(what, folder, points, seed=0):
+    """How many runs were killed on the way; all ended with the same result."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", KILLS, what, str(folder), str(points), str(seed)]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stdout[-3000:] + shown.stderr[-3000:]
+    return int(shown.stdout.rpartition("killed ")[2])
+
+
+def test_work_goes_on_after_kills(tmp_path):
+    assert kills("prepare", tmp_path, 3) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["prepare", "learn"])
+def test_work_goes_on_after_a_hundred_kills(tmp_path, what):
+    assert kills(what, tmp_path, 50, seed=1) >= 50

@@ -50,7 +50,7 @@ def open_sound(path):
         raise AudioError(path, "empty file", "It holds 0 bytes; copy or download it again.")
     try:
         file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
-        counted = file.subtype == ENCODINGS["mp3"] and _with_count(path, file)
+        counted = (file.subtype == ENCODINGS["mp3"] or file.frames == 0) and _with_count(path, file)
         file = soundfile.SoundFile(counted) if counted else file
     except (RuntimeError, TypeError) as error:  # a TypeError where the ending is .raw
         raise AudioError(path, "unreadable", f"Expected one of {READABLE}; convert it or remove it.") from error
@@ -63,11 +63,14 @@ def open_sound(path):
 
 
 def _with_count(path, sound):
-    """An mp3 that does not count its frames, as a file in memory that claims more of them than any has; else None.
+    """A file that does not count its frames, in memory with a header that claims more of them than any has; else None.
 
-    libsndfile guesses such a length from the first frame and the size of the file, and reads no further than that.
+    libsndfile guesses the length of such an mp3 from its first frame and the size of the file, and reads no further than
+    that; and it believes the 0 that is left in a WAV when a recorder stops without a word.
     """
     content = Path(path).read_bytes()
+    if sound.subtype != ENCODINGS["mp3"]:
+        return io.BytesIO(re.sub(rb"data\0{4}", b"data" + bytes([255] * 4), content, count=1))
     while content[:3] == b"ID3":  # a tag, with a cover of any size
         content = content[10 + sum(digit << 7 * place for place, digit in enumerate(content[9:5:-1])) :]
     if re.search(b"Xing|Info|VBRI", content[:4096]):

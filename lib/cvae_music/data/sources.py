@@ -78,10 +78,11 @@ def folder_collection(root, seed=0):
             skipped.append((name, "no file", "such as a link to nowhere"))
         else:
             tunes.append((name, path, parts))
-    are_splits = {parts[0].casefold() for *_, parts in tunes} <= SPLIT_FOLDERS.keys()
+    ready_made = {SPLIT_FOLDERS.get(parts[0].casefold()) for *_, parts in tunes}
+    are_splits = {"train", "test"} <= ready_made or None not in ready_made
     for name, path, parts in tunes:
-        split = SPLIT_FOLDERS[parts.pop(0).casefold()] if are_splits else "train"
-        if len(parts) < 2:
+        split = SPLIT_FOLDERS.get(parts.pop(0).casefold()) if are_splits else "train"
+        if split is None or len(parts) < 2:
             skipped.append((name, "no genre", "not inside a genre folder"))
         else:
             rows.append((name, str(path), parts[0], split, re.sub(r"__\d+$", "", name.removesuffix(path.suffix))))
@@ -115,10 +116,13 @@ def _join_twins(table, skipped):
 def _beginning(path):
     """What the first three seconds of sound in a file are known by; None where less than two of them can be read."""
     try:
-        samples, rate = read_mono(path, 0.0, 10.0)
+        for seconds in (4.0, 10.0):  # more where it begins with silence
+            samples, rate = read_mono(path, 0.0, seconds)
+            heard = np.trim_zeros(np.round(samples * 2**15).astype(np.int32), "f")[: 3 * rate]
+            if len(heard) == 3 * rate:
+                break
     except Exception:  # whoever needs the features will be told
         return None
-    heard = np.trim_zeros(np.round(samples * 2**15).astype(np.int32), "f")[: 3 * rate]
     return hash(heard.tobytes()) if len(heard) >= 2 * rate else None
 
 
@@ -157,9 +161,9 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset=None, downlo
         return known_factor_collection(num_clips, seed)
     if str(data) == "fma":
         return fma_collection(subset=subset, download=download)
-    if not os.path.isdir(os.path.expanduser(data)):
+    if not os.path.isdir(os.path.expanduser(data)) or printable(data) != str(data):
         raise ValueError(
-            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path of a folder with one subfolder "
-            f"a genre, such as jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
+            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path, in UTF-8, of a folder with one "
+            f"subfolder a genre, such as jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
         )
     return fma_collection(data, subset=subset) if is_fma(data) else folder_collection(data, seed)
