@@ -432,15 +432,15 @@ def disguise(scaled, noise):
     blurred = ops.matmul(averaging(scaled.shape[1], 3), ops.matmul(scaled, averaging(scaled.shape[2], 7).T))
     share = keras.random.uniform(each, seed=noise)
     gain = keras.random.uniform(each, -0.17, 0.17, seed=noise)
-    heard = scaled + share * (blurred - scaled) + gain + keras.random.normal(ops.shape(scaled), stddev=0.06, seed=noise)
-    average = ops.mean(heard, axis=(1, 2), keepdims=True)
+    heard = scaled + share * (blurred - scaled) + gain + keras.random.uniform(ops.shape(scaled), -0.1, 0.1, seed=noise)
+    hidden = False
     for axis, longest in ((1, 0.3), (2, 0.4)):
         place = np.linspace(0.0, 1.0, scaled.shape[axis], dtype=np.float32)
         place = place[:, None] if axis == 1 else place
         start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=noise)
         length = keras.random.uniform(each, 0.0, longest, seed=noise)
-        heard = ops.where((place >= start) & (place < start + length), average, heard)
-    return heard
+        hidden |= (place >= start) & (place < start + length)
+    return ops.where(hidden, ops.mean(heard, axis=(1, 2), keepdims=True), heard)
 
 # %%
 generator, tempo = keras.random.SeedGenerator(seed), table["tempo"][first]

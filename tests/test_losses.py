@@ -3,11 +3,14 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from cvae_music.models import losses
+from cvae_music.models.networks import gelu
 from cvae_music.models.schedules import (
     Capacity,
     Constant,
@@ -85,6 +88,32 @@ def test_contrast_sees_faded_detail_and_not_where_it_is():
     faded = float(losses.contrast_loss(clips, 0.5 * clips))
     moved = float(losses.contrast_loss(clips, np.roll(clips, 8, axis=2)))
     assert faded > 0.05 and moved < 0.2 * faded
+
+
+def test_gelu_and_its_slope():
+    values = tf.constant(np.linspace(-6.0, 6.0, 101, dtype=np.float32))
+    found = []
+    for function in (gelu, keras.activations.gelu):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            result = function(values)
+        found.append((result, tape.gradient(result, values)))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+
+
+def test_a_disguise_changes_the_level_and_hides_a_stretch_of_time_and_one_of_bands():
+    silence = tf.zeros((64, 16, 32))
+    heard, shares = np.array(losses.disguise(silence, keras.random.SeedGenerator(0))), []
+    assert np.abs(heard).max() <= 0.27 and heard.mean(axis=(1, 2)).std() > 0.05  # gain up to 0.17, noise up to 0.1
+    for clip in heard:
+        values, counts = np.unique(clip, return_counts=True)
+        hidden = clip == values[counts.argmax()]
+        frames, bands = hidden.all(axis=1), hidden.all(axis=0)
+        if counts.max() > 4:
+            np.testing.assert_array_equal(hidden, frames[:, None] | bands)
+        assert frames.sum() <= 0.3 * 16 + 1 and bands.sum() <= 0.4 * 32 + 1
+        shares.append(hidden.mean())
+    assert 0.1 < np.mean(shares) < 0.5
 
 
 def weights(schedule, steps, kl=1.0):

@@ -18,7 +18,7 @@ from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.models.density import LatentDensity
 from cvae_music.models.schedules import Linear
 from cvae_music.store import load_compact, load_model, save_compact
-from cvae_music.training import train
+from cvae_music.training import FusedAdam, train
 
 SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
 GENRES = ("loud", "soft")
@@ -31,7 +31,9 @@ def features(tiny_config):
     pitch, genre = rng.integers(2, 14, 40), np.arange(40) % 2
     clips = np.full((40, *tiny_config.shape), -60.0, np.float16)
     clips[np.arange(40), :, pitch] = np.where(genre, -40.0, -10.0)[:, None]
-    table = pd.DataFrame({"genre": np.array(GENRES)[genre], "split": ["train"] * 32 + ["validation"] * 8, "grid": "known"})
+    table = pd.DataFrame(
+        {"genre": np.array(GENRES)[genre], "split": ["train"] * 32 + ["validation"] * 8, "grid": "known"}
+    )
     return FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
 
 
@@ -109,7 +111,10 @@ def test_the_loss_is_the_sum_of_its_terms(features):
 def test_listeners_teach_the_model_and_not_themselves(features):
     model = make(ConditionalVAE, features.config)
     clips, genre = batch(features)
-    weights, latent = tf.constant(np.eye(2, dtype=np.float32)[genre]), tf.random.stateless_normal((8, model.latent_dim), (0, 1))
+    weights, latent = (
+        tf.constant(np.eye(2, dtype=np.float32)[genre]),
+        tf.random.stateless_normal((8, model.latent_dim), (0, 1)),
+    )
     with tf.GradientTape(persistent=True) as tape:
         rebuilt = model.decode_latent(latent, weights)
         lesson, obeyed = model.listen(tf.constant(clips), rebuilt, latent, weights, training=True)
@@ -212,7 +217,9 @@ def test_clear_errors(features):
     with pytest.raises(ValueError, match=r"encode got shape \(3, 4\)"):
         model.encode(np.zeros((3, 4)))
     for latents, genre in ((1, None), (1, [2]), (1, [-1]), (2, [0]), (1, [[0.5, 0.5, 0.0]]), (1, "loud")):
-        with pytest.raises(ValueError, match=r"expected for each latent an index, 0 to 1 into \['loud', 'soft'\], or 2 weights"):
+        with pytest.raises(
+            ValueError, match=r"expected for each latent an index, 0 to 1 into \['loud', 'soft'\], or 2 weights"
+        ):
             model.decode(np.zeros((latents, 7)), genre)
     with pytest.raises(ValueError, match="model has .'loud', 'soft'., the features .'soft', 'loud'."):
         train(model, dataclasses.replace(features, genres=GENRES[::-1]))
@@ -222,6 +229,22 @@ def test_clear_errors(features):
         VAE.from_preset("gan")
     with pytest.raises(ValueError, match="The preset 'known_vae' is a VAE; call from_preset of that class"):
         ConditionalVAE.from_preset("known_vae")
+
+
+def test_the_fused_adam_is_adam():
+    """Clipping, a schedule and the average included: the weights and averages of three steps."""
+    rng, found = np.random.default_rng(0), []
+    start, gradients = rng.normal(size=(5, 4)).astype("float32"), rng.normal(size=(3, 5, 4)).astype("float32")
+    for kind in (keras.optimizers.Adam, FusedAdam):
+        weights = keras.Variable(start)
+        rate = keras.optimizers.schedules.CosineDecay(0.01, 5, warmup_target=0.1, warmup_steps=2)
+        optimizer = kind(rate, global_clipnorm=2.0, use_ema=True, ema_momentum=0.5)
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient)], [weights])
+        found.append([np.array(variable) for variable in (weights, *optimizer.variables)])
+    for plain, fused in zip(*found, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-5)
+    assert np.abs(found[1][0] - start).max() > 0.1
 
 
 def test_mixed_precision_trains(features, eager):

@@ -86,5 +86,6 @@ from .plots import show_figure as show_figure
 from .plots import show_picture as show_picture
 from .store import save_compact as save_compact
 from .studio.app import Studio as Studio
+from .training import FusedAdam as FusedAdam
 from .training import compile_model as compile_model
 from .training import train as train

@@ -298,14 +298,13 @@ class Twin:
         torch, size = self.torch, len(scaled)
         blurred = self.smooth[3] @ (scaled @ self.smooth[7].T)
         share, gain = self.uniform(0.0, 1.0)(size, 1, 1), self.uniform(-0.17, 0.17)(size, 1, 1)
-        noise = self.drawn.pop(0) if self.drawn else 0.06 * torch.randn_like(scaled)
-        heard = scaled + share * (blurred - scaled) + gain + noise
-        average = heard.mean(dim=(1, 2), keepdim=True)
+        heard = scaled + share * (blurred - scaled) + gain + self.uniform(-0.1, 0.1)(*scaled.shape)
+        hidden = False
         for axis, longest in ((1, 0.3), (2, 0.4)):
             place = torch.linspace(0.0, 1.0, 128).view((-1, 1) if axis == 1 else (-1,))
             start, length = self.uniform(-0.5 * longest, 1.0)(size, 1, 1), self.uniform(0.0, longest)(size, 1, 1)
-            heard = torch.where((place >= start) & (place < start + length), average, heard)
-        return heard
+            hidden = ((place >= start) & (place < start + length)) | hidden
+        return torch.where(hidden, heard.mean(dim=(1, 2), keepdim=True), heard)
 
     def discrepancy(self, latent, genre, noise):
         torch, count, num_noise = self.torch, genre.sum(dim=0), noise.shape[1]
