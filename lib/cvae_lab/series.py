@@ -8,6 +8,7 @@ from cvae_lab.scoreboard import check_judges
 from cvae_music.store import load_model, save_compact
 
 NUM_STEPS = 1440
+SECOND_STEPS, SECOND_RATE = 240, 5e-4  # of the second phase, against a discriminator
 WEIGHTS = (
     Path(__file__).parent / "weights"
 )  # what ships with this package: the judges, and the model that does not listen
@@ -15,7 +16,7 @@ CUT_SHORT = {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"}  # set in the envi
 
 
 def model_class(kind):
-    """The class of a kind of model: `"autoencoder"`, `"vae"`, `"cvae"` or `"deaf"`.
+    """The class of a kind of model: `"autoencoder"`, `"vae"`, `"cvae"`, `"cvaegan"` or `"deaf"`.
 
     Raises:
         ValueError: If the kind is unknown.
@@ -24,6 +25,7 @@ def model_class(kind):
     from cvae_lab.deaf import DeafVAE
 
     classes = {"autoencoder": cm.Autoencoder, "vae": cm.VAE, "cvae": cm.ConditionalVAE, "deaf": DeafVAE}
+    classes["cvaegan"] = cm.ConditionalVAEGAN
     if kind not in classes:
         raise ValueError(f"got kind={kind!r}; expected one of {list(classes)}.")
     return classes[kind]
@@ -71,6 +73,34 @@ def fit_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=None, **tr
     return model, train(model, features, num_steps, seed=seed, **training)
 
 
+def go_on(model, features, kind, num_steps, seed=0, changes=None, **training):
+    """Trains a trained `ConditionalVAE` for more steps.
+
+    Args:
+        model: `ConditionalVAE`.
+        features: `FeatureSet`.
+        kind: `"cvae"` to go on as before, `"cvaegan"` with a discriminator.
+        num_steps: Steps of 32 clips; 0 returns the model as it is.
+        seed: Seed of noise, order, augmentation and discriminator.
+        changes: Arguments of the `ConditionalVAEGAN` to set otherwise.
+        **training: More arguments of `cvae_music.train`.
+
+    Returns:
+        `(model, history)`; the history is None without a step.
+    """
+    import keras
+
+    from cvae_music.models import adversarial
+    from cvae_music.training import train
+
+    keras.utils.set_random_seed(seed)
+    if kind == "cvaegan":
+        model = adversarial.go_on(model, features, seed=seed, **(changes or {}))
+    return model, train(
+        model, features, num_steps, learning_rate=SECOND_RATE, seed=seed, **training
+    ) if num_steps else None
+
+
 def is_shipped(session, weights):
     """Whether a notebook with these parameters loads what ships.
 
@@ -95,7 +125,7 @@ def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_S
         features: `FeatureSet`.
         session: What `start_session` returned.
         weights: `"pretrained"`, or `"train"`; music other than `"known"` has no shipped weights and is always trained on.
-        num_steps: Steps of a training.
+        num_steps: Steps of a training; the second phase of a `"cvaegan"` has a sixth of those of its first.
 
     Returns:
         The model, ready to encode, decode and sample.
@@ -110,7 +140,11 @@ def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_S
     if path.exists():
         print(f"Weights of an earlier notebook: models/{path.name}")
         return load_model(path)
-    model, _ = fit_model(kind, features, num_steps=num_steps, seed=session.seed, verbose=2)
+    if kind == "cvaegan":
+        first = open_model("cvae", features, session, weights, num_steps=num_steps)
+        model, _ = go_on(first, features, kind, max(1, num_steps // 6), session.seed, verbose=2)
+    else:
+        model, _ = fit_model(kind, features, num_steps=num_steps, seed=session.seed, verbose=2)
     if CUT_SHORT & os.environ.keys():
         return model  # nothing that a full run should find
     save_compact(model, path)

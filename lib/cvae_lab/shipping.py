@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cvae_lab.scoreboard import evaluate_model
-from cvae_lab.series import NUM_STEPS, WEIGHTS, fit_model, keep_judges
+from cvae_lab.series import NUM_STEPS, SECOND_STEPS, WEIGHTS, fit_model, go_on, keep_judges
 from cvae_lab.session import cache_folder, output_folder, used_versions
 from cvae_lab.sweeps import shipped_folder
 from cvae_music import store
@@ -16,7 +16,13 @@ from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
 from cvae_scale.probe import peak_memory
 
-KINDS = {"cvae": NUM_STEPS, "vae": NUM_STEPS, "autoencoder": NUM_STEPS, "deaf": NUM_STEPS // 2}  # kind -> steps
+KINDS = {
+    "cvae": NUM_STEPS,
+    "cvaegan": SECOND_STEPS,
+    "vae": NUM_STEPS,
+    "autoencoder": NUM_STEPS,
+    "deaf": NUM_STEPS // 2,
+}  # kind -> steps
 
 
 def weights_path(kind, data="known"):
@@ -31,7 +37,11 @@ def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
     path = weights_path(kind, data)
     started = time.perf_counter()
     backup = output_folder(data) / "models" / f"backup_{kind}_{seed}"
-    model, _ = fit_model(kind, features, num_steps=num_steps, seed=seed, verbose=2, backup_dir=backup)
+    settings = {"num_steps": num_steps, "seed": seed, "verbose": 2, "backup_dir": backup}
+    if kind == "cvaegan":
+        model, _ = go_on(store.load_compact(weights_path("cvae", data)), features, kind, **settings)
+    else:
+        model, _ = fit_model(kind, features, **settings)
     seconds = time.perf_counter() - started
     if seed == 0 or not path.exists():
         store.save_compact(model, path)

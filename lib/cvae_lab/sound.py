@@ -73,7 +73,7 @@ def swap_labels(labels, num_genres, seed=0):
 
 
 def obedience_in_sound(
-    models, features, *, num_per_genre=24, num_training=60, seed=0, split="test", describe=describe_sound
+    models, features, *, num_per_genre=16, num_training=40, seed=0, split="test", describe=describe_sound
 ):
     """Obedience of conditional models as it is heard in their sound, by a probe of real clips only.
 

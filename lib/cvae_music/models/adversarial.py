@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
+from sklearn.linear_model import Ridge
 
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
-from cvae_music.models.losses import averaging, disguise
+from cvae_music.models.losses import averaging
 
 
 def build_discriminator(shape, num_genres, width=16):
@@ -49,23 +50,62 @@ def build_discriminator(shape, num_genres, width=16):
 
 
 def loudness(scaled, db_per_unit):
-    """Mean power of each clip, a level in scaled units up to a constant; shape `(batch,)`.
+    """Mean power of each clip, as a level in scaled units up to a constant.
 
     Args:
         scaled: Float tensor, shape `(batch, num_frames, n_mels)`.
         db_per_unit: Decibels of one scaled unit.
+
+    Returns:
+        Float tensor, shape `(batch,)`.
     """
     factor = db_per_unit * math.log(10.0) / 10.0
     return ops.logsumexp(factor * scaled, axis=(1, 2)) / factor
 
 
+class Loudness(keras.layers.Layer):
+    """Makes a clip as loud, among the clips of the genre asked for, as its latent says.
+
+    Without it a clip with a changed label is as loud as the decoder happens to make it: the listeners are deaf to
+    levels, and nothing else in the loss hears such a clip.
+
+    Args:
+        num_genres: Number of genres.
+        latent_dim: Numbers in a latent.
+        db_per_unit: Decibels of one scaled unit.
+    """
+
+    def __init__(self, num_genres, latent_dim, db_per_unit, **kwargs):
+        super().__init__(**kwargs)
+        self.db_per_unit = db_per_unit
+        self.levels = self.add_weight(name="levels", shape=(num_genres, 2), initializer="zeros", trainable=False)
+        self.place = self.add_weight(name="place", shape=(latent_dim + 1,), initializer="zeros")
+        self.built = True
+
+    def fit(self, clips, latents, genre):
+        """Measures mean and spread of each genre's loudness, and by ridge regression where a latent places its clip."""
+        parts = [loudness(clips[start : start + 64], self.db_per_unit) for start in range(0, len(clips), 64)]
+        loud, genres = np.concatenate(parts), range(self.levels.shape[0])
+        levels = np.array([[loud[genre == k].mean(), loud[genre == k].std() + 1e-3] for k in genres])
+        line = Ridge(alpha=10.0).fit(latents, (loud - levels[genre, 0]) / levels[genre, 1])
+        self.levels.assign(levels), self.place.assign(np.append(line.coef_, line.intercept_))
+
+    def call(self, picture, latent, weights):
+        mean, spread = ops.unstack(ops.matmul(weights, self.levels), 2, axis=-1)
+        wanted = mean + spread * (ops.matmul(latent, self.place[:-1]) + self.place[-1])
+        return picture + (wanted - loudness(picture, self.db_per_unit))[:, None, None]
+
+
 def draw_latents(density, weights, noise):
-    """Latents from the mixtures of Gaussians of the genres in `weights`, as `sample_latents`, in the graph of a step.
+    """Latents of new clips from a `LatentDensity`, in the graph of a step.
 
     Args:
         density: `LatentDensity`.
-        weights: One-hot rows, shape `(batch, num_genres)`.
+        weights: One-hot rows of the genres, shape `(batch, num_genres)`.
         noise: `keras.random.SeedGenerator`.
+
+    Returns:
+        Float tensor, shape `(batch, latent_dim)`.
     """
     shares, means, factors = (ops.convert_to_tensor(value) for value in density.weights)
     component = keras.random.categorical(ops.log(ops.matmul(weights, shares) + 1e-9), 1, seed=noise)[:, 0]
@@ -74,12 +114,35 @@ def draw_latents(density, weights, noise):
     return mean + ops.einsum("bij,bj->bi", factor, keras.random.normal(ops.shape(mean), seed=noise))
 
 
-class ConditionalVAEGAN(ConditionalVAE):
-    """A trained conditional VAE whose decoder goes on against a discriminator (Larsen et al., 2016); see `go_on`.
+def duel(discriminator, real, wrong):
+    """What the two sides lose, and how far reconstructions are from their clips in what the discriminator sees.
 
-    The encoder is frozen, as in the second phase of RAVE: what a latent means stays. The discriminator is shown real clips
-    with their genre, and four kinds of wrong ones: reconstructions, clips with a changed label, clips from where
-    latents of new clips are drawn, and real clips with a wrong label.
+    Args:
+        discriminator: As of `build_discriminator`.
+        real: Clips and the weights of their genres.
+        wrong: The same of four groups, each half as many: reconstructions of every other real clip, clips with a changed
+            label, new clips, and real clips with a wrong label, which only the discriminator learns from.
+
+    Returns:
+        Dict of scalars: `adversary`, the discriminator's hinge loss; `fooled`, the decoder's; `matching`, the mean
+        absolute difference of features over their mean size.
+
+    Source: hinge loss, Lim and Ye (2017), arXiv:1705.02894; feature matching, Larsen et al. (2016), arXiv:1512.09300; real
+    clips with a wrong label, Reed et al. (2016), arXiv:1605.05396.
+    """
+    verdict, *wanted = discriminator(list(real))
+    doubt, *seen = discriminator(list(wrong))
+    count = ops.shape(doubt)[0] // 4
+    pairs = [(ops.stop_gradient(there[::2]), here[:count]) for there, here in zip(wanted, seen, strict=True)]
+    apart = [ops.mean(ops.abs(there - here)) / ops.mean(ops.abs(there)) for there, here in pairs]
+    adversary = ops.mean(ops.relu(1.0 - verdict)) + ops.mean(ops.relu(1.0 + doubt))
+    return {"adversary": adversary, "fooled": -ops.mean(doubt[: 3 * count]), "matching": sum(apart) / len(apart)}
+
+
+class ConditionalVAEGAN(ConditionalVAE):
+    """A trained conditional VAE whose decoder goes on against a discriminator; make one with `go_on`.
+
+    The encoder is frozen, as in the second phase of RAVE: what a latent means stays.
 
     Args:
         audio_config: As for `ConditionalVAE`.
@@ -87,88 +150,62 @@ class ConditionalVAEGAN(ConditionalVAE):
         likelihood_weight: Weight of the likelihood: alone it is smallest for a blurred clip.
         adversary_weight: Weight of what the discriminator says, beside the likelihood in nats.
         matching_weight: Weight of the feature matching.
-        level_weight: Weight of the squared error of the loudness of clips with a changed label.
         adversary_rate: Learning rate of the discriminator's own optimiser.
         **kwargs: As for `ConditionalVAE`.
 
-    Source: VAE-GAN with feature matching, Larsen et al. (2016), arXiv:1512.09300; two phases, Caillon and Esling (2021),
-    RAVE, arXiv:2111.05011; hinge loss, Lim and Ye (2017), arXiv:1705.02894; real clips with a wrong label, Reed et al.
-    (2016), arXiv:1605.05396.
+    Source: VAE-GAN, Larsen et al. (2016), arXiv:1512.09300; two phases, Caillon and Esling (2021), RAVE, arXiv:2111.05011.
     """
 
-    metric_names = (*VAE.metric_names, "swap", "level", "adversary", "fooled", "matching")
+    metric_names = (*VAE.metric_names, "swap", "adversary", "fooled", "matching")
 
     def __init__(
         self, audio_config=None, genres=(), likelihood_weight=0.3, adversary_weight=300.0, matching_weight=1000.0,
-        level_weight=3000.0, adversary_rate=1e-3, **kwargs,
+        adversary_rate=1e-3, **kwargs,
     ):  # fmt: skip
         super().__init__(audio_config, genres, **kwargs)
-        self.likelihood_weight, self.level_weight, self.adversary_rate = likelihood_weight, level_weight, adversary_rate
-        self.adversary_weight, self.matching_weight = adversary_weight, matching_weight
-        self.levels = self.add_weight(name="levels", shape=(2, self.num_genres), initializer="ones", trainable=False)
+        self.likelihood_weight, self.adversary_weight = likelihood_weight, adversary_weight
+        self.matching_weight, self.adversary_rate = matching_weight, adversary_rate
+        self.loudness = Loudness(self.num_genres, self.latent_dim, self.audio_config.db_per_unit)
         self.discriminator = build_discriminator(self.audio_config.shape, self.num_genres)
-        # What is trainable belongs to the first optimiser: the decoder and the listeners.
+        # What is trainable belongs to the first optimiser: the decoder, its loudness, the listeners.
         self.encoder.trainable = self.discriminator.trainable = False
         self.adversary_optimizer = keras.optimizers.Adam(adversary_rate, beta_1=0.5)
         self.adversary_optimizer.build(self.discriminator.weights)
 
+    def decode_latent(self, latent, genre=None, training=False):
+        picture = super().decode_latent(latent, genre, training)
+        return self.loudness(picture, latent, self.genre_weights(genre))
+
     def loss_terms(self, data, training):
         log_mel, weights = data[0], self.genre_weights(data[1])
         terms, latent, rebuilt = self.elbo_terms((log_mel, weights), training)
-        shift = keras.random.randint((), 1, self.num_genres, seed=self.noise)
-        own, asked = weights[::2], ops.roll(weights[::2], shift, axis=1)
+        lesson, terms["swap"] = self.listen(log_mel, rebuilt, latent, weights, training)
+        asked = ops.roll(weights[::2], keras.random.randint((), 1, self.num_genres, seed=self.noise), axis=1)
         latents = ops.concatenate([latent[::2], draw_latents(self.latent_density, asked, self.noise)])
-        swapped, drawn = ops.split(self.decode_latent(latents, ops.tile(asked, (2, 1)), training), 2)
-        heard, hidden = (
-            disguise(some, self.noise) for some in (ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), swapped)
-        )
-        lesson = self.listeners.lesson(heard, ops.tile(weights, (2, 1)), hidden, own, training)
-        terms |= {
-            "swap": self.listeners.opinion(hidden, asked),
-            "loss": self.likelihood_weight * terms["loss"] + lesson,
-        }
-        terms["level"] = self.level_error(log_mel[::2], swapped, own, asked)
-        terms |= self.duel(log_mel, weights, ops.concatenate([rebuilt[::2], swapped, drawn, log_mel[::2]]), asked)
-        terms["loss"] += self.swap_weight * terms["swap"] + self.level_weight * terms["level"]
+        made = self.decode_latent(latents, ops.tile(asked, (2, 1)), training)
+        wrong = ops.concatenate([rebuilt[::2], made, log_mel[::2]])
+        told = ops.concatenate([weights[::2], ops.tile(asked, (3, 1))])
+        terms |= duel(self.discriminator, (log_mel, weights), (wrong, told))
+        terms["loss"] = self.likelihood_weight * terms["loss"] + self.swap_weight * terms["swap"] + lesson
         terms["loss"] += self.adversary_weight * terms["fooled"] + self.matching_weight * terms["matching"]
         return terms
-
-    def level_error(self, log_mel, swapped, own, asked):
-        """Squared error of the loudness of clips with a changed label: a clip keeps its place among clips of its genre."""
-        (mean, spread), unit = ops.unstack(self.levels, 2), self.audio_config.db_per_unit
-        place = (loudness(log_mel, unit) - ops.matmul(own, mean)) / ops.matmul(own, spread)
-        expected = ops.matmul(asked, mean) + place * ops.matmul(asked, spread)
-        return ops.mean(ops.square(loudness(swapped, unit) - expected))
-
-    def duel(self, log_mel, weights, wrong, asked):
-        """What both sides lose, and how far reconstructions are from their clips in what the discriminator sees.
-
-        `wrong` holds four groups: reconstructions, clips with a changed label, new clips, real clips with a wrong label.
-        """
-        verdict, *wanted = self.discriminator([log_mel, weights])
-        doubt, *seen = self.discriminator([wrong, ops.concatenate([weights[::2], ops.tile(asked, (3, 1))])])
-        count = ops.shape(asked)[0]
-        pairs = [(ops.stop_gradient(real[::2]), made[:count]) for real, made in zip(wanted, seen, strict=True)]
-        apart = [ops.mean(ops.abs(real - made)) / ops.mean(ops.abs(real)) for real, made in pairs]
-        adversary = ops.mean(ops.relu(1.0 - verdict)) + ops.mean(ops.relu(1.0 + doubt))
-        return {"adversary": adversary, "fooled": -ops.mean(doubt[: 3 * count]), "matching": sum(apart) / len(apart)}
 
     def train_step(self, data):
         with tf.GradientTape(persistent=True) as tape:
             terms = self.loss_terms(data, training=True)
             loss = self.optimizer.scale_loss(terms["loss"])
-        variables, rivals = self.trainable_variables, self.discriminator.weights
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        self.adversary_optimizer.apply(tape.gradient(terms["adversary"], rivals), rivals)
+        ours, theirs = self.trainable_variables, self.discriminator.weights
+        self.optimizer.apply(tape.gradient(loss, ours), ours)
+        self.adversary_optimizer.apply(tape.gradient(terms["adversary"], theirs), theirs)
         return self.track(terms)
 
 
 def go_on(model, features, **settings):
-    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands.
+    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands, its loudness fitted.
 
     Args:
         model: `ConditionalVAE`.
-        features: `FeatureSet`; the loudness of its training clips is measured, genre by genre.
+        features: `FeatureSet`.
         **settings: Arguments of `ConditionalVAEGAN` to set otherwise.
 
     Raises:
@@ -180,7 +217,5 @@ def go_on(model, features, **settings):
     for part in ("encoder", "decoder", "listeners", "latent_density"):
         getattr(successor, part).set_weights(getattr(model, part).get_weights())
     clips, genre = features.arrays("train")
-    parts = [loudness(clips[start : start + 64], features.config.db_per_unit) for start in range(0, len(clips), 64)]
-    groups = [np.concatenate(parts)[genre == index] for index in range(model.num_genres)]
-    successor.levels.assign([[some.mean() for some in groups], [some.std() + 1e-3 for some in groups]])
+    successor.loudness.fit(clips, model.encode(clips)[0], genre)
     return successor
