@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from cvae_lab import clip_grid, clustering, measures
@@ -73,6 +74,16 @@ def test_baselines_keep_rows_and_use_the_training_clips_scale():
     }
     assert made["log-mel statistics"][0].mean(axis=0) == pytest.approx(np.zeros(48), abs=1e-4)
     assert clustering.log_mel_statistics(train)[3, 5] == pytest.approx(train[3, :, 5].mean(), rel=1e-5)
+
+
+def test_principal_components_are_those_of_scikit_learn_however_many_are_read_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    flat = rng.normal(-40, 1, (300, 40)) @ np.diag(0.9 ** np.arange(40)) + rng.normal(0, 5, 40)
+    expected = PCA(5).fit(flat)
+    for piece in (7, 1000):
+        monkeypatch.setattr(measures, "PIECE", piece)
+        found = clustering.principal_components(flat.reshape(300, 8, 5), 5)(flat.reshape(300, 8, 5))
+        np.testing.assert_allclose(np.abs(found), np.abs(expected.transform(flat)), atol=0.02)
 
 
 def test_probe_reads_what_is_there():

@@ -241,3 +241,11 @@ def test_obedience_table_shows_ceilings_and_chance(stub_features, tiny_config):
     assert list(table.columns) == ["chance", "prior", "swap", "reconstructions", "real clips"]
     assert table.loc["cell", "real clips"] == 1.0
     assert row["num_test_clips"] == 30
+
+
+def test_scores_do_not_depend_on_how_many_clips_are_heard_at_a_time(tiny_config, stub_features, monkeypatch):
+    rows = []
+    for piece in (7, 1000):
+        monkeypatch.setattr(measures, "PIECE", piece)
+        rows.append(evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()}))
+    pd.testing.assert_series_equal(*rows, rtol=1e-6)

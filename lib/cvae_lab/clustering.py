@@ -6,15 +6,15 @@ Clusters and neighbours are those of training clips, scores those of test clips.
 import librosa
 import numpy as np
 import pandas as pd
+import sklearn
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from cvae_lab.descriptors import NUM_MFCC
-from cvae_lab.measures import matrix
+from cvae_lab.measures import in_pieces, in_turn, matrix
 
 
 def log_mel_statistics(log_mel_db):
@@ -46,14 +46,44 @@ def baseline_points(train_db, test_db, num_components=32):
     """
     points = {}
     for name, describe in (("log-mel statistics", log_mel_statistics), ("MFCC statistics", mfcc_statistics)):
-        train, test = describe(train_db), describe(test_db)
+        train, test = in_pieces(describe, train_db), in_pieces(describe, test_db)
         scaler = StandardScaler().fit(train)
         points[name] = scaler.transform(train), scaler.transform(test)
-    flat = [np.asarray(clips, np.float32).reshape(len(clips), -1) for clips in (train_db, test_db)]
-    size = min(num_components, *flat[0].shape)
-    pca = PCA(size, svd_solver="randomized", random_state=0).fit(flat[0])
-    points["PCA"] = tuple(pca.transform(clips) for clips in flat)
+    to_points = principal_components(train_db, num_components)
+    points["PCA"] = tuple(in_pieces(to_points, clips) for clips in (train_db, test_db))
     return points
+
+
+def principal_components(clips, num_components, num_rounds=8, seed=0):
+    """The function from clips to their principal components, from rounds that read the clips from where they are.
+
+    Args:
+        clips: Array, shape `(num_clips, ...)`, in memory or on disk.
+        num_components: At most so many.
+        num_rounds: Readings of the clips; each brings the subspace closer.
+        seed: Seed of the subspace to begin with.
+
+    Source: Halko, Martinsson and Tropp (2011), SIAM Review 53(2), algorithm 4.4.
+    """
+
+    mean = sum(piece.sum(axis=0) for piece in in_turn(clips)).ravel() / len(clips)
+
+    def centred(piece):
+        return np.asarray(piece, np.float32).reshape(len(piece), -1) - mean
+
+    def times_covariance(basis):
+        total = 0.0
+        for piece in in_turn(clips):
+            flat = centred(piece)
+            total += flat.T @ (flat @ basis)
+        return total
+
+    size = min(num_components, len(clips), len(mean))
+    basis = np.random.default_rng(seed).standard_normal((len(mean), min(size + 10, len(mean))), np.float32)
+    for _ in range(num_rounds):
+        basis = np.linalg.qr(times_covariance(basis))[0]
+    basis = basis @ np.linalg.eigh(basis.T @ times_covariance(basis))[1][:, ::-1][:, :size]
+    return lambda clips: centred(clips) @ basis
 
 
 def check_alignment(encode, clips, points, num_checked=8, seed=0):
@@ -111,7 +141,8 @@ def cluster_scores(points, labels, held_points, held_labels, *, groups=None, num
     found = {name: model.fit(points).predict(held_points) for name, model in (("kmeans", kmeans), ("gmm", mixture))}
     voters = KNeighborsClassifier(min(neighbours, len(points)))
     right = voters.fit(points, labels).predict(held_points) == held_labels
-    silhouette = silhouette_samples(held_points, held_labels)
+    with sklearn.config_context(working_memory=64):  # MiB
+        silhouette = silhouette_samples(held_points, held_labels)
 
     def scores(rows):
         made = {}

@@ -7,7 +7,7 @@ import numpy as np
 
 from cvae_lab.clustering import baseline_points, check_alignment, cluster_scores
 from cvae_lab.disentanglement import FACTORS, disentanglement_row
-from cvae_lab.measures import classification_accuracy, genre_probe, kl_per_dimension
+from cvae_lab.measures import classification_accuracy, genre_probe, in_pieces, kl_per_dimension
 from cvae_lab.principal import PrincipalComponents
 from cvae_lab.scoreboard import evaluate_model
 from cvae_lab.series import fit_model
@@ -139,26 +139,29 @@ def _cluster_row(points, features, prefix=""):
 
 def measure_comparison(model, features, judges, seed=0):
     """Clustering of the latents with intervals, z-leak, and the classification accuracy score of generated clips."""
-    (train, train_genre), (clips, genre) = features.arrays("train"), features.arrays("test")
-    points = [model.encode(part)[0] for part in (train, clips)]
-    check_alignment(lambda part: model.encode(part)[0], clips, points[1])
+
+    def encode(clips):
+        return model.encode(features.config.scale(clips))[0]
+
+    train, test = features.subset("train"), features.subset("test")
+    points = [in_pieces(encode, part.log_mel) for part in (train, test)]
+    check_alignment(encode, test.log_mel, points[1])
     row = _cluster_row(points, features) | {"z_leak": genre_probe(model, features)}
     if model.num_genres:
-        asked = np.sort(np.random.default_rng(seed).permutation(train_genre)[:300])
+        asked = np.sort(np.random.default_rng(seed).permutation(train.genre_index)[:300])
         made = model.decode(model.sample_latents(asked, seed=seed), asked)
-        row["cas"] = classification_accuracy(made, asked, clips, genre, judges["descriptors"].embedding)
+        row["cas"] = classification_accuracy(made, asked, *features.arrays("test"), judges["descriptors"].embedding)
     return row
 
 
 def measure_raw(features, judges, seed=0):
     """The same clustering for raw features, and the ceiling of the classification accuracy score."""
-    (train, train_genre), (clips, genre) = features.arrays("train"), features.arrays("test")
-    row = {}
-    for name, points in baseline_points(*(features.config.unscale(part) for part in (train, clips))).items():
+    train, row = features.subset("train"), {}
+    for name, points in baseline_points(train.log_mel, features.subset("test").log_mel).items():
         row |= _cluster_row(points, features, f"{name}: ")
     some = np.random.default_rng(seed).permutation(len(train))[:300]
-    embed = judges["descriptors"].embedding
-    row["cas"] = classification_accuracy(train[some], train_genre[some], clips, genre, embed)
+    clips, embed = features.config.scale(train.log_mel[some]), judges["descriptors"].embedding
+    row["cas"] = classification_accuracy(clips, train.genre_index[some], *features.arrays("test"), embed)
     return row
 
 

@@ -13,6 +13,18 @@ from sklearn.preprocessing import StandardScaler
 
 from cvae_music.models.losses import gaussian_kl
 
+PIECE = 128  # clips in memory at a time
+
+
+def in_turn(clips):
+    """Clips in pieces of 128, float32: those on disk may be more than memory holds."""
+    return (np.asarray(clips[k : k + PIECE], np.float32) for k in range(0, len(clips), PIECE))
+
+
+def in_pieces(describe, clips):
+    """What `describe` makes of clips `in_turn`, as one array."""
+    return np.concatenate([describe(piece) for piece in in_turn(clips)])
+
 
 def matrix(values, name):
     """The values as float64; raises ValueError unless they are `(num_clips, num_dimensions)`."""
@@ -161,10 +173,15 @@ def sharpness_ratio(generated, real, width=9):
     Raises:
         ValueError: If the real clips have no detail to compare with.
     """
-    reference = sharpness(real, width)
+    return over_real_sharpness(sharpness(generated, width), sharpness(real, width))
+
+
+def over_real_sharpness(generated, real):
+    """`sharpness_ratio` of values of `sharpness`, one or several on each side."""
+    reference = np.mean(real)
     if reference == 0.0:
         raise ValueError("real has sharpness 0 (silent or flat clips); expected clips with sound in them.")
-    return sharpness(generated, width) / reference
+    return float(np.mean(generated) / reference)
 
 
 def label_obedience(judge, clips, labels):
@@ -342,8 +359,8 @@ def genre_probe(model, features):
     model.audio_config.check_fits(features, getattr(model, "genres", ()))
     data = []
     for split in ("train", "test"):
-        clips, genre = features.arrays(split)
-        data += [model.encode(clips)[0], genre]
+        part = features.subset(split)
+        data += [in_pieces(lambda clips: model.encode(features.config.scale(clips))[0], part.log_mel), part.genre_index]
     return probe_accuracy(*data)
 
 

@@ -53,41 +53,46 @@ def evaluate_model(model, features, judges, *, num_per_genre=50, seed=0, sampler
     if len(part) < 2:
         raise ValueError(f"the {split} split holds {len(part)} clips; expected at least two. Use a larger collection.")
     rows = np.sort(np.random.default_rng(seed).permutation(len(part))[:max_clips])
-    clips, labels = config.scale(part.log_mel[rows]), part.genre_index[rows]
-    real_db = config.unscale(clips)
+    labels, pieces = part.genre_index[rows], range(0, len(rows), measures.PIECE)
+    parts = [
+        _hear(
+            model,
+            config,
+            *(values[rows[k : k + measures.PIECE]] for values in (part.log_mel, part.genre_index)),
+            judges,
+        )
+        for k in pieces
+    ]
+    heard = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    mean, log_var = (np.asarray(values) for values in model.encode(clips))
-    rebuilt = np.asarray(model.decode(mean, labels))
-    rebuilt_db = config.unscale(rebuilt)
-    latents = latent_row(mean, log_var, seed)
+    latents = latent_row(heard.pop("mean"), heard.pop("log_var"), seed)
     if not hasattr(model, "sample_latents"):
         latents |= {"kl": np.nan, "mutual_information": np.nan}
-    row = {"num_test_clips": len(clips)} | latents
-    row["reconstruction_rms_db"] = measures.reconstruction_rms_db(real_db, rebuilt_db)
-    row["reconstruction_mean_abs_db"] = measures.reconstruction_mean_abs_db(real_db, rebuilt_db)
-    row["sharpness_reconstruction"] = measures.sharpness_ratio(rebuilt_db, real_db)
+    row = {"num_test_clips": len(rows)} | latents
+    row["reconstruction_rms_db"] = np.sqrt(heard["squared_error"].mean())
+    row["reconstruction_mean_abs_db"] = heard["absolute_error"].mean()
+    row["sharpness_reconstruction"] = measures.over_real_sharpness(heard["sharpness_rebuilt"], heard["sharpness_real"])
     row["chance"] = measures.chance(labels)
 
-    asked, heard = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre), {}
+    asked = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre)
     # Without a label every clip is of one and the same group.
     asked_group, real_group = (asked, labels) if model.num_genres else (np.zeros_like(asked), np.zeros_like(labels))
     sampled = _sample(model, asked, sampler, seed)
     if sampled is not None:
+        sampled_db = config.unscale(sampled)
         row["num_prior_clips"] = len(sampled)
-        row["sharpness_prior"] = measures.sharpness_ratio(config.unscale(sampled), real_db)
-        row["diversity_log_mel"] = measures.diversity_ratio(sampled, asked_group, clips, real_group)
-    if model.num_genres:
-        heard["swap"] = _swap(model, mean, labels)
-        heard |= {} if sampled is None else {"prior": (sampled, asked)}
+        row["sharpness_prior"] = measures.over_real_sharpness(measures.sharpness(sampled_db), heard["sharpness_real"])
+        row["diversity_log_mel"] = measures.diversity_ratio(sampled_db, asked_group, part.log_mel[rows], real_group)
     for name, judge in judges.items():
-        scores = {"swap": np.nan, "prior": np.nan} | obedience(judge, heard)
-        scores = obedience(judge, {"real": (clips, labels), "rebuilt": (rebuilt, labels)}) | scores
+        scores = {key: heard.get(f"{name}_{key}", np.array(np.nan)).mean() for key in ("real", "rebuilt", "swap")}
+        known = model.num_genres and sampled is not None
+        scores["prior"] = measures.label_obedience(judge, sampled, asked) if known else np.nan
         row |= {f"{name}_{key}": score for key, score in scores.items()}
         for key in ("prior", "swap"):
             for ceiling in ("real", "rebuilt"):
                 row[f"{name}_{key}_over_{ceiling}"] = scores[key] / max(scores[ceiling], 1e-9)
         if sampled is not None:
-            made, real = judge.embedding(sampled), judge.embedding(clips)
+            made, real = judge.embedding(sampled), heard[f"{name}_points"]
             row[f"{name}_diversity"] = measures.diversity_ratio(made, asked_group, real, real_group)
             row[f"{name}_frechet"] = measures.frechet_distance(made, real)
             row[f"{name}_kernel"] = measures.kernel_distance(made, real)
@@ -99,6 +104,30 @@ def check_judges(judges, features):
     for name, judge in judges.items():
         config, genres = getattr(judge, "config", features.config), getattr(judge, "genres", ())
         config.check_fits(features, genres, f"The judge {name!r}")
+
+
+def _hear(model, config, log_mel, labels, judges):
+    """What some clips tell, a value or a row for each: latents, errors, sharpness, hits of the judges, embeddings."""
+    clips = config.scale(log_mel)
+    mean, log_var = (np.asarray(values) for values in model.encode(clips))
+    rebuilt = np.asarray(model.decode(mean, labels))
+    real_db, rebuilt_db = config.unscale(clips), config.unscale(rebuilt)
+    pairs = list(zip(real_db, rebuilt_db, strict=True))
+    found = {
+        "mean": mean,
+        "log_var": log_var,
+        "squared_error": [measures.reconstruction_rms_db(*pair) ** 2 for pair in pairs],
+        "absolute_error": [measures.reconstruction_mean_abs_db(*pair) for pair in pairs],
+        "sharpness_real": [measures.sharpness(clip) for clip in real_db],
+        "sharpness_rebuilt": [measures.sharpness(clip) for clip in rebuilt_db],
+    }
+    heard = {"real": (clips, labels), "rebuilt": (rebuilt, labels)}
+    if model.num_genres:
+        heard["swap"] = _swap(model, mean, labels)
+    for name, judge in judges.items():
+        found |= {f"{name}_{key}": judge.predict(made) == wanted for key, (made, wanted) in heard.items()}
+        found[f"{name}_points"] = judge.embedding(clips)
+    return found
 
 
 def _sample(model, asked, sampler, seed):
