@@ -79,10 +79,11 @@ def evaluate_model(model, features, judges, *, num_per_genre=50, seed=0, sampler
     asked_group, real_group = (asked, labels) if model.num_genres else (np.zeros_like(asked), np.zeros_like(labels))
     sampled = _sample(model, asked, sampler, seed)
     if sampled is not None:
-        sampled_db = config.unscale(sampled)
+        sharpness = measures.sharpness(config.unscale(sampled))
         row["num_prior_clips"] = len(sampled)
-        row["sharpness_prior"] = measures.over_real_sharpness(measures.sharpness(sampled_db), heard["sharpness_real"])
-        row["diversity_log_mel"] = measures.diversity_ratio(sampled_db, asked_group, part.log_mel[rows], real_group)
+        row["sharpness_prior"] = measures.over_real_sharpness(sharpness, heard["sharpness_real"])
+        spread = sampled * config.db_per_unit, asked_group, part.log_mel[rows], real_group  # distances in dB
+        row["diversity_log_mel"] = measures.diversity_ratio(*spread)
     for name, judge in judges.items():
         scores = {key: heard.get(f"{name}_{key}", np.array(np.nan)).mean() for key in ("real", "rebuilt", "swap")}
         known = model.num_genres and sampled is not None
