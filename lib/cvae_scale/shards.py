@@ -21,8 +21,9 @@ import pandas as pd
 
 from cvae_music.config import AudioConfig
 from cvae_music.data.batches import BEATS_PER_BAR, MAX_GAIN_DB, augment_clips
-from cvae_music.data.cache import code_key, extract_shard, make_shards, save_shard
+from cvae_music.data.cache import code_key, make_shards
 from cvae_music.data.collection import SPLITS, Collection, skipped_table
+from cvae_music.data.extraction import extract_shard, save_shard
 
 SHARDS_AT_ONCE = 4  # shuffled together; while the next ones are loaded, up to five times as many are in memory
 READS = 4  # tries for one shard

@@ -80,7 +80,7 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
             for leftover in folder.glob("*.tmp"):  # being written when a run was killed
                 leftover.unlink()
             missing = {path: part for path, part in shards.items() if not path.exists()}
-            make_shards(_make_shard, missing, config, len(sources), num_workers, progress)
+            make_shards(extraction.make_shard, missing, config, len(sources), num_workers, progress)
             found = _join(shards, folder / "log_mel.npy", collection, config)
             write_text(folder / "table.csv", found.table.to_csv(index=False, lineterminator="\n"))
             write_text(folder / "skipped.csv", found.skipped.to_csv(index=False, lineterminator="\n"))
@@ -150,25 +150,6 @@ def make_shards(make, parts, config, num_sources, num_workers=None, progress=Tru
             bar.update(count)
     if is_local and num_workers > 1:  # idle processes would hold memory that the training wants, for five minutes
         loky.get_reusable_executor().shutdown(wait=False)
-
-
-def _make_shard(path, sources, config):
-    """Extracts and saves some sources; returns their number. Runs in a process of its own."""
-    if not path.exists():  # else made by a worker that was lost before it could say so
-        shard = extract_shard(sources, config)
-        write_file(path, lambda file: save_shard(file, *shard))
-    return len(sources)
-
-
-def extract_shard(sources, config):
-    """All clips of some sources: as of `extract_source`."""
-    rows, clips, skipped = zip(*(extraction.extract_source(source, config) for source in sources), strict=True)
-    return sum(rows, []), np.concatenate(clips), sum(skipped, [])
-
-
-def save_shard(file, rows, log_mel, skipped):
-    """Writes what `extract_shard` found to an open file."""
-    np.savez(file, about=json.dumps({"rows": rows, "skipped": skipped}), log_mel=log_mel)
 
 
 def _join(shards, joined, collection, config):

@@ -1,16 +1,44 @@
-"""From one source of music to its clips: find the beats, cut windows, take the log-mel level."""
+"""From one source of music to its clips: find the beats, cut windows, take the log-mel level.
+
+Each process of an extraction loads this module and what it imports, so nothing heavy is among it.
+"""
+
+import json
 
 import numpy as np
 
 from cvae_music.audio.analysis import log_mel
-from cvae_music.audio.files import AudioError, audio_duration
+from cvae_music.audio.files import AudioError, audio_duration, open_sound
 from cvae_music.data.clips import LOOP_BEATS, SILENCE_MARGIN_DB, frame_edges, mean_tempo, read_sound, real_clip
+from cvae_music.store import write_file
 
 # Windows of a training file overlap, which is free augmentation; those of the other splits never do, so that no second
 # of music counts twice in a score.
 STRIDE_BEATS = 2
 MAX_SECONDS = 60.0  # how much of a file is read, from its middle
 FASTEST_TEMPO = 240.0
+
+
+def make_shard(path, sources, config):
+    """Extracts and saves some sources; returns their number."""
+    if not path.exists():  # else made by a worker that was lost before it could say so
+        shard = extract_shard(sources, config)
+        write_file(path, lambda file: save_shard(file, *shard))
+    return len(sources)
+
+
+def extract_shard(sources, config):
+    """All clips of some sources: as of `extract_source`."""
+    # The C library keeps what is freed once so much was freed at a time; else every source waits for new memory, a fifth
+    # of its time.
+    np.empty(2**25 - 2**16, np.uint8)
+    rows, clips, skipped = zip(*(extract_source(source, config) for source in sources), strict=True)
+    return sum(rows, []), np.concatenate(clips), sum(skipped, [])
+
+
+def save_shard(file, rows, log_mel, skipped):
+    """Writes what `extract_shard` found to an open file."""
+    np.savez(file, about=json.dumps({"rows": rows, "skipped": skipped}), log_mel=log_mel)
 
 
 def extract_source(source, config):
@@ -71,13 +99,16 @@ def _extract_file(source, config):
 
 def _read_middle(path, config):
     """`(samples, second at which they start, lines for the report)`; refuses what cannot fill a clip."""
-    (duration, claimed), shortest = audio_duration(path), config.seconds(FASTEST_TEMPO)
-    if duration < shortest:
-        raise AudioError(path, "too short", f"It lasts {duration:.2f} s; a clip needs at least {shortest:.2f} s.")
-    wanted = min(duration, MAX_SECONDS)
+    with open_sound(path) as file:
+        duration = claimed = file.frames / file.samplerate
+    if claimed > MAX_SECONDS:  # else all of it is read, and shows how long it is
+        duration, claimed = audio_duration(path)
+    wanted, shortest = min(duration, MAX_SECONDS), config.seconds(FASTEST_TEMPO)
     offset = (duration - wanted) / 2
-    samples = read_sound(path, config, offset, wanted)
+    samples = read_sound(path, config, offset, MAX_SECONDS)
     read = len(samples) / config.sample_rate
+    if read < shortest:
+        raise AudioError(path, "too short", f"It lasts {read:.2f} s; a clip needs at least {shortest:.2f} s.")
     if read < 0.9 * wanted or duration < 0.9 * claimed < np.inf:
         return samples, offset, [("truncated", f"its header says {claimed:.1f} s; {read:.1f} s came, and were used")]
     return samples, offset, []
