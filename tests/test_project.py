@@ -121,9 +121,12 @@ def lines_of_code(path):
 
 
 @pytest.mark.parametrize(
-    "part, bound", [("**/*.py", 2500), ("models/*.py training.py", 500)], ids=["library", "model path"]
+    "part, bound",
+    [("**/*.py", 2900), ("models/[!a]*.py models/au*.py training.py", 520), ("models/adversarial.py", 110)],
+    ids=["library", "model path", "second phase"],
 )
 def test_the_library_is_thin(root, part, bound):
+    """2,500 lines until the strangers' cases and the second phase came; each bound is raised on purpose or not at all."""
     home = root / "lib" / "cvae_music"
     counts = {str(path.relative_to(home)): lines_of_code(path) for name in part.split() for path in home.glob(name)}
     assert sum(counts.values()) <= bound, "\n".join(f"{count:4d} {name}" for name, count in sorted(counts.items()))

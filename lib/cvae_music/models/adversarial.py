@@ -42,7 +42,7 @@ def build_discriminator(shape, num_genres, width=16):
     for index, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
         size, step = (4, 2) if index < 3 else (3, 1)
         x = layers.Conv2D(channels, size, step, "same", kernel_initializer="he_normal", name=f"patch_{index}")(x)
-        x = layers.LeakyReLU(0.2)(x)
+        x = ops.maximum(x, 0.2 * x)  # leaky ReLU
         features.append(x)
     named = layers.Dense(4 * width, use_bias=False, name="genre")(genre)[:, None, None] / (4 * width) ** 0.5
     verdict = layers.Dense(1, name="real")(x)[..., 0] + ops.sum(x * named, axis=-1)

@@ -133,7 +133,7 @@ class ClipModel(keras.Model):
         """A model that ships with the package, ready to encode, decode and sample.
 
         Args:
-            name: `"known_autoencoder"`, `"known_vae"` or `"known_cvae"`.
+            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"` or `"known_cvaegan"`.
 
         Raises:
             ValueError: If there is no such preset, or it is of another class.
