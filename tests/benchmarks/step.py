@@ -2,6 +2,7 @@
 
     pip install -e ".[benchmark]"  # PyTorch; torch.compile also needs a C++ compiler
     python tests/benchmarks/step.py [--steps 40]
+    python tests/benchmarks/step.py --profile  # where the time of our own step goes; needs no PyTorch
 
 Each side is a process of its own, on the same number of threads, with the same first weights and the same clips. Before
 the clock starts, three steps are made on both with the same draws of noise and without dropout, and every term of the
@@ -42,11 +43,9 @@ class Ours:
         compile_model(self.model, NUM_STEPS)
         clips = np.clip(rng.normal(-0.3, 0.4, (BATCH, *self.model.audio_config.shape)), -1.0, 1.0).astype("float32")
         self.data = clips, (np.arange(BATCH) % len(GENRES)).astype("int32")
-        given, self.traced = (
-            [tf.constant(value) for value in self.data],
-            tf.function(self.model.train_step, autograph=False),
-        )
-        self.step = lambda: float(self.traced(given)["loss"])
+        self.given = [tf.constant(value) for value in self.data]
+        self.traced = tf.function(self.model.train_step, autograph=False)
+        self.step = lambda: float(self.traced(self.given)["loss"])
 
     def parts(self):
         """The four networks by name."""
@@ -69,6 +68,108 @@ class Ours:
         for layer, rate in zip(dropouts, rates, strict=True):
             layer.rate = rate
         return {"data": self.data, "weights": weights, "drawn": drawn, "rate": rates[0]}, found
+
+    def functions(self):
+        """Parts of the step by name: a function of nothing, and the variables and tensors that it is differentiated by."""
+        import tensorflow as tf
+
+        from cvae_music.models import losses
+
+        model, parts, rng = self.model, self.parts(), np.random.default_rng(2)
+        clips, weights = tf.constant(self.data[0]), model.genre_weights(tf.constant(self.data[1]))
+        latent = tf.constant(rng.normal(size=(BATCH, model.latent_dim)).astype("float32"))
+        rebuilt, half, twice = 0.9 * clips, BATCH // 2, tf.concat([clips, clips], 0)
+
+        def listeners():
+            swapped = rebuilt[:half]
+            lesson = model.listeners.lesson(twice, tf.tile(weights, (2, 1)), swapped, weights[:half], True)
+            return lesson + model.listeners.opinion(swapped, weights[:half])
+
+        def square(network, *given):
+            return lambda: tf.reduce_mean(tf.square(network(*given, training=True)))
+
+        return {
+            "encoder, 32 clips": (square(parts["encoder"], clips), parts["encoder"], []),
+            "decoder, 32 clips": (square(parts["decoder"], [latent, weights]), parts["decoder"], [latent]),
+            "decoder, 16 clips": (square(parts["decoder"], [latent[:half], weights[:half]]), parts["decoder"], [latent]),
+            "listeners, 144 and 32 clips": (listeners, model.listeners, [rebuilt]),
+            "disguise, 80 clips": (
+                lambda: tf.reduce_mean(losses.disguise(twice, model.noise))
+                + tf.reduce_mean(losses.disguise(rebuilt[:half], model.noise)), None, [rebuilt],
+            ),
+            "contrast": (lambda: losses.contrast_loss(clips, rebuilt), None, [rebuilt]),
+            "discrepancy": (lambda: model.discrepancy(latent, weights), None, [latent]),
+            "all losses": (lambda: model.loss_terms((clips, self.data[1]), True)["loss"], model, []),
+        }  # fmt: skip
+
+    def differentiated(self, function, network, tensors):
+        """The traced function that runs a part forwards and backwards and returns one number of each gradient."""
+        import tensorflow as tf
+
+        def both_ways():
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                result = function()
+            variables = [] if network is None else [variable.value for variable in network.trainable_variables]
+            gradients = tape.gradient(result, variables + tensors)
+            return [result, *(tf.reshape(value, [-1])[0] for value in gradients if value is not None)]
+
+        return tf.function(both_ways, autograph=False)
+
+
+def profile_table(num_steps=20):
+    """Where the time of our step goes: each part forwards and backwards by itself, in turns with the others.
+
+    The optimizer's part is the whole step less its losses. Processor time is that of all threads, which work beside it
+    hardly lengthens. `of_matrix_rate` is the arithmetic of matrix products and convolutions over what a product of two
+    1024 x 1024 matrices does in the same time.
+
+    Returns:
+        List of dictionaries.
+    """
+    ours = Ours()
+    import tensorflow as tf
+
+    square = tf.random.normal((1024, 1024))
+    traced = {name: ours.differentiated(*part) for name, part in ours.functions().items()}
+    traced |= {"1024 x 1024 product": tf.function(lambda: tf.reduce_sum(square @ square), autograph=False)}
+    calls = {name: (function.get_concrete_function(), ()) for name, function in traced.items()}
+    calls["whole step"] = ours.traced.get_concrete_function(ours.given), (ours.given,)
+    giga = {name: arithmetic(function.graph) for name, (function, _) in calls.items()}
+    wall, processor = ({name: [] for name in calls} for _ in range(2))
+    for step in range(num_steps + 3):
+        for name, (function, given) in calls.items():
+            start = time.perf_counter(), time.process_time()
+            tf.nest.map_structure(float, function(*given))
+            if step >= 3:
+                wall[name].append(1000.0 * (time.perf_counter() - start[0]))
+                processor[name].append(1000.0 * (time.process_time() - start[1]))
+    wall, processor = ({name: statistics.median(values) for name, values in of.items()} for of in (wall, processor))
+    for of in (wall, processor, giga):
+        of["optimizer"] = of["whole step"] - of["all losses"]
+    rate = giga["1024 x 1024 product"] / processor["1024 x 1024 product"]
+    return [
+        {"part": name, "wall_ms": round(wall[name], 1), "processor_ms": round(processor[name], 1),
+         "gigaflop": round(giga[name], 2), "of_matrix_rate": round(giga[name] / processor[name] / rate, 2)}
+        for name in wall
+    ]  # fmt: skip
+
+
+def arithmetic(graph):
+    """Thousand millions of floating-point operations in the matrix products and convolutions of a graph."""
+    found = 0
+    for operation in graph.get_operations():
+        output = operation.outputs[0].shape if operation.outputs else None
+        if operation.type in ("MatMul", "BatchMatMulV2"):
+            shape = operation.inputs[0].shape.as_list()
+            turned = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
+            found += 2 * math.prod(output.as_list()) * shape[-2 if turned else -1]
+        elif operation.type == "Conv2D":
+            found += 2 * math.prod(output.as_list()) * math.prod(operation.inputs[1].shape.as_list()[:3])
+        elif operation.type in ("Conv2DBackpropInput", "Conv2DBackpropFilter"):
+            kernel = output if operation.type.endswith("Filter") else operation.inputs[1].shape
+            found += 2 * math.prod(operation.inputs[2].shape.as_list()) * math.prod(kernel.as_list()[:3])
+    return found / 1e9
 
 
 @contextmanager
@@ -399,7 +500,12 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=40, help="timed steps of each side, at least 30")
-    print(pd.DataFrame(step_table(parser.parse_args().steps)).to_string(index=False))
+    parser.add_argument(
+        "--profile", action="store_true", help="where the time of our own step goes, in place of a comparison"
+    )
+    options = parser.parse_args()
+    table = profile_table(options.steps) if options.profile else step_table(options.steps)
+    print(pd.DataFrame(table).to_string(index=False))
 
 
 if __name__ == "__main__":
