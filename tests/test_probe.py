@@ -1,5 +1,6 @@
 """What a run will cost: estimates against what a small run takes, in counts and bytes; choices, with a fed clock."""
 
+import dataclasses
 import itertools
 import tracemalloc
 from types import SimpleNamespace
@@ -255,10 +256,14 @@ def test_the_faster_of_each_pair_is_kept(monkeypatch):
 
 
 def test_what_compiles_for_long_must_save_more(monkeypatch):
-    """XLA halves a step and compiles for a minute: that pays in 1,440 steps and not in 300."""
-    fake_times(monkeypatch, lambda s: (60.0, 0.1) if s.jit_compile else (5.0, 0.2))
+    """XLA halves a step and compiles for 80 s: that pays in 1,440 steps, not in 300, and for 200 nobody tries."""
+    tried = fake_times(monkeypatch, lambda s: (80.0, 0.25) if s.jit_compile else (5.0, 0.5))
     assert probe_steps(SIZES["standard"], GENRES)[1].jit_compile
     assert not probe_steps(SIZES["quick"], GENRES)[1].jit_compile
+    assert sum(setting.jit_compile for setting in tried) > 0
+    tried.clear()
+    assert not probe_steps(dataclasses.replace(SIZES["quick"], num_steps=200), GENRES)[1].jit_compile
+    assert not any(setting.jit_compile for setting in tried)  # 105 s in all: not worth a trial
 
 
 def test_a_gain_within_the_noise_changes_nothing(monkeypatch):

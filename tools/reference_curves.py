@@ -22,6 +22,7 @@ from cvae_music.data.sources import open_collection
 from cvae_music.store import write_text
 from cvae_music.training import train
 from cvae_scale.curves import step_log
+from cvae_scale.probe import probe_steps
 from cvae_scale.sizes import SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +81,17 @@ def write_real_run(data, size_name, precision, seed):
     print(pd.Series(scores)[["reconstruction_rms_db", "sharpness_prior", "cnn_swap"]].round(3).to_dict(), flush=True)
 
 
+def write_settings(sizes):
+    """What the probe of notebook 10 finds on this machine."""
+    found = []
+    for name in sizes:
+        steps, _ = probe_steps(SIZES[name], [f"genre {number}" for number in range(6)])
+        found.append(steps.drop(columns=["step_seconds", "memory", "gpu_memory"]).assign(size=name))
+    table = pd.concat(found).assign(versions=used_versions(), command="python tools/reference_curves.py --settings")
+    write_text(shipped_folder() / "settings_tried.csv", table.round(4).to_csv(index=False))
+    print(table.to_string())
+
+
 def add_history(path):
     """A Keras history of the standard size, `<name>_<steps>_<seed>.csv`, as a curve: means over passes, at their middles."""
     _, num_steps, seed = path.stem.rsplit("_", 2)
@@ -98,8 +110,11 @@ parser.add_argument("--sizes", nargs="+", default=["quick"], choices=SIZES)
 parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
 parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
 parser.add_argument("--histories", nargs="+", type=Path, help="Keras histories of the standard size on real music")
+parser.add_argument("--settings", nargs="*", choices=SIZES, help="sizes to try all settings for; standard if none")
 options = parser.parse_args()
-if options.histories:
+if options.settings is not None:
+    write_settings(options.settings or ["standard"])
+elif options.histories:
     for path in options.histories:
         add_history(path)
 elif options.data == "known":

@@ -21,6 +21,7 @@ LOST_STEPS = {
     "mixed_float16": 12
 }  # nothing is learned in them: they halve the scale of the loss until gradients are finite
 MARGIN = 0.05  # of its time that another setting must save: less is noise
+PATIENCE = 120.0  # seconds that a training must take before XLA is tried, which compiles for half a minute or more
 LEAST_STEPS = 640  # fewest updates that a model of the series was trained with on real music
 BYTES_A_LEVEL = 2  # features are kept in half precision
 BYTES_OF_A_ROW = 1000  # what a part says of a clip, in text
@@ -136,7 +137,8 @@ def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=None, cloc
     """Tries half precision, XLA and larger batches one after another, and keeps what makes the whole training shorter.
 
     The steps are those of `cvae_music.train` on noise, which takes as long as music. A setting counts with the time
-    that it needs until its first step is done, so that what compiles for a minute must save more than that.
+    that it needs until its first step is done, so that what compiles for a minute must save more than that. XLA is left
+    out where the whole training takes less than two minutes: trying it would cost more than it can save.
 
     Args:
         size: `Size`.
@@ -189,6 +191,8 @@ def probe_steps(size, genres, *, num_clips=None, path=None, num_steps=None, cloc
     larger = [{"batch_size": best.batch_size * 2**power} for power in range(1, 8)]
     for change in ({"precision": half}, {"jit_compile": True}, *larger):
         other = dataclasses.replace(best, **change)
+        if other.jit_compile > best.jit_compile and 60.0 * shortest < PATIENCE:
+            continue
         is_larger = other.batch_size > best.batch_size
         if is_larger and (other.num_steps(size) < LEAST_STEPS or other.batch_size > (num_clips or np.inf)):
             break
@@ -281,7 +285,8 @@ def estimate_cost(collection, size, files, workers, steps, cache_dir):
     kept = (train + held) * clip_bytes
     files_of_model = row["parameters"] * (2 * BYTES_TRAINED + BYTES_COMPACT)  # a backup, the model, the compact one
     in_memory = (
-        row["memory"] + (ARRAYS_AT_ONCE * train + _held_in_memory(train, held, clip_bytes) / clip_bytes) * clip_bytes
+        steps["memory"].max()
+        + (ARRAYS_AT_ONCE * train + _held_in_memory(train, held, clip_bytes) / clip_bytes) * clip_bytes
     )
     seconds = _total(files["seconds"], len(collection), len(collection))
     one_by_one = seconds / max(seconds[0], 1e-9) * work["minutes"]
@@ -295,7 +300,7 @@ def estimate_cost(collection, size, files, workers, steps, cache_dir):
             (PARTS_AND_WHOLE * kept + (train + held) * BYTES_OF_A_ROW + files_of_model) / 1e6,
             free_disk(cache_dir) / 1e6,
         ),
-        "memory at most (MB)": (in_memory / 1e6, (row["memory"] + available_memory()) / 1e6),
+        "memory at most (MB)": (in_memory / 1e6, (steps["memory"].max() + available_memory()) / 1e6),
         "minutes to prepare": (one_by_one, np.nan),
         "minutes to train": ((row["seconds_to_start"] + num_steps * paces) / 60.0, np.nan),
     }
