@@ -7,7 +7,9 @@
 Each side is a process of its own, on the same number of threads, with the same first weights and the same clips. Before
 the clock starts, three steps are made on both with the same draws of noise and without dropout, and every term of the
 loss has to agree to 1e-3: losses, gradients, clipping, Adam and learning rate are then the same. The timed steps draw
-their own noise. The sides take turns of five steps; the median of all is reported, and each process's peak memory.
+their own noise. The sides take turns of five steps; the median of all is reported, and each process's peak memory. The
+table goes to `lib/cvae_lab/results/speed_step.csv`. torch.compile keeps what it compiled: its first steps take minutes in
+the first run.
 """
 
 import argparse
@@ -18,9 +20,11 @@ import resource
 import statistics
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
+RESULTS = Path(__file__).resolve().parents[2] / "lib" / "cvae_lab" / "results" / "speed_step.csv"
 NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
 BATCH, NUM_CHECKED, TURN = 32, 3, 5
 GENRES = tuple("abcdef")
@@ -489,8 +493,8 @@ def step_table(num_steps=40):
         pipe.send(None)
         median = statistics.median(found[kind])
         rows.append({
-            "side": names[kind], "step_ms": round(median, 1), "against_ours": round(median / statistics.median(found["ours"]), 2),
-            "peak_mib": round(pipe.recv()), "first_three_steps_s": round(starts[kind], 1),
+            "side": names[kind], "a step (ms)": round(median, 1), "of ours": round(median / statistics.median(found["ours"]), 2),
+            "peak memory (MiB)": round(pipe.recv()), "first three steps (s)": round(starts[kind], 1),
         })  # fmt: skip
     return rows
 
@@ -504,8 +508,10 @@ def main():
         "--profile", action="store_true", help="where the time of our own step goes, in place of a comparison"
     )
     options = parser.parse_args()
-    table = profile_table(options.steps) if options.profile else step_table(options.steps)
-    print(pd.DataFrame(table).to_string(index=False))
+    table = pd.DataFrame(profile_table(options.steps) if options.profile else step_table(options.steps))
+    if not options.profile:
+        table.to_csv(RESULTS, index=False)
+    print(table.to_string(index=False))
 
 
 if __name__ == "__main__":
