@@ -17,8 +17,8 @@
 # and set `repository_zip = "file:///content/<name of the zip>"` below.*
 #
 # **What you will hear at the end:** test clips beside what is left of them after a squeeze through a short list of
-# numbers, first by a model that you write and train here; a point half-way between two pieces; and what comes out
-# when the list is filled at random, which is the reason for the next notebook.
+# numbers; a point half-way between two pieces; and what comes out when the list is filled at random, which is the
+# reason for the next notebook.
 #
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network
 # learns by following gradients. Every other term is defined where it first appears.

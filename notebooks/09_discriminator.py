@@ -444,8 +444,8 @@ lab.lesson(
 # - Choices were made on one seed of real music, with two tagging networks and descriptors of the samples as ears: for
 #   this model they are no outside judges any more.
 # - The last column of the table says how many seeds a row has. One is few.
-# - A longer training, or matching the features of a *random* network (`adversary_weight=0, adversary_rate=0`), may do as well for less. The
-#   sweep has cells for both; those without a row have not been run.
+# - A longer training, or matching the features of a *random* network (`adversary_weight=0, adversary_rate=0`), may do as
+#   well for less. Neither has been measured yet.
 # - Loudness as a linear function of the latent costs a little reconstruction error: see the row *loudness set*.
 # - The discriminator judges two beats at a time. Nobody asks it whether eight beats make a phrase.
 #
@@ -457,7 +457,7 @@ lab.lesson(
 #    $\mathbb{E}(D - 1)^2 + \mathbb{E}(\tilde D + 1)^2$. The cell after it checks.
 # 3. *20 minutes, hard.* Leave the real clips with a wrong label out of `duel`. Does swap obedience fall?
 #
-# **Next:** notebook 10 takes your own music all the way, from a folder to a studio.
+# **Next:** notebook 11 asks how a picture becomes sound again.
 
 # %% tags=["exercise"]
 def least_squares(verdict, doubt):

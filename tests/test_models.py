@@ -56,7 +56,7 @@ def batch(features, size=8):
     return clips[:size], genre[:size]
 
 
-@pytest.mark.parametrize("name", ["known_autoencoder", "known_vae", "known_cvae"])
+@pytest.mark.parametrize("name", ["known_autoencoder", "known_vae", "known_cvae", "known_cvaegan"])
 def test_presets_load_and_obey(name):
     model = Autoencoder.from_preset(name)
     genre = np.arange(model.num_genres or 1)

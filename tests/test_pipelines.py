@@ -77,7 +77,7 @@ def test_reading_from_disk_gives_the_same(features, monkeypatch):
 def test_too_large_a_batch_is_a_clear_error(features):
     with pytest.raises(ValueError, match="got batch_size=64 for 48 clips"):
         batches(features, "train", 64)
-    with pytest.raises(ValueError, match="got batch_size=0"):
+    with pytest.raises(ValueError, match="Got batch_size=0"):
         batches(features, "test", 0)
 
 

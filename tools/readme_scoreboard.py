@@ -136,7 +136,37 @@ def render_studio():
     return "\n".join(lines)
 
 
-PARTS = {"scoreboard": render_scores, "sound": render_sound, "studio": render_studio}
+SPEED = {
+    "extraction": "60 mp3 files of 30 s, two processes",
+    "beats": "Beats, beside those of librosa and those that were composed",
+    "scaling": "1, 4 and 16 times the clips",
+    "pipeline": "Waiting for batches in a training",
+    "sound": "From a latent to eight beats of sound, one thread",
+    "start": "From the start of a process",
+    "step": "A training step of the shipped model, 32 clips",
+}
+
+
+def short(value):
+    """Three digits of a number, or the whole of a larger one."""
+    if not isinstance(value, float):
+        return str(value)
+    return "–" if value != value else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def render_speed():
+    """Each table of the benchmark of speed as it is."""
+    parts = []
+    for name, title in SPEED.items():
+        if (path := RESULTS / f"speed_{name}.csv").exists():
+            table = pd.read_csv(path)
+            lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
+            text = "\n".join(f"| {' | '.join(map(short, line))} |" for line in lines)
+            parts.append(f"**{title}**\n\n{text}")
+    return "\n\n".join(parts)
+
+
+PARTS = {"scoreboard": render_scores, "sound": render_sound, "studio": render_studio, "speed": render_speed}
 
 
 def main():

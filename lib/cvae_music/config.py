@@ -70,18 +70,14 @@ class AudioConfig:
         if self.grid not in GRIDS:
             raise ValueError(f"AudioConfig got grid={self.grid!r}; expected one of {GRIDS}.")
         if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
-            raise ValueError(
-                f"AudioConfig got fmin={self.fmin}, fmax={self.fmax} at sample_rate={self.sample_rate}; "
-                "expected 0 <= fmin < fmax <= sample_rate / 2. Lower fmax or raise sample_rate."
-            )
+            found = f"fmin={self.fmin}, fmax={self.fmax} at sample_rate={self.sample_rate}"
+            raise ValueError(f"AudioConfig got {found}; expected 0 <= fmin < fmax <= sample_rate / 2.")
         if not self.floor_db < self.ceiling_db:
             found = f"floor_db={self.floor_db}, ceiling_db={self.ceiling_db}"
             raise ValueError(f"AudioConfig got {found}; expected floor_db below ceiling_db.")
         if self.grid == "beats" and self.num_frames % self.frames_per_beat:
-            raise ValueError(
-                f"AudioConfig got num_frames={self.num_frames}, frames_per_beat={self.frames_per_beat}; "
-                "expected a whole number of beats. Make num_frames a multiple of frames_per_beat."
-            )
+            found = f"num_frames={self.num_frames}, frames_per_beat={self.frames_per_beat}"
+            raise ValueError(f"AudioConfig got {found}; expected a whole number of beats, the first a multiple.")
 
     @property
     def num_beats(self):
@@ -127,12 +123,8 @@ class AudioConfig:
             ValueError: If a name is unknown.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        unknown = set(values) - set(known)
-        if unknown:
-            raise ValueError(
-                f"AudioConfig got unknown fields {sorted(unknown)}; expected only {known}. "
-                "The file was written by another version of the library."
-            )
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"AudioConfig got unknown fields {unknown}, of another version; expected {known}.")
         return cls(**values)
 
     def key(self):
@@ -153,10 +145,8 @@ class AudioConfig:
         mine, theirs = self.get_config(), other.get_config()
         differing = [f"{name}: {theirs[name]} there, {mine[name]} here" for name in mine if mine[name] != theirs[name]]
         if differing:
-            raise ValueError(
-                f"{where} was made with another AudioConfig ({'; '.join(differing)}). "
-                "Pass the same AudioConfig, or make it again with the new one."
-            )
+            found = f"{where} was made with another AudioConfig ({'; '.join(differing)})"
+            raise ValueError(f"{found}. Pass the same AudioConfig, or make it again with the new one.")
 
     def check_fits(self, features, genres=(), what="The model"):
         """Refuses features that are not those of a model or judge with this configuration.

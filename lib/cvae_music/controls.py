@@ -98,11 +98,8 @@ def training_clips(model, features, num):
     model.audio_config.check_fits(features, model.genres)
     train = features.subset("train")
     rows = np.unique(np.linspace(0, len(train) - 1, min(num, len(train))).astype(int))
-    return (
-        features.config.scale(train.log_mel[rows]),
-        train.genre_index[rows],
-        train.table.iloc[rows].reset_index(drop=True),
-    )
+    table = train.table.iloc[rows].reset_index(drop=True)
+    return features.config.scale(train.log_mel[rows]), train.genre_index[rows], table
 
 
 def latent_effects(model, features, dimensions=None, num_ideas=12):
@@ -300,9 +297,8 @@ def fit_controls(model, features, seed=0, num_pairs=1500):
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, num_pairs, seed)
     directions = {name: _as_stored(step) for name, step in directions.items()}
-    return Controls(
-        fingerprint(model), directions, names, *map(_as_stored, (latents.std(axis=0), axes, latents)), table
-    )
+    measured = map(_as_stored, (latents.std(axis=0), axes, latents))
+    return Controls(fingerprint(model), directions, names, *measured, table)
 
 
 def _as_stored(array):

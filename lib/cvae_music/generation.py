@@ -91,9 +91,8 @@ def mix_label(model, weights):
     if weights is None:
         return ""
     shown = [k for k in np.argsort(-weights, kind="stable") if weights[k] >= 0.005]
-    return (
-        model.genres[shown[0]] if len(shown) == 1 else ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
-    )
+    shares = ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
+    return model.genres[shown[0]] if len(shown) == 1 else shares
 
 
 def draw_latent(model, seed=0, drawn_as=None, temperature=1.0):

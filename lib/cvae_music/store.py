@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -40,15 +41,19 @@ def write_text(path, text):
 
 
 def backups(folder, model, features, run):
-    """The Keras callback that keeps the state of a training after each epoch, in a list; empty without a folder.
+    """Keeps the state of a training after each epoch, and loads that of an earlier one that was killed.
 
-    A note beside the state says of what it is, so that a training never goes on from that of another.
+    A state appears when it is whole, with its epoch in its name: Keras' own backup, killed at a bad moment, counts an
+    epoch twice or cannot be read. A note beside it says of what it is, so that no training goes on from that of another.
 
     Args:
-        folder: Where to keep it, or None.
-        model: The model to be trained.
+        folder: Where to keep it; `None` for nowhere. It is removed at the end.
+        model: The compiled model that is about to be trained.
         features: The `FeatureSet` it is trained on.
         run: Dict of what else the training depends on.
+
+    Returns:
+        `(epoch, callbacks)`: the number of epochs that are done, and a list with the callback that keeps the state.
 
     Raises:
         ValueError: If the folder holds the state of another training, or anything else.
@@ -56,15 +61,31 @@ def backups(folder, model, features, run):
     import keras
 
     if not folder:
-        return []
+        return 0, []
+    folder, partial = Path(folder), "partial.weights.h5"
     about = json.loads(json.dumps(model.get_config() | run | {"name": "", "music": features.key()}, default=str))
-    note = Path(folder) / "made_with.json"
+    note = folder / "made_with.json"
     found = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     others = [f"{key}: {found.get(key)} there, {value} here" for key, value in about.items() if value != found.get(key)]
-    if others and os.path.isdir(folder) and os.listdir(folder):
+    if others and folder.is_dir() and set(os.listdir(folder)) - {note.name, partial}:
         raise ValueError(f"{str(folder)!r} is of another training ({'; '.join(others)}). Empty it, or pass another.")
     write_text(note, json.dumps(about))
-    return [keras.callbacks.BackupAndRestore(str(folder))]
+
+    class Backup(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.save_weights(folder / partial, overwrite=True)
+            os.replace(folder / partial, folder / f"{epoch + 1:06d}.weights.h5")
+            (folder / f"{epoch:06d}.weights.h5").unlink(missing_ok=True)
+
+        def on_train_end(self, logs=None):
+            for state in folder.glob("[0-9]*.weights.h5"):
+                state.unlink()
+            shutil.rmtree(folder)
+
+    states = sorted(folder.glob("[0-9]*.weights.h5"))
+    if states:
+        model.load_weights(states[-1])
+    return int(states[-1].name[:6]) if states else 0, [Backup()]
 
 
 def save_arrays(path, about, arrays):
@@ -94,10 +115,8 @@ def load_arrays(path, *entries):
     try:
         check_size(path)
         with np.load(path, allow_pickle=False) as file:
-            arrays = {
-                name: file[name].astype(np.float32) if file[name].dtype == np.float16 else file[name]
-                for name in file.files
-            }
+            arrays = {name: file[name] for name in file.files}
+            arrays |= {name: half.astype(np.float32) for name, half in arrays.items() if half.dtype == np.float16}
             about = json.loads(str(arrays.pop("about")))
         return {entry: about[entry] for entry in entries} | about, arrays
     except FileNotFoundError:
@@ -116,9 +135,8 @@ def save_compact(model, path):
     import keras
 
     about = {"class": keras.saving.get_registered_name(type(model)), "config": model.get_config()}
-    save_arrays(
-        path, about, {f"weight_{k:03d}": np.asarray(value, np.float16) for k, value in enumerate(model.weights)}
-    )
+    arrays = {f"weight_{k:03d}": np.asarray(value, np.float16) for k, value in enumerate(model.weights)}
+    save_arrays(path, about, arrays)
 
 
 def load_compact(path):
@@ -166,10 +184,8 @@ def load_model(path, config=None):
         found = model.audio_config
     except Exception as error:  # Keras raises whatever the part that it stumbled on raises
         reason = str(error).strip().partition("\n")[0][:200]
-        raise ValueError(
-            f"load_model got {str(path)!r}, which is no model of this library ({reason}). Expected a .keras file of "
-            "model.save or an .npz file of save_compact, written by this version."
-        ) from error
+        found = f"load_model got {str(path)!r}, which is no model of this library ({reason})"
+        raise ValueError(f"{found}. Expected what model.save or save_compact of this version wrote.") from error
     if config is not None:
         config.check_same(found, where=f"The model {path.name!r}")
     return model

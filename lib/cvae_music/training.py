@@ -116,8 +116,8 @@ def train(
     epochs = max(1, round(num_steps / int(training.cardinality())))
     compile_model(model, epochs * int(training.cardinality()), learning_rate, jit_compile)
     run = {"num_steps": num_steps, "batch_size": batch_size, "learning_rate": learning_rate, "order": seed}
-    backup = store.backups(backup_dir, model, features, run)
-    own = {"epochs": epochs, "callbacks": [counter, StopOnNaN(), *backup, *callbacks]}
+    first, backup = store.backups(backup_dir, model, features, run)
+    own = {"epochs": epochs, "initial_epoch": first, "callbacks": [counter, StopOnNaN(), *backup, *callbacks]}
     history = model.fit(training, validation_data=held, **own, verbose=verbose, shuffle=False)
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)

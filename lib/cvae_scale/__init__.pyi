@@ -1,5 +1,10 @@
+from .arithmetic import FMA as FMA
+from .arithmetic import measure_rates as measure_rates
+from .arithmetic import plan as plan
 from .curves import normal_band as normal_band
 from .curves import step_log as step_log
+from .distributed import run_workers as run_workers
+from .distributed import train_distributed as train_distributed
 from .probe import Setting as Setting
 from .probe import estimate_cost as estimate_cost
 from .probe import peak_memory as peak_memory
@@ -7,6 +12,11 @@ from .probe import probe_files as probe_files
 from .probe import probe_steps as probe_steps
 from .probe import probe_workers as probe_workers
 from .probe import time_steps as time_steps
+from .shards import ShardSet as ShardSet
+from .shards import extract_shards as extract_shards
+from .shards import open_shards as open_shards
+from .shards import stream_batches as stream_batches
+from .shards import write_shards as write_shards
 from .sizes import SIZES as SIZES
 from .sizes import Size as Size
 from .sizes import take_tracks as take_tracks

@@ -205,6 +205,10 @@ class ShardSet:
     report: pd.DataFrame
     storage: dict
 
+    def key(self):
+        """Ten hexadecimal digits that change with the clips."""
+        return joblib.hash([self.config.key(), self.genres, self.shards])[:10]
+
     def counts(self):
         """Clips of each genre in each split, genres as rows."""
         clips = pd.DataFrame([shard["clips"] for shard in self.shards]).groupby(
@@ -227,9 +231,13 @@ class ShardSet:
                 "for each. Use fewer workers, or write smaller shards."
             )
         hands = [[] for _ in range(num_workers)]
-        for shard in sorted(shards, key=num_clips, reverse=True):
-            min(hands, key=lambda hand: sum(map(num_clips, hand))).append(shard)
+        for shard in sorted(shards, key=_size, reverse=True):
+            min(hands, key=lambda hand: sum(map(_size, hand))).append(shard)
         return [sorted(hand, key=lambda shard: shard["name"]) for hand in hands]
+
+    def num_clips(self, split, num_workers=1):
+        """Clips of a split that workers can read evenly: as many for each as the one with the fewest has."""
+        return num_workers * min(sum(map(_size, hand)) for hand in self.share(split, num_workers))
 
     def read(self, shard):
         """Loads one shard, again where a read breaks: `(log_mel, genre, is_loop)`.
@@ -282,8 +290,7 @@ class ShardSet:
         return np.concatenate(clips).astype(np.float32), np.concatenate(genres)
 
 
-def num_clips(shard):
-    """Clips in a shard that are of a genre in every split."""
+def _size(shard):
     return sum(shard["clips"].values())
 
 
@@ -338,10 +345,19 @@ def stream_batches(shards, split, batch_size=32, *, seed=0, augment=False, epoch
     import tensorflow as tf
 
     num_workers, worker = (context.num_input_pipelines, context.input_pipeline_id) if context else (1, 0)
-    hands, num_batches = shards.share(split, num_workers), num_steps(shards, split, batch_size, context)
-    mine, config, is_training = hands[worker], shards.config, split == "train"
+    num_clips, is_training = shards.num_clips(split, num_workers), split == "train"
+    whole = is_training or context is not None  # batches of one size
+    if batch_size < 1 or num_clips < (batch_size if whole else 1):
+        raise ValueError(
+            f"stream_batches got batch_size={batch_size} for {num_workers} workers, who can read {num_clips} clips of split "
+            f"{split!r} evenly; expected from 1 to that many. Use a smaller batch_size, more music or fewer workers."
+        )
     each = context.get_per_replica_batch_size(batch_size) if context else batch_size
-    whole, bar = is_training or context is not None, BEATS_PER_BAR * config.frames_per_beat
+    num_batches = (
+        num_clips // batch_size * (batch_size // each // num_workers) if whole else -(-num_clips // batch_size)
+    )
+    mine, config = shards.share(split, num_workers)[worker], shards.config
+    bar = BEATS_PER_BAR * config.frames_per_beat
     counts_itself, epoch = epoch is None, tf.Variable(0, dtype=tf.int64, trainable=False) if epoch is None else epoch
 
     def rng(*numbers):
@@ -385,23 +401,3 @@ def stream_batches(shards, split, batch_size=32, *, seed=0, augment=False, epoch
     dataset = dataset.flat_map(lambda *clips: tf.data.Dataset.from_tensor_slices(clips))
     dataset = dataset.batch(each, drop_remainder=whole).take(num_batches).map(make)
     return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(2)
-
-
-def num_steps(shards, split, batch_size, context=None):
-    """Batches that `stream_batches` yields in an epoch.
-
-    Raises:
-        ValueError: If the split has fewer clips than a batch needs.
-    """
-    num_workers = context.num_input_pipelines if context else 1
-    fewest = min(sum(map(num_clips, hand)) for hand in shards.share(split, num_workers))
-    each = context.get_per_replica_batch_size(batch_size) if context else batch_size
-    per_worker = each * context.num_replicas_in_sync // num_workers if context else batch_size
-    if batch_size < 1 or fewest < (per_worker if split == "train" or context else 1):
-        raise ValueError(
-            f"stream_batches got batch_size={batch_size} for {num_workers} workers, one of which has {fewest} clips of split "
-            f"{split!r}; expected from 1 to {fewest * num_workers}. Use a smaller batch_size, more music or fewer workers."
-        )
-    if split != "train" and context is None:
-        return -(-fewest // batch_size)
-    return fewest // per_worker * (per_worker // each)

@@ -144,9 +144,7 @@ def read_mono(path, start=0.0, duration=None):
     if not np.isfinite(peak):
         raise AudioError(path, "not finite", "It holds NaN or infinite samples; export it again.")
     if peak > LOUDEST:
-        raise AudioError(
-            path, "not full scale 1", f"It peaks at {peak:.0f}: integers, saved as floats? Divide by 32768."
-        )
+        raise AudioError(path, "not full scale 1", f"It peaks at {peak:.0f}: integers as floats? Divide by 32768.")
     return to_mono(samples), rate
 
 
@@ -195,9 +193,7 @@ def encode_audio(samples, config, kind="wav"):
     if kind not in ENCODINGS:
         raise ValueError(f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}.")
     if kind == "mp3" and config.sample_rate not in MP3_RATES:
-        raise ValueError(
-            f"Got sample_rate={config.sample_rate} for an mp3; expected one of {MP3_RATES}, or another kind."
-        )
+        raise ValueError(f"Got sample_rate={config.sample_rate} for an mp3; expected one of {MP3_RATES}, or a wav.")
     samples = np.asarray(samples)
     is_finite = samples.dtype.kind == "f" and bool(np.all(np.isfinite(samples)))
     if samples.ndim != 1 or len(samples) == 0 or not is_finite:

@@ -39,10 +39,8 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
     checked("batch_size", batch_size, 1)
     part, config, is_training = features.subset(split), features.config, split == "train"
     if len(part) < (batch_size if is_training else 1):
-        raise ValueError(
-            f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}; expected from 1 to that many. "
-            "Use a smaller batch_size, or more music."
-        )
+        found = f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}"
+        raise ValueError(f"{found}; expected from 1 to that many. Use a smaller batch_size, or more music.")
     broken = [k for k, clip in enumerate(part.log_mel) if not (is_training or np.isfinite(clip).all())]
     if broken:  # of a training they would show as a loss, here as a missing number that nobody asks about
         names = [row.get("path") or row.get("clip_id") for row in part.table.iloc[broken[:5]].to_dict("records")]
@@ -68,9 +66,8 @@ def batches(features, split, batch_size=32, *, seed=0, augment=False, epoch=None
         return tf.data.Dataset.from_tensor_slices((rows, gain, turn)).batch(batch_size, drop_remainder=is_training)
 
     def make(rows, gain, turn):
-        clips = (
-            tf.numpy_function(part.log_mel.__getitem__, [rows], tf.float16) if held is None else tf.gather(held, rows)
-        )
+        read = part.log_mel.__getitem__
+        clips = tf.numpy_function(read, [rows], tf.float16) if held is None else tf.gather(held, rows)
         clips = tf.ensure_shape(tf.cast(clips, tf.float32), (batch_size if is_training else None, *config.shape))
         clips = augment_clips(clips, gain, turn, config) if augment else clips
         return (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0, tf.gather(genres, rows)
@@ -96,7 +93,6 @@ def augment_clips(clips, gain, turn, config):
     louder = tf.clip_by_value(clips + gain[:, None, None], config.floor_db, config.ceiling_db)
     # The floor stands for "nothing heard": more gain does not make it heard.
     louder = tf.where(clips <= config.floor_db, clips, louder)
-    frames = (
-        tf.range(config.num_frames, dtype=tf.int64)[None, :] + tf.cast(turn, tf.int64)[:, None]
-    ) % config.num_frames
+    frames = tf.range(config.num_frames, dtype=tf.int64)[None, :] + tf.cast(turn, tf.int64)[:, None]
+    frames %= config.num_frames
     return tf.gather(louder, frames, batch_dims=1)

@@ -50,17 +50,14 @@ class Collection:
     def __post_init__(self):
         if len(self.genres) < 2:
             reasons = ", ".join(f"{n} × {reason}" for reason, n in self.skipped["reason"].value_counts().items())
-            raise ValueError(
-                f"The collection {self.name!r} has {len(self.genres)} usable genres {tuple(self.genres)}"
-                f"{f' (left out: {reasons})' if reasons else ''}; expected at least 2, each with at least {MIN_GROUPS} tracks "
-                f"ending in {READABLE}. Add music, replace files that cannot be read, or check that the path is right."
-            )
+            found = f"The collection {self.name!r} has {len(self.genres)} usable genres {tuple(self.genres)}"
+            found += f" (left out: {reasons})" if reasons else ""
+            wanted = f"at least 2, each with at least {MIN_GROUPS} tracks ending in {READABLE}"
+            raise ValueError(f"{found}; expected {wanted}. Add music, replace what cannot be read, or check the path.")
         shared = self.table.groupby("group")["split"].nunique()
         if (shared > 1).any():
-            raise ValueError(
-                f"The collection {self.name!r} has groups in two splits: {list(shared.index[shared > 1])[:5]}; "
-                "expected each track or artist in one. Give every row of a group the same split."
-            )
+            found = f"The collection {self.name!r} has groups in two splits: {list(shared.index[shared > 1])[:5]}"
+            raise ValueError(f"{found}; expected each track or artist in one. Give the rows of a group one split.")
 
     @classmethod
     def of_complete_genres(cls, name, table, genres, skipped):

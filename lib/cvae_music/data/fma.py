@@ -30,13 +30,9 @@ def walk(root, skipped):
     Yields:
         `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not entered.
     """
-    waiting, entered, tell = (
-        [root],
-        set(),
-        lambda error: skipped.append((printable(error.filename), "unreadable", str(error))),
-    )
+    waiting, entered, faults = [root], set(), []
     for start in waiting:
-        for folder, folders, files in os.walk(start, onerror=tell):
+        for folder, folders, files in os.walk(start, onerror=faults.append):
             if os.path.realpath(folder) in entered:
                 folders.clear()
                 skipped.append((printable(folder), "folder read already", f"it links to {os.path.realpath(folder)}"))
@@ -44,6 +40,7 @@ def walk(root, skipped):
             entered.add(os.path.realpath(folder))
             yield folder, folders, files
             waiting += [path for name in folders if os.path.islink(path := os.path.join(folder, name))]
+    skipped += [(printable(fault.filename), "unreadable folder", fault.strerror) for fault in faults]
 
 
 def search_fma(root):
@@ -163,10 +160,9 @@ def fma_collection(root=None, *, subset=None, download=False):
         table_path, audio = find_fma(download_fma(), subset)
     if None in (table_path, audio):
         missing = "audio folder such as fma_small/000" if audio is None else "fma_metadata/tracks.csv"
-        raise ValueError(
-            f"FMA was not found in {str(root or MOUNT)!r}: no {missing}; expected both fma_metadata/tracks.csv and fma_small/. "
-            "Pass the folder that holds them, attach the data set on Kaggle, or download it (gigabytes) with download=True."
-        )
+        found = f"FMA was not found in {str(root or MOUNT)!r}: no {missing}; expected both fma_metadata/tracks.csv and fma_small/"
+        advice = "Pass the folder that holds them, attach the data set on Kaggle, or fetch it (gigabytes) with download=True."
+        raise ValueError(f"{found}. {advice}")
     tracks = read_tracks(table_path)
     files = {int(path.stem): path for path in sorted(audio.glob("[0-9]" * 3 + "/*.mp3")) if path.stem.isdecimal()}
     subset = subset or max(tracks["subset"][tracks.index.isin(files)].dropna(), default=SUBSETS[0], key=SUBSETS.index)

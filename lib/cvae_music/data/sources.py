@@ -106,9 +106,8 @@ def _join_twins(table, skipped):
     for row in marks.index[marks.notna()]:
         twin = first.setdefault(marks[row], row)
         if group[row] != group[twin]:
-            skipped.append(
-                (table["source_id"][row], "same recording", f"as {table['source_id'][twin]}; kept in one split")
-            )
+            name, other = table["source_id"][[row, twin]]
+            skipped.append((name, "same recording", f"as {other}; kept in one split"))
             group = table["group"] = group.replace(group[row], group[twin])
     return marks
 
@@ -162,8 +161,7 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset=None, downlo
     if str(data) == "fma":
         return fma_collection(subset=subset, download=download)
     if not os.path.isdir(os.path.expanduser(data)) or printable(data) != str(data):
-        raise ValueError(
-            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the path, in UTF-8, of a folder with one "
-            f"subfolder a genre, such as jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
-        )
+        wanted = "'known', 'fma', or the path, in UTF-8, of a folder with one subfolder a genre, such as jazz/tune.wav"
+        found = f"open_collection got data={str(data)!r}; expected {wanted}"
+        raise ValueError(f"{found}. Check the path; the current folder is {str(Path.cwd())!r}.")
     return fma_collection(data, subset=subset) if is_fma(data) else folder_collection(data, seed)
