@@ -391,15 +391,18 @@ def start(options):
     ]
 
 
+def step(options):
+    """A training step beside the same in PyTorch: see `step.py`."""
+    from step import step_table
+
+    return step_table()
+
+
 # Name of a table -> function of the options that returns its rows.
 TABLES = {
-    "extraction": extraction,
-    "beats": beats,
-    "scaling": scaling,
-    "pipeline": pipeline,
-    "sound": sound,
-    "start": start,
-}
+    "extraction": extraction, "beats": beats, "scaling": scaling, "pipeline": pipeline, "sound": sound, "start": start,
+    "step": step,
+}  # fmt: skip
 
 
 def main():
