@@ -42,9 +42,10 @@ def tracks():
 
 @pytest.fixture
 def fma_root(tmp_path, tracks):
-    write_tracks(tmp_path / "fma_metadata" / "tracks.csv", tracks)
-    write_audio(tmp_path / "fma_small", tracks)
-    return tmp_path
+    root = tmp_path / "fma"  # with nothing beside it
+    write_tracks(root / "fma_metadata" / "tracks.csv", tracks)
+    write_audio(root / "fma_small", tracks)
+    return root
 
 
 def reasons(collection):

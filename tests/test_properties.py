@@ -364,7 +364,7 @@ def test_broken_tables_of_fma_are_told_or_read(tmp_path_factory, data):
     text = (
         b",artist,set,set,track\n,id,split,subset,genre_top\ntrack_id,,,,\n2,1,training,small,Rock\n3,1,test,medium,\n"
     )
-    path = tmp_path_factory.mktemp("fma") / "tracks.csv"
+    path = tmp_path_factory.mktemp("tables") / "tracks of fma.csv"
     path.write_bytes(data.draw(broken(text)))
     try:
         tracks = read_tracks(path)
