@@ -38,11 +38,11 @@ class Crooked(Constant):
         return weight * ops.sum(ops.maximum(kl_per_dimension, 0.1) ** 2)
 
 
-def new_model(config, genres, seed=0):
+def new_model(config, genres, seed=0, **options):
     """A ConditionalVAE with all it has, but for what differs between replicas by intent: disguises and dropout."""
     conditional.disguise = lambda scaled, noise: scaled
     keras.utils.set_random_seed(seed)
-    model = ConditionalVAE(config, genres=genres, kl=Crooked(), seed=3, **SIZES)
+    model = ConditionalVAE(config, genres=genres, kl=Crooked(), seed=3, **SIZES, **options)
     silence(model)
     return model
 
@@ -104,7 +104,10 @@ def main(kind, folder):
     strategy = two_devices() if kind == "mirrored" else tf.distribute.MultiWorkerMirroredStrategy()
     index = strategy.cluster_resolver.task_id if kind == "worker" else 0
     features = load_features(folder / "features") if kind == "mirrored" else open_shards(str(folder / "shards"))
-    model = new_model(features.config, features.genres, seed=index)  # the first weights count
+    # Without listeners two processes start in half the time; two devices have them.
+    model = new_model(
+        features.config, features.genres, seed=index, swap_weight=600.0 if kind == "mirrored" else 0.0
+    )  # the first weights count
     callbacks = [Silence(), Kill(folder, index)]
     own = {"backup_dir": folder / "backup", "callbacks": callbacks, "progress": False, "seed": 5}
     history = train_distributed(model, features, strategy, **TRAINING, **own)

@@ -22,8 +22,9 @@ from cvae_music.models.autoencoders import VAE
 from cvae_music.models.density import fit_latent_density
 from cvae_music.training import EpochCounter, compile_model, train
 from cvae_scale import distributed
-from cvae_scale.distributed import run_workers, train_distributed
+from cvae_scale.distributed import train_distributed
 from cvae_scale.shards import stream_batches, write_shards
+from cvae_scale.workers import run_workers
 
 PROGRAM = "distributed_program"
 
@@ -146,7 +147,7 @@ def test_two_devices_learn_what_one_does(features, root, tmp_path, undisguised):
 
 def one_process(shards):
     """The training of two workers by `fit` in one process: batches made of what each worker would read."""
-    model, counter = new_model(shards.config, shards.genres), EpochCounter()
+    model, counter = new_model(shards.config, shards.genres, swap_weight=0.0), EpochCounter()
 
     def joined(split, size, **options):
         contexts = [tf.distribute.InputContext(2, worker, 2) for worker in range(2)]
@@ -168,7 +169,7 @@ def test_two_processes_go_on_when_one_is_killed(features, root, tmp_path, undisg
     """Each reads shards of its own; the second is killed in the second epoch, and both are started again."""
     shards = write_shards(features, str(tmp_path / "shards"), clips_per_shard=4)
     (tmp_path / "kill").touch()
-    code = "import sys; from cvae_scale.distributed import run_workers; "
+    code = "import sys; from cvae_scale.workers import run_workers; "
     code += f"command = [sys.executable, {str(root / 'tests' / PROGRAM)!r} + '.py', 'worker', {str(tmp_path)!r}]; "
     printed = run(root, code + "print('restarts:', run_workers(command, 2, max_restarts=1))")
     assert "restarts: 1" in printed and not (tmp_path / "kill").exists()

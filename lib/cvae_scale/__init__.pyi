@@ -3,7 +3,6 @@ from .arithmetic import measure_rates as measure_rates
 from .arithmetic import plan as plan
 from .curves import normal_band as normal_band
 from .curves import step_log as step_log
-from .distributed import run_workers as run_workers
 from .distributed import train_distributed as train_distributed
 from .probe import Setting as Setting
 from .probe import estimate_cost as estimate_cost
@@ -23,3 +22,4 @@ from .sizes import take_tracks as take_tracks
 from .spectrograms import Findings as Findings
 from .spectrograms import look_into as look_into
 from .spectrograms import spectrograms_to_sound as spectrograms_to_sound
+from .workers import run_workers as run_workers

@@ -365,8 +365,10 @@ def stream_batches(shards, split, batch_size=32, *, seed=0, augment=False, epoch
 
     def plan(now):
         order = rng(now).permutation(len(mine)) if is_training else np.arange(len(mine))
-        order = np.pad(order, (0, -len(mine) % SHARDS_AT_ONCE), constant_values=-1)
-        return order.reshape(-1, SHARDS_AT_ONCE).astype(np.int64)
+        groups = np.pad(order, (0, -len(mine) % SHARDS_AT_ONCE), constant_values=-1).reshape(-1, SHARDS_AT_ONCE)
+        ends = np.cumsum([sum(_size(mine[k]) for k in group if k >= 0) for group in groups])
+        # Not one group more than the batches need: no read is under way when the last of them is taken.
+        return groups[: np.searchsorted(ends, num_batches * each) + 1].astype(np.int64)
 
     def load(number, group, now):
         group = [mine[k] for k in group if k >= 0]
