@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from cvae_music.data import extraction
 from cvae_music.data.batches import augment_clips
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import folder_collection, known_factor_collection
+from cvae_scale import arithmetic
 from cvae_scale import shards as shards_module
 from cvae_scale.shards import extract_shards, open_shards, stream_batches, write_shards
 
@@ -309,3 +311,36 @@ def test_a_damaged_shard_is_a_clear_error_and_is_made_again(known, memory, monke
     filesystem.rm("/shards/train-00001.npz")
     again = write_shards(known, memory, clips_per_shard=20)
     assert_same_clips(again.arrays("train"), known.arrays("train"))
+
+
+# --- the arithmetic -------------------------------------------------------------------------------------------------
+
+RATES = {
+    "machine": "a test", "streamed": 1000.0, "trained": 100.0, "clip_bytes": 32768,
+    "tracks": {
+        "30": {"seconds": 0.5, "read": 1.0, "overlapping": 20.0, "apart": 5.0},
+        "278": {"seconds": 2.0, "read": 0.5, "overlapping": 40.0, "apart": 10.0},
+    },
+}  # fmt: skip
+
+
+def test_the_arithmetic_of_fma_full_by_hand():
+    cost = arithmetic.plan("fma_full", RATES, cores=100, bytes_a_second=1e8)
+    assert cost["tracks"] == 106_574 and cost["shards"] == 3331
+    assert cost["clips"] == pytest.approx(106_574 * (0.8 * 40 + 0.2 * 10))
+    assert cost["feature_bytes"] == pytest.approx(cost["clips"] * 32768)
+    assert cost["extract_core_hours"] == pytest.approx(106_574 * 2 / 3600)
+    assert cost["extract_hours"] == pytest.approx(cost["extract_core_hours"] / 100)
+    assert cost["read_hours"] == pytest.approx((0.5 * 879 * 2**30 + cost["feature_bytes"]) / 1e8 / 3600)
+    assert cost["epoch_core_hours"] == pytest.approx(106_574 * 0.8 * 40 * (1 / 100 + 1 / 1000) / 3600)
+    assert cost["bottleneck"] == "network"
+    assert arithmetic.plan("fma_full", RATES, cores=2, bytes_a_second=1e9)["bottleneck"] == "cores"
+
+
+def test_tables_of_the_readme_are_made_of_the_rates_that_were_measured():
+    text, rates = (
+        arithmetic.README.read_text(encoding="utf-8"),
+        json.loads(arithmetic.RATES.read_text(encoding="utf-8")),
+    )
+    assert arithmetic.readme_with(text, arithmetic.tables(rates)) == text
+    assert arithmetic.readme_with(text, arithmetic.tables(RATES)) != text

@@ -36,7 +36,7 @@ SECONDS_TO_MEASURE = 20.0
 
 
 def measure_rates():
-    """Times what one core of this machine does, each once the machine is warm.
+    """What one core of this machine does, in processor time, so that a busy machine gives the same rates as a quiet one.
 
     Returns:
         Dict: `machine`; for tracks of 30 seconds and of fma_full's mean length, `tracks`, a dict from seconds to `seconds`
@@ -60,11 +60,11 @@ def measure_rates():
             music = _write_tracks(Path(folder) / str(seconds), seconds, 8 * size / tracks / seconds)
             rates["tracks"][str(round(seconds))] = _time_tracks(folder_collection(music), config)
         shards = extract_shards(folder_collection(music), config, f"{folder}/shards", num_workers=1, progress=False)
-        stream, started, count = stream_batches(shards, "train", 8, augment=True), time.perf_counter(), 0
-        while time.perf_counter() < started + SECONDS_TO_MEASURE:
+        stream, started, count = stream_batches(shards, "train", 8, augment=True), time.process_time(), 0
+        while time.process_time() < started + SECONDS_TO_MEASURE:
             count += sum(len(genre) for _, genre in stream)
-        rates["streamed"] = count / (time.perf_counter() - started)
-        steps = time_steps(SIZES["standard"], ("a", "b", "c", "d"), Setting(), num_steps=20)
+        rates["streamed"] = count / (time.process_time() - started)
+        steps = time_steps(SIZES["standard"], ("a", "b", "c", "d"), Setting(), num_steps=20, clock=time.process_time)
     rates["trained"] = SIZES["standard"].batch_size / float(np.median(steps["step_seconds"]))
     rates["clip_bytes"] = 2 * config.num_frames * config.n_mels
     return rates
@@ -100,7 +100,7 @@ def _time_tracks(collection, config):
     from cvae_scale.probe import probe_files
 
     before, sizes = _bytes_read(), [Path(path).stat().st_size for path in collection.table["path"]]
-    found = probe_files(collection, config, num_sources=len(collection))
+    found = probe_files(collection, config, num_sources=len(collection), clock=time.process_time)
     # The probe reads the first file once more, to be warm.
     read = (_bytes_read() - before) / (sum(sizes) + np.mean(sizes)) if before is not None else 1.0
     return {"seconds": float(found["seconds"].mean()), "read": float(min(1.0, read))} | {
