@@ -50,7 +50,11 @@ def features(tiny_config, model):
     latents = np.zeros((num, 4), np.float32)
     latents[:, :2] = rng.uniform(-1.7, 1.7, (num, 2))
     genre = rng.integers(0, 2, num)
-    table = {"genre": np.array(["a", "b"])[genre], "split": np.repeat(["train", "test"], [300, 100]), "group": np.arange(num)}
+    table = {
+        "genre": np.array(["a", "b"])[genre],
+        "split": np.repeat(["train", "test"], [300, 100]),
+        "group": np.arange(num),
+    }
     table |= {"level_db": latents[:, 0], "brightness": latents[:, 1], "density": rng.random(num)}
     table |= {"mode": (latents[:, 0] > 0).astype(int), "register": rng.integers(0, 2, num)}
     clips = tiny_config.unscale(model.decode(latents, genre)).astype(np.float16)

@@ -62,7 +62,10 @@ def test_the_loop_closes_like_any_other_moment(clips):
 def test_rolling_the_picture_rolls_the_sound(clips):
     """The inversion knows no beginning: a bar later in the picture is as good a start as any."""
     level = clips[0][2]
-    errors = [np.abs(levels(inversion.to_audio(np.roll(level, shift, axis=0), CONFIG)) - np.roll(level, shift, axis=0)) for shift in (0, 64)]
+    errors = [
+        np.abs(levels(inversion.to_audio(np.roll(level, shift, axis=0), CONFIG)) - np.roll(level, shift, axis=0))
+        for shift in (0, 64)
+    ]
     assert errors[0].mean() == pytest.approx(errors[1].mean(), rel=0.1)
 
 
@@ -100,7 +103,9 @@ def test_griffin_lim_leaves_a_sound_as_it_is():
 def test_holding_the_bands_brings_the_levels_closest(clips):
     tempo, _, level = clips[3]
     drawn = [name for name, method in inversion.METHODS.items() if not method.learned]
-    error = {name: np.abs(levels(inversion.to_audio(level, CONFIG, tempo, method=name)) - level).mean() for name in drawn}
+    error = {
+        name: np.abs(levels(inversion.to_audio(level, CONFIG, tempo, method=name)) - level).mean() for name in drawn
+    }
     assert min(error, key=error.get) == "pghi_bands", error
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from cvae_music.data.batches import batches
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE, Autoencoder
-from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.models.conditional import ConditionalVAE, loudness
 from cvae_music.models.density import LatentDensity
 from cvae_music.models.schedules import Linear
 from cvae_music.store import load_compact, load_model, save_compact
@@ -133,6 +133,34 @@ def test_the_epoch_reports_means_not_the_last_batch(features, eager):
     whole = model.evaluate(clips, genre, batch_size=8, verbose=0, return_dict=True)["loss"]
     parts = [float(model.loss_terms((clips[i : i + 8], genre[i : i + 8]), False)["loss"]) for i in range(0, 32, 8)]
     assert whole == pytest.approx(np.mean(parts), rel=1e-5) and np.std(parts) > 1e-3
+
+
+def test_loudness_is_that_of_the_mean_power(features):
+    config, clips = features.config, features.arrays("train")[0][:3]
+    power = 10.0 * np.log10(np.mean(10.0 ** (config.unscale(clips) / 10.0), axis=(1, 2)))
+    found = config.db_per_unit * np.asarray(loudness(clips, config.db_per_unit))
+    assert found - found[0] == pytest.approx(power - power[0], abs=1e-3)
+
+
+def test_trained_clips_of_any_label_are_as_loud_as_latent_and_genre_say(features, eager):
+    model, unit = make(ConditionalVAE, features.config), features.config.db_per_unit
+    clips, genre = features.arrays("train")
+    latents, asked = model.encode(clips)[0], 1 - genre
+    before = model.decode(latents, asked)
+    assert before == pytest.approx(np.asarray(model.decoder([latents, np.eye(2)[asked]])), abs=1e-6)  # not fitted yet
+    train(model, features, num_steps=2, batch_size=16, verbose=0)
+    latents, loud = model.encode(clips)[0], np.asarray(loudness(clips, unit))
+    levels, place = (np.asarray(part) for part in (model.loudness.levels, model.loudness.place))
+    assert levels[:, 0] == pytest.approx([loud[genre == k].mean() for k in range(2)], abs=1e-4)
+    expected = levels[asked, 0] + levels[asked, 1] * (latents @ place[:-1] + place[-1])
+    assert np.asarray(loudness(model.decode(latents, asked), unit)) == pytest.approx(expected, abs=1e-3)
+    assert unit * (levels[0, 0] - levels[1, 0]) == pytest.approx(30.0, abs=1.0)  # as the clips were made
+
+
+def test_nobody_sets_the_loudness_where_nobody_listens(features, eager):
+    model = make(ConditionalVAE, features.config, swap_weight=0.0)
+    train(model, features, num_steps=2, batch_size=16, verbose=0)
+    assert float(model.loudness.amount) == 0.0
 
 
 def test_the_label_reaches_every_block(features):

@@ -59,7 +59,12 @@ def test_show_clips_pairs_pictures_with_players(tiny_config, session_folders, mo
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append(args[0]))
     clips = [
-        {"log_mel": np.full(tiny_config.shape, -40.0), "samples": tone(tiny_config, 0.1), "label": f"clip {i}", "seed": i}
+        {
+            "log_mel": np.full(tiny_config.shape, -40.0),
+            "samples": tone(tiny_config, 0.1),
+            "label": f"clip {i}",
+            "seed": i,
+        }
         for i in range(4)
     ]
     players.show_clips(clips, tiny_config, name="four")

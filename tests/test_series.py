@@ -93,7 +93,12 @@ def test_an_unknown_kind_names_the_known(folk):
 
 def test_shipping_trains_each_row_once_and_keeps_the_first_weights(folk, trainings, session_folders, monkeypatch):
     features, _ = folk
-    replaced = {"open_collection": None, "build_features": features, "keep_judges": {}, "evaluate_model": pd.Series({"kl": 2.0})}
+    replaced = {
+        "open_collection": None,
+        "build_features": features,
+        "keep_judges": {},
+        "evaluate_model": pd.Series({"kl": 2.0}),
+    }
     for name, value in replaced.items():
         monkeypatch.setattr(shipping, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(shipping, "fit_model", series.fit_model)

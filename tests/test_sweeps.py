@@ -85,12 +85,17 @@ def test_every_sweep_lists_different_plain_cells(name):
 def test_no_shipped_row_is_stale_and_none_is_missing(name):
     cells = {sweeps.cell_key(cell): cell for cell in sweeps.sweep_cells(name)}
     rows = sweeps.read_rows(name)
-    assert rows["key"].is_unique and set(rows["key"]) <= cells.keys(), f"cells have changed: python -m cvae_lab.sweeps {name}"
+    assert rows["key"].is_unique and set(rows["key"]) <= cells.keys(), (
+        f"cells have changed: python -m cvae_lab.sweeps {name}"
+    )
     assert name.endswith("_real") or len(rows) == len(cells), "every cell of the embedded music ships"
     for _, row in rows.iterrows():
         cell = cells[row["key"]]
         assert all(row[column] == value for column, value in cell.items() if column != "changes")
-        assert json.loads(row["changes"]) == cell.get("changes", {}) and row["command"] == f"python -m cvae_lab.sweeps {name}"
+        assert (
+            json.loads(row["changes"]) == cell.get("changes", {})
+            and row["command"] == f"python -m cvae_lab.sweeps {name}"
+        )
     assert len(rows) and np.all(rows["total_seconds"] > 0)
 
 
@@ -108,5 +113,11 @@ def test_a_shipped_row_is_what_the_code_gives():
     cell = next(cell for cell in cells if (cell["name"], cell["seed"]) == ("CVAE", 0))
     made = sweeps.run_cell("comparison_known", cell, features, judges)
     kept = sweeps.read_rows("comparison_known").set_index("key").loc[sweeps.cell_key(cell)]
-    for name, tolerance in {"reconstruction_rms_db": 0.3, "kl": 15.0, "cnn_swap": 0.05, "cnn_prior": 0.05, "z_leak": 0.1}.items():
+    for name, tolerance in {
+        "reconstruction_rms_db": 0.3,
+        "kl": 15.0,
+        "cnn_swap": 0.05,
+        "cnn_prior": 0.05,
+        "z_leak": 0.1,
+    }.items():
         assert abs(made[name] - kept[name]) <= tolerance, name

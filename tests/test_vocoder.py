@@ -120,8 +120,14 @@ def test_learned_sound_is_closer_than_drawn():
         level = log_mel(sound, times, CONFIG, wrap=True)
         loop = inversion.LoopSTFT(np.arange(0, len(sound) - 512, 512), len(sound), CONFIG.n_fft)
         wanted = np.abs(loop.forward(sound))
-        made = {name: inversion.to_audio(level, CONFIG, row["tempo"], method=name) for name in ("pghi_bands", "learned_bands")}
-        far = {name: np.linalg.norm(np.abs(loop.forward(np.resize(one, len(sound)))) - wanted) for name, one in made.items()}
+        made = {
+            name: inversion.to_audio(level, CONFIG, row["tempo"], method=name)
+            for name in ("pghi_bands", "learned_bands")
+        }
+        far = {
+            name: np.linalg.norm(np.abs(loop.forward(np.resize(one, len(sound)))) - wanted)
+            for name, one in made.items()
+        }
         assert far["learned_bands"] < far["pghi_bands"], row["genre"]
 
 

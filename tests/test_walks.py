@@ -43,7 +43,11 @@ def test_a_clip_repeats_by_its_settings_and_keeps_the_tempo():
     assert not np.allclose(first.latent, other.latent)
     assert (first.genre, first.tempo, first.seed) == ("high", 97.0, 4)
     assert len(first.samples) == round(8 * 60 / 97.0 * 22050)
-    assert len(make_clip(model).samples) == round(8 * 60 / 110.0 * 22050) == len(walks.walk(model, first.latent[None], [1, 0], 8))
+    assert (
+        len(make_clip(model).samples)
+        == round(8 * 60 / 110.0 * 22050)
+        == len(walks.walk(model, first.latent[None], [1, 0], 8))
+    )
 
 
 def test_a_genre_is_drawn_where_it_lies_and_played():
@@ -151,7 +155,9 @@ def test_joins_of_a_walk_are_no_rougher_than_a_window():
         weights = np.eye(model.num_genres)[genre]
         samples = walks.walk(model, stops, weights, num_beats, tempo)
         assert len(samples) == round(num_beats * 60 / tempo * config.sample_rate)
-        plain = [to_audio(level, config, tempo) for level in config.unscale(model.decode(stops, np.stack([weights] * 2)))]
+        plain = [
+            to_audio(level, config, tempo) for level in config.unscale(model.decode(stops, np.stack([weights] * 2)))
+        ]
         inside.append(np.mean([jumps(clip, 8, config) for clip in plain], axis=0))
         joined.append(jumps(samples, num_beats, config))
     inside, joined = np.array(inside), np.array(joined)  # (genres, level or spectrum, half beats)

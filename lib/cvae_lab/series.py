@@ -95,7 +95,7 @@ def go_on(model, features, kind, num_steps, seed=0, changes=None, **training):
 
     keras.utils.set_random_seed(seed)
     if kind == "cvaegan":
-        model = adversarial.go_on(model, features, seed=seed, **(changes or {}))
+        model = adversarial.go_on(model, seed=seed, **(changes or {}))
     return model, train(
         model, features, num_steps, learning_rate=SECOND_RATE, seed=seed, **training
     ) if num_steps else None

@@ -119,6 +119,14 @@ def train(
     first, backup = store.backups(backup_dir, model, features, run)
     own = {"epochs": epochs, "initial_epoch": first, "callbacks": [counter, StopOnNaN(), *backup, *callbacks]}
     history = model.fit(training, validation_data=held, **own, verbose=verbose, shuffle=False)
+    finish(model, features, seed)
+    return history
+
+
+def finish(model, features, seed=0):
+    """Fits what belongs to a trained model and no step teaches: where to draw latents from, and how loud each genre is."""
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
-    return history
+    if getattr(model, "swap_weight", 0):
+        clips, genre = features.arrays("train")
+        model.loudness.fit(clips, model.encode(clips)[0], genre)

@@ -34,8 +34,7 @@ from keras import ops
 from cvae_music import store
 from cvae_music.config import checked
 from cvae_music.data.batches import batches
-from cvae_music.models.density import fit_latent_density
-from cvae_music.training import EpochCounter, StopOnNaN, compile_model
+from cvae_music.training import EpochCounter, StopOnNaN, compile_model, finish
 from cvae_scale.shards import ShardSet, stream_batches
 
 # --- what a split batch means ---------------------------------------------------------------------------------------
@@ -224,8 +223,7 @@ def train_distributed(
     finally:
         model.set_weights(whole.get_weights())
     events.on_train_end()
-    if hasattr(model, "latent_density"):
-        fit_latent_density(model, features, seed)
+    finish(model, features, seed)
     return whole.history
 
 

@@ -86,7 +86,15 @@ def real_clips(data, num):
             places = np.linspace(0, len(beats) - 18, num_each + 2)[1:-1].astype(int) if len(beats) > 20 else []
             for place in places:
                 first, last = beats[place], beats[place + 8]
-                found.append(Clip(tempo_of(sound[first:last]), sound[first:last], genre, row["group"], sound[last : 2 * last - first]))
+                found.append(
+                    Clip(
+                        tempo_of(sound[first:last]),
+                        sound[first:last],
+                        genre,
+                        row["group"],
+                        sound[last : 2 * last - first],
+                    )
+                )
         clips += [found[k] for k in np.unique(np.linspace(0, len(found) - 1, num_per_genre).astype(int))]
     return clips
 
@@ -121,7 +129,10 @@ def spectrum_error(samples, original):
     """Mean difference of log magnitudes below 10 kHz over windows of 512 to 4,096 samples, in dB."""
     errors, length = [], min(len(samples), len(original))
     for n_fft in (512, 1024, 2048, 4096):
-        pair = [np.abs(librosa.stft(x[:length], n_fft=n_fft, hop_length=n_fft // 4)) * 4 / n_fft for x in (samples, original)]
+        pair = [
+            np.abs(librosa.stft(x[:length], n_fft=n_fft, hop_length=n_fft // 4)) * 4 / n_fft
+            for x in (samples, original)
+        ]
         pair = [20 * np.log10(np.maximum(x[1 : int(1e4 / CONFIG.sample_rate * n_fft)], 1e-4)) for x in pair]
         errors.append(np.abs(pair[0] - pair[1]).mean())
     return np.mean(errors)
@@ -212,13 +223,22 @@ def compare_phases(clips):
             made, seconds = timed(librosa_griffinlim, magnitude)
             again = np.abs(librosa.stft(made, hop_length=512, n_fft=CONFIG.n_fft)).T[: len(magnitude)]
             error = np.linalg.norm(again - magnitude) / np.linalg.norm(magnitude)
-            rows.append({"target": target, "method": "librosa griffinlim", "spectral convergence": error, "seconds": seconds / seconds_long})
+            rows.append(
+                {
+                    "target": target,
+                    "method": "librosa griffinlim",
+                    "spectral convergence": error,
+                    "seconds": seconds / seconds_long,
+                }
+            )
             for name, method in METHODS.items():
                 if method.band_rounds:
                     continue  # it has no target of magnitudes
                 made, seconds = timed(find_samples, magnitude, loop, method)
                 error = spectral_convergence(made, magnitude, loop)
-                rows.append({"target": target, "method": name, "spectral convergence": error, "seconds": seconds / seconds_long})
+                rows.append(
+                    {"target": target, "method": name, "spectral convergence": error, "seconds": seconds / seconds_long}
+                )
     return rows
 
 
@@ -505,10 +525,13 @@ def main():
             table[column] = grouped[column].median()
         table = table.reset_index().round(4).convert_dtypes()
         table.insert(0, "music", music)
-        table["clips"], table["command"] = len(clips), (
-            f"OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py --tables {name} --clips {options.clips}"
-            + (" --data FOLDER" if options.data else "")
-            + (f" --vocoder {options.vocoder.name}" if options.vocoder else "")
+        table["clips"], table["command"] = (
+            len(clips),
+            (
+                f"OMP_NUM_THREADS=1 python tests/benchmarks/inversion.py --tables {name} --clips {options.clips}"
+                + (" --data FOLDER" if options.data else "")
+                + (f" --vocoder {options.vocoder.name}" if options.vocoder else "")
+            ),
         )
         path = RESULTS / f"inversion_{name}.csv"
         if path.exists():
@@ -516,7 +539,10 @@ def main():
             old = old[old["music"] != music].dropna(axis=1, how="all")
             table = pd.concat([table, old]).sort_values("music", kind="stable")
         table.to_csv(path, index=False)
-        print(table[table["music"] == music].drop(columns=["music", "clips", "command"]).to_string(index=False), flush=True)
+        print(
+            table[table["music"] == music].drop(columns=["music", "clips", "command"]).to_string(index=False),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,9 @@ def main():
         studio = Studio.from_preset("known_cvae", folder)
         model, controls = studio.model, studio.controls
         genres = model.genres
-        rows = [{"what": "`make studio`", "sound": "first clip", "wall_ms": 1000 * np.median(seconds), "goal_ms": 20_000.0}]
+        rows = [
+            {"what": "`make studio`", "sound": "first clip", "wall_ms": 1000 * np.median(seconds), "goal_ms": 20_000.0}
+        ]
 
         def row(what, sound, action):
             wall, processor = medians(action, repeats)
@@ -92,7 +94,11 @@ def main():
 
         row("seed", "eight beats", lambda k: clip(seed=k))
         row("genre", "eight beats", lambda k: clip(mix=genres[k % len(genres)]))
-        row("half and half", "eight beats", lambda k: clip(mix={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}))
+        row(
+            "half and half",
+            "eight beats",
+            lambda k: clip(mix={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}),
+        )
         row("brightness", "eight beats", lambda k: clip(sliders={"brightness": 0.2 * k - 1}))
         row("map", "eight beats", lambda k: clip(at=(0.2 * k, -0.1 * k)))
         row("genre, whole page", "eight beats", lambda k: studio.swap(genres[k % len(genres)]))

@@ -89,7 +89,9 @@ def build_network(model=MODEL):
         x = normalise(windows[..., None], 0)
         # Timbres at any pitch, then onsets and their repetitions in any band: `(windows, frames, features)`.
         timbre = [tf.reduce_max(convolve(tf.pad(x, along_time), number, "VALID"), axis=2) for number in (0, 1)]
-        rhythm = [tf.reduce_max(convolve(tf.transpose(x, (0, 2, 1, 3)), number, "SAME"), axis=1) for number in (2, 3, 4)]
+        rhythm = [
+            tf.reduce_max(convolve(tf.transpose(x, (0, 2, 1, 3)), number, "SAME"), axis=1) for number in (2, 3, 4)
+        ]
         features = [tf.concat(timbre + rhythm, axis=2)]
         for number in (5, 6, 7):
             new = convolve(tf.pad(features[-1][..., None], along_time), number, "VALID")[:, :, 0]
@@ -160,7 +162,9 @@ def main():
                 classifier, points, styles, groups=tracks, cv=GroupKFold(5), scoring="balanced_accuracy"
             )
             error = scores.std() / np.sqrt(5)
-            print(f"{model} {layer:12} {points.shape[1]:4} numbers: balanced accuracy {scores.mean():.3f} ± {error:.3f}")
+            print(
+                f"{model} {layer:12} {points.shape[1]:4} numbers: balanced accuracy {scores.mean():.3f} ± {error:.3f}"
+            )
         tags = np.array([one["tags"] for one in heard])
         for style in sorted(set(styles)):
             mean = tags[styles == style].mean(axis=0)

@@ -1,12 +1,9 @@
 """ConditionalVAEGAN: the conditional VAE goes on against a discriminator that sees what is blurred. Written in notebook 09."""
 
-import math
-
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from sklearn.linear_model import Ridge
 
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
@@ -47,53 +44,6 @@ def build_discriminator(shape, num_genres, width=16):
     named = layers.Dense(4 * width, use_bias=False, name="genre")(genre)[:, None, None] / (4 * width) ** 0.5
     verdict = layers.Dense(1, name="real")(x)[..., 0] + ops.sum(x * named, axis=-1)
     return keras.Model([clip, genre], [verdict, *features], name="discriminator")
-
-
-def loudness(scaled, db_per_unit):
-    """Mean power of each clip, as a level in scaled units up to a constant.
-
-    Args:
-        scaled: Float tensor, shape `(batch, num_frames, n_mels)`.
-        db_per_unit: Decibels of one scaled unit.
-
-    Returns:
-        Float tensor, shape `(batch,)`.
-    """
-    factor = db_per_unit * math.log(10.0) / 10.0
-    return ops.logsumexp(factor * scaled, axis=(1, 2)) / factor
-
-
-class Loudness(keras.layers.Layer):
-    """Makes a clip as loud, among the clips of the genre asked for, as its latent says.
-
-    Without it a clip with a changed label is as loud as the decoder happens to make it: the listeners are deaf to
-    levels, and nothing else in the loss hears such a clip.
-
-    Args:
-        num_genres: Number of genres.
-        latent_dim: Numbers in a latent.
-        db_per_unit: Decibels of one scaled unit.
-    """
-
-    def __init__(self, num_genres, latent_dim, db_per_unit, **kwargs):
-        super().__init__(**kwargs)
-        self.db_per_unit = db_per_unit
-        self.levels = self.add_weight(name="levels", shape=(num_genres, 2), initializer="zeros", trainable=False)
-        self.place = self.add_weight(name="place", shape=(latent_dim + 1,), initializer="zeros")
-        self.built = True
-
-    def fit(self, clips, latents, genre):
-        """Measures mean and spread of each genre's loudness, and by ridge regression where a latent places its clip."""
-        parts = [loudness(clips[start : start + 64], self.db_per_unit) for start in range(0, len(clips), 64)]
-        loud, genres = np.concatenate(parts), range(self.levels.shape[0])
-        levels = np.array([[loud[genre == k].mean(), loud[genre == k].std() + 1e-3] for k in genres])
-        line = Ridge(alpha=10.0).fit(latents, (loud - levels[genre, 0]) / levels[genre, 1])
-        self.levels.assign(levels), self.place.assign(np.append(line.coef_, line.intercept_))
-
-    def call(self, picture, latent, weights):
-        mean, spread = ops.unstack(ops.matmul(weights, self.levels), 2, axis=-1)
-        wanted = mean + spread * (ops.matmul(latent, self.place[:-1]) + self.place[-1])
-        return picture + (wanted - loudness(picture, self.db_per_unit))[:, None, None]
 
 
 def draw_latents(density, weights, noise):
@@ -165,16 +115,15 @@ class ConditionalVAEGAN(ConditionalVAE):
         super().__init__(audio_config, genres, **kwargs)
         self.likelihood_weight, self.adversary_weight = likelihood_weight, adversary_weight
         self.matching_weight, self.adversary_rate = matching_weight, adversary_rate
-        self.loudness = Loudness(self.num_genres, self.latent_dim, self.audio_config.db_per_unit)
         self.discriminator = build_discriminator(self.audio_config.shape, self.num_genres)
-        # What is trainable belongs to the first optimiser: the decoder, its loudness, the listeners.
+        # What is trainable belongs to the first optimiser: the decoder and the listeners.
         self.encoder.trainable = self.discriminator.trainable = False
         self.adversary_optimizer = keras.optimizers.Adam(adversary_rate, beta_1=0.5)
         self.adversary_optimizer.build(self.discriminator.weights)
 
     def decode_latent(self, latent, genre=None, training=False):
-        picture = super().decode_latent(latent, genre, training)
-        return self.loudness(picture, latent, self.genre_weights(genre))
+        picture = super().decode_latent(latent, genre, training)  # where it trains, without its loudness
+        return self.loudness(picture, latent, self.genre_weights(genre)) if training else picture
 
     def loss_terms(self, data, training):
         log_mel, weights = data[0], self.genre_weights(data[1])
@@ -200,22 +149,15 @@ class ConditionalVAEGAN(ConditionalVAE):
         return self.track(terms)
 
 
-def go_on(model, features, **settings):
-    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands, its loudness fitted.
+def go_on(model, **settings):
+    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands; `train` is its second phase.
 
     Args:
         model: `ConditionalVAE`.
-        features: `FeatureSet`.
         **settings: Arguments of `ConditionalVAEGAN` to set otherwise.
-
-    Raises:
-        ValueError: If the features have another `AudioConfig` or other genres than the model.
     """
-    model.audio_config.check_fits(features, model.genres)
     config = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
     successor = ConditionalVAEGAN(**config | settings)
-    for part in ("encoder", "decoder", "listeners", "latent_density"):
+    for part in ("encoder", "decoder", "listeners", "latent_density", "loudness"):
         getattr(successor, part).set_weights(getattr(model, part).get_weights())
-    clips, genre = features.arrays("train")
-    successor.loudness.fit(clips, model.encode(clips)[0], genre)
     return successor

@@ -1,7 +1,11 @@
 """ConditionalVAE: a VAE that is told a genre, and is made to listen. Written in notebook 04."""
 
+import math
+
 import keras
+import numpy as np
 from keras import ops
+from sklearn.linear_model import Ridge
 
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.losses import disguise, genre_discrepancy
@@ -56,12 +60,61 @@ def cross_entropy(truth, logits):
     return ops.mean(keras.losses.categorical_crossentropy(truth, logits, from_logits=True))
 
 
+def loudness(scaled, db_per_unit):
+    """Mean power of each clip, as a level in scaled units up to a constant.
+
+    Args:
+        scaled: Float tensor, shape `(batch, num_frames, n_mels)`.
+        db_per_unit: Decibels of one scaled unit.
+
+    Returns:
+        Float tensor, shape `(batch,)`.
+    """
+    factor = db_per_unit * math.log(10.0) / 10.0
+    return ops.logsumexp(factor * scaled, axis=(1, 2)) / factor
+
+
+class Loudness(keras.layers.Layer):
+    """Makes a clip as loud, among the clips of the genre asked for, as its latent says; does nothing until it is fitted.
+
+    Without it a clip with a changed label is as loud as the decoder happens to make it: the listeners are deaf to
+    levels, and nothing else in the loss hears such a clip.
+
+    Args:
+        num_genres: Number of genres.
+        latent_dim: Numbers in a latent.
+        db_per_unit: Decibels of one scaled unit.
+    """
+
+    def __init__(self, num_genres, latent_dim, db_per_unit, **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.db_per_unit = db_per_unit
+        self.levels = self.add_weight(name="levels", shape=(num_genres, 2), initializer="zeros")
+        self.place = self.add_weight(name="place", shape=(latent_dim + 1,), initializer="zeros")
+        self.amount = self.add_weight(name="amount", shape=(), initializer="zeros")
+        self.built = True
+
+    def fit(self, clips, latents, genre):
+        """Measures mean and spread of each genre's loudness, and by ridge regression where a latent places its clip."""
+        parts = [loudness(clips[start : start + 64], self.db_per_unit) for start in range(0, len(clips), 64)]
+        loud, levels = np.concatenate(parts), np.array(self.levels)
+        for index in np.unique(genre):
+            levels[index] = loud[genre == index].mean(), loud[genre == index].std() + 1e-3
+        line = Ridge(alpha=10.0).fit(latents, (loud - levels[genre, 0]) / levels[genre, 1])
+        self.levels.assign(levels), self.place.assign(np.append(line.coef_, line.intercept_)), self.amount.assign(1.0)
+
+    def call(self, picture, latent, weights):
+        mean, spread = ops.unstack(ops.matmul(weights, self.levels), 2, axis=-1)
+        wanted = mean + spread * (ops.matmul(latent, self.place[:-1]) + self.place[-1])
+        return picture + self.amount * (wanted - loudness(picture, self.db_per_unit))[:, None, None]
+
+
 class ConditionalVAE(VAE):
     """VAE whose decoder is told the genre at every stage (Sohn, Lee and Yan, 2015) and has to listen.
 
     The encoder is not told, and a penalty makes the latents of every genre look like the prior: the
     genre then reaches the decoder through its label only. `Listeners` hear half of the latents decoded with another
-    label, and what they fail to recognise is a loss.
+    label, and what they fail to recognise is a loss. How loud such a clip is they do not hear: `train` fits that at the end.
 
     Args:
         audio_config: As for `VAE`.
@@ -86,6 +139,7 @@ class ConditionalVAE(VAE):
         self.discrepancy_weight, self.swap_weight, self.source_weight = discrepancy_weight, swap_weight, source_weight
         self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight)
         self.listeners.trainable = swap_weight > 0
+        self.loudness = Loudness(self.num_genres, self.latent_dim, self.audio_config.db_per_unit)
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(*sizes, self.num_genres)
@@ -95,7 +149,9 @@ class ConditionalVAE(VAE):
         return ops.one_hot(ops.cast(genre, "int32"), self.num_genres) if len(genre.shape) == 1 else genre
 
     def decode_latent(self, latent, genre=None, training=False):
-        return self.decoder([latent, self.genre_weights(genre)], training=training)
+        weights = self.genre_weights(genre)
+        picture = self.decoder([latent, weights], training=training)
+        return picture if training else self.loudness(picture, latent, weights)
 
     def loss_terms(self, data, training):
         (terms, latent, rebuilt), weights = self.elbo_terms(data, training), self.genre_weights(data[1])
