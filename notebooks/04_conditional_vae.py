@@ -50,6 +50,7 @@ config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
 
 # %%
+import math
 import re
 import time
 
@@ -60,6 +61,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
 from keras import layers, ops
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
 from cvae_music import VAE, averaging, block, build_encoder, decode_layers  # what notebooks 02 and 03 wrote
@@ -92,6 +94,7 @@ latents = {name: model.encode(clips)[0] for name, model in models.items()}
 # stands a real clip of the genre asked for. **Guess** what a model does that is told one genre by the label and hears
 # another in the latent.
 
+
 # %%
 def asked_for(name, row, wanted):
     """The latent of a real clip, played by one of the models as the genre that is wanted."""
@@ -116,12 +119,14 @@ cm.show_clips(
 # Turn it yourself. With *swap* the latent comes from a real clip of another genre, without it is drawn where latents
 # of the genre asked for lie.
 
+
 # %% tags=["widget"]
 @widgets.interact(model=list(models), asked=genres, seed=widgets.IntSlider(0, 0, 9, continuous_update=False), swap=True)
 def listen(model, asked, seed, swap):
     row = np.random.default_rng(seed).choice(np.flatnonzero(table["genre"] != asked))
     drawn = cm.make_clip(models[model], mix=asked, seed=seed)
     cm.show_clips(asked_for(model, row, asked) if swap else drawn, config)
+
 
 # %% [markdown]
 # ## 2. Two ways to fail, and only one of them shows
@@ -169,6 +174,7 @@ heard = {(name, kind): all_scores(model, judge) for name, model in models.items(
 heard = pd.DataFrame(heard).T.rename_axis(["model", "judge"])
 display(heard.round(3))
 
+
 # %%
 def log(model):
     mean, log_var = model.encode(clips)
@@ -196,6 +202,7 @@ lab.lesson(
 # The label reaches the decoder as a row of genre weights that sum to 1, for the second of three genres $(0, 1, 0)$. The
 # first idea is to append it to $z$ at the entrance, and to hope:
 
+
 # %%
 def build_concatenating_decoder(shape, global_dim, local_dim, width, depth, num_genres):
     """Latent and genre to clip; every layer after the entrance may forget the label."""
@@ -214,6 +221,7 @@ def build_concatenating_decoder(shape, global_dim, local_dim, width, depth, num_
         x = block(x, f"frame_{index}")
     return keras.Model([latent, genre], layers.Dense(shape[1], dtype="float32", name="log_mel")(x), name="decoder")
 
+
 # %% [markdown]
 # Its layers are those of notebook 02, so the sizes are too. We call it once, and then take the deaf model apart: a
 # decoder is a function of two inputs, so turn one at a time. How far does the output move, in dB?
@@ -222,6 +230,7 @@ def build_concatenating_decoder(shape, global_dim, local_dim, width, depth, num_
 sizes = (config.shape, cured.global_dim, cured.local_dim, cured.width, cured.depth)  # 32, 8, 208, 3 as shipped
 told_once = build_concatenating_decoder(*sizes, len(genres))
 print(told_once([latents["deaf"][:2], np.eye(len(genres))[:2]]).shape, f"{told_once.count_params():,} weights")
+
 
 # %%
 def distance(first, second):
@@ -260,6 +269,7 @@ lab.lesson(
 # with a scale $s$ and a shift $t$ for each channel, made of the description $c$ of the whole clip. All that is new is
 # that the label becomes part of $c$, as 64 numbers: twice as many as the global latents, so it is not drowned in them.
 
+
 # %%
 def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_genres):
     """Latent and genre to clip: the label is part of what scales and shifts every block."""
@@ -270,6 +280,7 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
     described = layers.Concatenate(name="description")([latent[:, :global_dim], named])
     picture = decode_layers(described, latent[:, global_dim:], shape, width, depth)
     return keras.Model([latent, genre], picture, name="decoder")
+
 
 # %% [markdown]
 # We build it, put the cured model's weights in, and ask each stage: how much do its scales and shifts change with
@@ -323,6 +334,7 @@ lab.lesson(
 # may fall a little below. The kernel is the inverse multiquadric at several widths $c_s$,
 # $k(a, b) = \frac1S\sum_s \frac{c_s}{c_s + \lVert a - b\rVert^2}$.
 
+
 # %%
 def multiquadric_kernel(first, second, scales=(0.2, 0.5, 1.0, 2.0, 5.0)):
     """Similarity of every point of one set to every point of the other, in (0, 1]."""
@@ -330,6 +342,7 @@ def multiquadric_kernel(first, second, scales=(0.2, 0.5, 1.0, 2.0, 5.0)):
     distance = ops.maximum(squares - 2.0 * ops.matmul(first, ops.swapaxes(second, -1, -2)), 0.0)
     widths = [2.0 * first.shape[-1] * scale for scale in scales]
     return sum(width / (width + distance) for width in widths) / len(widths)
+
 
 # %%
 here, there = np.zeros((1, 2), np.float32), np.array([[0, 0], [1, 0], [3, 0], [30, 0]], np.float32)
@@ -339,6 +352,7 @@ print("similarity at distances 0, 1, 3 and 30:", np.round(multiquadric_kernel(he
 # In training, genres share a batch, and a clip has one latent for the whole and one for each beat. So we compute one
 # kernel matrix for all clips, without the diagonal, and let genre weights pick the pairs: in `einsum`, `s` counts the
 # latents of a clip, `n` and `m` clips, `g` genres.
+
 
 # %%
 def genre_discrepancy(latent, genre_weights, noise):
@@ -354,6 +368,7 @@ def genre_discrepancy(latent, genre_weights, noise):
     enough = ops.cast(count >= 2.0, within.dtype)
     total = ops.sum(ops.mean(within + prior - 2.0 * across, axis=0) * enough)
     return total / ops.maximum(ops.sum(enough), 1.0)
+
 
 # %% [markdown]
 # **Question.** Two genres of 200 clips in two dimensions: on top of each other, or each on its own side, while both
@@ -385,6 +400,7 @@ lab.lesson(
 # And the two models? Their method `discrepancy`, which you write in section 7, adds up the whole clip's part and the
 # beats' part.
 
+
 # %%
 def measured_discrepancy(model):
     mean, log_var = model.encode(clips)
@@ -408,6 +424,7 @@ lab.lesson(
 # its genre. So the last step asks for obedience itself. Half of the latents are decoded with *another* label, and two
 # small networks, which learn the genres beside the model, say what they hear. What they fail to recognise is a loss.
 
+
 # %%
 def build_listener(shape, num_genres):
     """Clip to genre logits: small, in one dimension, and deaf to the level of the clip."""
@@ -420,10 +437,12 @@ def build_listener(shape, num_genres):
     x = layers.Dropout(0.3, seed=0, name="dropout")(x)
     return keras.Model(clip, layers.Dense(num_genres, dtype="float32", name="logits")(x), name="listener")
 
+
 # %% [markdown]
 # A network that is asked to please another finds tricks. So all that the listeners hear is **disguised**: blurred (by
 # the averaging matrices of notebook 02), louder or softer, noisy, one stretch of time and one of bands masked (Park et
 # al., 2019). A trick that needs one exact detail then fails.
+
 
 # %%
 def disguise(scaled, noise):
@@ -442,6 +461,7 @@ def disguise(scaled, noise):
         hidden |= (place >= start) & (place < start + length)
     return ops.where(hidden, ops.mean(heard, axis=(1, 2), keepdims=True), heard)
 
+
 # %%
 generator, tempo = keras.random.SeedGenerator(seed), table["tempo"][first]
 hidden = config.unscale(np.array(disguise(clips[[first]], generator))[0])
@@ -452,10 +472,12 @@ cm.show_clips([compared[0], {"log_mel": hidden, "samples": sound, "label": "in d
 # How far a network is from the truth is a **cross-entropy**: the negative log of the probability it gives to the right
 # genre. **Guess** its value for somebody who knows nothing of six genres.
 
+
 # %%
 def cross_entropy(truth, logits):
     """Mean cross-entropy in nats of logits `(batch, num_genres)` against rows of genre weights."""
     return ops.mean(keras.losses.categorical_crossentropy(truth, logits, from_logits=True))
+
 
 # %%
 one_hot = np.eye(len(genres), dtype="float32")
@@ -468,6 +490,7 @@ print(f"{nothing:.2f} nats, the logarithm of {len(genres)}")
 # and goes on hearing the old genre until it is gone. Two rules keep the game honest. No gradient of the listeners'
 # lesson reaches the model (`stop_gradient`). And the model hears the opinion of *frozen* copies (`stateless_call` runs
 # a network with the weights it is handed), so it cannot lower its loss by teaching the listeners to be content.
+
 
 # %%
 class Listeners(keras.layers.Layer):
@@ -496,6 +519,7 @@ class Listeners(keras.layers.Layer):
             opinions.append(cross_entropy(asked, network.stateless_call(fixed, others, swapped, training=False)[0]))
         return sum(opinions) / len(opinions)
 
+
 # %% [markdown]
 # With the cured model's listeners inside, this class tells what it thinks of the swaps of both models.
 
@@ -515,9 +539,85 @@ lab.lesson(
 )
 
 # %% [markdown]
+# **What the listeners do not hear.** They take the level out of a clip, as our judges do, so nothing in the loss hears
+# how loud a swapped clip is. Ears from outside heard it, on real music: notebook 09 has a table with the row *without
+# loudness*. A clip's **loudness** is the
+# mean power of its cells, as a level:
+
+
+# %%
+def loudness(scaled, db_per_unit):
+    """Mean power of each clip, as a level in scaled units up to a constant; shape `(batch,)`."""
+    factor = db_per_unit * math.log(10.0) / 10.0
+    return ops.logsumexp(factor * scaled, axis=(1, 2)) / factor
+
+
+# %% [markdown]
+# That needs no training. `Loudness` keeps the mean and the spread of each genre; where among its own kind a clip lies is
+# a linear function of its latent, found by ridge regression. The picture is moved to the level that both ask for.
+
+
+# %%
+class Loudness(keras.layers.Layer):
+    """Makes a clip as loud, among the clips of the genre asked for, as its latent says; does nothing until it is fitted."""
+
+    def __init__(self, num_genres, latent_dim, db_per_unit, **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.db_per_unit = db_per_unit
+        self.levels = self.add_weight(name="levels", shape=(num_genres, 2), initializer="zeros")
+        self.place = self.add_weight(name="place", shape=(latent_dim + 1,), initializer="zeros")
+        self.amount = self.add_weight(name="amount", shape=(), initializer="zeros")
+        self.built = True
+
+    def fit(self, clips, latents, genre):
+        """Measures mean and spread of each genre's loudness, and by ridge regression where a latent places its clip."""
+        parts = [loudness(clips[start : start + 64], self.db_per_unit) for start in range(0, len(clips), 64)]
+        loud, levels = np.concatenate(parts), np.array(self.levels)
+        for index in np.unique(genre):
+            levels[index] = loud[genre == index].mean(), loud[genre == index].std() + 1e-3
+        line = Ridge(alpha=10.0).fit(latents, (loud - levels[genre, 0]) / levels[genre, 1])
+        self.levels.assign(levels), self.place.assign(np.append(line.coef_, line.intercept_)), self.amount.assign(1.0)
+
+    def call(self, picture, latent, weights):
+        mean, spread = ops.unstack(ops.matmul(weights, self.levels), 2, axis=-1)
+        wanted = mean + spread * (ops.matmul(latent, self.place[:-1]) + self.place[-1])
+        return picture + self.amount * (wanted - loudness(picture, self.db_per_unit))[:, None, None]
+
+
+# %% [markdown]
+# A clip one standard deviation above its genre's mean should, played as another genre, be one above *that* genre's. With
+# the layer off and on, **guess** how far the cured model's swaps are from it.
+
+
+# %%
+def loud(scaled):
+    return config.db_per_unit * np.array(loudness(scaled, config.db_per_unit))
+
+
+train_clips, train_genre = features.arrays("train")
+train_loud = np.concatenate([loud(train_clips[k : k + 64]) for k in range(0, len(train_clips), 64)])
+mean, spread = (
+    np.array([part(train_loud[train_genre == k]) for k in range(len(genres))]) for part in (np.mean, np.std)
+)
+right = mean[other] + spread[other] * (loud(clips) - mean[genre]) / spread[genre]
+
+# %%
+off = {}
+for amount, name in ((0.0, "layer off"), (1.0, "layer on")):
+    cured.loudness.amount.assign(amount)
+    off[name] = pd.Series(loud(cured.decode(latents["cured"], other)) - right).groupby(np.take(genres, other)).mean()
+off = pd.DataFrame(off)
+display(off.round(1))
+before, after = off.abs().mean()
+lab.lesson(
+    f"Swapped clips of a genre are {before:.1f} dB off in the mean, with the layer {after:.1f} dB.",
+    {"No listener had noticed.": after < before, "Here loudness was right before.": True},
+)
+
+# %% [markdown]
 # ## 7. `class ConditionalVAE(VAE)`
 #
-# Now all four steps in one class. Its loss is that of notebook 03 with two terms more,
+# Now all of it in one class. Its loss is that of notebook 03 with two terms more,
 #
 # $$\text{loss} = -\log p(x \mid z, g) + \beta\,\mathrm{KL} + w\,\mathrm{MMD}^2_{\text{genres}}
 # + v\,\mathrm{CE}\big(\text{listeners}(\hat x_{g'}), g'\big) ,$$
@@ -527,6 +627,7 @@ lab.lesson(
 # listeners' own lesson is added too; it reaches their weights alone. `elbo_terms` of notebook 03 gives the terms of a
 # VAE, the latents drawn and the clips rebuilt; `listen` takes every second latent and moves its label on by a random
 # number of genres. The step itself, one gradient of `loss_terms`, is inherited from notebook 02.
+
 
 # %%
 class ConditionalVAE(VAE):
@@ -541,6 +642,7 @@ class ConditionalVAE(VAE):
         self.discrepancy_weight, self.swap_weight, self.source_weight = discrepancy_weight, swap_weight, source_weight
         self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight)
         self.listeners.trainable = swap_weight > 0
+        self.loudness = Loudness(self.num_genres, self.latent_dim, self.audio_config.db_per_unit)
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(*sizes, self.num_genres)
@@ -549,7 +651,9 @@ class ConditionalVAE(VAE):
         return ops.one_hot(ops.cast(genre, "int32"), self.num_genres) if len(genre.shape) == 1 else genre
 
     def decode_latent(self, latent, genre=None, training=False):
-        return self.decoder([latent, self.genre_weights(genre)], training=training)
+        weights = self.genre_weights(genre)
+        picture = self.decoder([latent, weights], training=training)
+        return picture if training else self.loudness(picture, latent, weights)
 
     def loss_terms(self, data, training):
         (terms, latent, rebuilt), weights = self.elbo_terms(data, training), self.genre_weights(data[1])
@@ -573,6 +677,7 @@ class ConditionalVAE(VAE):
         lesson = self.listeners.lesson(heard, ops.tile(weights, (2, 1)), swapped, came_from, training)
         return lesson, self.listeners.opinion(swapped, asked)
 
+
 # %% [markdown]
 # **Is it the model that ships?** With the shipped weights inside, yours must play the same to the last digit.
 
@@ -586,6 +691,7 @@ print("the same clips:", np.array_equal(mine.decode(latents["cured"], other), cu
 # And the deaf one is this class with everything taken out again: the label once, no discrepancy, no listeners, and a
 # latent at a tenth of its price, in which there is room for the genre.
 
+
 # %%
 class DeafVAE(ConditionalVAE):
     """Conditional VAE with nothing that makes it listen."""
@@ -595,6 +701,7 @@ class DeafVAE(ConditionalVAE):
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_concatenating_decoder(*sizes, self.num_genres)
+
 
 # %%
 mine = DeafVAE(config, genres)
@@ -611,7 +718,8 @@ print("the same clips:", np.array_equal(mine.decode(latents["deaf"], other), dea
 # - gradients clipped at a norm of 5;
 # - each clip up to 3 dB louder or softer, composed loops begun at either bar (**augmentation**);
 # - at the end the weights are an **average** over about the last tenth of the steps;
-# - then the density of notebook 03 is fitted, one for each genre, to draw latents from.
+# - then the density of notebook 03 is fitted, one for each genre, to draw latents from; and `Loudness`, where somebody
+#   listens.
 #
 # **Guess** which comes first: obedience, or sharp detail?
 
@@ -777,6 +885,7 @@ lab.lesson(
 #
 # Section 5 set out to remove it. We ask $z$ in two ways: does the majority of a clip's 15 nearest neighbours name its
 # genre? And does a **linear probe**, a logistic regression on the latents of training clips?
+
 
 # %%
 def vote(latent):
@@ -950,10 +1059,12 @@ for stage in stages[:num_deaf]:
     layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
 print(f"swap obedience with {num_deaf} of {len(stages)} stages deafened: {swap_shares(deafened)[0]:.2f}")
 
+
 # %% tags=["exercise"]
 def discrepancy(first, second):
     """Squared maximum mean discrepancy of two sets of points, shapes (n, dim) and (m, dim), a scalar."""
     return ops.mean(multiquadric_kernel(first, first))  # exercise 4: the other two means, and no point with itself
+
 
 # %% tags=["check"]
 rng, cases = np.random.default_rng(1), {"the same place": (60, 0.0), "moved": (60, 2.0), "five points": (5, 1.0)}

@@ -10,25 +10,27 @@ from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.store import load_compact, save_compact
 
 FIRST_STEPS, NUM_STEPS = 1440, SECOND_STEPS
-WAYS = {  # name -> kind, steps
-    "discriminator": ("cvaegan", NUM_STEPS),
-    "as it was": ("cvae", 0),
-    "loudness set": ("cvaegan", 0),
+WAYS = {  # name -> kind, steps, changes
+    "discriminator": ("cvaegan", NUM_STEPS, {}),
+    "as it was": ("cvae", 0, {}),
+    "without loudness": ("cvae", 0, {}),
+    "random features": ("cvaegan", NUM_STEPS, {"adversary_weight": 0.0, "adversary_rate": 0.0}),
+    "trained longer": ("cvae", NUM_STEPS, {}),
 }
 
 
-def cells(seeds=(0,)):
-    """The three ways to go on for each seed."""
+def cells(seeds=(0, 1, 2)):
+    """The ways to go on for each seed."""
     return [
-        {"name": name, "kind": kind, "seed": seed, "num_steps": num_steps, "changes": {}}
+        {"name": name, "kind": kind, "seed": seed, "num_steps": num_steps, "changes": changes}
         for seed in seeds
-        for name, (kind, num_steps) in WAYS.items()
+        for name, (kind, num_steps, changes) in WAYS.items()
     ]
 
 
 def first_phase(features, seed):
-    """The `ConditionalVAE` that all go on from: on the embedded music the one that ships, else one a seed, kept in `outputs`."""
-    if (features.table["grid"] == "known").all():
+    """The `ConditionalVAE` that all go on from, one a seed, kept in `outputs`; the first of the embedded music ships."""
+    if (features.table["grid"] == "known").all() and not seed:
         return ConditionalVAE.from_preset("known_cvae")
     path = output_folder(features.path.name) / "models" / f"cvae-{FIRST_STEPS}-{seed}.npz"
     if not path.exists():
@@ -42,6 +44,8 @@ def run(cell, features, judges):
     model = first_phase(features, cell["seed"])
     started = time.perf_counter()
     model, _ = go_on(model, features, cell["kind"], cell["num_steps"], cell["seed"], cell["changes"], verbose=0)
+    if cell["name"] == "without loudness":
+        model.loudness.amount.assign(0.0)
     row = {"seconds": time.perf_counter() - started, "parameters": model.count_params()}
     row |= evaluate_model(model, features, judges).to_dict()
     heard = obedience_in_sound({"sound": model}, features, num_per_genre=96 // len(features.genres))

@@ -53,6 +53,7 @@ SWEEPS = {
         Sweep("comparison_real", comparison_study.comparison_cells, comparison_study.run_comparison),
         Sweep("listeners_real", comparison_study.listener_cells, comparison_study.run_listeners),
         Sweep("discriminator_known", adversarial_study.cells, adversarial_study.run),
+        Sweep("discriminator_real", adversarial_study.cells, adversarial_study.run),
     )
 }
 NUM_CLIPS = 2400

@@ -1,0 +1,148 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Solutions to notebook 10, your_own_music
+#
+# This notebook stands alone: without a folder of yours it composes a small one.
+
+# %% tags=["parameters"]
+data = "known"  # or the path of a folder of genres, or of FMA
+seed = 0
+repository_zip = ""
+num_tracks = 6  # of each genre
+
+# %% tags=["setup"]
+import sys
+
+sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
+if repository_zip:
+    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+import cvae_lab as lab
+import cvae_music as cm
+
+# %%
+session = lab.start_session(data, seed=seed)
+config = cm.AudioConfig()
+
+# %%
+import dataclasses
+
+import keras
+import numpy as np
+import pandas as pd
+
+import cvae_scale as scale
+import known_music
+
+music = session.output_dir / "music_of_solutions" if data == "known" else data
+if data == "known":
+    for row in known_music.draw_factors(len(known_music.GENRES) * num_tracks, seed).to_dict("records"):
+        path = music / row["genre"] / f"{row['seed']}.wav"
+        cm.write_audio(path, known_music.compose(row, config.sample_rate, 32), config)
+collection = scale.take_tracks(cm.open_collection(music, seed=seed), num_tracks, seed)
+files = scale.probe_files(collection, config)
+
+# %% [markdown]
+# ## 1. The error of an estimate
+
+# %% tags=["exercise"]
+def total_of_all(values, population):
+    """Estimate, low and high end of the sum over `population` files, of which a few were read."""
+    left = max(0.0, 1.0 - len(values) / population)  # of the files, the share that was not read
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) * np.sqrt(left)
+    return tuple(population * (np.mean(values) + sign * error) for sign in (0, -2, 2))
+
+# %% tags=["check"]
+cases = {"two of ten": ([2.0, 4.0], 10, 8 * 5**0.5), "four of four": ([1.0, 2.0, 3.0, 6.0], 4, 0.0)}
+for name, (values, population, spread) in cases.items():
+    expected = population * np.mean(values) + np.array([0.0, -spread, spread])
+    got = np.array(total_of_all(np.array(values), population), float)
+    is_right = np.allclose(got, expected)
+    print(f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}")
+
+# %% [markdown]
+# Is the range as wide as it says? With every file read we know the sum, and can draw dozens from it as often as we
+# like. A range of two standard errors should hold the sum in 19 cases of 20.
+
+# %%
+every = scale.probe_files(collection, config, num_sources=len(collection))["overlapping"].to_numpy()
+rng, few = np.random.default_rng(seed), min(12, len(every) - 1)
+ranges = [total_of_all(rng.choice(every, few, replace=False), len(every)) for _ in range(1000)]
+held = np.mean([low <= every.sum() <= high for _, low, high in ranges])
+lab.lesson(
+    f"Of 1,000 draws of {few} files, {held:.0%} of the ranges hold the sum.",
+    {
+        "About as many as they should.": held > 0.85,
+        "Fewer than they should: a few files differ from all others.": True,
+    },
+)
+
+# %% [markdown]
+# ## 2. A bill for another size
+#
+# The steps of the standard size are timed in the setting that every machine can compute.
+
+# %%
+size, setting = scale.SIZES["standard"], scale.Setting()
+row = dataclasses.asdict(setting) | scale.time_steps(size, collection.genres, setting, num_steps=3) | {"chosen": True}
+workers = pd.DataFrame([{"workers": 1, "minutes": files["seconds"].mean() * len(collection) / 60, "chosen": True}])
+bill = scale.estimate_cost(collection, size, files, workers, pd.DataFrame([row]), session.cache_dir)
+bill.round(1)
+
+# %%
+lab.lesson(
+    f"The standard size would train for {bill.loc['minutes to train', 'estimate']:.0f} minutes on these tracks.",
+    {
+        "Time for a cup of tea.": bill.loc["minutes to train", "estimate"] < 30,
+        "Time for a night's sleep, or for a GPU.": True,
+    },
+)
+
+# %% [markdown]
+# ## 3. Kill it yourself
+#
+# Here without hands: a small model, stopped in its second pass, and the step at which the next call begins.
+
+# %%
+features = cm.build_features(collection, config, session.cache_dir, progress=False)
+quick = dataclasses.replace(scale.SIZES["quick"], num_steps=12)
+backup = session.output_dir / "models" / f"stopped-{seed}-{features.path.name}"
+begun = []
+
+
+def keep_training(stop_at=None):
+    def press_stop(batch, logs):
+        if int(model.optimizer.iterations) == stop_at:
+            raise KeyboardInterrupt
+
+    model = quick.new_model(features.genres, seed)
+    note = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: begun.append(int(model.optimizer.iterations)), on_train_batch_end=press_stop
+    )
+    cm.train(model, features, 2 * in_a_pass, seed=seed, backup_dir=backup, callbacks=[note], verbose=0)
+
+
+# %%
+in_a_pass = len(features.subset("train")) // 32
+try:
+    keep_training(stop_at=in_a_pass + 2)
+except KeyboardInterrupt:
+    print(f"stopped at step {in_a_pass + 2}")
+keep_training()
+lab.lesson(
+    f"It began at step {begun[-1]}; a pass has {in_a_pass}.",
+    {
+        "The two steps after the backup were lost, and no more.": begun[-1] == in_a_pass,
+        "No pass had been complete: it began anew.": True,
+    },
+)
