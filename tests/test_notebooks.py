@@ -13,6 +13,10 @@ import nbformat
 import pytest
 import run_notebooks
 
+import known_music
+from cvae_music.audio.files import write_audio
+from cvae_music.config import AudioConfig
+
 SOURCES = run_notebooks.find_notebooks()
 SOLUTIONS = run_notebooks.find_notebooks(run_notebooks.NOTEBOOKS / "solutions")
 ALL = SOURCES + SOLUTIONS
@@ -225,4 +229,22 @@ def test_executes_in_smoke_mode(source, smoke_environment, tmp_path):
         del environment["IPYTHONDIR"]
     target = tmp_path / "executed.ipynb"
     result = run_notebooks.execute(source, target, SMOKE, environment, timeout=300, stream=io.StringIO())
+    assert not result.error, result.error
+
+
+@pytest.mark.shared_out
+def test_collapse_is_shown_on_two_genres_as_well(smoke_environment, tmp_path):
+    """Of a folder of somebody's own, the smallest that the series takes."""
+    for number, row in enumerate(
+        known_music.draw_factors(96, 0).query("genre in ['jazz', 'house']").to_dict("records")
+    ):
+        if number < 24:
+            path = tmp_path / "music" / row["genre"] / f"{number}.wav"
+            write_audio(path, known_music.compose(row, 22050, 16), AudioConfig())
+    source = next(source for source in SOURCES if topic(source) == "conditional_vae")
+    environment = {**smoke_environment, "CVAE_MUSIC_OUTPUT": str(tmp_path / "output")}
+    parameters = SMOKE | {"data": str(tmp_path / "music")}
+    result = run_notebooks.execute(
+        source, tmp_path / "executed.ipynb", parameters, environment, 300, stream=io.StringIO()
+    )
     assert not result.error, result.error
