@@ -36,7 +36,7 @@ def first(features):
 
 @pytest.fixture(scope="module")
 def gan(first, features):
-    return cm.go_on(first)
+    return cm.go_on(first, features)
 
 
 def test_draws_in_the_graph_are_those_of_the_density(gan):
@@ -78,7 +78,7 @@ def test_duel_of_a_judge_that_knows_all():
 @pytest.fixture(scope="module")
 def trained(first, features):
     keras.utils.set_random_seed(0)
-    model = cm.go_on(first)
+    model = cm.go_on(first, features)
     before = {part: getattr(model, part).get_weights() for part in ("encoder", "decoder", "discriminator", "listeners")}
     history = cm.train(model, features, 4, batch_size=8, verbose=0)
     return model, before, history.history
@@ -111,11 +111,30 @@ def test_files_hold_both_sides_and_both_optimisers(trained, features, tmp_path):
     assert int(again.adversary_optimizer.iterations) > 0
 
 
-def test_the_second_phase_begins_where_the_first_ended(first, gan, features):
-    clips, genre = features.arrays("test")
-    for other in (genre, (genre + 1) % gan.num_genres):
-        before, after = (model.decode(model.encode(clips)[0], other) for model in (first, gan))
-        assert after == pytest.approx(before, abs=1e-5)
+def test_the_second_phase_begins_where_the_first_ended_with_more_detail(first, gan, features):
+    clips, genre = features.arrays("train")
+    latents = first.encode(clips)[0]
+    assert np.array_equal(gan.encode(clips)[0], latents)
+    gain = np.array(gan.detail.gain)
+    before, after = (ops.convert_to_numpy(cm.detail(model.decode(latents, genre))) for model in (first, gan))
+    assert (gain >= 0).all() and gain.max() > 0.1
+    assert after == pytest.approx(before + ops.convert_to_numpy(cm.detail(before * gain)), abs=1e-4)
+
+
+def test_detail_varies_as_much_as_in_the_clips(features):
+    clips = features.arrays("train")[0]
+    blurred = clips @ cm.averaging(clips.shape[-1], 3).T
+    layer = cm.Detail(clips.shape[-1])
+    assert np.array_equal(np.asarray(layer(blurred)), blurred)  # not fitted yet
+    layer.fit(clips, blurred)
+    spread = [np.std(ops.convert_to_numpy(cm.detail(part))) for part in (clips, blurred, layer(blurred))]
+    assert spread[1] < 0.8 * spread[0] and spread[2] == pytest.approx(spread[0], rel=0.1)
+
+
+def test_features_of_other_genres_are_refused(first, features):
+    turned = type(first)(features.config, features.genres[::-1], width=48, depth=1, global_dim=8, local_dim=2)
+    with pytest.raises(ValueError, match="expected the same"):
+        cm.go_on(turned, features)
 
 
 def test_swapped_labels_are_others_and_equally_often():

@@ -8,7 +8,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "lib" / "cvae_lab" / "results"
 BY = "made by tools/readme_scoreboard.py -->"
-KINDS = {"autoencoder": "Autoencoder", "vae": "VAE", "cvae": "ConditionalVAE"}
+KINDS = {"autoencoder": "Autoencoder", "vae": "VAE", "cvae": "ConditionalVAE", "cvaegan": "ConditionalVAEGAN"}
 COLUMNS = {
     "active units": "active_units",
     "reconstruction, dB RMS": "reconstruction_rms_db",
@@ -17,8 +17,13 @@ COLUMNS = {
     "judges on reconstructions": "{judge}_rebuilt",
     "prior obedience": "{judge}_prior",
     "swap obedience": "{judge}_swap",
+    "in sound: real clips": "sound_real",
+    "in sound: prior obedience": "sound_prior",
+    "in sound: swap obedience": "sound_swap",
     "diversity (judges' embedding)": "{judge}_diversity",
     "diversity (log-mel)": "diversity_log_mel",
+    "Fréchet distance": "cnn_frechet",
+    "kernel distance": "cnn_kernel",
     "chance": "chance",
 }
 COMPARED = {

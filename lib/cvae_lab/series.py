@@ -8,7 +8,7 @@ from cvae_lab.scoreboard import check_judges
 from cvae_music.store import load_model, save_compact
 
 NUM_STEPS = 1440
-SECOND_STEPS, SECOND_RATE = 240, 5e-4  # of the second phase, against a discriminator
+SECOND_STEPS, SECOND_RATE = 480, 5e-4  # of the second phase, against a discriminator
 WEIGHTS = (
     Path(__file__).parent / "weights"
 )  # what ships with this package: the judges, and the model that does not listen
@@ -95,7 +95,7 @@ def go_on(model, features, kind, num_steps, seed=0, changes=None, **training):
 
     keras.utils.set_random_seed(seed)
     if kind == "cvaegan":
-        model = adversarial.go_on(model, seed=seed, **(changes or {}))
+        model = adversarial.go_on(model, features, seed=seed, **(changes or {}))
     return model, train(
         model, features, num_steps, learning_rate=SECOND_RATE, seed=seed, **training
     ) if num_steps else None
@@ -125,7 +125,7 @@ def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_S
         features: `FeatureSet`.
         session: What `start_session` returned.
         weights: `"pretrained"`, or `"train"`; music other than `"known"` has no shipped weights and is always trained on.
-        num_steps: Steps of a training; the second phase of a `"cvaegan"` has a sixth of those of its first.
+        num_steps: Steps of a training; the second phase of a `"cvaegan"` has a third of those of its first.
 
     Returns:
         The model, ready to encode, decode and sample.
@@ -142,7 +142,7 @@ def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_S
         return load_model(path)
     if kind == "cvaegan":
         first = open_model("cvae", features, session, weights, num_steps=num_steps)
-        model, _ = go_on(first, features, kind, max(1, num_steps // 6), session.seed, verbose=2)
+        model, _ = go_on(first, features, kind, max(1, num_steps // 3), session.seed, verbose=2)
     else:
         model, _ = fit_model(kind, features, num_steps=num_steps, seed=session.seed, verbose=2)
     if CUT_SHORT & os.environ.keys():

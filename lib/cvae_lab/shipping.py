@@ -9,6 +9,7 @@ import pandas as pd
 from cvae_lab.scoreboard import evaluate_model
 from cvae_lab.series import NUM_STEPS, SECOND_STEPS, WEIGHTS, fit_model, go_on, keep_judges
 from cvae_lab.session import cache_folder, output_folder, used_versions
+from cvae_lab.sound import sound_row
 from cvae_lab.sweeps import shipped_folder
 from cvae_music import store
 from cvae_music.config import AudioConfig
@@ -47,7 +48,7 @@ def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
         store.save_compact(model, path)
     row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
     row |= {"peak_memory_gb": peak_memory() / 1e9, "parameters": model.count_params()}
-    row |= evaluate_model(model, features, judges).to_dict()
+    row |= evaluate_model(model, features, judges).to_dict() | (sound_row(model, features) if model.num_genres else {})
     command = f"python -m cvae_lab.shipping --kinds {kind} --seeds {seed} --num-steps {num_steps}"
     command += "" if data == "known" else f" --data {Path(data).name}"
     return row | {"versions": used_versions(), "command": command}

@@ -110,3 +110,9 @@ def obedience_in_sound(
         for kind, (latents, genres) in made.items():
             found[f"{name}_{kind}"] = float(probe.score(heard(model.decode(latents, genres)), genres))
     return found
+
+
+def sound_row(model, features):
+    """What `obedience_in_sound` finds for one model, as `sound_real` (its ceiling), `sound_rebuilt`, `sound_swap`, `sound_prior`."""
+    heard = obedience_in_sound({"sound": model}, features, num_per_genre=96 // len(features.genres))
+    return {"sound_real": heard.pop("real")} | heard

@@ -48,7 +48,9 @@ from .generation import slerp as slerp
 from .generation import walk as walk
 from .models import load_model as load_model
 from .models.adversarial import ConditionalVAEGAN as ConditionalVAEGAN
+from .models.adversarial import Detail as Detail
 from .models.adversarial import build_discriminator as build_discriminator
+from .models.adversarial import detail as detail
 from .models.adversarial import draw_latents as draw_latents
 from .models.adversarial import duel as duel
 from .models.adversarial import go_on as go_on

@@ -127,6 +127,5 @@ def finish(model, features, seed=0):
     """Fits what belongs to a trained model and no step teaches: where to draw latents from, and how loud each genre is."""
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
-    if getattr(model, "swap_weight", 0):
-        clips, genre = features.arrays("train")
-        model.loudness.fit(clips, model.encode(clips)[0], genre)
+    if hasattr(model, "fit_output"):
+        model.fit_output(features)

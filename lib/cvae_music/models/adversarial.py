@@ -10,6 +10,11 @@ from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.models.losses import averaging
 
 
+def detail(scaled):
+    """What sticks out: levels minus their average over nine bands, of clips `(batch, num_frames, n_mels)`."""
+    return scaled - ops.matmul(scaled, averaging(scaled.shape[-1], 9).T)
+
+
 def build_discriminator(shape, num_genres, width=16):
     """Clip and genre to one verdict for each patch, high where it looks real.
 
@@ -33,8 +38,8 @@ def build_discriminator(shape, num_genres, width=16):
     beat = np.pi / 8 * np.arange(shape[0])[:, None]
     place = np.broadcast_arrays(np.sin(beat), np.cos(beat), np.linspace(-1.0, 1.0, shape[1]))
     level = clip[..., None]
-    detail = 5.0 * (level - ops.matmul(clip, averaging(shape[1], 9).T)[..., None])
-    x = layers.Concatenate()([level, detail, ops.zeros_like(level) + np.stack(place, -1).astype("float32")])
+    place = ops.zeros_like(level) + np.stack(place, -1).astype("float32")
+    x = layers.Concatenate()([level, 5.0 * detail(clip)[..., None], place])
     features = []
     for index, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
         size, step = (4, 2) if index < 3 else (3, 1)
@@ -44,6 +49,31 @@ def build_discriminator(shape, num_genres, width=16):
     named = layers.Dense(4 * width, use_bias=False, name="genre")(genre)[:, None, None] / (4 * width) ** 0.5
     verdict = layers.Dense(1, name="real")(x)[..., 0] + ops.sum(x * named, axis=-1)
     return keras.Model([clip, genre], [verdict, *features], name="discriminator")
+
+
+class Detail(keras.layers.Layer):
+    """Enlarges what sticks out of its surroundings until it varies as much as in music; does nothing until it is fitted.
+
+    What is added to a level is a share of its distance from the average over nine bands, one share for each band.
+
+    Args:
+        n_mels: Number of bands.
+
+    Source: the global variance of speech synthesis, Toda and Tokuda (2007).
+    """
+
+    def __init__(self, n_mels, **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.gain = self.add_weight(name="gain", shape=(n_mels,), initializer="zeros")
+        self.built = True
+
+    def fit(self, clips, rebuilt):
+        """Shares with which reconstructions vary as much about their surroundings as the clips do."""
+        spread = [np.sqrt(np.mean(np.square(detail(part)), axis=(0, 1))) for part in (clips, rebuilt)]
+        self.gain.assign(np.maximum(spread[0] / spread[1] - 1.0, 0.0))
+
+    def call(self, picture):
+        return picture + self.gain * detail(picture)
 
 
 def draw_latents(density, weights, noise):
@@ -109,12 +139,13 @@ class ConditionalVAEGAN(ConditionalVAE):
     metric_names = (*VAE.metric_names, "swap", "adversary", "fooled", "matching")
 
     def __init__(
-        self, audio_config=None, genres=(), likelihood_weight=0.3, adversary_weight=300.0, matching_weight=1000.0,
+        self, audio_config=None, genres=(), likelihood_weight=0.3, adversary_weight=600.0, matching_weight=1000.0,
         adversary_rate=1e-3, **kwargs,
     ):  # fmt: skip
         super().__init__(audio_config, genres, **kwargs)
         self.likelihood_weight, self.adversary_weight = likelihood_weight, adversary_weight
         self.matching_weight, self.adversary_rate = matching_weight, adversary_rate
+        self.detail = Detail(self.audio_config.n_mels)
         self.discriminator = build_discriminator(self.audio_config.shape, self.num_genres)
         # What is trainable belongs to the first optimiser: the decoder and the listeners.
         self.encoder.trainable = self.discriminator.trainable = False
@@ -122,8 +153,15 @@ class ConditionalVAEGAN(ConditionalVAE):
         self.adversary_optimizer.build(self.discriminator.weights)
 
     def decode_latent(self, latent, genre=None, training=False):
-        picture = super().decode_latent(latent, genre, training)  # where it trains, without its loudness
-        return self.loudness(picture, latent, self.genre_weights(genre)) if training else picture
+        weights = self.genre_weights(genre)
+        picture = self.decoder([latent, weights], training=training)
+        return self.loudness(picture if training else self.detail(picture), latent, weights)
+
+    def fit_output(self, features):
+        super().fit_output(features)
+        clips, genre = (part[:: 1 + len(part) // 1000] for part in features.arrays("train"))
+        self.detail.gain.assign(ops.zeros_like(self.detail.gain))
+        self.detail.fit(clips, self.decode(self.encode(clips)[0], genre))
 
     def loss_terms(self, data, training):
         log_mel, weights = data[0], self.genre_weights(data[1])
@@ -149,15 +187,21 @@ class ConditionalVAEGAN(ConditionalVAE):
         return self.track(terms)
 
 
-def go_on(model, **settings):
-    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands; `train` is its second phase.
+def go_on(model, features, **settings):
+    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands, its detail fitted; `train` is the second phase.
 
     Args:
         model: `ConditionalVAE`.
+        features: `FeatureSet`.
         **settings: Arguments of `ConditionalVAEGAN` to set otherwise.
+
+    Raises:
+        ValueError: If the features have another `AudioConfig` or other genres than the model.
     """
+    model.audio_config.check_fits(features, model.genres)
     config = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
     successor = ConditionalVAEGAN(**config | settings)
-    for part in ("encoder", "decoder", "listeners", "latent_density", "loudness"):
+    for part in ("encoder", "decoder", "listeners", "latent_density"):
         getattr(successor, part).set_weights(getattr(model, part).get_weights())
+    successor.fit_output(features)
     return successor

@@ -176,3 +176,9 @@ class ConditionalVAE(VAE):
         heard = disguise(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
         lesson = self.listeners.lesson(heard, ops.tile(weights, (2, 1)), swapped, came_from, training)
         return lesson, self.listeners.opinion(swapped, asked)
+
+    def fit_output(self, features):
+        """Fits `Loudness` to the training split; `train` does so at its end. Without listeners it stays off."""
+        if self.swap_weight:
+            clips, genre = features.arrays("train")
+            self.loudness.fit(clips, self.encode(clips)[0], genre)
