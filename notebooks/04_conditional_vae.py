@@ -223,7 +223,7 @@ def build_concatenating_decoder(shape, global_dim, local_dim, width, depth, num_
 
 
 # %% [markdown]
-# Its layers are those of notebook 02, so the sizes are too. We call it once, and then take the deaf model apart: a
+# We call it once, and then take the deaf model apart: a
 # decoder is a function of two inputs, so turn one at a time. How far does the output move, in dB?
 
 # %%
@@ -569,13 +569,14 @@ class Loudness(keras.layers.Layer):
         self.amount = self.add_weight(name="amount", shape=(), initializer="zeros")
         self.built = True
 
-    def fit(self, clips, latents, genre):
+    def fit(self, model, features):
         """Measures mean and spread of each genre's loudness, and by ridge regression where a latent places its clip."""
+        clips, genre = features.arrays("train")
         parts = [loudness(clips[start : start + 64], self.db_per_unit) for start in range(0, len(clips), 64)]
         loud, levels = np.concatenate(parts), np.array(self.levels)
         for index in np.unique(genre):
             levels[index] = loud[genre == index].mean(), loud[genre == index].std() + 1e-3
-        line = Ridge(alpha=10.0).fit(latents, (loud - levels[genre, 0]) / levels[genre, 1])
+        line = Ridge(alpha=10.0).fit(model.encode(clips)[0], (loud - levels[genre, 0]) / levels[genre, 1])
         self.levels.assign(levels), self.place.assign(np.append(line.coef_, line.intercept_)), self.amount.assign(1.0)
 
     def call(self, picture, latent, weights):
@@ -718,8 +719,7 @@ print("the same clips:", np.array_equal(mine.decode(latents["deaf"], other), dea
 # - gradients clipped at a norm of 5;
 # - each clip up to 3 dB louder or softer, composed loops begun at either bar (**augmentation**);
 # - at the end the weights are an **average** over about the last tenth of the steps;
-# - then the density of notebook 03 is fitted, one for each genre, to draw latents from; and `Loudness`, where somebody
-#   listens.
+# - then the density of notebook 03 is fitted, one for each genre, to draw latents from, and `Loudness`.
 #
 # **Guess** which comes first: obedience, or sharp detail?
 
@@ -756,9 +756,8 @@ latents |= {name: model.encode(clips)[0] for name, model in live.items()}
 cm.show_clips([asked_for(name, first, wanted) for name in live], config)
 
 # %% [markdown]
-# The curves of the second training; dotted and grey, a run with another seed (for the embedded music only). Signs of
-# health: the error falls in every epoch; the KL rises far above zero; validation (dashed) stays near training. A
-# listeners' loss that stays near that of a blind guess while the KL grows is a condition collapse in the making.
+# The curves of the second training; dotted and grey, a run with another seed (embedded music only). A listeners' loss that
+# stays near that of a blind guess while the KL grows is a condition collapse in the making.
 
 # %%
 reference = lab.read_rows("reference_cvae").to_dict("list") if data == "known" else None
@@ -790,9 +789,8 @@ lab.lesson(
 # ## 9. What does each step buy?
 #
 # From here on we import it: `cm.ConditionalVAE` is what you wrote, and `cured` is one. Each step alone was trained
-# three times, as small as your two and for 300 steps, on the embedded music; the rows ship with the project. The bars
-# with hatches are the two full-size models of this notebook. Chance is what guessing scores. A model that follows its
-# latent to the letter scores less: nothing at all.
+# three times, as small as your two and for 300 steps, on the embedded music; the rows ship with the project. Hatched bars
+# are the two full-size models of this notebook.
 
 # %%
 words = {"label once, cheap latent": "label once, KL weight 0.1", "label once": "label once, KL weight 1",
@@ -878,8 +876,8 @@ lab.lesson(
 )
 
 # %% [markdown]
-# The first three rows are one seed, small, on the validation split; the last is the mean of three on the test split.
-# A model can pass its ceiling, since what it plays is more typical than what people play.
+# The first three rows are one seed, small, on the validation split; the last is three on the test split.
+# A model can pass its ceiling: what it plays is more typical.
 #
 # ## 11. Is the genre out of $z$?
 #
@@ -952,8 +950,7 @@ HTML("".join(cm.player(clip.samples, config, f"latent 1 as {clip.genre}").data f
 
 # %% [markdown]
 # A label is a row of weights, so half of one genre and half of another can be asked for, which the decoder never heard.
-# **Guess:** two bands at once, or a third band? (The studio of notebook 08 goes another way: it plays two whole genres
-# at once and adds their powers.)
+# **Guess:** two bands at once, or a third band?
 
 # %%
 pair = [genres[0], genres[len(genres) // 2]]
@@ -977,9 +974,8 @@ lab.lesson(
 # %% [markdown]
 # ## 13. Clips and scores to keep
 #
-# Two clips of every genre as WAV, and one table of scores for all models of this notebook. **Diversity** is the mean
-# distance between two generated clips of a genre over that of two real ones (1 is right, 0 is collapse); **sharpness**
-# is how strongly lines stand out along the mel axis, over the same in real clips.
+# Two clips of every genre as WAV, and one table of scores. **Diversity** is the mean distance between two generated clips
+# of a genre over that of two real ones (0 is collapse); **sharpness**, how strongly lines stand out, over real.
 
 # %%
 for name in genres:
@@ -1029,12 +1025,11 @@ checks.round(2)
 # - A label the decoder *can* ignore, it will, as soon as the latent says the same. Healthy KL and active units show
 #   nothing of it: ask with a latent and a label that disagree.
 # - Tell every stage; take the genre out of the latent; let somebody listen. On real music the last decides.
-# - The loss and the networks of a conditional VAE fit on two screens. You have written them.
 #
 # **Limits.** A judge is not a listener: both judges can be satisfied by a caricature of a genre; diversity and your
 # ears are there to notice. The listeners train on something near the swap score, so the judges are of another make and
 # see real music only. A trait that one genre has alone becomes part of its label, and no swap can move it. Sharpness
-# below 1 is the price of a squared error; a later notebook tries an adversary.
+# below 1 is the price of a squared error: notebook 09.
 #
 # ## Exercises
 #

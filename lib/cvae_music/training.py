@@ -127,5 +127,6 @@ def finish(model, features, seed=0):
     """Fits what belongs to a trained model and no step teaches: where to draw latents from, and how loud each genre is."""
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
-    if hasattr(model, "fit_output"):
-        model.fit_output(features)
+    for layer in (getattr(model, name, None) for name in ("loudness", "detail")):
+        if layer and model.swap_weight:  # where nobody listens, all is left as the decoder plays it
+            layer.fit(model, features)

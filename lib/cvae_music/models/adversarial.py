@@ -67,8 +67,11 @@ class Detail(keras.layers.Layer):
         self.gain = self.add_weight(name="gain", shape=(n_mels,), initializer="zeros")
         self.built = True
 
-    def fit(self, clips, rebuilt):
+    def fit(self, model, features):
         """Shares with which reconstructions vary as much about their surroundings as the clips do."""
+        clips, genre = (part[:: 1 + len(part) // 1000] for part in features.arrays("train"))
+        self.gain.assign(ops.zeros_like(self.gain))
+        rebuilt = model.decode(model.encode(clips)[0], genre)
         spread = [np.sqrt(np.mean(np.square(detail(part)), axis=(0, 1))) for part in (clips, rebuilt)]
         self.gain.assign(np.maximum(spread[0] / spread[1] - 1.0, 0.0))
 
@@ -157,12 +160,6 @@ class ConditionalVAEGAN(ConditionalVAE):
         picture = self.decoder([latent, weights], training=training)
         return self.loudness(picture if training else self.detail(picture), latent, weights)
 
-    def fit_output(self, features):
-        super().fit_output(features)
-        clips, genre = (part[:: 1 + len(part) // 1000] for part in features.arrays("train"))
-        self.detail.gain.assign(ops.zeros_like(self.detail.gain))
-        self.detail.fit(clips, self.decode(self.encode(clips)[0], genre))
-
     def loss_terms(self, data, training):
         log_mel, weights = data[0], self.genre_weights(data[1])
         terms, latent, rebuilt = self.elbo_terms((log_mel, weights), training)
@@ -201,7 +198,7 @@ def go_on(model, features, **settings):
     model.audio_config.check_fits(features, model.genres)
     config = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
     successor = ConditionalVAEGAN(**config | settings)
-    for part in ("encoder", "decoder", "listeners", "latent_density"):
+    for part in ("encoder", "decoder", "listeners", "latent_density", "loudness"):
         getattr(successor, part).set_weights(getattr(model, part).get_weights())
-    successor.fit_output(features)
+    successor.detail.fit(successor, features)
     return successor

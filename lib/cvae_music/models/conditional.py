@@ -94,13 +94,14 @@ class Loudness(keras.layers.Layer):
         self.amount = self.add_weight(name="amount", shape=(), initializer="zeros")
         self.built = True
 
-    def fit(self, clips, latents, genre):
+    def fit(self, model, features):
         """Measures mean and spread of each genre's loudness, and by ridge regression where a latent places its clip."""
+        clips, genre = features.arrays("train")
         parts = [loudness(clips[start : start + 64], self.db_per_unit) for start in range(0, len(clips), 64)]
         loud, levels = np.concatenate(parts), np.array(self.levels)
         for index in np.unique(genre):
             levels[index] = loud[genre == index].mean(), loud[genre == index].std() + 1e-3
-        line = Ridge(alpha=10.0).fit(latents, (loud - levels[genre, 0]) / levels[genre, 1])
+        line = Ridge(alpha=10.0).fit(model.encode(clips)[0], (loud - levels[genre, 0]) / levels[genre, 1])
         self.levels.assign(levels), self.place.assign(np.append(line.coef_, line.intercept_)), self.amount.assign(1.0)
 
     def call(self, picture, latent, weights):
@@ -176,9 +177,3 @@ class ConditionalVAE(VAE):
         heard = disguise(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
         lesson = self.listeners.lesson(heard, ops.tile(weights, (2, 1)), swapped, came_from, training)
         return lesson, self.listeners.opinion(swapped, asked)
-
-    def fit_output(self, features):
-        """Fits `Loudness` to the training split; `train` does so at its end. Without listeners it stays off."""
-        if self.swap_weight:
-            clips, genre = features.arrays("train")
-            self.loudness.fit(clips, self.encode(clips)[0], genre)
