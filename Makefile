@@ -17,12 +17,16 @@ SET ?=
 # Notebooks to run, as in ONLY="01 05"; nothing for all of them.
 ONLY ?=
 
+# Where the project can be fetched, for `make badges`; nothing leaves what pyproject.toml says.
+REPO ?=
+KAGGLE ?=
+
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish test test-slow test-browser lint lab studio sync weights sweeps clean
+.PHONY: help setup run publish badges kaggle-library test test-slow test-browser lint lab studio sync weights sweeps clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED)  ## make .venv and install everything into it (the others do it by themselves)
 
@@ -36,6 +40,13 @@ run: $(INSTALLED)  ## execute all notebooks in order: make run DATA=~/music
 publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store their outputs in notebooks/ and figures/
 	$(RUN) --publish
 	$(RUN) --publish --notebooks notebooks/solutions
+	$(PY) tools/badges.py
+
+badges: $(INSTALLED)  ## write badges, addresses and links into all notebooks: make badges REPO=owner/name KAGGLE=owner
+	$(PY) tools/badges.py --repository "$(REPO)" --kaggle "$(KAGGLE)"
+
+kaggle-library: $(INSTALLED)  ## pack the library as a Kaggle data set, in outputs/kaggle
+	$(PY) tools/badges.py --library outputs/kaggle
 
 test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup

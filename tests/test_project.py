@@ -58,6 +58,15 @@ def test_no_upper_bound_on_what_hosts_preinstall(pyproject):
     assert [Requirement(text).name for text in capped] == ["ipywidgets"]
 
 
+def test_ipython_is_used_as_colab_has_it(root):
+    """IPython 7.34 has no Image(alt=): pictures go through `cm.show_picture`, whose alt text each version keeps."""
+    sources = [*(root / "lib").rglob("*.py"), *(root / "notebooks").rglob("*.py")]
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    imported = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "IPython.display"]
+    assert {alias.name for node in imported for alias in node.names} == {"HTML", "display"}
+    assert not [node for node in nodes if isinstance(node, ast.Import) and node.names[0].name.startswith("IPython")]
+
+
 def test_session_checks_the_same_versions(pyproject):
     wanted = bounds(pyproject["project"]["dependencies"])
     assert {name: ">=" + ".".join(map(str, bound)) for name, bound in session.MINIMUM.items()} == {

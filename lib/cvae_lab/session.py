@@ -94,6 +94,7 @@ def start_session(data="known", output=None, seed=0):
         PermissionError: If a folder cannot be written.
     """
     checked("seed", seed)
+    check_versions()  # before Keras is loaded: an old one fails in words of its own
     output = _made(Path(output or output_folder(str(data))).resolve())
     session = Session(find_host(), str(data), seed, _made(cache_folder().resolve()), output)
     os.environ[STARTED] = str(output)
