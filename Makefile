@@ -21,9 +21,13 @@ ONLY ?=
 REPO ?=
 KAGGLE ?=
 
+# Which versions `make environment` tries, and which parts of it alone: smoke, tests, full.
+NAME ?=
+PARTS ?=
+
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish badges kaggle-library test test-slow test-browser lint lab studio sync weights sweeps clean
+.PHONY: help setup run publish badges kaggle-library test environment test-slow test-browser lint lock lab studio sync weights sweeps clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -51,6 +55,10 @@ kaggle-library: $(INSTALLED)  ## pack the library as a Kaggle data set, in outpu
 test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
+environment: $(INSTALLED)  ## run notebooks and tests with other versions: make environment NAME=newest-3.12, newest-3.13, python-3.11 or colab
+	$(PY) tools/environments.py "$(NAME)" --python "$(PYTHON)" --parts $(PARTS)
+	$(PY) tools/readme_scoreboard.py
+
 test-slow: $(INSTALLED)  ## run the tests that train for minutes
 	$(PY) -m pytest -m slow
 
@@ -58,8 +66,13 @@ test-browser: $(INSTALLED)  ## play the studio in headless Chromium (apt-get ins
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(PY) -m pytest -m browser tests/browser
 
-lint: $(INSTALLED)  ## check the style of the code
+lint: $(INSTALLED)  ## check style, layout and types of the code
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+lock: $(INSTALLED)  ## write requirements-lock.txt: the versions of all that is installed in .venv and needed
+	$(PY) tools/lock.py
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \

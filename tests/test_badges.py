@@ -24,8 +24,8 @@ LESSON = """\
     # %% [markdown]
     # # Does it run?
     #
-    # *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-    # set `repository_zip = "/content/<name of the zip>"` below.*
+    # *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane
+    # and set `repository_zip = "/content/<name of the zip>"` below.*
     #
     # **What you will hear:** nothing.
     #
@@ -159,7 +159,8 @@ def test_minutes_are_those_that_were_measured(project, monkeypatch):
     text = (project / "notebooks" / "01_first.py").read_text()
     box = " ".join(line.removeprefix("# > ") for line in text.splitlines() if line.startswith("# >"))
     assert box == (
-        "**Time:** 1.5 minutes on 4 CPU cores with the features in the cache. Last full run: 2026-05-04. In a hurry? Read on."
+        "**Time:** 1.5 minutes on 4 CPU cores with the features in the cache. Last full run: 2026-05-04. "
+        "In a hurry? Read on."
     )
     assert runs.read_text().splitlines() == [
         "notebook,minutes,cores,date",

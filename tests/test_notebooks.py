@@ -48,7 +48,10 @@ def number(source):
 
 
 def for_each(sources):
-    return pytest.mark.parametrize("source", sources, ids=lambda path: path.stem)
+    def name(path):
+        return path.relative_to(run_notebooks.NOTEBOOKS).with_suffix("").as_posix()
+
+    return pytest.mark.parametrize("source", sources, ids=name)
 
 
 each, each_lesson = for_each(ALL), for_each(SOURCES)

@@ -91,6 +91,6 @@ def test_session_leaves_user_settings_alone(session_folders):
 def test_versions_are_checked_before_keras_is_loaded(session_folders, monkeypatch):
     """An old Keras may not even import: the message must come first."""
     monkeypatch.setattr(session, "_version", lambda name: "2.15.0")
-    monkeypatch.setattr(session, "_load_keras", lambda: pytest.fail("Keras was loaded before the versions were checked"))
+    monkeypatch.setattr(session, "_load_keras", lambda: pytest.fail("Keras was loaded first"))
     with pytest.raises(ImportError, match="Found tensorflow 2.15.0; expected 2.20 or later"):
         session.start_session()

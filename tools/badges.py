@@ -1,8 +1,9 @@
-"""Writes into every notebook and the README where they can be opened, what comes before and after, and how long it took.
+"""Writes into every notebook and the README where they open, what comes before and after, and how long it took.
 
 `make badges REPO=owner/name KAGGLE=owner` sets the two names of `[tool.badges]` in pyproject.toml first. Without a
-repository there are no badges and no address of a zip, for there is nothing yet that they could lead to. The set-up cell
-of every notebook is the text of tools/setup_cell.py, its minutes are those of published_runs.csv. `--check` only compares.
+repository there are no badges and no address of a zip, for there is nothing yet that they could lead to. The set-up
+cell of every notebook is the text of tools/setup_cell.py, its minutes are those of published_runs.csv. `--check` only
+compares.
 """
 
 import argparse
@@ -30,10 +31,10 @@ KAGGLE_BADGE = "https://kaggle.com/static/images/open-in-kaggle.svg"
 FMA_ON_KAGGLE = "imsparsh/fma-free-music-archive-small-medium"
 NOBODY = "INSERT_KAGGLE_NAME_HERE"  # stands in kernel-metadata.json until KAGGLE is set
 NO_LIBRARY = """\
-*No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or drag
-the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set of the
-project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the project's
-folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*"""
+*No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,16 +225,16 @@ def render_readme(place, root=ROOT):
             shown = badges(f"notebooks/{source.stem}.ipynb", place).replace("\n", " | ")
             rows.append(f"| {title_of(source)} | {shown} |")
         text = (
-            "Every notebook opens with one click; its first cell fetches the library. Nothing that is preinstalled there is "
-            "replaced. On Kaggle, switch Internet on or attach the data set of the library.\n\n"
+            "Every notebook opens with one click; its first cell fetches the library. Nothing that is preinstalled "
+            "there is replaced. On Kaggle, switch Internet on or attach the data set of the library.\n\n"
             "| notebook | Colab | Kaggle |\n|---|---|---|\n" + "\n".join(rows)
         )
     else:
         text = textwrap.fill(
             "On Colab or Kaggle: upload a notebook. On Colab, drag the zip of this project into the Files pane and set "
-            "`repository_zip` in the first cell to `/content/<its name>`; on Kaggle, attach the project as a data set (see "
-            "[CONTRIBUTING](CONTRIBUTING.md)). Then press Run all. Nothing that is preinstalled there is replaced. The "
-            "project has no public address yet: `make badges REPO=owner/name` writes badges that open each notebook.",
+            "`repository_zip` in the first cell to `/content/<its name>`; on Kaggle, attach the project as a data set "
+            "(see [CONTRIBUTING](CONTRIBUTING.md)). Then press Run all. Nothing that is preinstalled there is replaced. "
+            "The project has no public address yet: `make badges REPO=owner/name` writes badges that open each notebook.",
             120,
             break_on_hyphens=False,
         )
