@@ -112,7 +112,10 @@ def run_tests(python, selection, report):
         f"--junitxml={report}",
         *selection,
     ]
-    subprocess.run(command, cwd=ROOT, env=variables)
+    report.unlink(missing_ok=True)  # of an earlier run
+    done = subprocess.run(command, cwd=ROOT, env=variables)
+    if not report.exists():
+        raise SystemExit(f"pytest ended with {done.returncode} before it ran a test, see above.")
     return read_report(report)
 
 
@@ -144,6 +147,7 @@ def tests_row(cases, seconds):
 def full_rows(python, output):
     """One row for each notebook that is executed as a reader does."""
     command = [python, ROOT / "tools" / "run_notebooks.py", "--output", output, "--only", *IN_FULL]
+    (output / "run.csv").unlink(missing_ok=True)
     subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "lib")})
     with open(output / "run.csv", newline="", encoding="utf-8") as file:
         return [
