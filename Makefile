@@ -17,12 +17,20 @@ SET ?=
 # Notebooks to run, as in ONLY="01 05"; nothing for all of them.
 ONLY ?=
 
+# Where the project can be fetched, for `make badges`; nothing leaves what pyproject.toml says.
+REPO ?=
+KAGGLE ?=
+
+# Which versions `make environment` tries, and which parts of it alone: smoke, tests, full.
+NAME ?=
+PARTS ?=
+
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish test test-slow test-browser lint lab studio sync weights sweeps clean
+.PHONY: help setup run publish badges kaggle-library test environment test-slow test-browser lint lock lab studio sync weights sweeps clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED)  ## make .venv and install everything into it (the others do it by themselves)
 
@@ -36,9 +44,20 @@ run: $(INSTALLED)  ## execute all notebooks in order: make run DATA=~/music
 publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store their outputs in notebooks/ and figures/
 	$(RUN) --publish
 	$(RUN) --publish --notebooks notebooks/solutions
+	$(PY) tools/badges.py
+
+badges: $(INSTALLED)  ## write badges, addresses and links into all notebooks: make badges REPO=owner/name KAGGLE=owner
+	$(PY) tools/badges.py --repository "$(REPO)" --kaggle "$(KAGGLE)"
+
+kaggle-library: $(INSTALLED)  ## pack the library as a Kaggle data set, in outputs/kaggle
+	$(PY) tools/badges.py --library outputs/kaggle
 
 test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+
+environment: $(INSTALLED)  ## run notebooks and tests with other versions: make environment NAME=newest-3.12, newest-3.13, python-3.11 or colab
+	$(PY) tools/environments.py "$(NAME)" --python "$(PYTHON)" --parts $(PARTS)
+	$(PY) tools/readme_scoreboard.py
 
 test-slow: $(INSTALLED)  ## run the tests that train for minutes
 	$(PY) -m pytest -m slow
@@ -47,8 +66,13 @@ test-browser: $(INSTALLED)  ## play the studio in headless Chromium (apt-get ins
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(PY) -m pytest -m browser tests/browser
 
-lint: $(INSTALLED)  ## check the style of the code
+lint: $(INSTALLED)  ## check style, layout and types of the code
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+lock: $(INSTALLED)  ## write requirements-lock.txt: the versions of all that is installed in .venv and needed
+	$(PY) tools/lock.py
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \

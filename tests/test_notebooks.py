@@ -8,6 +8,7 @@ import re
 import statistics
 from collections import defaultdict
 
+import badges
 import jupytext
 import nbformat
 import pytest
@@ -20,7 +21,6 @@ from cvae_music.config import AudioConfig
 SOURCES = run_notebooks.find_notebooks()
 SOLUTIONS = run_notebooks.find_notebooks(run_notebooks.NOTEBOOKS / "solutions")
 ALL = SOURCES + SOLUTIONS
-SETUP = (run_notebooks.ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8").strip()
 # What the reader writes, by the topic in the notebook's name.
 WRITTEN = {
     "autoencoder": "block build_encoder decode_layers build_decoder averaging contrast_loss optimal_variance_nll "
@@ -48,7 +48,10 @@ def number(source):
 
 
 def for_each(sources):
-    return pytest.mark.parametrize("source", sources, ids=lambda path: path.stem)
+    def name(path):
+        return path.relative_to(run_notebooks.NOTEBOOKS).with_suffix("").as_posix()
+
+    return pytest.mark.parametrize("source", sources, ids=name)
 
 
 each, each_lesson = for_each(ALL), for_each(SOURCES)
@@ -145,9 +148,9 @@ def test_parameters_and_setup(source):
     parameters, setup, start = code_cells(notebook)[:3]
     assert [tagged(notebook, "parameters"), tagged(notebook, "setup")] == [[parameters], [setup]]
     assert {"data", "seed", "repository_zip"} <= run_notebooks.declared_parameters(source.with_suffix(".ipynb"))
-    assert setup.source.strip() == SETUP, "the set-up cell is the text of tools/setup_cell.py"
-    assert code_lines(setup) <= 6
-    assert start.source.startswith("session = lab.start_session(data, seed=seed")
+    assert setup.source.strip() == badges.SETUP, "the set-up cell is the text of tools/setup_cell.py"
+    assert code_lines(setup) <= 6 and max(map(len, setup.source.splitlines())) <= 120
+    assert start.source.startswith(f"{badges.IMPORTS}session = lab.start_session(data, seed=seed")
 
 
 @each
@@ -161,6 +164,7 @@ def test_cells_are_short(source):
 @each_lesson
 def test_title_asks_and_prose_has_its_length(source):
     prose = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown"]
+    prose = [badges.BLOCK.sub("", text) for text in prose]  # links are no prose
     title = prose[0].splitlines()[0]
     assert title.startswith("# ") and title.rstrip().endswith("?")
     words = len(re.findall(r"\w+", re.sub(r"\$[^$]*\$|https?://\S+", "", " ".join(prose))))

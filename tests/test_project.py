@@ -58,6 +58,15 @@ def test_no_upper_bound_on_what_hosts_preinstall(pyproject):
     assert [Requirement(text).name for text in capped] == ["ipywidgets"]
 
 
+def test_ipython_is_used_as_colab_has_it(root):
+    """IPython 7.34 has no Image(alt=): pictures go through `cm.show_picture`, whose alt text each version keeps."""
+    sources = [*(root / "lib").rglob("*.py"), *(root / "notebooks").rglob("*.py")]
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    imported = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "IPython.display"]
+    assert {alias.name for node in imported for alias in node.names} == {"HTML", "display"}
+    assert not [node for node in nodes if isinstance(node, ast.Import) and node.names[0].name.startswith("IPython")]
+
+
 def test_session_checks_the_same_versions(pyproject):
     wanted = bounds(pyproject["project"]["dependencies"])
     assert {name: ">=" + ".".join(map(str, bound)) for name, bound in session.MINIMUM.items()} == {
@@ -71,12 +80,32 @@ def test_citation_names_the_version(root, pyproject):
     assert yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))["version"] == cvae_music.__version__
 
 
-def test_readme_names_targets_and_files_that_exist(root):
-    readme = (root / "README.md").read_text(encoding="utf-8")
+def test_changelog_begins_with_what_is_not_released_and_knows_the_version(root):
+    import cvae_music
+
+    titles = re.findall(r"^## (.+)$", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert titles[0] == "Unreleased" and titles[1].startswith(f"{cvae_music.__version__} – ")
+    assert sorted(titles[1:], reverse=True) == titles[1:]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_pages_name_targets_and_files_that_exist(root, page):
+    readme = (root / page).read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.M))
-    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", "\n".join(re.findall(r"`[^`]+`", readme)))) <= targets
+    commands = re.findall(r"`[^`\n]+`", readme) + re.findall(r"^make \S+", readme, re.M)
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", "\n".join(commands))) <= targets
     linked = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", readme) if "://" not in link]
     assert [link for link in linked if link and not (root / link).exists()] == []
+
+
+def test_other_continuous_integration_calls_the_same_command(root):
+    """One list of steps: .ci/run, which calls make; the workflow and the hook name no other."""
+    jobs = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == ["make lint"]
+    script = (root / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.findall(r"^make (\S+)", script, re.M)[:2] == ["lint", "test"]
 
 
 def test_git_keeps_the_library_and_ignores_runs(root, tracked):
@@ -162,11 +191,11 @@ def test_everything_beside_the_code_is_package_data(root, pyproject, tracked):
     assert left == []
 
 
-def test_ruff_finds_nothing(root):
+@pytest.mark.parametrize("command", ["check --output-format=concise", "format --check"])
+def test_ruff_finds_nothing(root, command):
     shown = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format=concise", "."],
-        cwd=root, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "ruff", *command.split(), "--no-cache", "."], cwd=root, capture_output=True, text=True
+    )
     assert shown.returncode == 0, shown.stdout + shown.stderr
 
 

@@ -50,7 +50,8 @@ BAD = """\
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "PUBLISHED_RUNS", tmp_path / "published_runs.csv")
     (tmp_path / "01_good.py").write_text(textwrap.dedent(GOOD))
     return tmp_path
 
@@ -137,6 +138,10 @@ def test_publish_stores_only_what_ran_through(folder, monkeypatch):
     (folder / "00_bad.py").write_text(textwrap.dedent(BAD))
     assert run(folder, "--publish") == 1
     assert [path.name for path in folder.glob("*.ipynb")] == ["01_good.ipynb"]
+    assert [line.split(",")[0] for line in (folder / "published_runs.csv").read_text().split()] == [
+        "notebook",
+        "01_good",
+    ]
 
 
 @pytest.mark.parametrize(

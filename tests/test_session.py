@@ -88,13 +88,9 @@ def test_session_leaves_user_settings_alone(session_folders):
     assert os.environ["CVAE_MUSIC_OUTPUT"] == before
 
 
-def test_setup_cell_installs_what_it_is_told_to_and_nothing_else(root, monkeypatch):
-    asked = []
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    shell = types.SimpleNamespace(run_line_magic=lambda *words: asked.append(words))
-    setup = (root / "tools" / "setup_cell.py").read_text(encoding="utf-8")
-    for address in ("", "https://example.org/series.zip"):
-        names = {"repository_zip": address, "get_ipython": lambda: shell}
-        exec(setup, names)
-        assert callable(names["lab"].start_session)
-    assert asked == [("pip", "install --quiet --no-deps https://example.org/series.zip")]
+def test_versions_are_checked_before_keras_is_loaded(session_folders, monkeypatch):
+    """An old Keras may not even import: the message must come first."""
+    monkeypatch.setattr(session, "_version", lambda name: "2.15.0")
+    monkeypatch.setattr(session, "_load_keras", lambda: pytest.fail("Keras was loaded first"))
+    with pytest.raises(ImportError, match="Found tensorflow 2.15.0; expected 2.20 or later"):
+        session.start_session()

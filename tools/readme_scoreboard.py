@@ -1,4 +1,4 @@
-"""Writes the tables of lib/cvae_lab/results into README.md, each between its two markers; `--check` only compares."""
+"""Writes the tables of lib/cvae_lab/results into the README and the cards of the weights; `--check` only compares."""
 
 import sys
 from pathlib import Path
@@ -41,7 +41,7 @@ COMPARED = {
     "training, s": "seconds",
     "numbers fitted, millions": "parameters",
 }
-WHOLE, MILLIONS = ("active_units", "seconds"), ("parameters",)
+WHOLE, MILLIONS = ("active_units", "seconds", "num_steps"), ("parameters",)
 JUDGES = ("cnn", "descriptors")
 
 
@@ -171,19 +171,82 @@ def render_speed():
     return "\n\n".join(parts)
 
 
-PARTS = {"scoreboard": render_scores, "sound": render_sound, "studio": render_studio, "speed": render_speed}
+def render_environments():
+    return draw_environments(pd.read_csv(RESULTS / "environments.csv", dtype=str).fillna(""))
+
+
+def draw_environments(table):
+    """Versions in each environment, then minutes in smoke mode and, in brackets, of a whole run."""
+    names = list(dict.fromkeys(table["environment"]))
+    told = ("python", "tensorflow", "keras", "numpy", "librosa", "ipython", "ipywidgets")
+    lines = [["", *names], ["---"] * (len(names) + 1)]
+    for column in told:
+        lines.append([column, *(" / ".join(dict.fromkeys(table[table["environment"] == n][column])) for n in names)])
+    for what in sorted(table["what"], key=lambda what: (what == "tests", what.partition("/")[2], what)):
+        lines.append([what.replace("_", " "), *(outcome(table, name, what) for name in names)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in dict.fromkeys(map(tuple, lines)))
+
+
+def outcome(table, environment, what):
+    """Minutes of a notebook or of the tests; what was not run stays a dash, what failed says so."""
+    rows = table[(table["environment"] == environment) & (table["what"] == what)].set_index("mode")
+    shown = []
+    for mode, form in {"smoke": "{}", "full": "({})", "tests": "{}"}.items():
+        if mode in rows.index:
+            row = rows.loc[mode]
+            text = f"{float(row['minutes']):.1f}" if row["outcome"] == "passed" else row["outcome"]
+            shown.append(form.format(f"{row['outcome']}, {float(row['minutes']):.1f}" if mode == "tests" else text))
+    return " ".join(shown) or "–"
+
+
+def render_cards(kinds):
+    """Scores of weights that ship, those of seed 0, a line each."""
+    table = pd.read_csv(RESULTS / "foundation_known.csv")
+    shipped = table[table["seed"] == 0].set_index("kind")
+    lines = ["| file | " + " | ".join(CARD) + " |", "|---" * (len(CARD) + 1) + "|"]
+    for kind in kinds:
+        cells = [cell(shipped.loc[[kind]], column) for column in CARD.values()]
+        lines.append(f"| `known_{kind}.npz` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+CARD = {
+    "steps": "num_steps",
+    "reconstruction, dB RMS": "reconstruction_rms_db",
+    "sharpness of prior samples": "sharpness_prior",
+    "prior obedience": "{judge}_prior",
+    "swap obedience": "{judge}_swap",
+    "diversity (judges' embedding)": "{judge}_diversity",
+}
+SHIPPED = ("autoencoder", "vae", "cvae", "cvaegan")
+README, MODELS, LAB = (
+    ROOT / "README.md",
+    ROOT / "lib/cvae_music/weights/README.md",
+    ROOT / "lib/cvae_lab/weights/README.md",
+)
+PARTS = {
+    "scoreboard": (README, render_scores),
+    "sound": (README, render_sound),
+    "studio": (README, render_studio),
+    "speed": (README, render_speed),
+    "environments": (README, render_environments),
+    "shipped models": (MODELS, lambda: render_cards(SHIPPED)),
+    "deaf model": (LAB, lambda: render_cards(["deaf"])),
+}
 
 
 def main():
-    readme = ROOT / "README.md"
-    text = made = readme.read_text(encoding="utf-8")
-    for name, render in PARTS.items():
+    written = {path: path.read_text(encoding="utf-8") for path, _ in PARTS.values()}
+    made = dict(written)
+    for name, (path, render) in PARTS.items():
         start, end = f"<!-- {name}: {BY}", f"<!-- end of {name} -->"
-        before, rest = made.split(start)
-        made = f"{before}{start}\n{render()}\n{end}{rest.split(end)[1]}"
+        before, rest = made[path].split(start)
+        made[path] = f"{before}{start}\n{render()}\n{end}{rest.split(end)[1]}"
+    behind = [path.relative_to(ROOT).as_posix() for path in made if made[path] != written[path]]
     if "--check" in sys.argv:
-        sys.exit(made != text and "README.md is out of step: run python tools/readme_scoreboard.py")
-    readme.write_text(made, encoding="utf-8")
+        sys.exit(f"Out of step: {', '.join(behind)}. Run: python tools/readme_scoreboard.py" if behind else 0)
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from papermill.execute import remove_error_markers
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
+PUBLISHED_RUNS = ROOT / "lib" / "cvae_lab" / "results" / "published_runs.csv"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # What TensorFlow's C++ side writes before anyone can ask it to be quiet.
@@ -93,6 +94,15 @@ def is_start_up_notice(output):
     return not output["text"].strip()
 
 
+def name_cells(notebook):
+    """Ids made of the cells' sources: the same notebook has the same ids in every run."""
+    seen = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:10]
+        seen[digest] = seen.get(digest, -1) + 1
+        cell["id"] = f"{digest}-{seen[digest]}" if seen[digest] else digest
+
+
 def tidy(notebook, project=ROOT):
     """Makes an executed notebook fit to be committed: no marks of papermill, widget state, paths or random ids."""
     notebook = remove_error_markers(notebook)
@@ -100,11 +110,8 @@ def tidy(notebook, project=ROOT):
         notebook.metadata.pop(name, None)
     notebook.metadata["kernelspec"] = KERNEL
     notebook.metadata.get("language_info", {}).pop("version", None)
-    seen = {}
+    name_cells(notebook)
     for cell in notebook.cells:
-        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:10]
-        seen[digest] = seen.get(digest, -1) + 1
-        cell["id"] = f"{digest}-{seen[digest]}" if seen[digest] else digest
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         if "outputs" in cell:
             cell["outputs"] = [output for output in cell.outputs if not is_start_up_notice(output)]
@@ -229,6 +236,25 @@ def print_scoreboard(path, since):
     print(board.to_string(index=False, na_rep="", float_format=lambda number: f"{number:.3g}"))
 
 
+def count_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def note_published(source, seconds, path=None):
+    """Keeps how long the run took whose outputs are stored: tools/badges.py writes it into the notebook's box."""
+    rows, path = {}, path or PUBLISHED_RUNS
+    if path.exists():
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = {row["notebook"]: row for row in csv.DictReader(file)}
+    name = source.stem if source.parent.name != "solutions" else f"solutions/{source.stem}"
+    measured = {"minutes": f"{seconds / 60:.2f}", "cores": count_cores(), "date": time.strftime("%Y-%m-%d")}
+    rows[name] = {"notebook": name, **measured}
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, ["notebook", *measured], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows[name] for name in sorted(rows))
+
+
 def shorten(path):
     return without_machine_paths(str(path)).removeprefix("./")
 
@@ -269,6 +295,7 @@ def main(arguments=None):
         elif options.publish:
             shutil.copyfile(target, source.with_suffix(".ipynb"))
             source.touch()  # jupytext takes the younger half for the edited one
+            note_published(source, results[-1].seconds)
 
     with open(output / "run.csv", "w", newline="") as file:
         table = csv.writer(file)

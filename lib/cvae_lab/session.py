@@ -7,6 +7,7 @@ import platform
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from cvae_music.config import checked
 
@@ -38,12 +39,12 @@ class Session:
     output_dir: Path
 
     @property
-    def clips_dir(self):
+    def clips_dir(self) -> Path:
         """Folder for sound files, made at the first use."""
         return _made(self.output_dir / "clips")
 
 
-def find_host():
+def find_host() -> str:
     """Name of the machine's kind: `"kaggle"`, `"colab"` or `"local"`."""
     # Kaggle first: its image is built from Colab's and carries Colab's marks.
     if os.environ.get("KAGGLE_KERNEL_RUN_TYPE"):
@@ -53,13 +54,13 @@ def find_host():
     return "colab" if "google.colab" in str(shell) else "local"
 
 
-def project_folder():
+def project_folder() -> Path | None:
     """The folder that holds `lib/cvae_music`, or None when the package was installed without it."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "lib" / "cvae_music").is_dir() else None
 
 
-def output_folder(data="known"):
+def output_folder(data: str = "known") -> Path:
     """Folder of a run's results, `CVAE_MUSIC_OUTPUT` where that is set; not yet made."""
     chosen = os.environ.get("CVAE_MUSIC_OUTPUT")
     if chosen:
@@ -68,7 +69,7 @@ def output_folder(data="known"):
     return _writable_home() / "outputs" / name
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Folder of the features, `CVAE_MUSIC_CACHE` where that is set; not yet made."""
     chosen = os.environ.get("CVAE_MUSIC_CACHE")
     if chosen:
@@ -77,7 +78,7 @@ def cache_folder():
     return home / "data" / "cache" if home == project_folder() else home / "cache"
 
 
-def start_session(data="known", output=None, seed=0):
+def start_session(data: str | Path = "known", output: str | Path | None = None, seed: int = 0) -> Session:
     """Prepares a notebook: folders, seed, and three printed lines that say what it runs on.
 
     Args:
@@ -94,6 +95,7 @@ def start_session(data="known", output=None, seed=0):
         PermissionError: If a folder cannot be written.
     """
     checked("seed", seed)
+    check_versions()  # before Keras is loaded: an old one fails in words of its own
     output = _made(Path(output or output_folder(str(data))).resolve())
     session = Session(find_host(), str(data), seed, _made(cache_folder().resolve()), output)
     os.environ[STARTED] = str(output)
@@ -103,7 +105,7 @@ def start_session(data="known", output=None, seed=0):
     return session
 
 
-def describe(session):
+def describe(session: Session) -> str:
     """Versions, device and folders, in three lines without a machine's absolute paths."""
     import cvae_music
 
@@ -117,7 +119,7 @@ def describe(session):
     return "\n".join(lines)
 
 
-def check_versions(minimum=None):
+def check_versions(minimum: dict[str, tuple[int, int]] | None = None) -> dict[str, str]:
     """Installed versions of the libraries that matter most.
 
     Raises:
@@ -138,19 +140,19 @@ def check_versions(minimum=None):
     return found
 
 
-def used_versions():
+def used_versions() -> str:
     """One line with the versions that a result was made with."""
     return ", ".join(f"{name} {_version(name)}" for name in (*MINIMUM, "numpy"))
 
 
-def _version(name):
+def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return importlib.metadata.version(f"{name}-cpu")  # TensorFlow's build without GPU code
 
 
-def _load_keras():
+def _load_keras() -> ModuleType:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices hide what the notebook says
     import keras
@@ -163,7 +165,7 @@ def _load_keras():
     return keras
 
 
-def _device():
+def _device() -> str:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # several models in one notebook are no reason to warn of retracing
@@ -175,7 +177,7 @@ def _device():
     return f"CPU with {cores} cores"
 
 
-def _writable_home():
+def _writable_home() -> Path:
     """The project's folder, or where the host keeps a user's files when the project is read-only or absent."""
     project = project_folder()
     if project is not None and os.access(project, os.W_OK):
@@ -183,7 +185,7 @@ def _writable_home():
     return {"kaggle": Path("/kaggle/working"), "colab": Path("/content")}.get(find_host(), Path.cwd()) / "cvae_music"
 
 
-def _made(folder):
+def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
@@ -197,7 +199,7 @@ def _made(folder):
     return folder
 
 
-def _short(folder):
+def _short(folder: Path) -> str:
     for base, mark in ((project_folder(), ""), (Path.cwd(), ""), (Path.home(), "~/")):
         if base is not None and folder.is_relative_to(base):
             return mark + folder.relative_to(base).as_posix()

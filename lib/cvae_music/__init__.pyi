@@ -93,3 +93,5 @@ from .studio.app import Studio as Studio
 from .training import FusedAdam as FusedAdam
 from .training import compile_model as compile_model
 from .training import train as train
+
+__version__: str

@@ -4,13 +4,16 @@ import dataclasses
 import hashlib
 import json
 import numbers
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 GRIDS = ("beats", "seconds")
 
 
-def checked(name, value, least=0, most=np.inf, kind=numbers.Integral):
+def checked(name: str, value: Any, least: float = 0, most: float = np.inf, kind: Any = numbers.Integral) -> Any:
     """The value, if it is a whole number from `least` to `most`, or with `kind=numbers.Real` any number.
 
     Raises:
@@ -61,7 +64,7 @@ class AudioConfig:
     floor_db: float = -70.0
     ceiling_db: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "num_frames", "frames_per_beat"):
             most = 200_000 if name == "sample_rate" else 2**20  # libsndfile crashes on Ogg of a higher rate
             object.__setattr__(self, name, int(checked(name, getattr(self, name), 1, most)))
@@ -80,43 +83,43 @@ class AudioConfig:
             raise ValueError(f"AudioConfig got {found}; expected a whole number of beats, the first a multiple.")
 
     @property
-    def num_beats(self):
+    def num_beats(self) -> int:
         """Beats in a clip."""
         return self.num_frames // self.frames_per_beat
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Shape of one clip, `(num_frames, n_mels)`."""
         return (self.num_frames, self.n_mels)
 
-    def seconds(self, tempo=110.0):
+    def seconds(self, tempo: float = 110.0) -> float:
         """Length of a clip in seconds; `tempo` (beats a minute) counts on the beat grid only."""
         if self.grid == "beats":
             return self.num_beats * 60.0 / float(tempo)
         return self.num_frames * self.hop_length / self.sample_rate
 
-    def scale(self, log_mel_db):
+    def scale(self, log_mel_db: ArrayLike) -> np.ndarray:
         """Maps dB to [-1, 1], floor to -1 and ceiling to 1; float32, any shape."""
         span = self.ceiling_db - self.floor_db
         return ((np.asarray(log_mel_db, np.float32) - self.floor_db) * (2.0 / span) - 1.0).astype(np.float32)
 
-    def unscale(self, scaled):
+    def unscale(self, scaled: ArrayLike) -> np.ndarray:
         """Maps [-1, 1] back to dB, clipped to floor and ceiling; float32, any shape."""
         span = self.ceiling_db - self.floor_db
         level = (np.asarray(scaled, np.float32) + 1.0) * (span / 2.0) + self.floor_db
         return np.clip(level, self.floor_db, self.ceiling_db).astype(np.float32)
 
     @property
-    def db_per_unit(self):
+    def db_per_unit(self) -> float:
         """dB in one unit of the scaled features."""
         return (self.ceiling_db - self.floor_db) / 2.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """The inverse of `get_config`.
 
         Raises:
@@ -127,12 +130,12 @@ class AudioConfig:
             raise ValueError(f"AudioConfig got unknown fields {unknown}, of another version; expected {known}.")
         return cls(**values)
 
-    def key(self):
+    def key(self) -> str:
         """Ten hexadecimal digits that change when any constant changes."""
         text = json.dumps(self.get_config(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
-    def check_same(self, other, where):
+    def check_same(self, other: Self, where: object) -> None:
         """Refuses to mix features of two configurations.
 
         Args:
@@ -148,7 +151,7 @@ class AudioConfig:
             found = f"{where} was made with another AudioConfig ({'; '.join(differing)})"
             raise ValueError(f"{found}. Pass the same AudioConfig, or make it again with the new one.")
 
-    def check_fits(self, features, genres=(), what="The model"):
+    def check_fits(self, features: Any, genres: Sequence[str] = (), what: str = "The model") -> None:
         """Refuses features that are not those of a model or judge with this configuration.
 
         Args:
