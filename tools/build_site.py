@@ -113,13 +113,16 @@ def export(network, example, path):
         if half is not None and np.array_equal(half.astype(np.float32), value):
             graph.initializer.remove(tensor)
             graph.initializer.append(onnx.numpy_helper.from_array(half, f"{tensor.name}/half"))
-            first.append(onnx.helper.make_node("Cast", [f"{tensor.name}/half"], [tensor.name], to=onnx.TensorProto.FLOAT))
-    graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1.0), "one"))
+            first.append(
+                onnx.helper.make_node("Cast", [f"{tensor.name}/half"], [tensor.name], to=onnx.TensorProto.FLOAT)
+            )
     nodes = []
     for node in graph.node:
         if node.op_type == "Erfc":  # TensorFlow's gelu; tf2onnx leaves it as it is, ONNX has no such operation
-            nodes.append(onnx.helper.make_node("Erf", node.input, [f"{node.name}/erf"]))
-            node = onnx.helper.make_node("Sub", ["one", f"{node.name}/erf"], node.output)
+            one, erf = onnx.numpy_helper.from_array(np.float32(1.0), f"{node.name}/one"), f"{node.name}/erf"
+            graph.initializer.append(one)
+            nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
+            node = onnx.helper.make_node("Sub", [one.name, erf], node.output)
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(first + nodes)
@@ -138,10 +141,21 @@ class Renderer(IPythonRenderer):
     """Formulas as MathML, which browsers show by themselves."""
 
     def inline_math(self, body):
-        return latex2mathml.converter.convert(body)
+        return mathml(body, "inline")
 
     def block_math(self, body):
-        return latex2mathml.converter.convert(body, display="block")
+        return mathml(body, "block")
+
+
+def mathml(latex, display):
+    """A formula as MathML, with the space after a function's name, and none after a sign, that TeX would leave."""
+    found = latex2mathml.converter.convert(latex, display=display)
+    found = re.sub(r"(<mi>(?:log|exp|tanh|sin|cos)</mi>)(?!<mo)", r'\1<mspace width="0.17em" />', found)
+    return re.sub(
+        r"(<mo[^>]*>(?:&#x00028;|&#x0003D;|&#x0002C;|,|\(|=)</mo>)<mo>&#x02212;",
+        r'\1<mo form="prefix">&#x02212;',
+        found,
+    )
 
 
 class Exporter(HTMLExporter):
@@ -164,7 +178,9 @@ def write_notebooks(templates, output):
     styles = HtmlFormatter(style="xcode").get_style_defs(".highlight")
     (output / "code.css").write_text(styles + "\n", encoding="utf-8")
     paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    notebooks = {path: nbformat.read(path, as_version=4) for path in [*paths, *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]}
+    notebooks = {
+        path: nbformat.read(path, as_version=4) for path in [*paths, *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
+    }
     pages = [page_of(path, notebooks[path]) for path in paths]
     index, exporter, template = [], Exporter(), templates.get_template("notebook.html")
     for path, notebook in notebooks.items():
@@ -229,7 +245,9 @@ def adapt(soup, path, notebooks):
     for block in soup.find_all("pre"):
         block["tabindex"] = "0"  # it may be wider than the screen, and scrolls
     for table in soup.find_all("table"):
-        table.wrap(soup.new_tag("div", attrs={"class": "wide", "tabindex": "0", "role": "region", "aria-label": "table"}))
+        table.wrap(
+            soup.new_tag("div", attrs={"class": "wide", "tabindex": "0", "role": "region", "aria-label": "table"})
+        )
         for corner in table.find_all("th"):
             if not corner.get_text(strip=True):
                 corner.name = "td"  # a heading that says nothing
@@ -246,7 +264,7 @@ def search_entries(page, soup):
             entries.append({"page": page["address"], "number": page["number"], "title": page["title"],
                             "section": title, "anchor": anchor, "text": ""})  # fmt: skip
         elif entries:
-            entries[-1]["text"] += " " + html.unescape(re.sub(r"\s+", " ", block.get_text(" ")))
+            entries[-1]["text"] += " " + html.unescape(re.sub(r"\s+", " ", block.get_text()))
     return entries
 
 

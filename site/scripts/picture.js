@@ -6,18 +6,18 @@ const MAGMA = ["000004", "1d1147", "51127c", "832681", "b73779", "e75263", "fc89
   [0, 2, 4].map((at) => parseInt(code.slice(at, at + 2), 16)),
 );
 
-function colour(level) {
-  const place = Math.min(Math.max(1 - level / FLOOR, 0), 1) * (MAGMA.length - 1);
+const SHADES = Array.from({ length: 256 }, (_, shade) => {
+  const place = (shade / 255) * (MAGMA.length - 1);
   const low = Math.min(Math.floor(place), MAGMA.length - 2);
-  return MAGMA[low].map((value, k) => value + (place - low) * (MAGMA[low + 1][k] - value));
-}
+  return [...MAGMA[low].map((value, k) => value + (place - low) * (MAGMA[low + 1][k] - value)), 255];
+});
 
 export function draw(canvas, levels) {
   const { width, height } = canvas;
   const image = new ImageData(width, height);
   levels.forEach((level, cell) => {
     const pixel = (height - 1 - (cell % height)) * width + Math.floor(cell / height);
-    image.data.set([...colour(level), 255], 4 * pixel);
+    image.data.set(SHADES[Math.round(Math.min(Math.max(1 - level / FLOOR, 0), 1) * 255)], 4 * pixel);
   });
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
