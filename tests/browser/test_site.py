@@ -1,5 +1,6 @@
 """The site as a person meets it: built anew, served from this machine, played in a real browser."""
 
+import base64
 import importlib.util
 import io
 import json
@@ -26,16 +27,21 @@ HEAVIEST = 15e6  # bytes that the front page may load
 FARTHEST = 0.1  # dB between a clip of the page and make_clip's; the promise is 1
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
-# Runs an action in the page and returns the clip that follows; `act` is a function in JavaScript.
-NEXT_CLIP = """(act) => new Promise((resolve) => {
-    const listen = ({detail}) => resolve({...detail, samples: Array.from(detail.samples), levels: Array.from(detail.levels)});
-    document.getElementById("instrument").addEventListener("clip", listen, {once: true});
-    ACT
+# Sets controls, as {id or name: value}, and returns the clip that the page then makes.
+PUT = """(values) => new Promise((resolve) => {
+    const packed = (numbers) => {
+        const bytes = new Uint8Array(numbers.buffer), parts = [];
+        for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
+        return btoa(parts.join(""));
+    };
+    const form = document.getElementById("instrument");
+    const listen = ({detail}) => resolve([packed(detail.samples), packed(detail.levels)]);
+    form.addEventListener("clip", listen, {once: true});
+    for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+    form.dispatchEvent(new Event("input"));
 })"""
-SET = """const [id, value] = act;
-    const control = document.getElementById(id) ?? document.querySelector(`[name=${id}][value=${value}]`);
-    if (control.type === "radio") control.checked = true; else control.value = value;
-    control.dispatchEvent(new Event("input", {bubbles: true}));"""
+AS_OPENED = {"seed": 0, "second": 1, "guest": "jazz", "tempo": 110, "genre": "house", "blend": 0, "share": 0}
+SLIDERS = [f"slider-{name}" for name in ("brightness", "density", "level", "bass")]
 
 
 @pytest.fixture(scope="session")
@@ -83,15 +89,14 @@ def front(browser, address):
     page.context.close()
 
 
-def put(page, control, value):
-    """Sets a control and returns the clip that the page then makes."""
-    return page.evaluate(NEXT_CLIP.replace("ACT", SET), [control, str(value)])
+def put(page, **values):
+    """Sets controls and returns `(samples, levels)` of the clip that the page then makes."""
+    values = {name.replace("_", "-"): str(value) for name, value in values.items()}
+    return [np.frombuffer(base64.b64decode(part), np.float32) for part in page.evaluate(PUT, values)]
 
 
 def start_again(page):
-    page.get_by_role("button", name="Sliders to 0").click()
-    for control, value in {"seed": 0, "second": 1, "guest": "jazz", "tempo": 110, "genre": "house"}.items():
-        clip = put(page, control, value)
+    clip = put(page, **AS_OPENED | dict.fromkeys(SLIDERS, 0))
     wait_ready(page)
     return clip
 
@@ -119,9 +124,9 @@ def test_front_page_is_light_and_loads_from_nowhere_else(browser, address):
 
 def test_clip_is_heard_and_has_its_length(front):
     for tempo in (110, 61, 200):
-        clip = put(front, "tempo", tempo)
-        assert len(clip["samples"]) == round(8 * 60 / tempo * RATE)
-        assert np.sqrt(np.mean(np.square(clip["samples"]))) > 0.01 and np.all(np.isfinite(clip["samples"]))
+        samples, _ = put(front, tempo=tempo)
+        assert len(samples) == round(8 * 60 / tempo * RATE)
+        assert np.sqrt(np.mean(np.square(samples))) > 0.01 and np.all(np.isfinite(samples))
 
 
 @pytest.mark.parametrize(
@@ -141,13 +146,11 @@ def test_clip_is_heard_and_has_its_length(front):
     ],
 )
 def test_each_control_changes_the_sound(front, first, control, value, argument):
-    before = start_again(front)
-    for other, amount in first.items():
-        before = put(front, other, amount)
-    after = put(front, control, value)
-    length = min(len(before["samples"]), len(after["samples"]))
-    assert np.abs(np.subtract(before["samples"][:length], after["samples"][:length])).max() > 0.01
-    assert np.abs(np.subtract(before["levels"], after["levels"])).max() > 1.0 or control == "tempo"
+    before, levels = put(front, **AS_OPENED | dict.fromkeys(SLIDERS, 0) | first)
+    after, changed = put(front, **{control: value})
+    length = min(len(before), len(after))
+    assert np.abs(before[:length] - after[:length]).max() > 0.01
+    assert np.abs(levels - changed).max() > 1.0 or control == "tempo"
     assert argument in front.locator("#code").inner_text()
     assert front.locator("#picture").get_attribute("aria-label").startswith("Spectrogram of ")
 
@@ -164,19 +167,17 @@ def test_each_control_changes_the_sound(front, first, control, value, argument):
     ids=lambda settings: settings.get("genre", "as opened"),
 )
 def test_same_settings_give_the_clip_of_make_clip(front, settings):
-    made = start_again(front)
-    for control, value in settings.items():
-        made = put(front, control, value)
+    samples, levels = put(front, **AS_OPENED | dict.fromkeys(SLIDERS, 0) | settings)
     names = {}
     exec(front.locator("#code").inner_text(), names)  # the lines that the page shows
     clip, config = names["clip"], names["model"].audio_config
-    assert len(made["samples"]) == len(clip.samples)
-    np.testing.assert_allclose(np.reshape(made["levels"], clip.log_mel.shape), clip.log_mel, atol=0.01)
+    assert len(samples) == len(clip.samples)
+    np.testing.assert_allclose(levels.reshape(clip.log_mel.shape), clip.log_mel, atol=0.01)
     times = np.arange(config.num_frames) * 60 / clip.tempo / config.frames_per_beat
-    heard, wanted = (log_mel(sound, times, config, wrap=True) for sound in (np.array(made["samples"]), clip.samples))
+    heard, wanted = (log_mel(sound, times, config, wrap=True) for sound in (samples, clip.samples))
     assert np.abs(heard - wanted).mean() < FARTHEST
     print(f"{np.abs(heard - wanted).mean():.6f} dB from make_clip, correlation of the samples "
-          f"{np.corrcoef(made['samples'], clip.samples)[0, 1]:.7f}")  # fmt: skip
+          f"{np.corrcoef(samples, clip.samples)[0, 1]:.7f}")  # fmt: skip
 
 
 def test_numbers_drawn_in_the_page_are_numpys(front):
@@ -201,8 +202,10 @@ def test_numbers_drawn_in_the_page_are_numpys(front):
 
 def test_quick_changes_end_at_the_last(front):
     start_again(front)
-    for seed in range(20, 30):
-        front.evaluate(f"(() => {{ const act = ['seed', '{seed}']; {SET} }})()")
+    front.evaluate("""for (let seed = 20; seed < 30; seed++) {
+        document.getElementById("seed").value = seed;
+        document.getElementById("seed").dispatchEvent(new Event("input", {bubbles: true}));
+    }""")
     front.locator("#status", has_text="Ready: house, seed 29,").wait_for()
     assert "seed=29" in front.locator("#code").inner_text()
 
@@ -216,7 +219,7 @@ def test_plays_with_a_moving_head_and_stops(front):
         if not front.wait_for_timeout(300)
     ]
     assert places[0] != places[1] and front.locator("#head").is_visible()
-    put(front, "tempo", 140)  # goes on playing
+    put(front, tempo=140)  # goes on playing
     assert front.locator("#head").is_visible()
     front.get_by_role("button", name="Stop", exact=True).click()
     assert front.locator("#head").is_hidden()
@@ -280,14 +283,14 @@ def test_wrong_seed_is_answered(front):
 
 def test_download_is_the_clip(front, tmp_path):
     start_again(front)
-    clip = put(front, "seed", 8)
+    clip, _ = put(front, seed=8)
     with front.expect_download() as download:
         front.get_by_role("button", name="Download WAV").click()
     assert download.value.suggested_filename == "house_seed8_110bpm.wav"
     download.value.save_as(tmp_path / "clip.wav")
     samples, rate = soundfile.read(tmp_path / "clip.wav")
     assert rate == RATE
-    np.testing.assert_allclose(samples, clip["samples"] / max(1.0, np.abs(clip["samples"]).max()), atol=1e-4)
+    np.testing.assert_allclose(samples, clip / max(1.0, np.abs(clip).max()), atol=1e-4)
 
 
 @pytest.mark.parametrize("width", [390, 1280], ids=["phone", "wide"])
