@@ -27,7 +27,7 @@ PARTS ?=
 
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish badges kaggle-library test environment test-slow test-browser lint lock lab studio sync weights sweeps clean
+.PHONY: help setup run publish badges kaggle-library test environment test-slow test-browser lint lock lab studio site sync weights sweeps clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -62,7 +62,7 @@ environment: $(INSTALLED)  ## run notebooks and tests with other versions: make 
 test-slow: $(INSTALLED)  ## run the tests that train for minutes
 	$(PY) -m pytest -m slow
 
-test-browser: $(INSTALLED)  ## play the studio in headless Chromium (apt-get install chromium)
+test-browser: $(INSTALLED)  ## play the studio, and the site once it was built, in headless Chromium (apt-get install chromium)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(PY) -m pytest -m browser tests/browser
 
@@ -81,6 +81,11 @@ lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
 studio: $(INSTALLED)  ## open the studio in the browser, ready to play
 	$(PY) tools/open_studio.py
 
+site: $(INSTALLED)  ## build the static site into outputs/site; the model plays in its front page (needs npm)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[site]"
+	npm ci --prefix site --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(PY) tools/build_site.py
+
 sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younger file wins)
 	$(PY) -m jupytext --sync notebooks/[0-9]*.py $(wildcard notebooks/solutions/[0-9]*.py)
 
@@ -91,5 +96,5 @@ sweeps: $(INSTALLED)  ## make the tables of results that ship; says how long it 
 	$(PY) -m cvae_lab.sweeps
 
 clean:  ## remove caches and the outputs of runs (not .venv)
-	rm -rf outputs data/cache build dist .pytest_cache .ruff_cache lib/*.egg-info
+	rm -rf outputs data/cache site/node_modules build dist .pytest_cache .ruff_cache lib/*.egg-info
 	find lib tests tools notebooks -name __pycache__ -type d -prune -exec rm -rf {} +

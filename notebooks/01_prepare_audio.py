@@ -13,8 +13,15 @@
 # %% [markdown]
 # # What does a network get to hear, and can we get back to sound?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane
-# and set `repository_zip = "file:///content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# After: [02 autoencoder](02_autoencoder.ipynb).
+# [Solutions](solutions/01_prepare_audio.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** one clip of each genre, the same clips after a trip into a picture of 128 by 128
 # numbers and back, and one of them at any tempo, without a change of pitch, from as many frequency bands as you like.
@@ -22,8 +29,7 @@
 # **What you need to know:** a little Python and NumPy, and what a frequency is. Every other term is defined where
 # it first appears.
 #
-# > **Time:** 1 minute on two CPU cores with the features in the cache, 2 without.
-# > Last full run: 2026-11-26.
+# > **Time:** not measured yet on CPU cores with the features in the cache, 2 without. Last full run: 2026-11-26.
 #
 # Every section goes the same way: a question, your guess, code, a look and a listen, what we learned. Make the
 # guess before you run the cell; it costs five seconds and doubles what you remember.
@@ -36,14 +42,17 @@ num_clips = 2400  # known-factor music only
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 
 # %%
@@ -659,3 +668,9 @@ painted = level.copy()  # exercise 3: change the picture, shape (frames, bands),
 painted_sound = cm.to_audio(painted, config, tempo)
 cm.write_audio(session.clips_dir / "01_painted.wav", painted_sound, config)
 cm.player(painted_sound, config, f"{names[0]}, painted")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# After: [02 autoencoder](02_autoencoder.ipynb).
+# [Solutions](solutions/01_prepare_audio.ipynb) of the exercises.
+# <!-- end of links -->

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # How few numbers hold eight beats of music, and why can't we sample them?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane
-# and set `repository_zip = "file:///content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [01 prepare audio](01_prepare_audio.ipynb).
+# After: [03 vae](03_vae.ipynb).
+# [Solutions](solutions/02_autoencoder.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** test clips beside what is left of them after a squeeze through a short list of
 # numbers; a point half-way between two pieces; and what comes out when the list is filled at random, which is the
@@ -23,8 +32,8 @@
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network
 # learns by following gradients. Every other term is defined where it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache.
-# > Last full run: 2026-11-26.
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-26.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -37,14 +46,17 @@ num_full_steps = 1440  # of the full training, where no weights are loaded
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -963,3 +975,10 @@ for name, (target, answer, expected) in cases.items():
     got = float(onset_loss(target, answer))
     verdict = "right" if abs(got - expected) < 1e-5 else f"not yet: expected {expected:.2f}, got {got:.2f}"
     print(f"{name}: {verdict}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [01 prepare audio](01_prepare_audio.ipynb).
+# After: [03 vae](03_vae.ipynb).
+# [Solutions](solutions/02_autoencoder.ipynb) of the exercises.
+# <!-- end of links -->

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # What does a prior buy, and what does it cost?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "file:///content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [02 autoencoder](02_autoencoder.ipynb).
+# After: [04 conditional vae](04_conditional_vae.ipynb).
+# [Solutions](solutions/03_vae.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** eight beats that nobody composed, drawn where the textbook says and drawn where the
 # music lies; a walk from one piece to another; and a clip rebuilt with and without a prior.
@@ -22,7 +31,7 @@
 # **What you need to know:** the autoencoder of notebook 02, what a Gaussian is, and what a gradient is for. Every other
 # term is defined where it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores with the shipped weights and features from the cache, half of them for two
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache, half of them for two
 # > trainings of your own. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
@@ -37,14 +46,17 @@ num_judge_steps = 400  # of the judge, where none is loaded
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -941,3 +953,10 @@ for name, (arguments, expected) in cases.items():
     got = float(kl_between(*arguments))
     verdict = "right" if abs(got - expected) < 1e-3 else f"not yet: expected {expected:.3f}, got {got:.3f}"
     print(f"{name}: {verdict}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [02 autoencoder](02_autoencoder.ipynb).
+# After: [04 conditional vae](04_conditional_vae.ipynb).
+# [Solutions](solutions/03_vae.ipynb) of the exercises.
+# <!-- end of links -->

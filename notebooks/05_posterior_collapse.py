@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # Why did the original play the same clip for everything?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "file:///content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [04 conditional vae](04_conditional_vae.ipynb).
+# After: [06 beta cvae](06_beta_cvae.ipynb).
+# [Solutions](solutions/05_posterior_collapse.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear:** clips "generated" by a recipe that once ran for days on a GPU, beside real clips that took the
 # same path into the network and back.
@@ -22,7 +31,7 @@
 # **What you need to know:** the VAE and its KL divergence (notebook 03), labels, judges and obedience (notebook 04). PCA
 # at the level of "directions in which the data vary most".
 #
-# > **Time:** 2 minutes on two CPU cores, and one more the first time, when 1,200 clips are composed and cut. Three
+# > **Time:** not measured yet on CPU cores, and one more the first time, when 1,200 clips are composed and cut. Three
 # > small trainings run live; the tables come with the project, made by `make sweeps`. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
@@ -34,14 +43,17 @@ num_steps = 300  # of each live training; the shipped rows have 300
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -721,3 +733,10 @@ if first_dies_at is not None:
 
 # %% [markdown]
 # **Next:** β was a danger here. Notebook 06 turns it on purpose, in a model that is healthy, and asks what it buys.
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [04 conditional vae](04_conditional_vae.ipynb).
+# After: [06 beta cvae](06_beta_cvae.ipynb).
+# [Solutions](solutions/05_posterior_collapse.ipynb) of the exercises.
+# <!-- end of links -->

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # What does beta trade?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "/content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [05 posterior collapse](05_posterior_collapse.ipynb).
+# After: [07 comparison](07_comparison.ipynb).
+# [Solutions](solutions/06_beta_cvae.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** one dimension of a latent turned from one end to the other, in three models that
 # differ in nothing but $\beta$, each named from measurements.
@@ -22,7 +31,7 @@
 # **What you need to know:** the KL divergence of a VAE (notebook 03), label obedience (notebook 04), and which latents
 # survive a price (notebook 05). Every other term is defined where it first appears.
 #
-# > **Time:** 1.5 minutes on two CPU cores with the shipped results; most of it goes into three short live trainings.
+# > **Time:** not measured yet on CPU cores with the shipped results; most of it goes into three short live trainings.
 # > The whole sweep is `make sweeps`. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
@@ -35,14 +44,17 @@ num_steps = 150  # of each of the three live trainings; those of the sweep have 
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -498,3 +510,10 @@ found = [float(Sigmoid(10.0).next_weight(ops.convert_to_tensor(step), keras.ops.
 expected = [10.0 / (1.0 + np.exp((75.0 - step) / 15.0)) for step in (0, 75, 150)]
 right = np.allclose(found, expected, rtol=1e-3)
 print("right" if right else f"not yet: expected {np.round(expected, 3).tolist()}, got {np.round(found, 3).tolist()}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [05 posterior collapse](05_posterior_collapse.ipynb).
+# After: [07 comparison](07_comparison.ipynb).
+# [Solutions](solutions/06_beta_cvae.ipynb) of the exercises.
+# <!-- end of links -->

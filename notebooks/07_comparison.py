@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # Which model is best, and at what?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "/content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [06 beta cvae](06_beta_cvae.ipynb).
+# After: [08 studio](08_studio.ipynb).
+# [Solutions](solutions/07_comparison.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** a map of unseen clips where a click plays each one, as a VAE sorts them and as a
 # conditional VAE does.
@@ -22,7 +31,7 @@
 # **What you need to know:** autoencoder, VAE and conditional VAE (notebooks 02, 03 and 04). Every other term is defined
 # where it first appears.
 #
-# > **Time:** 1 minute on two CPU cores with the shipped results; half of it is one training of the comparison,
+# > **Time:** not measured yet on CPU cores with the shipped results; half of it is one training of the comparison,
 # > done live. All of it: `python -m cvae_lab.sweeps comparison_known`. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
@@ -38,14 +47,17 @@ num_judge_steps = 400  # of the judges, where none are loaded
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -493,3 +505,10 @@ points = lab.PrincipalComponents(features, 8)
 made = [points.encode(part)[0] for part in (features.arrays("train")[0], clips)]
 mine = lab.cluster_scores(made[0], train.genre_index, made[1], genre, num_boots=20)
 display(mine.round(2))
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [06 beta cvae](06_beta_cvae.ipynb).
+# After: [08 studio](08_studio.ipynb).
+# [Solutions](solutions/07_comparison.ipynb) of the exercises.
+# <!-- end of links -->

@@ -13,8 +13,16 @@
 # %% [markdown]
 # # Can a generative model be played like an instrument?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "/content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [07 comparison](07_comparison.ipynb).
+# After: [09 discriminator](09_discriminator.ipynb).
+# [Solutions](solutions/08_studio.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** whatever you ask for. It begins with a studio of ten lines: genre, seed, tempo. It
 # ends with a large one: genres to mix, sliders for brightness, density, level and bass, a map to walk on, your own clip
@@ -23,7 +31,7 @@
 # **What you need to know:** what a conditional VAE is, and that it *obeys* if judges hear the genre that was asked for
 # (notebook 04). Every other term is defined where it first appears.
 #
-# > **Time:** about 1.5 minutes on two CPU cores with the shipped weights and features from the cache. Last full run:
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache. Last full run:
 # > 2026-11-26. In a hurry? `make studio` opens the large studio alone in a browser.
 
 # %% tags=["parameters"]
@@ -38,14 +46,17 @@ num_judged = 8  # clips of each mix; a quarter as many of each genre for each sl
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -667,3 +678,10 @@ clip = cm.make_clip(model, controls, seed=0, mix=model.genres[0], sliders={"brig
 heard = judges["cnn"].predict(config.scale(clip.log_mel[None]))[0]
 brightness = lab.measure_attributes(clip.samples, config, clip.tempo)["brightness_hz"]
 print(f"{brightness:.0f} Hz, heard as {features.genres[heard]}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [07 comparison](07_comparison.ipynb).
+# After: [09 discriminator](09_discriminator.ipynb).
+# [Solutions](solutions/08_studio.ipynb) of the exercises.
+# <!-- end of links -->

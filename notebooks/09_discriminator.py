@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # Does a discriminator make it sharp, and what does it cost?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "/content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [08 studio](08_studio.ipynb).
+# After: [10 your own music](10_your_own_music.ipynb).
+# [Solutions](solutions/09_discriminator.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** the same latents, played by the conditional VAE of notebook 04, by the same model with
 # its detail enlarged, and after a discriminator has told its decoder what looks painted.
@@ -22,8 +31,8 @@
 # **What you need to know:** the conditional VAE, its listeners, prior and swap obedience (notebook 04), sharpness and
 # the Fréchet distance (notebook 03). Every other term is defined where it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores with the shipped weights; most of it goes into one live training. The whole
-# > comparison is `python -m cvae_lab.sweeps discriminator_known`. Last full run: 2026-11-26.
+# > **Time:** not measured yet on CPU cores with the shipped weights; most of it goes into one live training. The
+# > whole comparison is `python -m cvae_lab.sweeps discriminator_known`. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -36,14 +45,17 @@ num_full_steps = 1440  # of the first phase, where no weights are loaded; the se
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -487,3 +499,10 @@ def least_squares(verdict, doubt):
 verdict, doubt = np.array([0.5, 1.0], np.float32), np.array([-1.0, 0.0], np.float32)
 found, expected = float(least_squares(verdict, doubt)), 0.125 + 0.5
 print("right" if abs(found - expected) < 1e-5 else f"not yet: expected {expected}, got {found:.3f}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [08 studio](08_studio.ipynb).
+# After: [10 your own music](10_your_own_music.ipynb).
+# [Solutions](solutions/09_discriminator.ipynb) of the exercises.
+# <!-- end of links -->

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,8 +14,16 @@
 # %% [markdown]
 # # Can it learn my own music, and what will it cost?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane and
-# set `repository_zip = "/content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [09 discriminator](09_discriminator.ipynb).
+# After: [11 back to sound](11_back_to_sound.ipynb).
+# [Solutions](solutions/10_your_own_music.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** clips by a model that was trained here, on a folder of sound files, beside the
 # files it learned from; and a studio to play it. As it stands, the folder is one that the notebook writes itself: WAV
@@ -23,7 +32,7 @@
 # **What you need to know:** what a conditional VAE is and what obedience means (notebook 04). Every other term is
 # defined where it first appears.
 #
-# > **Time:** 2 minutes on two CPU cores for the rehearsal below. Last full run: 2026-11-26. For a real run, the
+# > **Time:** not measured yet on CPU cores for the rehearsal below. Last full run: 2026-11-26. For a real run, the
 # > notebook tells you the time before it takes it.
 #
 # It is a **rehearsal** as long as you leave the parameters alone: a few tracks, a small model, a few minutes.
@@ -43,14 +52,17 @@ download = False  # fetch FMA through kagglehub, gigabytes, where no folder has 
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 
 # %%
@@ -658,3 +670,10 @@ for name, (values, population, spread) in cases.items():
     got = np.array(total_of_all(np.array(values), population), float)
     is_right = np.allclose(got, expected)
     print(f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [09 discriminator](09_discriminator.ipynb).
+# After: [11 back to sound](11_back_to_sound.ipynb).
+# [Solutions](solutions/10_your_own_music.ipynb) of the exercises.
+# <!-- end of links -->

@@ -13,8 +13,15 @@
 # %% [markdown]
 # # How does a picture become sound?
 #
-# *To open this on Colab: File, Upload notebook, choose this file; put the zip of the project into the Files pane
-# and set `repository_zip = "file:///content/<name of the zip>"` below.*
+# <!-- links: made by tools/badges.py -->
+# Before: [10 your own music](10_your_own_music.ipynb).
+# [Solutions](solutions/11_back_to_sound.ipynb) of the exercises.
+#
+# *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
+# drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
+# of the project, or switch Internet on and set `repository_zip`. **In VS Code or on a laptop,** keep this file in the
+# project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
+# <!-- end of links -->
 #
 # **What you will hear at the end:** one clip brought back from its picture in six ways, from a buzz to something close
 # to the original, as a loop without a seam.
@@ -22,8 +29,7 @@
 # **What you need to know:** notebook 01 (log-mel pictures, the short-time Fourier transform, phase). No model is
 # needed here.
 #
-# > **Time:** 1 minute on two CPU cores.
-# > Last full run: 2026-11-26.
+# > **Time:** not measured yet on CPU cores. Last full run: 2026-11-26.
 #
 # The other notebooks call `cm.to_audio` and listen. Here we take it apart, and you write its core,
 # `fast_griffin_lim`, as the library runs it. Make your guess before each cell.
@@ -36,14 +42,17 @@ num_clips = 240  # known-factor music only
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -686,3 +695,9 @@ click = np.full(config.shape, config.floor_db, np.float32)
 click[64] = -30.0  # exercise 3
 tested = ("zero_phase", "fast_griffin_lim", "learned_bands")
 hear({words[name]: cm.to_audio(click, config, clip.tempo, seed, name) for name in tested})
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Before: [10 your own music](10_your_own_music.ipynb).
+# [Solutions](solutions/11_back_to_sound.ipynb) of the exercises.
+# <!-- end of links -->

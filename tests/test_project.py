@@ -131,9 +131,10 @@ def test_files_are_small(root, tracked):
     assert {name: size for name, size in sizes.items() if size > 5} == {}
 
 
-def test_each_figure_is_written_by_a_notebook(root):
-    notebooks = "\n".join(path.read_text(encoding="utf-8") for path in (root / "notebooks").rglob("*.py"))
-    strangers = [path.name for path in (root / "figures").glob("*.png") if f'"{path.stem}"' not in notebooks]
+def test_each_figure_is_written_by_a_notebook_or_a_browser_test(root):
+    writers = [*(root / "notebooks").rglob("*.py"), *(root / "tests" / "browser").glob("*.py")]
+    texts = "\n".join(path.read_text(encoding="utf-8") for path in writers)
+    strangers = [path.name for path in (root / "figures").glob("*.png") if f'"{path.stem}"' not in texts]
     assert strangers == []
 
 

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -12,6 +13,10 @@
 
 # %% [markdown]
 # # Solutions to notebook 02, autoencoder
+#
+# <!-- links: made by tools/badges.py -->
+# The notebook: [02 autoencoder](../02_autoencoder.ipynb)
+# <!-- end of links -->
 #
 # This notebook stands alone. With music of your own, or with `weights = "train"`, it trains an autoencoder for a short
 # time only.
@@ -26,14 +31,17 @@ num_steps = 120  # of the training, where no weights are loaded
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -181,3 +189,8 @@ class OnsetAutoencoder(cm.Autoencoder):
 eager = OnsetAutoencoder(config, seed=seed)
 batch = next(iter(cm.batches(features, "test", 8)))
 print({name: round(float(value), 1) for name, value in eager.loss_terms(batch, training=False).items()})
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [02 autoencoder](../02_autoencoder.ipynb)
+# <!-- end of links -->

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -12,6 +13,10 @@
 
 # %% [markdown]
 # # Solutions to notebook 03
+#
+# <!-- links: made by tools/badges.py -->
+# The notebook: [03 vae](../03_vae.ipynb)
+# <!-- end of links -->
 #
 # Each can be read on its own after the cells that load the model.
 
@@ -27,14 +32,17 @@ num_judge_steps = 400
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -145,3 +153,8 @@ for name, (arguments, expected) in cases.items():
     got = float(kl_between(*arguments))
     verdict = "right" if abs(got - expected) < 1e-3 else f"not yet: expected {expected:.3f}, got {got:.3f}"
     print(f"{name}: {verdict}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [03 vae](../03_vae.ipynb)
+# <!-- end of links -->

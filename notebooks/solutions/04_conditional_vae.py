@@ -13,6 +13,10 @@
 # %% [markdown]
 # # Solutions to notebook 04, conditional VAE
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [04 conditional vae](../04_conditional_vae.ipynb)
+# <!-- end of links -->
+#
 # This notebook stands alone. With music of your own, or with `weights = "train"`, it trains a model for a short time
 # only.
 
@@ -27,14 +31,17 @@ num_judge_steps = 200  # of the judge, where none is loaded
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -140,3 +147,8 @@ for name, (count, shift) in cases.items():
     expected = float(genre_discrepancy(first[None], np.ones((count, 1), "float32"), second[None]))
     got = float(discrepancy(first, second))
     print(f"{name}: {'right' if abs(got - expected) < 1e-4 else f'not yet: expected {expected:.4f}, got {got:.4f}'}")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [04 conditional vae](../04_conditional_vae.ipynb)
+# <!-- end of links -->

@@ -13,6 +13,10 @@
 # %% [markdown]
 # # Solutions to notebook 05
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [05 posterior collapse](../05_posterior_collapse.ipynb)
+# <!-- end of links -->
+#
 # Each can be read on its own after the cells that load the clips.
 
 # %% tags=["parameters"]
@@ -23,14 +27,17 @@ num_clips = 2400
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -106,3 +113,8 @@ for name, starts in (("aligned", np.zeros(len(sounds), int)), ("random", rng.int
     values = lab.pca_spectrum(clips)
     shares[name] = values[0] / values.sum()
 print({name: f"{share:.1%}" for name, share in shares.items()})
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [05 posterior collapse](../05_posterior_collapse.ipynb)
+# <!-- end of links -->

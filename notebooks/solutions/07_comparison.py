@@ -13,6 +13,10 @@
 # %% [markdown]
 # # Solutions to notebook 07
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [07 comparison](../07_comparison.ipynb)
+# <!-- end of links -->
+#
 # Each can be read on its own after the cells that load the model.
 
 # %% tags=["parameters"]
@@ -26,14 +30,17 @@ num_full_steps = 1440
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -93,3 +100,8 @@ except ValueError as error:
 kept = lab.cluster_scores(points[0], train_genre, points[1], genre, num_boots=5)["score"]
 shuffled = lab.cluster_scores(points[0], train_genre, points[1][order], genre, num_boots=5)["score"]
 display(pd.DataFrame({"in step": kept, "shuffled": shuffled}).round(3))
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [07 comparison](../07_comparison.ipynb)
+# <!-- end of links -->

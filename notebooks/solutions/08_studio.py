@@ -13,6 +13,10 @@
 # %% [markdown]
 # # Solutions to notebook 08
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [08 studio](../08_studio.ipynb)
+# <!-- end of links -->
+#
 # Each can be read on its own after the cells that load the model, the judges and the controls.
 
 # %% tags=["parameters"]
@@ -27,14 +31,17 @@ num_judged = 8
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -130,3 +137,8 @@ for name, latents in walks.items():
 
 # %%
 pd.DataFrame(leaps).T.round(2).rename_axis("leap (dB)")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [08 studio](../08_studio.ipynb)
+# <!-- end of links -->

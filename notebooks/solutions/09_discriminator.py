@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -13,6 +14,10 @@
 # %% [markdown]
 # # Solutions to notebook 09
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [09 discriminator](../09_discriminator.ipynb)
+# <!-- end of links -->
+#
 # Each can be read on its own after the cells that load the model.
 
 # %% tags=["parameters"]
@@ -24,14 +29,17 @@ num_steps = 60
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -113,3 +121,8 @@ print("right" if abs(found - expected) < 1e-5 else f"not yet: expected {expected
 # `duel` cuts its fourth group off in one line, `doubt[: 3 * count]`, also for the discriminator; the weights of a whole
 # training show the rest. Look at *swap* in `lab.evaluate_model` before and after, over more than one seed: on one alone the
 # difference may be chance.
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [09 discriminator](../09_discriminator.ipynb)
+# <!-- end of links -->

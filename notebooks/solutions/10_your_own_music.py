@@ -13,6 +13,10 @@
 # %% [markdown]
 # # Solutions to notebook 10, your_own_music
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [10 your own music](../10_your_own_music.ipynb)
+# <!-- end of links -->
+#
 # This notebook stands alone: without a folder of yours it composes a small one.
 
 # %% tags=["parameters"]
@@ -23,14 +27,17 @@ num_tracks = 6  # of each genre
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 
@@ -146,3 +153,8 @@ lab.lesson(
         "No pass had been complete: it began anew.": True,
     },
 )
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [10 your own music](../10_your_own_music.ipynb)
+# <!-- end of links -->

@@ -13,6 +13,10 @@
 # %% [markdown]
 # # Solutions to notebook 11, back_to_sound
 #
+# <!-- links: made by tools/badges.py -->
+# The notebook: [11 back to sound](../11_back_to_sound.ipynb)
+# <!-- end of links -->
+#
 # This notebook stands alone: it makes the features of a small collection itself.
 
 # %% tags=["parameters"]
@@ -23,14 +27,17 @@ num_clips = 120  # known-factor music only
 
 # %% tags=["setup"]
 import sys
+from glob import glob
+from importlib.util import find_spec as find
 
-sys.path[:0] = ["lib", "../lib", "../../lib"]  # in a clone; elsewhere the project's zip or folder is installed first
-if repository_zip:
-    get_ipython().run_line_magic("pip", f"install --quiet --no-deps {repository_zip}")
+sys.path = ["lib", "../lib", "../../lib", *sys.path, *glob("*/lib"), *glob("/kaggle/input/**/lib", recursive=True)]
+find("cvae_lab") or repository_zip and get_ipython().run_line_magic("pip", f"install -q --no-deps {repository_zip}")
+_ = find("cvae_lab") or sys.exit("No library: Colab, set repository_zip; Kaggle, Add Input; VS Code, laptop: make lab")
+
+# %%
 import cvae_lab as lab
 import cvae_music as cm
 
-# %%
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
 features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
@@ -136,3 +143,8 @@ lab.lesson(
     },
 )
 cm.player(made["learned_bands"], config, "the click, by default")
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# The notebook: [11 back to sound](../11_back_to_sound.ipynb)
+# <!-- end of links -->
