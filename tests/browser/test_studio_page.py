@@ -124,7 +124,10 @@ def test_sliders_answer_to_keys_and_numbers(page):
 
 def test_every_number_is_labelled_and_reached_by_tab(page):
     fields = page.locator(".jp-OutputArea-output input[type=number]")
-    names = [re.sub(r"\s+", " ", name) for name in fields.evaluate_all("all => all.map(one => one.labels[0]?.innerText ?? '')")]
+    names = [
+        re.sub(r"\s+", " ", name)
+        for name in fields.evaluate_all("all => all.map(one => one.labels[0]?.innerText ?? '')")
+    ]
     assert len(names) > 20 and all(names)
     assert fields.evaluate_all("all => all.every(one => one.tabIndex >= 0)")
 
@@ -287,7 +290,9 @@ def test_code_makes_the_same_sounds_in_another_process(page, tmp_path):
 
     def note(field="as code", name="the clip"):
         lines.append(page.get_by_label(field).input_value())
-        heard.append(hashlib.sha256(base64.b64decode(player(page, name).get_attribute("src").split(",")[1])).hexdigest())
+        heard.append(
+            hashlib.sha256(base64.b64decode(player(page, name).get_attribute("src").split(",")[1])).hexdigest()
+        )
 
     click(page, "house", "Ready: house")
     set_seed(page, 12)
