@@ -242,7 +242,7 @@ def adapt(soup, path, notebooks):
             raise ValueError(f"{path.name} has a picture without alt text; expected some, see plots.show_figure.")
     for heading in soup.select("h1 .anchor-link, h2 .anchor-link, h3 .anchor-link"):
         heading["aria-label"] = f"Link to: {heading_text(heading.parent)}"
-    for block in soup.find_all("pre"):
+    for block in soup.select("pre, math[display=block]"):
         block["tabindex"] = "0"  # it may be wider than the screen, and scrolls
     for table in soup.find_all("table"):
         table.wrap(
