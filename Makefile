@@ -56,7 +56,7 @@ test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 environment: $(INSTALLED)  ## run notebooks and tests with other versions: make environment NAME=newest-3.12, newest-3.13, python-3.11 or colab
-	$(PY) tools/environments.py "$(NAME)" --python "$(PYTHON)" --parts $(PARTS)
+	$(PY) tools/environments.py "$(NAME)" --python "$(PYTHON)" --parts $(PARTS) --only $(ONLY)
 	$(PY) tools/readme_scoreboard.py
 
 test-slow: $(INSTALLED)  ## run the tests that train for minutes

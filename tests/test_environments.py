@@ -57,6 +57,12 @@ def test_colabs_environment_takes_its_tensorflow_and_the_others_the_projects():
     assert any(text.startswith("pytest>=") for text in newest)
 
 
+def test_the_parts_share_the_tests_between_them():
+    assert environments.selected("tests", ["08"]) == ["-k", "not executes_in_smoke_mode"]
+    assert environments.selected("smoke", []) == ["tests/test_notebooks.py", "-k", "executes_in_smoke_mode"]
+    assert environments.selected("smoke", ["08", "09"])[-1] == "executes_in_smoke_mode and (08_ or 09_)"
+
+
 def test_environments_are_those_that_the_project_allows(root):
     for environment in environments.ENVIRONMENTS.values():
         assert (3, 11) <= tuple(map(int, environment.python.split("."))) < (3, 14)

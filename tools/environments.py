@@ -97,6 +97,14 @@ print(json.dumps(found))
     return json.loads(subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout)
 
 
+def selected(part, only):
+    """What pytest is asked for: notebooks in smoke mode, all or those that begin with one of `only`; or all but them."""
+    if part == "tests":
+        return ["-k", "not executes_in_smoke_mode"]
+    chosen = " or ".join(f"{name}_" for name in only)
+    return ["tests/test_notebooks.py", "-k", "executes_in_smoke_mode" + (f" and ({chosen})" if only else "")]
+
+
 def run_tests(python, selection, report):
     """pytest on what was selected, in the project with its own library; (test, seconds, outcome) of each."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "lib")}
@@ -180,6 +188,7 @@ def main(arguments=None):
     parser.add_argument("--python", default="", help="command of a Python of that version")
     parser.add_argument("--folder", type=Path, help="where the environment is; made there if need be")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="run these alone")
+    parser.add_argument("--only", nargs="*", default=(), metavar="NN", help="these notebooks alone, in smoke mode")
     options = parser.parse_args(arguments)
     folder = (options.folder or ROOT / ".environments" / options.name).absolute()
     python = make(options.name, folder, options.python)
@@ -191,12 +200,7 @@ def main(arguments=None):
         if part == "full":
             rows = full_rows(python, folder / "run")
         else:
-            selection = (
-                ["tests/test_notebooks.py", "-k", "executes_in_smoke_mode"]
-                if part == "smoke"
-                else ["-k", "not executes_in_smoke_mode"]
-            )
-            cases = run_tests(python, selection, folder / f"{part}.xml")
+            cases = run_tests(python, selected(part, options.only), folder / f"{part}.xml")
             rows = smoke_rows(cases) if part == "smoke" else [tests_row(cases, time.perf_counter() - started)]
         keep([{**told, **row} for row in rows])
         failed |= any("failed" in row["outcome"] for row in rows)
