@@ -106,9 +106,8 @@ def picture(page, name, **area):
     folder = os.environ.get("CVAE_MUSIC_SCREENSHOTS")
     if folder:
         shot = Image.open(io.BytesIO(page.screenshot(**area))).convert("RGB")
-        shot.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-            Path(folder) / f"{name}.png", optimize=True
-        )
+        small = shot.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+        small.save(Path(folder) / f"{name}.png", optimize=True)
 
 
 def test_front_page_is_light_and_loads_from_nowhere_else(browser, address):
