@@ -41,6 +41,18 @@ COMPARED = {
     "training, s": "seconds",
     "numbers fitted, millions": "parameters",
 }
+GONE_ON = {
+    "reconstruction, dB RMS": "reconstruction_rms_db",
+    "sharpness of prior samples": "sharpness_prior",
+    "prior obedience": "{judge}_prior",
+    "swap obedience": "{judge}_swap",
+    "in sound: real clips": "sound_real",
+    "in sound: prior obedience": "sound_prior",
+    "in sound: swap obedience": "sound_swap",
+    "diversity (judges' embedding)": "{judge}_diversity",
+    "Fréchet distance": "cnn_frechet",
+    "kernel distance": "cnn_kernel",
+}
 WHOLE, MILLIONS = ("active_units", "seconds", "num_steps"), ("parameters",)
 JUDGES = ("cnn", "descriptors")
 
@@ -98,6 +110,11 @@ def render_scores():
     for path in sorted(RESULTS.glob("foundation_*.csv")):
         text = draw(pd.read_csv(path), "kind", KINDS, COLUMNS)
         parts.append(f"**{titled(path, 'foundation_')}**, test split\n\n{text}")
+    for path in sorted(RESULTS.glob("discriminator_*.csv")):
+        table = pd.read_csv(path)
+        ways = [name for name in table["name"].unique() if table["name"].eq(name).sum() > 1]
+        text = draw(table, "name", dict(zip(ways, ways, strict=True)), GONE_ON)
+        parts.append(f"**{titled(path, 'discriminator_')}**, trained models that go on (notebook 09)\n\n{text}")
     for path in sorted(RESULTS.glob("comparison_*.csv")):
         table = pd.read_csv(path)
         networks = [name for name in table["name"].unique() if name != "raw features"]
