@@ -15,26 +15,29 @@ export class RealFourier {
     // Even samples are the real parts, odd ones the imaginary parts: `size` numbers, used by the caller.
     this.packed = new Float64Array(size);
     this.other = new Float64Array(size);
+    // Of each stage: cosine and sine of one, two and three steps, for each group.
+    this.stages = [];
+    for (let length = half; length > 1; length /= 4) {
+      const turns = Array.from({ length: length / 4 }, (_, p) => [1, 2, 3].map((step) => (step * p * size) / length));
+      this.stages.push(Float64Array.from(turns.flat().flatMap((turn) => [this.cos[turn], this.sin[turn]])));
+    }
   }
 
   /** Complex transform of `packed` in place; `sign` -1 is forwards, +1 back, without the factor. */
   complex(sign) {
-    const { cos, sin, half, size } = this;
     let from = this.packed;
     let to = this.other;
-    for (let length = half, stride = 1; length > 1; length /= 4, stride *= 4) {
-      const quarter = length / 4;
+    let stride = 1;
+    for (const turns of this.stages) {
+      const quarter = turns.length / 6;
+      const jump = 2 * stride * quarter;
+      const step = 2 * stride;
       for (let p = 0; p < quarter; p++) {
-        const turn = 2 * p * stride; // of `size` steps around the circle
-        const c1 = cos[turn];
-        const s1 = sign * sin[turn];
-        const c2 = cos[(2 * turn) % size];
-        const s2 = sign * sin[(2 * turn) % size];
-        const c3 = cos[(3 * turn) % size];
-        const s3 = sign * sin[(3 * turn) % size];
+        const c1 = turns[6 * p], s1 = sign * turns[6 * p + 1];
+        const c2 = turns[6 * p + 2], s2 = sign * turns[6 * p + 3];
+        const c3 = turns[6 * p + 4], s3 = sign * turns[6 * p + 5];
         for (let q = 0; q < stride; q++) {
           const i = 2 * (q + stride * p);
-          const jump = 2 * stride * quarter;
           const ar = from[i], ai = from[i + 1];
           const br = from[i + jump], bi = from[i + jump + 1];
           const cr = from[i + 2 * jump], ci = from[i + 2 * jump + 1];
@@ -43,7 +46,6 @@ export class RealFourier {
           const gr = br + dr, gi = bi + di;
           const hr = -sign * (bi - di), hi = sign * (br - dr); // a quarter turn
           const o = 2 * (q + stride * 4 * p);
-          const step = 2 * stride;
           to[o] = er + gr;
           to[o + 1] = ei + gi;
           let xr = fr + hr, xi = fi + hi;
@@ -60,6 +62,7 @@ export class RealFourier {
         }
       }
       [from, to] = [to, from];
+      stride *= 4;
     }
     this.packed = from;
     this.other = to;
@@ -72,30 +75,34 @@ export class RealFourier {
     real[at] = packed[0] + packed[1];
     real[at + half] = packed[0] - packed[1];
     imag[at] = imag[at + half] = 0;
-    for (let k = 1; k < half; k++) {
-      const m = 2 * (half - k);
-      const er = 0.5 * (packed[2 * k] + packed[m]), ei = 0.5 * (packed[2 * k + 1] - packed[m + 1]);
-      const or = 0.5 * (packed[2 * k + 1] + packed[m + 1]), oi = -0.5 * (packed[2 * k] - packed[m]);
-      real[at + k] = er + or * cos[k] + oi * sin[k];
-      imag[at + k] = ei + oi * cos[k] - or * sin[k];
+    // Bins k and half - k are of the same four numbers: the transforms of the even and of the odd samples.
+    for (let k = 1, m = half - 1; k <= m; k++, m--) {
+      const ar = packed[2 * k], ai = packed[2 * k + 1], br = packed[2 * m], bi = packed[2 * m + 1];
+      const er = 0.5 * (ar + br), ei = 0.5 * (ai - bi);
+      const or = 0.5 * (ai + bi), oi = 0.5 * (br - ar);
+      const xr = or * cos[k] + oi * sin[k], xi = oi * cos[k] - or * sin[k];
+      real[at + k] = er + xr;
+      imag[at + k] = ei + xi;
+      real[at + m] = er - xr;
+      imag[at + m] = xi - ei;
     }
   }
 
-  /** Samples of the spectrum in `real` and `imag` from `at` on, left in `packed`. */
+  /** Samples of the spectrum in `real` and `imag` from `at` on, left in `packed`, `half` times as large. */
   inverse(real, imag, at) {
     const { packed, half, cos, sin } = this;
     packed[0] = 0.5 * (real[at] + real[at + half]);
     packed[1] = 0.5 * (real[at] - real[at + half]);
-    for (let k = 1; k < half; k++) {
-      const a = at + k, b = at + half - k;
-      const er = 0.5 * (real[a] + real[b]), ei = 0.5 * (imag[a] - imag[b]);
-      const xr = 0.5 * (real[a] - real[b]), xi = 0.5 * (imag[a] + imag[b]);
+    for (let k = 1, m = half - 1; k <= m; k++, m--) {
+      const ar = real[at + k], ai = imag[at + k], br = real[at + m], bi = imag[at + m];
+      const er = 0.5 * (ar + br), ei = 0.5 * (ai - bi);
+      const xr = 0.5 * (ar - br), xi = 0.5 * (ai + bi);
       const or = xr * cos[k] - xi * sin[k], oi = xr * sin[k] + xi * cos[k];
       packed[2 * k] = er - oi;
       packed[2 * k + 1] = ei + or;
+      packed[2 * m] = er + oi;
+      packed[2 * m + 1] = or - ei;
     }
     this.complex(1);
-    const scale = 1 / half;
-    for (let k = 0; k < this.size; k++) this.packed[k] *= scale;
   }
 }

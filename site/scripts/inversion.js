@@ -26,8 +26,11 @@ class Loop {
     this.bins = this.size / 2 + 1;
     this.window = hannWindow(this.size);
     const weight = this.overlapAdd(() => this.window);
-    const most = weight.reduce((largest, value) => Math.max(largest, value), 0);
-    this.weight = weight.map((value) => 1 / Math.max(value, 1e-3 * most));
+    let most = 0;
+    for (let k = 0; k < length; k++) if (weight[k] > most) most = weight[k];
+    // The last factor is the inverse transform's own.
+    for (let k = 0; k < length; k++) weight[k] = 1 / Math.max(weight[k], 1e-3 * most) / fourier.half;
+    this.weight = weight;
   }
 
   spectra() {
@@ -40,17 +43,17 @@ class Loop {
     return (((centre - this.size / 2) % this.length) + this.length) % this.length;
   }
 
-  forward(samples) {
-    const { size, window, fourier, length } = this;
-    const found = this.spectra();
-    this.centres.forEach((centre, frame) => {
+  /** Spectra of a loop, written into arrays that are no longer needed, if there are some. */
+  forward(samples, found = this.spectra()) {
+    const { size, window, fourier, length, bins, centres } = this;
+    for (let frame = 0; frame < centres.length; frame++) {
       const { packed } = fourier;
-      for (let k = 0, from = this.start(centre); k < size; k++) {
-        packed[k] = samples[from] * window[k];
-        if (++from === length) from = 0;
+      for (let k = 0, from = this.start(centres[frame]); k < size; from = 0) {
+        // To the end of the window, or of the loop, which then goes on from its beginning.
+        for (const stop = Math.min(size, k + length - from); k < stop; k++, from++) packed[k] = samples[from] * window[k];
       }
-      fourier.forward(found.real, found.imag, frame * this.bins);
-    });
+      fourier.forward(found.real, found.imag, frame * bins);
+    }
     return found;
   }
 
@@ -67,13 +70,12 @@ class Loop {
   overlapAdd(frameOf) {
     const { size, window, length } = this;
     const sum = new Float32Array(length);
-    this.centres.forEach((centre, number) => {
+    for (let number = 0; number < this.centres.length; number++) {
       const frame = frameOf(number);
-      for (let k = 0, to = this.start(centre); k < size; k++) {
-        sum[to] += frame[k] * window[k];
-        if (++to === length) to = 0;
+      for (let k = 0, to = this.start(this.centres[number]); k < size; to = 0) {
+        for (const stop = Math.min(size, k + length - to); k < stop; k++, to++) sum[to] += frame[k] * window[k];
       }
-    });
+    }
     return sum;
   }
 }
@@ -172,8 +174,10 @@ export class Inversion {
     const { bins, count } = bands;
     const density = new Float32Array(bins);
     const found = new Float32Array(count);
+    const spectra = loop.spectra();
+    const { real, imag } = spectra;
     for (let round = 0; round < BAND_ROUNDS; round++) {
-      const { real, imag } = loop.forward(samples);
+      loop.forward(samples, spectra);
       for (let frame = 0; frame < loop.centres.length; frame += finer) {
         const at = frame * bins;
         for (let bin = 0; bin < bins; bin++) density[bin] = real[at + bin] ** 2 + imag[at + bin] ** 2;
@@ -188,7 +192,7 @@ export class Inversion {
           imag[at + bin] *= factor;
         }
       }
-      samples = loop.inverse({ real, imag });
+      samples = loop.inverse(spectra);
     }
     return samples;
   }

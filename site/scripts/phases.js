@@ -13,7 +13,9 @@ const MOMENTUM = 0.99;
  * Returns the noise as spectra, and where its phases hold.
  */
 export function asNoise(magnitude, uncertainty, loop, generator) {
-  const noise = loop.forward(Float32Array.from({ length: loop.length }, () => generator.normal32()));
+  const samples = new Float32Array(loop.length);
+  for (let k = 0; k < samples.length; k++) samples[k] = generator.normal32();
+  const noise = loop.forward(samples);
   const [low, high] = NOISE_FROM;
   let power = 0;
   const size = new Float32Array(magnitude.length);
@@ -86,16 +88,20 @@ export function integratedPhases(magnitude, loop, generator) {
   const phase = new Float32Array(magnitude.length);
   for (let cell = 0; cell < phase.length; cell++) phase[cell] = generator.random32() * TURN;
   let loudest = 0;
-  for (const value of magnitude) loudest = Math.max(loudest, value);
+  for (let cell = 0; cell < phase.length; cell++) if (magnitude[cell] > loudest) loudest = magnitude[cell];
   if (loudest === 0) return phase;
   const threshold = TOLERANCE * loudest;
-  const logarithm = magnitude.map((value) => Math.log(Math.max(value, 0.1 * threshold)));
+  const logarithm = new Float32Array(phase.length);
+  const done = new Uint8Array(phase.length);
+  for (let cell = 0; cell < phase.length; cell++) {
+    logarithm[cell] = Math.log(Math.max(magnitude[cell], 0.1 * threshold));
+    if (magnitude[cell] < threshold) done[cell] = 1;
+  }
   const steps = centres.map((centre, k) => (k + 1 < frames ? centres[k + 1] : centres[0] + loop.length) - centre);
   const gamma = HANN_GAMMA * size ** 2;
   const meanStep = loop.length / frames;
   const alongTime = (0.5 * meanStep * size) / gamma;
   const alongBins = (-0.5 * gamma) / (meanStep * size);
-  const done = Uint8Array.from(magnitude, (value) => (value < threshold ? 1 : 0));
   const peaks = Array.from({ length: frames }, (_, frame) => {
     let peak = frame * bins;
     for (let cell = peak; cell < (frame + 1) * bins; cell++) if (magnitude[cell] > magnitude[peak]) peak = cell;
@@ -145,8 +151,9 @@ export function integratedPhases(magnitude, loop, generator) {
 /** Sound of a loop with these magnitudes, from rounds that make the phases of overlapping frames agree. */
 export function fastGriffinLim(magnitude, spectra, loop, rounds) {
   let last = null;
+  let spare; // arrays of the round before the last
   for (let round = 0; round < rounds; round++) {
-    const found = loop.forward(loop.inverse(spectra));
+    const found = loop.forward(loop.inverse(spectra), spare);
     const { real, imag } = last ?? found;
     for (let cell = 0; cell < magnitude.length; cell++) {
       const x = found.real[cell] + MOMENTUM * (found.real[cell] - real[cell]);
@@ -155,7 +162,7 @@ export function fastGriffinLim(magnitude, spectra, loop, rounds) {
       spectra.real[cell] = x * factor;
       spectra.imag[cell] = y * factor;
     }
-    last = found;
+    [last, spare] = [found, last ?? undefined];
   }
   return loop.inverse(spectra);
 }

@@ -3,7 +3,8 @@
 // SeedSequence, PCG64 (XSL-RR), and the ziggurat of 256 layers for normal numbers. A 64-bit number is two halves
 // of 32 bits, [high, low]; JavaScript's whole numbers are exact up to 53 bits.
 
-const MULTIPLIER = [0x2360ed05, 0x1fc65da4, 0x4385df64, 0x9fccf645]; // from high to low
+// PCG64's multiplier, in digits of 16 bits, the lowest first.
+const [M0, M1, M2, M3, M4, M5, M6, M7] = [0xf645, 0x9fcc, 0xdf64, 0x4385, 0x5da4, 0x1fc6, 0xed05, 0x2360];
 
 /** Words of 32 bits that a seed stands for, as numpy.random.SeedSequence(seed).generate_state(count) mixes them. */
 function seedWords(seed, count) {
@@ -55,59 +56,64 @@ const ZIGGURAT = ziggurat();
 const NARROW = { steps: ZIGGURAT.edges.map((x) => Math.fround(x / 2 ** 23)), safe: ZIGGURAT.inside.map((x) => Math.floor(x * 2 ** 23)) };
 const WIDE = { steps: ZIGGURAT.edges.map((x) => x / 2 ** 52), safe: ZIGGURAT.inside.map((x) => Math.floor(x * 2 ** 52)) };
 
+const digitsOf = (words) => Float64Array.from(words.flatMap((word) => [word & 0xffff, word >>> 16]));
+
+const low16 = (sum) => sum - Math.floor(sum / 65536) * 65536; // for numbers so large the remainder operator is slow
+
 export class Generator {
   constructor(seed) {
-    const words = seedWords(seed, 8);
     // Words come in pairs, low half first; a state of 128 bits is two pairs, high pair first.
-    const start = [words[1], words[0], words[3], words[2]];
-    const stream = [words[5], words[4], words[7], words[6]];
-    this.increment = stream.map((word, k) => ((word << 1) | (k < 3 ? stream[k + 1] >>> 31 : 1)) >>> 0);
-    this.state = Uint32Array.from(this.increment); // one step from 0
-    this.add(start);
+    const [b, a, d, c, f, e, h, g] = seedWords(seed, 8);
+    const start = digitsOf([d, c, b, a]);
+    const stream = digitsOf([h, g, f, e]);
+    // Both in digits of 16 bits, the lowest first; the increment is the stream, doubled and odd.
+    this.increment = stream.map((digit, k) => ((digit * 2) & 0xffff) | (k ? stream[k - 1] >>> 15 : 1));
+    this.state = new Float64Array(8);
+    this.step();
+    let carry = 0;
+    for (let k = 0; k < 8; k++) {
+      const sum = this.state[k] + start[k] + carry;
+      this.state[k] = sum % 65536;
+      carry = Math.floor(sum / 65536);
+    }
     this.step();
     this.spare = null; // the high half of a 64-bit number, kept for the next half that is asked for
   }
 
-  add(other) {
-    let carry = 0;
-    for (let k = 3; k >= 0; k--) {
-      const sum = this.state[k] + other[k] + carry;
-      this.state[k] = sum;
-      carry = sum > 0xffffffff ? 1 : 0;
-    }
-  }
-
-  /** state = state * MULTIPLIER + increment, modulo 2^128, in digits of 16 bits. */
+  /** state = state * multiplier + increment, modulo 2^128; every sum is below 2^36 and so exact. */
   step() {
-    const { state, increment } = this;
-    const digits = STATE_DIGITS;
-    for (let k = 0; k < 4; k++) {
-      digits[2 * k] = state[3 - k] & 0xffff;
-      digits[2 * k + 1] = state[3 - k] >>> 16;
-    }
-    let carry = 0;
-    let low = 0;
-    for (let k = 0; k < 8; k++) {
-      let sum = carry + ((k & 1 ? increment[3 - (k >> 1)] >>> 16 : increment[3 - (k >> 1)] & 0xffff));
-      for (let j = 0; j <= k; j++) sum += digits[j] * MULTIPLIER_DIGITS[k - j]; // below 2^36: exact
-      const digit = sum % 65536;
-      carry = (sum - digit) / 65536;
-      if (k & 1) state[3 - (k >> 1)] = low + digit * 65536;
-      else low = digit;
-    }
+    const { state: s, increment: i } = this;
+    const a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
+    let sum = 0; // its upper part is carried to the next digit
+    sum = a * M0 + i[0];
+    s[0] = low16(sum);
+    sum = a * M1 + b * M0 + i[1] + Math.floor(sum / 65536);
+    s[1] = low16(sum);
+    sum = a * M2 + b * M1 + c * M0 + i[2] + Math.floor(sum / 65536);
+    s[2] = low16(sum);
+    sum = a * M3 + b * M2 + c * M1 + d * M0 + i[3] + Math.floor(sum / 65536);
+    s[3] = low16(sum);
+    sum = a * M4 + b * M3 + c * M2 + d * M1 + e * M0 + i[4] + Math.floor(sum / 65536);
+    s[4] = low16(sum);
+    sum = a * M5 + b * M4 + c * M3 + d * M2 + e * M1 + f * M0 + i[5] + Math.floor(sum / 65536);
+    s[5] = low16(sum);
+    sum = a * M6 + b * M5 + c * M4 + d * M3 + e * M2 + f * M1 + g * M0 + i[6] + Math.floor(sum / 65536);
+    s[6] = low16(sum);
+    sum = a * M7 + b * M6 + c * M5 + d * M4 + e * M3 + f * M2 + g * M1 + h * M0 + i[7] + Math.floor(sum / 65536);
+    s[7] = low16(sum);
   }
 
   /** The next 64 bits, in this.high and this.low. */
   next() {
     this.step();
-    const [a, b, c, d] = this.state;
-    const turn = a >>> 26;
-    let high = (a ^ c) >>> 0;
-    let low = (b ^ d) >>> 0;
+    const { state } = this;
+    const turn = state[7] >>> 10;
+    let high = ((state[7] ^ state[3]) << 16) | (state[6] ^ state[2]);
+    let low = ((state[5] ^ state[1]) << 16) | (state[4] ^ state[0]);
     if (turn & 32) [high, low] = [low, high];
     const by = turn & 31;
-    this.high = by ? ((high >>> by) | (low << (32 - by))) >>> 0 : high;
-    this.low = by ? ((low >>> by) | (high << (32 - by))) >>> 0 : low;
+    this.high = (by ? (high >>> by) | (low << (32 - by)) : high) >>> 0;
+    this.low = (by ? (low >>> by) | (high << (32 - by)) : low) >>> 0;
   }
 
   next32() {
@@ -170,7 +176,3 @@ export class Generator {
     return height < Math.exp(-0.5 * x * x) ? (minus ? -x : x) : null;
   }
 }
-
-const digitsOf = (words) => [...words].reverse().flatMap((word) => [word & 0xffff, word >>> 16]);
-const MULTIPLIER_DIGITS = digitsOf(MULTIPLIER);
-const STATE_DIGITS = new Float64Array(8);
