@@ -195,6 +195,8 @@ def render_environments():
 def draw_environments(table):
     """Versions in each environment, then minutes in smoke mode and, in brackets, of a whole run."""
     names = list(dict.fromkeys(table["environment"]))
+    if not names:
+        return "Not run yet."
     told = ("python", "tensorflow", "keras", "numpy", "librosa", "ipython", "ipywidgets")
     lines = [["", *names], ["---"] * (len(names) + 1)]
     for column in told:
