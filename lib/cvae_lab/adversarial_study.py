@@ -53,8 +53,8 @@ def second_phase(cell, features):
     path = output_folder(features.path.name) / "models" / f"{name}.npz"
     if path.exists():
         return load_compact(path), None
-    started = time.perf_counter()
-    model, _ = go_on(first_phase(features, seed), features, kind, num_steps, seed, changes, verbose=0)
+    model, started = first_phase(features, seed), time.perf_counter()
+    model, _ = go_on(model, features, kind, num_steps, seed, changes, verbose=0)
     seconds = time.perf_counter() - started
     if num_steps:
         save_compact(model, path)
