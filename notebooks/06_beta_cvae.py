@@ -31,7 +31,7 @@
 # **What you need to know:** the KL divergence of a VAE (notebook 03), label obedience (notebook 04), and which latents
 # survive a price (notebook 05). Every other term is defined where it first appears.
 #
-# > **Time:** not measured yet on CPU cores with the shipped results; most of it goes into three short live trainings.
+# > **Time:** 1.2 minutes on 2 CPU cores with the shipped results; most of it goes into three short live trainings.
 # > The whole sweep is `make sweeps`. Last full run: 2026-11-26.
 
 # %% tags=["parameters"]
@@ -427,9 +427,9 @@ low, high = min(live), max(live)
 lab.lesson(
     f"Turned, the strongest dimension changes a clip by {moved[low]:.1f} dB at the lowest beta, {moved[high]:.1f} at the highest.",
     {
-        "The fewer dimensions are left, the more one does.": moved[high] > 1.1 * moved[low],
-        "One dimension does about as much at any price.": moved[high] > 0.9 * moved[low],
-        "At a high price even the strongest does less.": True,
+        "At a high price even the strongest does less.": moved[high] < 0.9 * moved[low],
+        "One dimension does about as much at any price.": moved[high] < 1.1 * moved[low],
+        "The fewer dimensions are left, the more one does.": True,
     },
 )
 
