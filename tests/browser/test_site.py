@@ -389,15 +389,18 @@ def test_a_player_of_a_notebook_plays(browser, address):
 
 def test_next_leads_through_all_notebooks_and_previous_back(browser, address):
     page = open_page(browser, address)
-    page.locator("#notebooks a").first.click()
-    seen = [page.url]
+
+    def follow(link):
+        link.click()
+        page.wait_for_load_state()  # the links stand at the end of a long page
+        return page.url
+
+    seen = [follow(page.locator("#notebooks a").first)]
     while page.locator(".pages a", has_text="Next").count():
-        page.locator(".pages a", has_text="Next").click()
-        seen.append(page.url)
+        seen.append(follow(page.locator(".pages a", has_text="Next")))
     assert [url.rpartition("/")[2] for url in seen] == [f"{name}.html" for name in NOTEBOOKS]
     for expected in seen[-2::-1]:
-        page.locator(".pages a", has_text="Previous").click()
-        assert page.url == expected
+        assert follow(page.locator(".pages a", has_text="Previous")) == expected
     page.context.close()
 
 
