@@ -552,9 +552,8 @@ lab.lesson(
 
 # %% [markdown]
 # **What the listeners do not hear.** They take the level out of a clip, as our judges do, so nothing in the loss hears
-# how loud a swapped clip is. Ears from outside heard it, on real music: notebook 09 has a table with the row *without
-# loudness*. A clip's **loudness** is the
-# mean power of its cells, as a level:
+# how loud a swapped clip is. What it does to the sound of real music stands in a table of notebook 09, in the row *without
+# loudness*. A clip's **loudness** is the mean power of its cells, as a level:
 
 
 # %%

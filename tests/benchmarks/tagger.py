@@ -1,9 +1,11 @@
 """A listener from outside: a network that was trained to tag music, as a space to measure distances in.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/tagger.py --data FOLDER [--clips 240]
+    OMP_NUM_THREADS=1 python tests/benchmarks/tagger.py --data FOLDER --models FILE ...
 
-prints how well each layer tells the genres of a folder apart, and the tags of each genre. `inversion.py` uses
-`embed`. The weights are those of the package musicnn 0.1.0 (ISC), which is downloaded once into `data/cache/` and
+prints how well each layer tells the genres of a folder apart, and the tags of each genre; or, with models that were
+trained on the folder, obedience in sound as both networks hear it, each model also with its loudness or its detail
+switched off, into `lib/cvae_lab/results/obedience_taggers.csv`. `inversion.py` uses `embed`. The weights are those of the package musicnn 0.1.0 (ISC), which is downloaded once into `data/cache/` and
 only read, never installed: it asks for TensorFlow 1.
 
 Source: Pons and Serra (2019), "musicnn: pre-trained convolutional neural networks for music audio tagging",
@@ -23,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 CACHE = Path(__file__).resolve().parents[2] / "data" / "cache" / "musicnn"
+RESULTS = Path(__file__).resolve().parents[2] / "lib" / "cvae_lab" / "results"
 PACKAGE = "musicnn==0.1.0"
 MODELS = ("MTT", "MSD")  # trained on MagnaTagATune, on the Million Song Dataset
 MODEL, LAYER = "MSD", "penultimate"  # tells the genres of real music apart best, if not by much
@@ -139,7 +142,43 @@ def embed(sounds, sample_rate=22050):
     return np.array([hear(samples, sample_rate)[LAYER] for samples in sounds], np.float64)
 
 
+def obedience_rows(data, files):
+    """A row for each network, model and layer that is switched off: shares of clips that are heard as asked."""
+    from cvae_lab.session import cache_folder
+    from cvae_lab.sound import TEMPO, obedience_in_sound
+    from cvae_music.audio.inversion import to_audio
+    from cvae_music.config import AudioConfig
+    from cvae_music.data.features import build_features
+    from cvae_music.data.sources import open_collection
+    from cvae_music.store import load_model
+
+    features, models = build_features(open_collection(data), AudioConfig(), cache_folder()), {}
+    for number, file in enumerate(files):
+        for layer in (None, "loudness", "detail"):
+            model = load_model(file, features.config)
+            if layer and not hasattr(model, layer):
+                continue
+            if layer:
+                weight = model.loudness.amount if layer == "loudness" else model.detail.gain
+                weight.assign(tf.zeros_like(weight))
+            models[f"{number}:{layer or ''}"] = model
+    rows = []
+    for tagger in MODELS:
+
+        def describe(levels, config, tagger=tagger):
+            sounds = (to_audio(level, config, TEMPO, seed=seed) for seed, level in enumerate(levels))
+            return np.array([hear(sound, config.sample_rate, tagger)[LAYER] for sound in sounds])
+
+        found = obedience_in_sound(models, features, num_per_genre=192 // features.num_genres, describe=describe)
+        for name in models:
+            number, _, layer = name.partition(":")
+            about = {"tagger": tagger, "model": Path(files[int(number)]).stem, "without": layer, "real": found["real"]}
+            rows.append(about | {kind: found[f"{name}_{kind}"] for kind in ("rebuilt", "swap", "prior")})
+    return rows
+
+
 def main():
+    import pandas as pd
     from inversion import real_clips
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_score
@@ -149,7 +188,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="a folder of genres")
     parser.add_argument("--clips", type=int, default=240)
+    parser.add_argument("--models", nargs="+", default=(), help="files of conditional models trained on the folder")
     options = parser.parse_args()
+    if options.models:
+        table = pd.DataFrame(obedience_rows(options.data, options.models)).round(4)
+        table.to_csv(RESULTS / "obedience_taggers.csv", index=False)
+        print(table.to_string(index=False))
+        return
     clips = real_clips(options.data, options.clips)
     styles, tracks = np.array([clip.style for clip in clips]), np.array([clip.track for clip in clips])
     print(f"{len(clips)} clips of {len(set(tracks))} tracks; genres told apart, five folds that share no track")
