@@ -452,14 +452,30 @@ lab.lesson(
 )
 
 # %% [markdown]
-# A share above 1 says that swaps are more typical of a genre than test clips are. Are our own descriptors fooled? We also
-# asked two networks from outside, trained to tag songs (`tests/benchmarks/tagger.py` has one of them). Both hear more
-# swaps as asked with the loudness set; of enlarged detail one thinks as our measure does, and to the other it costs some of
-# what loudness won.
-#
-# Why does the *error* of real music rise with the loudness? Of tracks that it never heard, the decoder exaggerates a few
-# cells far beyond full level. The clip is then too loud, its loudness is set lower, and all other cells move with it. All
-# genres of the embedded music are about equally loud, and there it costs a tenth of a decibel.
+# A share above 1 says that swaps are more typical of a genre than test clips are. Are our own descriptors fooled? We asked
+# two networks from outside, trained to tag songs on MagnaTagATune (MTT) and the Million Song Dataset (MSD), about one model of
+# real music (`tests/benchmarks/tagger.py`). *Second* went against the discriminator; a layer in the column *without* is off.
+
+# %%
+taggers = lab.read_rows("obedience_taggers").fillna({"without": "nothing"})
+display(taggers.round(2))
+
+# %%
+first = taggers[~taggers["model"].str.startswith("second")].set_index(["tagger", "without"])["swap"].unstack()
+lab.lesson(
+    f"Swaps that the two hear as asked, over both: {first['loudness'].mean():.2f} without loudness, "
+    f"{first['nothing'].mean():.2f} with it.",
+    {
+        "They hear it too.": (first["nothing"] > first["loudness"]).all(),
+        "One of them hears it.": (first["nothing"] > first["loudness"]).any(),
+        "They do not hear it.": True,
+    },
+)
+
+# %% [markdown]
+# The *error* of real music rises with the loudness. A likely reason, which no cell here tests: of tracks that it never
+# heard, the decoder exaggerates a few cells far beyond full level, a mean of power follows those, and all other cells move
+# with them. All genres of the embedded music are about equally loud, and there the error hardly moves.
 #
 # ## Is my run normal?
 #
