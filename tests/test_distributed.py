@@ -104,10 +104,12 @@ import json, os, pathlib, sys, time
 about, folder = json.loads(os.environ["TF_CONFIG"]), pathlib.Path({str(tmp_path)!r})
 index, places = about["task"]["index"], about["cluster"]["worker"]
 print("worker", index, len(set(places)), flush=True)
-if not (folder / "second time").exists():
-    if index == 0:
-        time.sleep(600)
-    (folder / "second time").touch()
+if not (folder / f"{{index}} has started").exists():
+    (folder / f"{{index}} has started").touch()
+    while index == 0:
+        time.sleep(1)
+    while not (folder / "0 has started").exists():
+        time.sleep(0.1)
     sys.exit(3)
 """
     assert run_workers([sys.executable, "-c", code], 2, max_restarts=1) == 1

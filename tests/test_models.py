@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ import tensorflow as tf
 from cvae_music.data.batches import batches
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE, Autoencoder
-from cvae_music.models.conditional import ConditionalVAE, loudness
+from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.models.density import LatentDensity
 from cvae_music.models.schedules import Linear
 from cvae_music.store import load_compact, load_model, save_compact
@@ -135,32 +136,41 @@ def test_the_epoch_reports_means_not_the_last_batch(features, eager):
     assert whole == pytest.approx(np.mean(parts), rel=1e-5) and np.std(parts) > 1e-3
 
 
-def test_loudness_is_that_of_the_mean_power(features):
-    config, clips = features.config, features.arrays("train")[0][:3]
-    power = 10.0 * np.log10(np.mean(10.0 ** (config.unscale(clips) / 10.0), axis=(1, 2)))
-    found = config.db_per_unit * np.asarray(loudness(clips, config.db_per_unit))
-    assert found - found[0] == pytest.approx(power - power[0], abs=1e-3)
+def test_a_shift_moves_latents_from_genre_to_genre(features, eager):
+    """Made latents: one Gaussian for each genre. Their own label leaves them, another one moves them by the means' distance."""
+    model, rng = make(ConditionalVAE, features.config), np.random.default_rng(0)
+    genre, size = features.arrays("train")[1], model.latent_dim
+    means = np.zeros((2, size))
+    means[0, 0], means[1, 1] = 3.0, 3.0
+    latents = (means[genre] + 0.3 * rng.standard_normal((len(genre), size))).astype("float32")
+    own, asked = np.eye(2)[genre].astype("float32"), np.eye(2)[1 - genre].astype("float32")
+    assert np.asarray(model.shift(latents, asked)) == pytest.approx(latents)  # not fitted yet
+    model.shift.fit(types.SimpleNamespace(encode=lambda clips: (latents, None)), features)
+    found = np.stack([latents[genre == k].mean(axis=0) for k in range(2)])
+    assert np.asarray(model.shift.means) == pytest.approx(found, abs=1e-5)
+    assert np.asarray(model.shift(latents, own)) == pytest.approx(latents, abs=1e-2)
+    moved = latents + found[1 - genre] - found[genre]
+    assert np.asarray(model.shift(latents, asked)) == pytest.approx(moved, abs=1e-2)
+    between = model.shift(latents, 0.5 * (own + asked))  # half of one label, half of the other: half the way
+    assert np.asarray(between) == pytest.approx(0.5 * (latents + moved), abs=1e-2)
 
 
-def test_trained_clips_of_any_label_are_as_loud_as_latent_and_genre_say(features, eager):
-    model, unit = make(ConditionalVAE, features.config), features.config.db_per_unit
+def test_training_ends_with_a_shift_that_decoding_makes(features, eager):
+    model = make(ConditionalVAE, features.config)
     clips, genre = features.arrays("train")
-    latents, asked = model.encode(clips)[0], 1 - genre
-    before = model.decode(latents, asked)
-    assert before == pytest.approx(np.asarray(model.decoder([latents, np.eye(2)[asked]])), abs=1e-6)  # not fitted yet
     train(model, features, num_steps=2, batch_size=16, verbose=0)
-    latents, loud = model.encode(clips)[0], np.asarray(loudness(clips, unit))
-    levels, place = (np.asarray(part) for part in (model.loudness.levels, model.loudness.place))
-    assert levels[:, 0] == pytest.approx([loud[genre == k].mean() for k in range(2)], abs=1e-4)
-    expected = levels[asked, 0] + levels[asked, 1] * (latents @ place[:-1] + place[-1])
-    assert np.asarray(loudness(model.decode(latents, asked), unit)) == pytest.approx(expected, abs=1e-3)
-    assert unit * (levels[0, 0] - levels[1, 0]) == pytest.approx(30.0, abs=1.0)  # as the clips were made
+    latents, asked = model.encode(clips)[0], np.eye(2, dtype="float32")[1 - genre]
+    means = np.stack([latents[genre == k].mean(axis=0) for k in range(2)])
+    assert np.asarray(model.shift.means) == pytest.approx(means, abs=1e-4)
+    expected = np.asarray(model.decoder([model.shift(latents, asked), tf.constant(asked)]))
+    assert model.decode(latents, 1 - genre) == pytest.approx(expected, abs=1e-5)
+    assert np.abs(expected - np.asarray(model.decoder([latents, asked]))).max() > 1e-3
 
 
-def test_nobody_sets_the_loudness_where_nobody_listens(features, eager):
+def test_nothing_is_shifted_where_nobody_listens(features, eager):
     model = make(ConditionalVAE, features.config, swap_weight=0.0)
     train(model, features, num_steps=2, batch_size=16, verbose=0)
-    assert float(model.loudness.amount) == 0.0
+    assert not np.asarray(model.shift.means).any()
 
 
 def test_the_label_reaches_every_block(features):

@@ -27,7 +27,7 @@ WRITTEN = {
     "Autoencoder",
     "vae": "gaussian_kl LatentDensity VAE",
     "conditional_vae": "build_concatenating_decoder DeafVAE build_conditional_decoder build_listener "
-    "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners loudness Loudness ConditionalVAE",
+    "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners GenreShift ConditionalVAE",
     "posterior_collapse": "build_recipe RecipeVAE",
     "discriminator": "detail Detail build_discriminator duel draw_latents ConditionalVAEGAN",
     "back_to_sound": "fast_griffin_lim",

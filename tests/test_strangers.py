@@ -776,6 +776,15 @@ def test_files_of_another_kind_are_told_apart(tmp_path, model):
             load(tmp_path / "model.npz")
 
 
+def test_a_broken_header_of_a_cache_is_told(tmp_path, tiny_config):
+    """NumPy hands such a header to Python's own tokenizer, whose errors are of no usual kind."""
+    features = build_features(known_factor_collection(18), tiny_config, tmp_path, **QUIET)
+    path = features.path / "log_mel.npy"
+    path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
+    with pytest.raises(ValueError, match="holds damaged features"):
+        load_features(features.path)
+
+
 @pytest.mark.parametrize("name", ["meta.json", "table.csv", "log_mel.npy", "skipped.csv"])
 @pytest.mark.parametrize("kept", [0, 0.5, None])
 def test_a_damaged_cache_is_told(tmp_path, tiny_config, name, kept):

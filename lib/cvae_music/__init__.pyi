@@ -58,10 +58,9 @@ from .models.autoencoders import VAE as VAE
 from .models.autoencoders import Autoencoder as Autoencoder
 from .models.base import ClipModel as ClipModel
 from .models.conditional import ConditionalVAE as ConditionalVAE
+from .models.conditional import GenreShift as GenreShift
 from .models.conditional import Listeners as Listeners
-from .models.conditional import Loudness as Loudness
 from .models.conditional import cross_entropy as cross_entropy
-from .models.conditional import loudness as loudness
 from .models.density import LatentDensity as LatentDensity
 from .models.density import fit_latent_density as fit_latent_density
 from .models.losses import averaging as averaging

@@ -124,9 +124,9 @@ def train(
 
 
 def finish(model, features, seed=0):
-    """Fits what belongs to a trained model and no step teaches: where to draw latents from, and how loud each genre is."""
+    """Fits what belongs to a trained model and no step teaches: where to draw latents from, and where each genre lies."""
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
-    for layer in (getattr(model, name, None) for name in ("loudness", "detail")):
+    for layer in (getattr(model, name, None) for name in ("shift", "detail")):
         if layer and model.swap_weight:  # where nobody listens, all is left as the decoder plays it
             layer.fit(model, features)

@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/tagger.py --data FOLDER --models FILE ...
 
 prints how well each layer tells the genres of a folder apart, and the tags of each genre; or, with models that were
-trained on the folder, obedience in sound as both networks hear it, each model also with its loudness or its detail
+trained on the folder, obedience in sound as both networks hear it, each model also with its shift or its detail
 switched off, into `lib/cvae_lab/results/obedience_taggers.csv`. `inversion.py` uses `embed`. The weights are those of the package musicnn 0.1.0 (ISC), which is downloaded once into `data/cache/` and
 only read, never installed: it asks for TensorFlow 1.
 
@@ -154,12 +154,12 @@ def obedience_rows(data, files):
 
     features, models = build_features(open_collection(data), AudioConfig(), cache_folder()), {}
     for number, file in enumerate(files):
-        for layer in (None, "loudness", "detail"):
+        for layer in (None, "shift", "detail"):
             model = load_model(file, features.config)
             if layer and not hasattr(model, layer):
                 continue
             if layer:
-                weight = model.loudness.amount if layer == "loudness" else model.detail.gain
+                weight = model.shift.means if layer == "shift" else model.detail.gain
                 weight.assign(tf.zeros_like(weight))
             models[f"{number}:{layer or ''}"] = model
     rows = []

@@ -157,8 +157,8 @@ class ConditionalVAEGAN(ConditionalVAE):
 
     def decode_latent(self, latent, genre=None, training=False):
         weights = self.genre_weights(genre)
-        picture = self.decoder([latent, weights], training=training)
-        return self.loudness(picture if training else self.detail(picture), latent, weights)
+        picture = self.decoder([self.shift(latent, weights), weights], training=training)
+        return picture if training else self.detail(picture)
 
     def loss_terms(self, data, training):
         log_mel, weights = data[0], self.genre_weights(data[1])
@@ -198,7 +198,7 @@ def go_on(model, features, **settings):
     model.audio_config.check_fits(features, model.genres)
     config = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
     successor = ConditionalVAEGAN(**config | settings)
-    for part in ("encoder", "decoder", "listeners", "latent_density", "loudness"):
+    for part in ("encoder", "decoder", "listeners", "latent_density", "shift"):
         getattr(successor, part).set_weights(getattr(model, part).get_weights())
     successor.detail.fit(successor, features)
     return successor
