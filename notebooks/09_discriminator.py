@@ -441,6 +441,17 @@ real = means_of("discriminator_real")
 display(real.round(2))
 
 # %%
+least, before, after = real["Fréchet of music"].iloc[0], *real.loc[["as it was", "detail"], "Fréchet"]
+lab.lesson(
+    f"Fréchet distance {before:.1f} as it was, {after:.1f} with detail; real training clips score {least:.1f}.",
+    {
+        "More than half of the way to music, and no step was trained.": after - least < 0.5 * (before - least),
+        "Nearer to music.": after < before,
+        "No nearer.": True,
+    },
+)
+
+# %%
 swaps = real["swap in sound"] / real["ceiling in sound"]
 lab.lesson(
     f"Real music, swaps in sound over their ceiling: {swaps['without shift']:.2f} without the shift, "
