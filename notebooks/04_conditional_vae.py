@@ -927,7 +927,8 @@ lab.lesson(
 # How can a probe find what neighbours miss? The last column says how far a genre lies from the middle in one dimension.
 # Distances, which neighbours and the discrepancy go by, hardly notice small shifts. A probe adds them up: $d$ standard
 # deviations in each of $n$ dimensions are $d\sqrt n$ along the best direction. So the penalty of section 5 can leave
-# the genre in $z$, faint. What counts is what the decoder does with it, and only swap obedience measures that.
+# the genre in $z$, faint, and the rule of section 6 finds it. What counts is what the decoder does with it, and only swap
+# obedience measures that.
 #
 # ## 12. One idea in every genre
 #
@@ -1028,7 +1029,7 @@ checks.round(2)
 #
 # - A label the decoder *can* ignore, it will, as soon as the latent says the same. Healthy KL and active units show
 #   nothing of it: ask with a latent and a label that disagree.
-# - Tell every stage; take the genre out of the latent; let somebody listen. On real music the last decides.
+# - Tell every stage; take the genre out of the latent; let somebody listen; move what is left.
 #
 # **Limits.** A judge is not a listener: both judges can be satisfied by a caricature of a genre; diversity and your
 # ears are there to notice. The listeners train on something near the swap score, so the judges are of another make and

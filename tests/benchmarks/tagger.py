@@ -15,6 +15,7 @@ Source: Pons and Serra (2019), "musicnn: pre-trained convolutional neural networ
 import argparse
 import ast
 import functools
+import hashlib
 import subprocess
 import sys
 import zipfile
@@ -162,12 +163,17 @@ def obedience_rows(data, files):
                 weight = model.shift.means if layer == "shift" else model.detail.gain
                 weight.assign(tf.zeros_like(weight))
             models[f"{number}:{layer or ''}"] = model
-    rows = []
+    rows, embeddings = [], {}
     for tagger in MODELS:
 
         def describe(levels, config, tagger=tagger):
-            sounds = (to_audio(level, config, TEMPO, seed=seed) for seed, level in enumerate(levels))
-            return np.array([hear(sound, config.sample_rate, tagger)[LAYER] for sound in sounds])
+            """Embeddings of one network; those of the other are kept, since the way to sound takes longer than hearing."""
+            keys = [(seed, hashlib.sha256(level.tobytes()).digest()) for seed, level in enumerate(levels)]
+            for key, level in zip(keys, levels, strict=True):
+                if key not in embeddings:
+                    sound = to_audio(level, config, TEMPO, seed=key[0])
+                    embeddings[key] = {name: hear(sound, config.sample_rate, name)[LAYER] for name in MODELS}
+            return np.array([embeddings[key][tagger] for key in keys])
 
         found = obedience_in_sound(models, features, num_per_genre=192 // features.num_genres, describe=describe)
         for name in models:
