@@ -427,9 +427,9 @@ low, high = min(live), max(live)
 lab.lesson(
     f"Turned, the strongest dimension changes a clip by {moved[low]:.1f} dB at the lowest beta, {moved[high]:.1f} at the highest.",
     {
+        "The fewer dimensions are left, the more one does.": moved[high] >= 1.1 * moved[low],
         "At a high price even the strongest does less.": moved[high] < 0.9 * moved[low],
-        "One dimension does about as much at any price.": moved[high] < 1.1 * moved[low],
-        "The fewer dimensions are left, the more one does.": True,
+        "One dimension does about as much at any price.": True,
     },
 )
 
