@@ -29,7 +29,7 @@
 # **What you need to know:** a little Python and NumPy, and what a frequency is. Every other term is defined where
 # it first appears.
 #
-# > **Time:** 1.2 minutes on 2 CPU cores with the features in the cache. Last full run: 2026-11-26.
+# > **Time:** 0.3 minutes on 2 CPU cores with the features in the cache. Last full run: 2026-11-27.
 #
 # Every section goes the same way: a question, your guess, code, a look and a listen, what we learned. Make the
 # guess before you run the cell; it costs five seconds and doubles what you remember.

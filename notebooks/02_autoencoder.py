@@ -32,8 +32,7 @@
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network
 # learns by following gradients. Every other term is defined where it first appears.
 #
-# > **Time:** 1.1 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
-# > 2026-11-26.
+# > **Time:** 1 minute on 2 CPU cores with the shipped weights and features from the cache. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

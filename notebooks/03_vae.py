@@ -31,8 +31,8 @@
 # **What you need to know:** the autoencoder of notebook 02, what a Gaussian is, and what a gradient is for. Every other
 # term is defined where it first appears.
 #
-# > **Time:** 1.2 minutes on 2 CPU cores with the shipped weights and features from the cache, half of them for two
-# > trainings of your own. Last full run: 2026-11-26.
+# > **Time:** 1.1 minutes on 2 CPU cores with the shipped weights and features from the cache, half of them for two
+# > trainings of your own. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

@@ -31,8 +31,8 @@
 # **What you need to know:** what a VAE is, its prior and its KL divergence (notebook 03), and the networks of notebook
 # 02. Every other term is defined where it first appears.
 #
-# > **Time:** 2.4 minutes on 2 CPU cores with the shipped weights and features from the cache; most of it goes into
-# > two live trainings. Last full run: 2026-11-26.
+# > **Time:** 1.3 minutes on 2 CPU cores with the shipped weights and features from the cache; most of it goes into
+# > two live trainings. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

@@ -31,8 +31,8 @@
 # **What you need to know:** the VAE and its KL divergence (notebook 03), labels, judges and obedience (notebook 04). PCA
 # at the level of "directions in which the data vary most".
 #
-# > **Time:** 2.1 minutes on 2 CPU cores, and longer the first time, when 1,200 clips are composed and cut. Three
-# > small trainings run live; the tables come with the project, made by `make sweeps`. Last full run: 2026-11-26.
+# > **Time:** 0.7 minutes on 2 CPU cores, and longer the first time, when 1,200 clips are composed and cut. Three
+# > small trainings run live; the tables come with the project, made by `make sweeps`. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

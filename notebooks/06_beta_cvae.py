@@ -31,8 +31,8 @@
 # **What you need to know:** the KL divergence of a VAE (notebook 03), label obedience (notebook 04), and which latents
 # survive a price (notebook 05). Every other term is defined where it first appears.
 #
-# > **Time:** 1.2 minutes on 2 CPU cores with the shipped results; most of it goes into three short live trainings.
-# > The whole sweep is `make sweeps`. Last full run: 2026-11-26.
+# > **Time:** 1.1 minutes on 2 CPU cores with the shipped results; most of it goes into three short live trainings.
+# > The whole sweep is `make sweeps`. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

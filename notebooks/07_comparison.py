@@ -31,8 +31,8 @@
 # **What you need to know:** autoencoder, VAE and conditional VAE (notebooks 02, 03 and 04). Every other term is defined
 # where it first appears.
 #
-# > **Time:** 1 minute on 2 CPU cores with the shipped results; half of it is one training of the comparison, done
-# > live. All of it: `python -m cvae_lab.sweeps comparison_known`. Last full run: 2026-11-26.
+# > **Time:** 0.9 minutes on 2 CPU cores with the shipped results; half of it is one training of the comparison, done
+# > live. All of it: `python -m cvae_lab.sweeps comparison_known`. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

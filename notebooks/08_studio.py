@@ -31,8 +31,8 @@
 # **What you need to know:** what a conditional VAE is, and that it *obeys* if judges hear the genre that was asked for
 # (notebook 04). Every other term is defined where it first appears.
 #
-# > **Time:** 0.9 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
-# > 2026-11-26. In a hurry? `make studio` opens the large studio alone in a browser.
+# > **Time:** 0.8 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-27. In a hurry? `make studio` opens the large studio alone in a browser.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

@@ -31,8 +31,8 @@
 # **What you need to know:** the conditional VAE, its listeners, prior and swap obedience (notebook 04), sharpness and
 # the Fréchet distance (notebook 03). Every other term is defined where it first appears.
 #
-# > **Time:** 0.9 minutes on 2 CPU cores with the shipped weights; most of it goes into one live training. The whole
-# > comparison is `python -m cvae_lab.sweeps discriminator_known`. Last full run: 2026-11-26.
+# > **Time:** 0.8 minutes on 2 CPU cores with the shipped weights; most of it goes into one live training. The whole
+# > comparison is `python -m cvae_lab.sweeps discriminator_known`. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA

@@ -32,7 +32,7 @@
 # **What you need to know:** what a conditional VAE is and what obedience means (notebook 04). Every other term is
 # defined where it first appears.
 #
-# > **Time:** 1.3 minutes on 2 CPU cores for the rehearsal below. Last full run: 2026-11-26. For a real run, the
+# > **Time:** 1.1 minutes on 2 CPU cores for the rehearsal below. Last full run: 2026-11-27. For a real run, the
 # > notebook tells you the time before it takes it.
 #
 # It is a **rehearsal** as long as you leave the parameters alone: a few tracks, a small model, a few minutes.

@@ -29,7 +29,7 @@
 # **What you need to know:** notebook 01 (log-mel pictures, the short-time Fourier transform, phase). No model is
 # needed here.
 #
-# > **Time:** 0.3 minutes on 2 CPU cores. Last full run: 2026-11-26.
+# > **Time:** 0.2 minutes on 2 CPU cores. Last full run: 2026-11-27.
 #
 # The other notebooks call `cm.to_audio` and listen. Here we take it apart, and you write its core,
 # `fast_griffin_lim`, as the library runs it. Make your guess before each cell.
