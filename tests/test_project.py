@@ -152,7 +152,7 @@ def lines_of_code(path):
 
 @pytest.mark.parametrize(
     "part, bound",
-    [("**/*.py", 2900), ("models/[!a]*.py models/au*.py training.py", 550), ("models/adversarial.py", 100)],
+    [("**/*.py", 2900), ("models/[!a]*.py models/au*.py training.py", 540), ("models/adversarial.py", 100)],
     ids=["library", "model path", "second phase"],
 )
 def test_the_library_is_thin(root, part, bound):
