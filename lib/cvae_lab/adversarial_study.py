@@ -61,7 +61,7 @@ def second_phase(cell, features):
 
 
 def distance_of_music(features, judge):
-    """Fréchet distance of real training clips, 50 of each genre, from the test clips: no model can be asked for less."""
+    """Fréchet distance of real training clips, 50 of each genre, from the test clips: what music itself scores."""
     clips, _ = balanced_clips(features, "train", 50)
     return frechet_distance(judge.embedding(clips), judge.embedding(features.arrays("test")[0]))
 

@@ -67,8 +67,8 @@ class GenreShift(keras.layers.Layer):
         num_genres: Number of genres.
         latent_dim: Numbers in a latent.
 
-    Source: Fisher (1936), for Gaussians of one covariance; Belrose et al. (2023), arXiv:2306.03819, erase what is
-    linear in the same way.
+    Source: Fisher (1936), for Gaussians of one covariance. Belrose et al. (2023), arXiv:2306.03819, erase all that is
+    linear; here a mean alone is exchanged.
     """
 
     def __init__(self, num_genres, latent_dim, **kwargs):
