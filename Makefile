@@ -90,10 +90,10 @@ sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younge
 	$(PY) -m jupytext --sync notebooks/[0-9]*.py $(wildcard notebooks/solutions/[0-9]*.py)
 
 weights: $(INSTALLED)  ## train the models and judges that ship with the packages
-	$(PY) -m cvae_lab.shipping
+	$(PY) -m cvae_lab.presets.train_models
 
 sweeps: $(INSTALLED)  ## make the tables of results that ship; says how long it takes, goes on where it stopped
-	$(PY) -m cvae_lab.sweeps
+	$(PY) -m cvae_lab.studies.sweeps
 
 clean:  ## remove caches and the outputs of runs (not .venv)
 	rm -rf outputs data/cache site/node_modules build dist .pytest_cache .ruff_cache lib/*.egg-info

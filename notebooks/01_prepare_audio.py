@@ -105,7 +105,7 @@ features = cm.build_features(collection, config, session.cache_dir)
 # %%
 def heard(row):
     """One row of the feature table with its sound, its picture and a title."""
-    return vars(cm.real_clip(row, config)) | {"label": f"{row['genre']}, {row['tempo']:.0f} BPM"}
+    return vars(cm.load_window(row, config)) | {"label": f"{row['genre']}, {row['tempo']:.0f} BPM"}
 
 
 test_table = features.table[features.table["split"] == "test"]
@@ -403,7 +403,7 @@ def agreement(pictures):
 rows = {}
 for genre, members in features.table.drop_duplicates("source_id").groupby("genre"):
     several = members.iloc[np.linspace(0, len(members) - 1, min(10, len(members))).astype(int)]
-    sounds = [cm.real_clip(row, config).samples for _, row in several.iterrows()]
+    sounds = [cm.load_window(row, config).samples for _, row in several.iterrows()]
     on_beats = [np.asarray(features.log_mel[index], np.float32) for index in several.index]
     rows[genre] = {"seconds": agreement(map(seconds_picture, sounds)), "beats": agreement(on_beats)}
 grids = pd.DataFrame(rows).T
@@ -585,18 +585,18 @@ def make_bad_folder(root):
 with tempfile.TemporaryDirectory() as folder:
     root = Path(folder) / "music"
     make_bad_folder(root)
-    checked = cm.build_features(cm.open_collection(root), config, Path(folder) / "cache", num_workers=1, progress=False)
-    bad_files = sum((root / name).is_file() for name in checked.report["path"])
+    check_number = cm.build_features(cm.open_collection(root), config, Path(folder) / "cache", num_workers=1, progress=False)
+    bad_files = sum((root / name).is_file() for name in check_number.report["path"])
 with pd.option_context("display.max_colwidth", None):
-    display(checked.report)
+    display(check_number.report)
 
 # %%
-good_files, bad_genres = checked.table["source_id"].nunique(), len(checked.report) - bad_files
+good_files, bad_genres = check_number.table["source_id"].nunique(), len(check_number.report) - bad_files
 lab.lesson(
     f"The report names {bad_files} bad files and {bad_genres} genre without a good one; "
     f"{good_files} good files remain.",
     {
-        "Nothing stopped the run, nothing became a genre of its own.": checked.genres == ("first", "second"),
+        "Nothing stopped the run, nothing became a genre of its own.": check_number.genres == ("first", "second"),
         "Yet a bad folder became a genre: look at it.": True,
     },
 )

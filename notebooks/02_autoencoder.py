@@ -340,7 +340,7 @@ pd.Series(nats, index=[f"{error:.0f} dB" for error in errors], name="nats").to_f
 # All averages are matrix products, which two CPU cores do many times faster than pooling.
 
 # %%
-def averaging(size, width):
+def moving_average_matrix(size, width):
     """Matrix of a moving average over `width` neighbours, fewer at the ends."""
     distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
     near = (distance <= width / 2).astype(np.float32)
@@ -349,9 +349,9 @@ def averaging(size, width):
 
 def contrast_loss(target, rebuilt, width=9, frames=4, bands=8):
     """How far the strength of the detail is from the target's, block by block."""
-    smooth = averaging(target.shape[2], width).T
-    over_time = averaging(target.shape[1], frames)[frames // 2 :: frames // 2]
-    over_bands = averaging(target.shape[2], bands)[bands // 2 :: bands // 2].T
+    smooth = moving_average_matrix(target.shape[2], width).T
+    over_time = moving_average_matrix(target.shape[1], frames)[frames // 2 :: frames // 2]
+    over_bands = moving_average_matrix(target.shape[2], bands)[bands // 2 :: bands // 2].T
 
     def strength(scaled):
         energy = ops.square(scaled - ops.matmul(scaled, smooth))
@@ -364,8 +364,8 @@ def contrast_loss(target, rebuilt, width=9, frames=4, bands=8):
 # intact. **Guess** which of the two the squared error prefers.
 
 # %%
-print(averaging(5, 3).round(2))
-spoiled = {"blurred": test @ averaging(config.n_mels, 5).T, "moved": np.roll(test, 1, axis=2)}
+print(moving_average_matrix(5, 3).round(2))
+spoiled = {"blurred": test @ moving_average_matrix(config.n_mels, 5).T, "moved": np.roll(test, 1, axis=2)}
 preference = pd.DataFrame({
     name: {"squared error": np.mean((test - clips) ** 2), "contrast loss": float(contrast_loss(test, clips))}
     for name, clips in spoiled.items()
@@ -451,8 +451,8 @@ class Autoencoder(ClipModel):
 keras.utils.set_random_seed(seed)
 mine = Autoencoder(config, seed=seed)
 batch_size = min(32, len(features.subset("train")))
-batches = cm.batches(features, "train", batch_size, seed=seed, augment=True)
-watched = cm.batches(features, "validation", batch_size)
+batches = cm.make_dataset(features, "train", batch_size, seed=seed, augment=True)
+watched = cm.make_dataset(features, "validation", batch_size)
 log_mel, genre = next(iter(batches))
 terms = mine.loss_terms((log_mel, genre), training=False)
 print(log_mel.shape, {name: round(float(value), 2) for name, value in terms.items()})
@@ -571,7 +571,7 @@ sharp_pca, sharp = sharpness_of(same_size), sharpness_of(rebuilt)
 by_error = np.sqrt(((real_db - rebuilt_db) ** 2).mean(axis=(1, 2))).argsort()
 middle = by_error[len(by_error) // 2]
 about = test_table.iloc[middle]
-recording = cm.real_clip(about, config)
+recording = cm.load_window(about, config)
 versions = {"round trip": test, "PCA, same size": same_size, "yours, after a minute": live, "shipped": rebuilt}
 clips = [{**vars(recording), "label": f"{about['genre']}, recording"}]
 clips += [heard(pictures[middle], label, about["tempo"]) for label, pictures in versions.items()]

@@ -390,8 +390,8 @@ def trained(kl):
     keras.utils.set_random_seed(seed)
     model = VAE(config, kl=kl, seed=seed)
     cm.compile_model(model, num_looks * look_every)
-    clips = cm.batches(features, "train", batch_size, seed=seed, augment=True).repeat()
-    watched = cm.batches(features, "validation", batch_size)
+    clips = cm.make_dataset(features, "train", batch_size, seed=seed, augment=True).repeat()
+    watched = cm.make_dataset(features, "validation", batch_size)
     plan = {"steps_per_epoch": look_every, "epochs": num_looks, "validation_data": watched}
     run = model.fit(clips, **plan, shuffle=False, verbose=0)
     cm.fit_latent_density(model, features, seed)
@@ -868,7 +868,7 @@ lab.lesson(
 # %%
 typical = int(np.sqrt(((test - rebuilt["VAE"]) ** 2).mean(axis=(1, 2))).argsort()[len(test) // 2])
 about = test_table.iloc[typical]
-clips = [{**vars(cm.real_clip(about, config)), "label": f"{about['genre']}, recording"}]
+clips = [{**vars(cm.load_window(about, config)), "label": f"{about['genre']}, recording"}]
 for name, model in models.items():
     clips.append(sounding(model, model.encode(test[[typical]])[0][0], f"{name}, rebuilt", about["tempo"]))
 cm.show_clips(clips, config, name="03_cost", alt="A recording beside what the VAE and the autoencoder rebuild.")

@@ -74,7 +74,7 @@ from IPython.display import HTML, display
 from keras import layers, ops
 from sklearn.neighbors import KNeighborsClassifier
 
-from cvae_music import VAE, averaging, block, build_encoder, decode_layers  # what notebooks 02 and 03 wrote
+from cvae_music import VAE, moving_average_matrix, block, build_encoder, decode_layers  # what notebooks 02 and 03 wrote
 
 # %% [markdown]
 # ## 1. Listen to a model that does not listen
@@ -113,7 +113,7 @@ def asked_for(name, row, wanted):
 
 
 def real(row):
-    return vars(cm.real_clip(table.iloc[row], config)) | {"label": f"real {table['genre'][row]}"}
+    return vars(cm.load_window(table.iloc[row], config)) | {"label": f"real {table['genre'][row]}"}
 
 
 # %%
@@ -436,7 +436,7 @@ lab.lesson(
 
 
 # %%
-def build_listener(shape, num_genres):
+def build_classifier(shape, num_genres):
     """Clip to genre logits: small, in one dimension, and deaf to the level of the clip."""
     clip = keras.Input(shape, name="log_mel")
     x = clip - ops.mean(clip, axis=(1, 2), keepdims=True)
@@ -455,10 +455,10 @@ def build_listener(shape, num_genres):
 
 
 # %%
-def disguise(scaled, noise):
+def augment_for_critics(scaled, noise):
     """Copies that keep the genre and lose sharpness, level and some of their cells."""
     each = (ops.shape(scaled)[0], 1, 1)
-    blurred = ops.matmul(averaging(scaled.shape[1], 3), ops.matmul(scaled, averaging(scaled.shape[2], 7).T))
+    blurred = ops.matmul(moving_average_matrix(scaled.shape[1], 3), ops.matmul(scaled, moving_average_matrix(scaled.shape[2], 7).T))
     share = keras.random.uniform(each, seed=noise)
     gain = keras.random.uniform(each, -0.17, 0.17, seed=noise)
     heard = scaled + share * (blurred - scaled) + gain + keras.random.uniform(ops.shape(scaled), -0.1, 0.1, seed=noise)
@@ -474,7 +474,7 @@ def disguise(scaled, noise):
 
 # %%
 generator, tempo = keras.random.SeedGenerator(seed), table["tempo"][first]
-hidden = config.unscale(np.array(disguise(clips[[first]], generator))[0])
+hidden = config.unscale(np.array(augment_for_critics(clips[[first]], generator))[0])
 sound = cm.to_audio(hidden, config, tempo, seed=seed)
 cm.show_clips([compared[0], {"log_mel": hidden, "samples": sound, "label": "in disguise", "tempo": tempo}], config)
 
@@ -503,12 +503,12 @@ print(f"{nothing:.2f} nats, the logarithm of {len(genres)}")
 
 
 # %%
-class Listeners(keras.layers.Layer):
+class GenreCritics(keras.layers.Layer):
     """Two networks that learn the genres beside a model and say whether a clip sounds like the genre asked for."""
 
     def __init__(self, shape, num_genres, source_weight=0.5, **kwargs):
         super().__init__(**kwargs)
-        self.listener, self.sceptic = (build_listener(shape, num_genres) for _ in range(2))
+        self.listener, self.sceptic = (build_classifier(shape, num_genres) for _ in range(2))
         self.source_weight = source_weight
         self.built = True
 
@@ -534,9 +534,9 @@ class Listeners(keras.layers.Layer):
 # With the cured model's listeners inside, this class tells what it thinks of the swaps of both models.
 
 # %%
-panel = Listeners(config.shape, len(genres))
+panel = GenreCritics(config.shape, len(genres))
 panel.set_weights(cured.listeners.get_weights())
-swaps = {name: disguise(models[name].decode(latents[name], other), generator) for name in models}
+swaps = {name: augment_for_critics(models[name].decode(latents[name], other), generator) for name in models}
 opinions = {name: float(panel.opinion(swapped, one_hot[other])) for name, swapped in swaps.items()}
 lab.lesson(
     f"To the listeners the deaf model's swaps are {opinions['deaf']:.2f} nats off, the cured one's "
@@ -556,7 +556,7 @@ lab.lesson(
 
 
 # %%
-class GenreShift(keras.layers.Layer):
+class ClassMeanShift(keras.layers.Layer):
     """Moves a latent from where clips of its own genre lie to where those of the genre asked for do."""
 
     def __init__(self, num_genres, latent_dim, **kwargs):
@@ -585,7 +585,7 @@ class GenreShift(keras.layers.Layer):
 # each other.
 
 # %%
-mover = GenreShift(len(genres), cured.latent_dim)
+mover = ClassMeanShift(len(genres), cured.latent_dim)
 mover.fit(cured, features)
 guessed = np.argmax(latents["cured"] @ mover.rule[:-1] + mover.rule[-1], axis=1)
 
@@ -646,9 +646,9 @@ class ConditionalVAE(VAE):
             raise ValueError(f"ConditionalVAE got genres={list(genres)}; expected two different names or more.")
         super().__init__(audio_config, genres=genres, **kwargs)
         self.discrepancy_weight, self.swap_weight, self.source_weight = discrepancy_weight, swap_weight, source_weight
-        self.listeners = Listeners(self.audio_config.shape, self.num_genres, source_weight)
+        self.listeners = GenreCritics(self.audio_config.shape, self.num_genres, source_weight)
         self.listeners.trainable = swap_weight > 0
-        self.shift = GenreShift(self.num_genres, self.latent_dim)
+        self.shift = ClassMeanShift(self.num_genres, self.latent_dim)
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(*sizes, self.num_genres)
@@ -677,8 +677,8 @@ class ConditionalVAE(VAE):
     def listen(self, log_mel, rebuilt, latent, weights, training):
         shift = keras.random.randint((), 1, self.num_genres, seed=self.noise)
         came_from, asked = weights[::2], ops.roll(weights[::2], shift, axis=1)
-        swapped = disguise(self.decode_latent(latent[::2], asked, training), self.noise)
-        heard = disguise(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
+        swapped = augment_for_critics(self.decode_latent(latent[::2], asked, training), self.noise)
+        heard = augment_for_critics(ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise)
         lesson = self.listeners.lesson(heard, ops.tile(weights, (2, 1)), swapped, came_from, training)
         return lesson, self.listeners.opinion(swapped, asked)
 
@@ -698,7 +698,7 @@ print("the same clips:", np.array_equal(mine.decode(latents["cured"], other), cu
 
 
 # %%
-class DeafVAE(ConditionalVAE):
+class ConcatCVAE(ConditionalVAE):
     """Conditional VAE with nothing that makes it listen."""
 
     def __init__(self, audio_config=None, genres=(), kl=0.1, discrepancy_weight=0.0, swap_weight=0.0, **kwargs):
@@ -709,7 +709,7 @@ class DeafVAE(ConditionalVAE):
 
 
 # %%
-mine = DeafVAE(config, genres)
+mine = ConcatCVAE(config, genres)
 mine.set_weights(deaf.get_weights())
 print("the same clips:", np.array_equal(mine.decode(latents["deaf"], other), deaf.decode(latents["deaf"], other)))
 
@@ -723,7 +723,7 @@ print("the same clips:", np.array_equal(mine.decode(latents["deaf"], other), dea
 # - gradients clipped at a norm of 5;
 # - each clip up to 3 dB louder or softer, composed loops begun at either bar (**augmentation**);
 # - at the end the weights are an **average** over about the last tenth of the steps;
-# - then the density of notebook 03 is fitted, one for each genre, to draw latents from, and `GenreShift`.
+# - then the density of notebook 03 is fitted, one for each genre, to draw latents from, and `ClassMeanShift`.
 #
 # **Guess** which comes first: obedience, or sharp detail?
 

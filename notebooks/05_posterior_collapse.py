@@ -232,7 +232,7 @@ def stage(x, width, dropout, name):
 
 
 # %%
-def build_recipe(shape, latent_dim, num_genres=0, width=96, dropout=0.2, every_stage=False):
+def build_original_networks(shape, latent_dim, num_genres=0, width=96, dropout=0.2, every_stage=False):
     """The original's networks in small: label beside every frame, then once at the latent. Returns encoder, decoder."""
     frames, channels = shape
     clip, genre = keras.Input(shape), [keras.Input((num_genres,))] if num_genres else []
@@ -266,7 +266,7 @@ def table_of(network):
 
 
 stft_config = cm.AudioConfig(num_frames=stft_test.shape[1], n_mels=stft_test.shape[2])
-for half, network in zip(("encoder", "decoder"), build_recipe(stft_config.shape, num_latents, features.num_genres, 64), strict=True):
+for half, network in zip(("encoder", "decoder"), build_original_networks(stft_config.shape, num_latents, features.num_genres, 64), strict=True):
     display(table_of(network).style.set_caption(half))
 
 # %% [markdown]
@@ -280,7 +280,7 @@ for half, network in zip(("encoder", "decoder"), build_recipe(stft_config.shape,
 VAE = cm.VAE
 
 
-class RecipeVAE(VAE):
+class OriginalVAE(VAE):
     """A VAE made by the original's recipe: other networks, another likelihood, the label once at each end."""
 
     metric_names = ("loss", "squares", "kl", "kl_weight")
@@ -291,7 +291,7 @@ class RecipeVAE(VAE):
         super().__init__(audio_config, kl, genres=genres, **sizes, **kwargs)
 
     def build_networks(self, shape, global_dim, local_dim, width, depth):
-        return build_recipe(shape, global_dim, self.num_genres, width, self.dropout)
+        return build_original_networks(shape, global_dim, self.num_genres, width, self.dropout)
 
     def with_label(self, x, genre):
         if not self.num_genres:
@@ -318,16 +318,16 @@ class RecipeVAE(VAE):
 
 
 # %% [markdown]
-# That is the library's `lab.RecipeVAE`, line for line; its sibling `lab.RepairedRecipe`, the same with cures to switch
-# on, made the tables below. Now train what you wrote, on complex STFT. `lab.fit_recipe` takes Adam with a rate that a
+# That is the library's `lab.OriginalVAE`, line for line; its sibling `lab.RepairedVAE`, the same with cures to switch
+# on, made the tables below. Now train what you wrote, on complex STFT. `lab.fit_original_vae` takes Adam with a rate that a
 # cosine lowers to a fiftieth, clips gradients at a norm of 5, and has no augmentation and no averaged weights.
 
 # %%
 keras.utils.set_random_seed(seed)
 sizes = {"global_dim": num_latents, "width": 64, "dropout": 0.2, "seed": seed}
-model = RecipeVAE(stft_config, kl=OriginalRamp(num_steps=num_steps), genres=features.genres, **sizes)
+model = OriginalVAE(stft_config, kl=OriginalRamp(num_steps=num_steps), genres=features.genres, **sizes)
 started = time.perf_counter()
-history = lab.fit_recipe(model, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3).history
+history = lab.fit_original_vae(model, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3).history
 weights = model.encoder.count_params() + model.decoder.count_params()
 print(f"{num_steps} steps in {time.perf_counter() - started:.0f} s, {weights:,} weights in the two networks")
 
@@ -442,7 +442,7 @@ lab.lesson(
 
 
 # %%
-class PartlyLinear(RecipeVAE):
+class LinearAblation(OriginalVAE):
     """The recipe with a matrix in place of its encoder, its decoder, or both; without a label."""
 
     def __init__(self, audio_config=None, linear=("encoder", "decoder"), **kwargs):
@@ -462,8 +462,8 @@ class PartlyLinear(RecipeVAE):
 # %%
 keras.utils.set_random_seed(seed)
 plain = {"global_dim": num_latents, "width": 64, "dropout": 0.0, "seed": seed}
-matrices = PartlyLinear(stft_config, kl=0.4, **plain)
-lab.fit_recipe(matrices, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3)
+matrices = LinearAblation(stft_config, kl=0.4, **plain)
+lab.fit_original_vae(matrices, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3)
 spread = np.linalg.eigvalsh(np.cov(matrices.encode(stft_test)[0].T))
 print("active directions of two matrices after the recipe's training:", int(np.sum(spread > 0.01)))
 
@@ -510,7 +510,7 @@ print(f"{answers.shape[1]} directions hold {goal:.0%} of the variance of the tra
 
 # %%
 keras.utils.set_random_seed(seed)
-decoder = build_recipe(stft_config.shape, answers.shape[1], width=64, dropout=0.0)[1]
+decoder = build_original_networks(stft_config.shape, answers.shape[1], width=64, dropout=0.0)[1]
 rate = keras.optimizers.schedules.CosineDecay(2e-3, 4 * num_steps, alpha=0.02)
 decoder.compile(keras.optimizers.Adam(rate, global_clipnorm=5.0), loss=lambda x, y: ops.sum(ops.mean((x - y) ** 2, axis=0)))
 targets = (flat - flat.mean(axis=0)).reshape(-1, *stft_config.shape)

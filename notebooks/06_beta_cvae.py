@@ -124,7 +124,7 @@ pd.DataFrame({"rate (nats)": rate, "error of the means (dB)": distortion}).renam
 # ## 3. The sweep: rate and distortion
 #
 # Three points do not make a curve. The table that ships has seven betas with three seeds, and three capacities
-# (section 7) with one: the same small models, trained for 360 steps. `python -m cvae_lab.sweeps beta_known` makes it again.
+# (section 7) with one: the same small models, trained for 360 steps. `python -m cvae_lab.studies.sweeps beta_known` makes it again.
 #
 # **Question.** Along the sweep, does every nat of rate that is given up cost distortion? **Guess** the shape: a
 # straight line, or steep at one end?
@@ -219,7 +219,7 @@ lab.lesson(
 # which beta the genre leaves $z$.
 
 # %%
-words = {"prior obedience": "cnn_prior", "swap obedience": "cnn_swap", "z-leak": "z_leak", "diversity": "cnn_diversity",
+words = {"prior obedience": "cnn_prior", "swap obedience": "cnn_swap", "z-leak": "genre_probe_accuracy", "diversity": "cnn_diversity",
          "diversity, log-mel": "diversity_log_mel", "sharpness, drawn": "sharpness_prior"}  # fmt: skip
 display(table(words))
 print(f"chance {board['chance'].iloc[0]:.2f}")
@@ -234,7 +234,7 @@ ax.legend(fontsize="small")
 cm.show_figure(fig, "06_obedience", alt="z-leak stays high at every beta, diversity and sharpness fall.")
 
 # %%
-leak, obeys = board["z_leak"].iloc[-1], board["cnn_swap"].min()
+leak, obeys = board["genre_probe_accuracy"].iloc[-1], board["cnn_swap"].min()
 lab.lesson(
     f"At the highest beta a probe names the genre of {leak:.0%} of latents; swaps obey in {obeys:.0%} at worst.",
     {
@@ -442,7 +442,7 @@ lab.lesson(
 # %%
 real = lab.read_rows("beta_real") if shipped else pd.DataFrame()
 if len(real):
-    words = {"rate": "rate (nats)", "distortion_db": "distortion (dB)", "cnn_swap": "swap obedience", "z_leak": "z-leak",
+    words = {"rate": "rate (nats)", "distortion_db": "distortion (dB)", "cnn_swap": "swap obedience", "genre_probe_accuracy": "z-leak",
              "cnn_diversity": "diversity", "cnn_real": "judge on real clips"}  # fmt: skip
     real = real.set_index("value")
     display(real[list(words)].rename(columns=words).rename_axis("beta").round(2))

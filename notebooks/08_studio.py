@@ -109,7 +109,7 @@ def as_shown(clip, label):
 
 first, again = (cm.make_clip(model, mix=model.genres[0], seed=3, tempo=110) for _ in range(2))
 other = cm.make_clip(model, mix=model.genres[0], seed=4, tempo=110)
-swapped = cm.make_clip(model, mix=model.genres[-1], drawn_as=model.genres[0], seed=3, tempo=110)
+swapped = cm.make_clip(model, mix=model.genres[-1], prior_genre=model.genres[0], seed=3, tempo=110)
 slower = cm.make_clip(model, mix=model.genres[0], seed=3, tempo=80)
 four = {f"{first.genre}, 110 a minute": first, "another idea": other, f"as {swapped.genre}": swapped, "80 a minute": slower}
 cm.show_clips([as_shown(clip, label) for label, clip in four.items()], config, num_columns=2, seconds=True)
@@ -149,7 +149,7 @@ latents = model.sample_latents(np.where(np.arange(len(one)) % 2, two, one), seed
 def mixed(share):
     """The clips of all pairs with this weight of the first genre, both ways, scaled as the judges expect."""
     mix = (share * np.eye(model.num_genres)[one] + (1 - share) * np.eye(model.num_genres)[two]).astype(np.float32)
-    return {"labels": model.decode(latents, mix), "sounds": config.scale(cm.mixed_log_mel(model, latents, mix))}
+    return {"labels": model.decode(latents, mix), "sounds": config.scale(cm.decode_mixture(model, latents, mix))}
 
 
 # %%
@@ -536,8 +536,8 @@ cm.player(samples, config, f"from {model.genres[0]} (seed 1) to {model.genres[-1
 
 # %%
 mine = session.clips_dir / "stand_in.mp3"
-cm.write_audio(mine, np.tile(cm.real_clip(test.table.iloc[0], config).samples, 3), config)
-recording = cm.read_clip(mine, config)
+cm.write_audio(mine, np.tile(cm.load_window(test.table.iloc[0], config).samples, 3), config)
+recording = cm.load_first_window(mine, config)
 encoded = cm.encode_clip(model, mine)
 print(f"{recording.tempo:.1f} beats a minute (made with {test.table['tempo'].iloc[0]:.1f}), tracked: {recording.is_tracked}")
 

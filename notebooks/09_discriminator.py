@@ -32,7 +32,7 @@
 # the Fréchet distance (notebook 03). Every other term is defined where it first appears.
 #
 # > **Time:** 0.8 minutes on 2 CPU cores with the shipped weights; most of it goes into one live training. The whole
-# > comparison is `python -m cvae_lab.sweeps discriminator_known`. Last full run: 2026-11-27.
+# > comparison is `python -m cvae_lab.studies.sweeps discriminator_known`. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -70,7 +70,7 @@ import tensorflow as tf
 from IPython.display import display
 from keras import layers, ops
 
-from cvae_music import VAE, ConditionalVAE, averaging  # what notebooks 02 to 04 wrote
+from cvae_music import VAE, ConditionalVAE, moving_average_matrix  # what notebooks 02 to 04 wrote
 
 # %% [markdown]
 # ## 1. What is missing
@@ -117,10 +117,10 @@ lab.lesson(
 # %%
 def detail(scaled):
     """What sticks out: levels minus their average over nine bands, of clips `(batch, num_frames, n_mels)`."""
-    return scaled - ops.matmul(scaled, averaging(scaled.shape[-1], 9).T)
+    return scaled - ops.matmul(scaled, moving_average_matrix(scaled.shape[-1], 9).T)
 
 
-class Detail(keras.layers.Layer):
+class UnsharpMask(keras.layers.Layer):
     """Enlarges what sticks out of its surroundings until it varies as much as in music; does nothing until it is fitted."""
 
     def __init__(self, n_mels, **kwargs):
@@ -216,7 +216,7 @@ def build_discriminator(shape, num_genres, width=16):
 
 
 # %%
-def duel(discriminator, real, wrong):
+def adversarial_losses(discriminator, real, wrong):
     """The losses of both sides, and how far reconstructions are from their clips in what the discriminator sees."""
     verdict, *wanted = discriminator(list(real))
     doubt, *seen = discriminator(list(wrong))
@@ -249,7 +249,7 @@ def draw_latents(density, weights, noise):
 # frozen: what a latent means stays, and so does the density of latents. The likelihood stays in the loss at
 # 0.3 of its weight, as an anchor; the listeners go on as before.
 #
-# The genre shift of notebook 04 moves every latent, in training too; at the end `cm.train` fits `Detail` to what the duel
+# The genre shift of notebook 04 moves every latent, in training too; at the end `cm.train` fits `UnsharpMask` to what the duel
 # left.
 #
 # One tape records one forward pass. From it come two gradients: that of the decoder's loss, for the decoder, and that of
@@ -267,7 +267,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         super().__init__(audio_config, genres, **kwargs)
         self.likelihood_weight, self.adversary_weight = likelihood_weight, adversary_weight
         self.matching_weight, self.adversary_rate = matching_weight, adversary_rate
-        self.detail = Detail(self.audio_config.n_mels)
+        self.detail = UnsharpMask(self.audio_config.n_mels)
         self.discriminator = build_discriminator(self.audio_config.shape, self.num_genres)
         # What is trainable belongs to the first optimiser: the decoder and the listeners.
         self.encoder.trainable = self.discriminator.trainable = False
@@ -288,7 +288,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         made = self.decode_latent(latents, ops.tile(asked, (2, 1)), training)
         wrong = ops.concatenate([rebuilt[::2], made, log_mel[::2]])
         told = ops.concatenate([weights[::2], ops.tile(asked, (3, 1))])
-        terms |= duel(self.discriminator, (log_mel, weights), (wrong, told))
+        terms |= adversarial_losses(self.discriminator, (log_mel, weights), (wrong, told))
         terms["loss"] = self.likelihood_weight * terms["loss"] + self.swap_weight * terms["swap"] + lesson
         terms["loss"] += self.adversary_weight * terms["fooled"] + self.matching_weight * terms["matching"]
         return terms
@@ -515,7 +515,7 @@ lab.lesson(
 #    falls below a loss of 1 first?
 # 2. *10 minutes, medium.* Least squares (Mao et al., 2017) in place of the hinge: write `least_squares` below,
 #    $\mathbb{E}(D - 1)^2 + \mathbb{E}(\tilde D + 1)^2$. The cell after it checks.
-# 3. *20 minutes, hard.* Leave the real clips with a wrong label out of `duel`. Does swap obedience fall?
+# 3. *20 minutes, hard.* Leave the real clips with a wrong label out of `adversarial_losses`. Does swap obedience fall?
 #
 # **Next:** notebook 11 asks how a picture becomes sound again.
 

@@ -117,7 +117,7 @@ if data == "known":
 
 # %%
 if data != "fma":
-    found = scale.look_into(music)
+    found = scale.inspect_folder(music)
     print(found.text)
     if found.kind == "spectrograms":
         music = home / "sound"
@@ -136,7 +136,7 @@ collection.counts()
 #
 # The project that this series began with published a second data set beside FMA, its spectrograms
 # (`oskaralbers/fma-stft-spectrograms` on Kaggle). Its page does not say how they are stored. Its notebooks say how they
-# were made: ten seconds, a window of 1024 samples every 512, real and imaginary part as two channels. So `look_into`
+# were made: ten seconds, a window of 1024 samples every 512, real and imaginary part as two channels. So `inspect_folder`
 # looks: it opens `.npy`, `.npz`, HDF5 and PyTorch files, executes nothing that is in them, and tells from shapes and
 # values what they hold. Complex numbers hold the phase: such arrays become *sound* again, exactly, and then go the way
 # of every other file. In a magnitude the phases must be guessed, and a picture of a spectrogram has lost too much.
@@ -156,7 +156,7 @@ folder.mkdir(parents=True, exist_ok=True)
 pieces = [cm.load_audio(path, config, duration=10.0) for path in collection.table["path"][:3]]
 for number, samples in enumerate(pieces):
     np.save(folder / f"{number:06d}.npy", as_the_original(samples))
-print(scale.look_into(folder.parent).text)
+print(scale.inspect_folder(folder.parent).text)
 
 # %%
 back = scale.spectrograms_to_sound(folder.parent, home / "from_arrays", config, sample_rate=config.sample_rate)
@@ -412,11 +412,11 @@ came = pd.Series(
         "minutes to train": training / 60 if begun else np.nan,
     }
 )
-checked = bill.assign(came=came, factor=came / bill["estimate"])[["estimate", "low", "high", "came", "factor"]]
-checked.dropna().round(2)
+check_number = bill.assign(came=came, factor=came / bill["estimate"])[["estimate", "low", "high", "came", "factor"]]
+check_number.dropna().round(2)
 
 # %%
-told = checked["factor"][["clips to train on", "clips held out", "features on disk (MB)"]]
+told = check_number["factor"][["clips to train on", "clips held out", "features on disk (MB)"]]
 worst = np.exp(np.abs(np.log(told)).max())
 lab.lesson(
     f"Of clips and bytes, the worst estimate was wrong by a factor of {worst:.2f}.",
@@ -442,7 +442,7 @@ curve = pd.read_csv(run / "curve.csv")
 units = {"rms_db": "error (dB)", "kl": "KL (nats)", "swap": "listeners' loss (nats)"}
 fig, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 for ax, (metric, unit) in zip(axes, units.items(), strict=True):
-    low, high = scale.normal_band(normal, metric, curve["step"])
+    low, high = scale.reference_range(normal, metric, curve["step"])
     ax.fill_between(curve["step"], low, high, color="0.8", label="normal, real music")
     ax.plot(curve["step"], curve[metric], ".-", color=cm.COLOURS[0], label="your run")
     ax.set(xlabel="step", ylabel=unit, ylim=(0, None))
@@ -452,7 +452,7 @@ cm.show_figure(fig, "10_normal", "Error, KL divergence and listeners' loss by st
 
 # %%
 last, third = curve["step"].max(), len(curve) // 3
-low, high = scale.normal_band(normal, "rms_db", [last])
+low, high = scale.reference_range(normal, "rms_db", [last])
 error = curve["rms_db"].iloc[-1]
 lab.lesson(
     f"At step {last} the error is {error:.1f} dB.",
@@ -536,7 +536,7 @@ lab.lesson(
 # First a test clip as it is, then new ones by the model, in the tempo of the test clip.
 
 # %%
-real_one = cm.real_clip(features.subset("test").table.iloc[0], config)
+real_one = cm.load_window(features.subset("test").table.iloc[0], config)
 new = [cm.make_clip(model, mix=genre, seed=seed, tempo=real_one.tempo) for genre in features.genres[:3]]
 heard = vars(real_one) | {"label": "a real test clip"}
 cm.show_clips([heard, *(vars(clip) | {"label": f"new, {clip.genre}"} for clip in new)], config, num_columns=2)

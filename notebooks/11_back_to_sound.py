@@ -66,7 +66,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
 
-from cvae_music import bands_to_bins, magnitude_scale, mel_filters
+from cvae_music import mel_to_stft_weights, stft_scale, mel_filters
 
 TINY = 1e-10  # keeps divisions finite
 
@@ -79,12 +79,12 @@ TINY = 1e-10  # keeps divisions finite
 
 # %%
 rows = features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed).head(6)
-clips, genres = [cm.real_clip(row, config) for _, row in rows.iterrows()], list(rows["genre"])
+clips, genres = [cm.load_window(row, config) for _, row in rows.iterrows()], list(rows["genre"])
 chosen = 0  # another number, another genre
 clip, genre = clips[chosen], genres[chosen]
 
 # %% [markdown]
-# `loop_frames` says where the frames of a picture stand in the sound, 16 to the beat (more at slow tempos).
+# `frame_grid` says where the frames of a picture stand in the sound, 16 to the beat (more at slow tempos).
 # `LoopSTFT`, which it returns, knows two ways: `forward` from samples $x$ to spectra $X$, and `inverse` back, by
 # **overlap-add**: each frame becomes a piece of sound, is faded with the window $w$ once more and added at its place;
 # where several frames overlap, the sum is divided by the sum of the squared windows.
@@ -92,7 +92,7 @@ clip, genre = clips[chosen], genres[chosen]
 # $$x[n] = \frac{\sum_t w[n - c_t]\; x_t[n - c_t]}{\sum_t w[n - c_t]^2}$$
 
 # %%
-loop, mel_power = cm.loop_frames(clip.log_mel, config, clip.tempo)
+loop, mel_power = cm.frame_grid(clip.log_mel, config, clip.tempo)
 sound = np.resize(clip.samples, loop.length)  # a tracked tempo is rounded: a recording may be some samples longer
 truth = loop.forward(sound)
 magnitude = np.abs(truth)
@@ -306,11 +306,11 @@ lab.lesson(
 # %% [markdown]
 # **PGHI** (phase-gradient heap integration) adds these steps up. It starts at the loudest cell and always goes on
 # from the loudest cell that has a phase (it comes off a heap), so that errors made in faint cells stay where nobody
-# hears them. The loop of our frames is closed: the last frame is a neighbour of the first. `cm.integrated_phases`
+# hears them. The loop of our frames is closed: the last frame is a neighbour of the first. `cm.phase_gradient_integration`
 # does it in compiled loops.
 
 # %%
-start = with_start(cm.integrated_phases)
+start = with_start(cm.phase_gradient_integration)
 sounds["PGHI"] = loop.inverse(start)
 sounds["PGHI, then 8 rounds"] = fast_griffin_lim(magnitude, start, loop, rounds=8)
 hear({name: sounds[name] for name in ("original", "fast Griffin–Lim", "PGHI", "PGHI, then 8 rounds")})
@@ -336,7 +336,7 @@ rounds = [0, 1, 2, 4, 8, 16, 32, 64]
 curves = {
     "Griffin–Lim, random start": curve(magnitude, random_phases, 0.0, rounds),
     "fast Griffin–Lim, random start": curve(magnitude, random_phases, 0.99, rounds),
-    "fast Griffin–Lim, PGHI start": curve(magnitude, cm.integrated_phases, 0.99, rounds),
+    "fast Griffin–Lim, PGHI start": curve(magnitude, cm.phase_gradient_integration, 0.99, rounds),
 }
 
 # %%
@@ -366,7 +366,7 @@ lab.lesson(
 # kernel is running.)
 
 # %% tags=["widget"]
-starts = {"random": random_phases, "zero": zero_phases, "PGHI": cm.integrated_phases}
+starts = {"random": random_phases, "zero": zero_phases, "PGHI": cm.phase_gradient_integration}
 slider = widgets.IntSlider(4, 0, 64, continuous_update=False)
 
 
@@ -393,9 +393,9 @@ def turn(rounds, momentum, start):
 # gets right.
 
 # %%
-guessed = np.sqrt(cm.mel_to_linear(mel_power, config)) * magnitude_scale(config)
+guessed = np.sqrt(cm.mel_to_linear(mel_power, config)) * stft_scale(config)
 spread, uncertainty = cm.shipped_vocoder(config).spread(mel_power)
-learned = np.sqrt(cm.mel_to_linear(mel_power, config, start=spread)) * magnitude_scale(config)
+learned = np.sqrt(cm.mel_to_linear(mel_power, config, start=spread)) * stft_scale(config)
 far = [np.linalg.norm(found - magnitude) / np.linalg.norm(magnitude) for found in (guessed, learned)]
 
 # %%
@@ -405,7 +405,7 @@ fig, ax = plt.subplots(figsize=(9, 3.4), layout="constrained")
 for name, found, colour, style in (
     ("true", magnitude, "0.6", "-"), ("curve", guessed, cm.COLOURS[0], "--"), ("vocoder", learned, cm.COLOURS[4], "-")
 ):  # fmt: skip
-    level = 20 * np.log10(found[frame, low] / magnitude_scale(config) + 1e-5)
+    level = 20 * np.log10(found[frame, low] / stft_scale(config) + 1e-5)
     ax.plot(hertz[low], level, style, color=colour, label=name)
 ax.set(xlabel="frequency (Hz)", ylabel="level (dB)", title="one frame", ylim=(-75, None))
 ax.legend()
@@ -447,14 +447,14 @@ lab.lesson(
 # library's own lines: `held` are the frames whose bands we know.
 
 # %%
-def hold_bands(samples, mel_power, loop, config, rounds):
+def project_to_mel(samples, mel_power, loop, config, rounds):
     """Brings the bands closer to those wanted; phases and lines inside the bands stay free."""
-    wanted = mel_power * magnitude_scale(config) ** 2
+    wanted = mel_power * stft_scale(config) ** 2
     for _ in range(rounds):
         spectra = loop.forward(samples)
         held = spectra[:: len(spectra) // len(wanted)]
         found = (held.real**2 + held.imag**2) @ mel_filters(config).T
-        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ bands_to_bins(config))
+        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ mel_to_stft_weights(config))
         samples = loop.inverse(spectra)
     return samples
 
@@ -465,9 +465,9 @@ def picture_of(samples):
     return cm.log_mel(samples, cm.beat_frame_times(beats, config), config, wrap=True)
 
 
-start = loop.with_phases(learned, cm.integrated_phases(learned, loop, np.random.default_rng(seed)))
+start = loop.with_phases(learned, cm.phase_gradient_integration(learned, loop, np.random.default_rng(seed)))
 before = fast_griffin_lim(learned, start, loop, rounds=8)
-after = hold_bands(before, mel_power[:: len(mel_power) // len(clip.log_mel)], loop, config, rounds=6)
+after = project_to_mel(before, mel_power[:: len(mel_power) // len(clip.log_mel)], loop, config, rounds=6)
 errors = [np.abs(picture_of(samples) - clip.log_mel).mean() for samples in (before, after)]
 
 # %%
@@ -526,7 +526,7 @@ def measured(clip, method):
     start = time.perf_counter()
     samples = cm.to_audio(clip.log_mel, config, clip.tempo, seed, method)
     seconds = time.perf_counter() - start
-    around = cm.loop_frames(clip.log_mel, config, clip.tempo)[0]
+    around = cm.frame_grid(clip.log_mel, config, clip.tempo)[0]
     wanted, found = (np.abs(around.forward(np.resize(made, around.length))) for made in (clip.samples, samples))
     return {
         "way": words[method], "error (dB)": np.abs(picture_of(samples) - clip.log_mel).mean(),
@@ -624,7 +624,7 @@ lab.lesson(
 
 # %% [markdown]
 # Tempo is exact to the sample for the same reason: frames stand at equal shares of the loop, whatever its length. At
-# slow tempos they would stand too far apart to overlap; `loop_frames` then puts frames in between, whose levels are
+# slow tempos they would stand too far apart to overlap; `frame_grid` then puts frames in between, whose levels are
 # interpolated.
 #
 # ## 9. Is my run normal?

@@ -7,7 +7,9 @@ from pathlib import Path
 # Set before TensorFlow or a BLAS is loaded, and handed on to the kernels and workers that tests start.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # `make test` has a worker for each core
+os.environ.setdefault(
+    "TF_NUM_INTRAOP_THREADS", "1"
+)  # `make test` has a worker for each core
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["MPLBACKEND"] = "agg"
@@ -17,7 +19,9 @@ for name in ("CVAE_MUSIC_CACHE", "CVAE_MUSIC_OUTPUT", "CVAE_MUSIC_FIGURES"):
 ROOT = Path(__file__).resolve().parents[1]
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two workers that fill one empty cache of machine code at once have crashed inside librosa.
-    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"])
+    os.environ["NUMBA_CACHE_DIR"] = str(
+        ROOT / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"]
+    )
 
 import pytest
 
@@ -28,7 +32,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 def pytest_collection_modifyitems(items):
     """With workers, a module's tests run in one of them, since they share fixtures; notebooks are dealt one by one."""
     for item in items:
-        single = item.nodeid if item.get_closest_marker("shared_out") else item.path.stem
+        single = (
+            item.nodeid if item.get_closest_marker("shared_out") else item.path.stem
+        )
         item.add_marker(pytest.mark.xdist_group(single))
 
 
@@ -44,7 +50,14 @@ def tiny_config():
     from cvae_music.config import AudioConfig
 
     return AudioConfig(
-        sample_rate=8000, n_fft=256, hop_length=64, n_mels=16, fmin=30.0, fmax=3500.0, num_frames=32, frames_per_beat=8
+        sample_rate=8000,
+        n_fft=256,
+        hop_length=64,
+        n_mels=16,
+        fmin=30.0,
+        fmax=3500.0,
+        num_frames=32,
+        frames_per_beat=8,
     )
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from cvae_scale.distributed import ReplicaNoise, train_distributed
 from keras import ops
 
 from cvae_music.data.features import load_features
+from cvae_music.data.shards import open_shards
 from cvae_music.models import conditional
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.models.schedules import Constant
-from cvae_scale.distributed import ReplicaNoise, train_distributed
-from cvae_scale.shards import open_shards
 
 TRAINING = {"num_steps": 12, "batch_size": 16, "learning_rate": 3e-3}
 SIZES = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 0}
@@ -32,7 +32,11 @@ class Crooked(Constant):
     """Linear in nothing: what the mean of two parts' penalties, or of their weights, could not be mistaken for."""
 
     def next_weight(self, step, last_weight, kl):
-        return ops.where(ops.equal(step, 0), self.weight, last_weight * (0.9 + 0.1 * ops.tanh(kl * kl)))
+        return ops.where(
+            ops.equal(step, 0),
+            self.weight,
+            last_weight * (0.9 + 0.1 * ops.tanh(kl * kl)),
+        )
 
     def penalty(self, kl_per_dimension, weight, step):
         return weight * ops.sum(ops.maximum(kl_per_dimension, 0.1) ** 2)
@@ -40,9 +44,11 @@ class Crooked(Constant):
 
 def new_model(config, genres, seed=0, **options):
     """A ConditionalVAE with all it has, but for what differs between replicas by intent: disguises and dropout."""
-    conditional.disguise = lambda scaled, noise: scaled
+    conditional.augment_for_critics = lambda scaled, noise: scaled
     keras.utils.set_random_seed(seed)
-    model = ConditionalVAE(config, genres=genres, kl=Crooked(), seed=3, **SIZES, **options)
+    model = ConditionalVAE(
+        config, genres=genres, kl=Crooked(), seed=3, **SIZES, **options
+    )
     silence(model)
     return model
 
@@ -64,7 +70,11 @@ class Kill(keras.callbacks.Callback):
 
     def __init__(self, folder, index):
         super().__init__()
-        self.marker, self.log, self.index = folder / "kill", folder / f"epochs-{index}.txt", index
+        self.marker, self.log, self.index = (
+            folder / "kill",
+            folder / f"epochs-{index}.txt",
+            index,
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -80,7 +90,9 @@ class Kill(keras.callbacks.Callback):
 def two_devices():
     """Two processors made of one, and the strategy that trains on both."""
     (device,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.set_logical_device_configuration(
+        device, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
@@ -93,27 +105,57 @@ def draws(strategy):
     def draw():
         with noise.shared():
             alike = keras.random.normal((), seed=noise)
-        return tf.stack([alike, keras.random.normal((), seed=noise), keras.random.normal((), seed=noise)])
+        return tf.stack(
+            [
+                alike,
+                keras.random.normal((), seed=noise),
+                keras.random.normal((), seed=noise),
+            ]
+        )
 
     found = strategy.run(tf.function(draw))
-    return [value.numpy().tolist() for value in strategy.experimental_local_results(found)]
+    return [
+        value.numpy().tolist() for value in strategy.experimental_local_results(found)
+    ]
 
 
 def main(kind, folder):
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # it takes longer than the training
-    strategy = two_devices() if kind == "mirrored" else tf.distribute.MultiWorkerMirroredStrategy()
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )  # it takes longer than the training
+    strategy = (
+        two_devices()
+        if kind == "mirrored"
+        else tf.distribute.MultiWorkerMirroredStrategy()
+    )
     index = strategy.cluster_resolver.task_id if kind == "worker" else 0
-    features = load_features(folder / "features") if kind == "mirrored" else open_shards(str(folder / "shards"))
+    features = (
+        load_features(folder / "features")
+        if kind == "mirrored"
+        else open_shards(str(folder / "shards"))
+    )
     # Without listeners two processes start in half the time; two devices have them.
     model = new_model(
-        features.config, features.genres, seed=index, swap_weight=600.0 if kind == "mirrored" else 0.0
+        features.config,
+        features.genres,
+        seed=index,
+        swap_weight=600.0 if kind == "mirrored" else 0.0,
     )  # the first weights count
     callbacks = [Silence(), Kill(folder, index)]
-    own = {"backup_dir": folder / "backup", "callbacks": callbacks, "progress": False, "seed": 5}
+    own = {
+        "backup_dir": folder / "backup",
+        "callbacks": callbacks,
+        "progress": False,
+        "seed": 5,
+    }
     history = train_distributed(model, features, strategy, **TRAINING, **own)
     weights = [np.array(weight) for weight in model.get_weights()]
     np.savez(folder / f"weights-{index}.npz", *weights)
-    about = {"history": history.history, "epoch": history.epoch, "draws": draws(strategy)}
+    about = {
+        "history": history.history,
+        "epoch": history.epoch,
+        "draws": draws(strategy),
+    }
     (folder / f"history-{index}.json").write_text(json.dumps(about), encoding="utf-8")
 
 

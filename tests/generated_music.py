@@ -9,7 +9,9 @@ def tune(seconds=5.0, sample_rate=8000, tempo=120.0, pitch=220.0):
     time = np.arange(int(seconds * sample_rate)) / sample_rate
     phase = time % (60.0 / tempo)
     noise = np.random.default_rng(0).standard_normal(len(time))
-    return (0.1 * np.sin(2 * np.pi * pitch * time) + 0.4 * noise * np.exp(-phase * 40)).astype(np.float32)
+    return (
+        0.1 * np.sin(2 * np.pi * pitch * time) + 0.4 * noise * np.exp(-phase * 40)
+    ).astype(np.float32)
 
 
 def write_tune(path, seconds=5.0, sample_rate=8000, tempo=120.0, pitch=220.0):
@@ -23,5 +25,9 @@ def write_genres(root, genres=("jazz", "rock"), num_tracks=3, **options):
     """A folder of genres with tracks of one piece each, no two alike; returns the folder."""
     for number, genre in enumerate(genres):
         for track in range(num_tracks):
-            write_tune(root / genre / f"track{track}.wav", pitch=220.0 * (number + 1) + track, **options)
+            write_tune(
+                root / genre / f"track{track}.wav",
+                pitch=220.0 * (number + 1) + track,
+                **options,
+            )
     return root

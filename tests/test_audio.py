@@ -15,7 +15,10 @@ CONFIG = AudioConfig()
 
 
 def sine(frequency, seconds=1.0, amplitude=1.0, rate=22050):
-    return (amplitude * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+    return (
+        amplitude
+        * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize("ending", ["wav", "mp3", "ogg", "flac"])
@@ -24,7 +27,9 @@ def test_a_piece_of_any_file_is_read_at_the_right_place(tmp_path, ending, rate):
     if ending in ("mp3", "ogg") and rate == 96000:
         pytest.skip("the format has no such rate")
     path = tmp_path / f"tön é {rate}.{ending}"
-    stereo = np.stack([np.concatenate([sine(440, 1, 0.5, rate), sine(880, 1, 0.5, rate)])] * 2, axis=1)
+    stereo = np.stack(
+        [np.concatenate([sine(440, 1, 0.5, rate), sine(880, 1, 0.5, rate)])] * 2, axis=1
+    )
     soundfile.write(path, stereo, rate)
     assert files.audio_duration(path) == pytest.approx((2.0, 2.0), abs=0.1)
     piece = files.load_audio(path, CONFIG, start=1.25, duration=0.5)
@@ -36,15 +41,32 @@ def test_a_piece_of_any_file_is_read_at_the_right_place(tmp_path, ending, rate):
 def test_every_accepted_ending_is_read(tmp_path):
     formats = {".aif": "AIFF", ".aifc": "AIFF", ".oga": "OGG", ".opus": "OGG"}
     for ending in files.AUDIO_ENDINGS:
-        kind, subtype = formats.get(ending, ending[1:].upper()), "OPUS" if ending == ".opus" else None
-        soundfile.write(tmp_path / f"tune{ending}", sine(440, 1.0, 0.5, 48000), 48000, format=kind, subtype=subtype)
-        piece = files.load_audio(tmp_path / f"tune{ending}", CONFIG, start=0.25, duration=0.5)
-        assert len(piece) == pytest.approx(11025, abs=2) and np.abs(piece).max() == pytest.approx(0.5, abs=0.1), ending
+        kind, subtype = (
+            formats.get(ending, ending[1:].upper()),
+            "OPUS" if ending == ".opus" else None,
+        )
+        soundfile.write(
+            tmp_path / f"tune{ending}",
+            sine(440, 1.0, 0.5, 48000),
+            48000,
+            format=kind,
+            subtype=subtype,
+        )
+        piece = files.load_audio(
+            tmp_path / f"tune{ending}", CONFIG, start=0.25, duration=0.5
+        )
+        assert len(piece) == pytest.approx(11025, abs=2) and np.abs(
+            piece
+        ).max() == pytest.approx(0.5, abs=0.1), ending
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "missing"), (b"", "empty file"), (b"this is text, not sound " * 40, "unreadable")],
+    [
+        (None, "missing"),
+        (b"", "empty file"),
+        (b"this is text, not sound " * 40, "unreadable"),
+    ],
 )
 def test_files_that_are_no_audio(tmp_path, content, reason):
     path = tmp_path / "song.wav"
@@ -59,7 +81,9 @@ def test_reading_past_the_end_and_nan(tmp_path):
     soundfile.write(tmp_path / "short.wav", sine(440, 0.5), 22050)
     with pytest.raises(files.AudioError, match="no audio"):
         files.load_audio(tmp_path / "short.wav", CONFIG, start=2.0)
-    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 22050, subtype="FLOAT")
+    soundfile.write(
+        tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 22050, subtype="FLOAT"
+    )
     with pytest.raises(files.AudioError, match="not finite"):
         files.load_audio(tmp_path / "nan.wav", CONFIG)
 
@@ -67,7 +91,9 @@ def test_reading_past_the_end_and_nan(tmp_path):
 def test_channels_of_opposite_phase_do_not_cancel(tmp_path):
     wave = sine(440, 1.0, 0.5)
     soundfile.write(tmp_path / "wide.wav", np.stack([wave, -wave], axis=1), 22050)
-    assert np.abs(files.load_audio(tmp_path / "wide.wav", CONFIG)).max() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(
+        files.load_audio(tmp_path / "wide.wav", CONFIG)
+    ).max() == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_full_scale_sine_reads_zero_db_in_its_band():
@@ -82,21 +108,33 @@ def test_a_full_scale_sine_reads_zero_db_in_its_band():
 def test_the_level_of_a_clip_does_not_depend_on_its_neighbours():
     soft = sine(440, 1.0, 0.01)
     alone = analysis.log_mel(soft, [0.3], CONFIG)
-    beside = analysis.log_mel(np.concatenate([soft, sine(440, 1.0, 1.0)]), [0.3], CONFIG)
+    beside = analysis.log_mel(
+        np.concatenate([soft, sine(440, 1.0, 1.0)]), [0.3], CONFIG
+    )
     np.testing.assert_array_equal(alone, beside)
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"n_mels": 64, "n_fft": 1024, "fmin": 0.0}, {"sample_rate": 16000, "fmax": 8000.0}]
+    "changes",
+    [
+        {},
+        {"n_mels": 64, "n_fft": 1024, "fmin": 0.0},
+        {"sample_rate": 16000, "fmax": 8000.0},
+    ],
 )
 @pytest.mark.filterwarnings("ignore:Empty filters")
 def test_mel_filters_are_those_of_librosa(changes):
     config = dataclasses.replace(AudioConfig(), **changes)
     found = analysis.mel_filters(config)
     expected = librosa.filters.mel(
-        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels,
-        fmin=config.fmin, fmax=config.fmax, htk=True, norm=None,
-    )  # fmt: skip
+        sr=config.sample_rate,
+        n_fft=config.n_fft,
+        n_mels=config.n_mels,
+        fmin=config.fmin,
+        fmax=config.fmax,
+        htk=True,
+        norm=None,
+    )
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.dtype == np.float32 and found.max() > 0.5
 
@@ -122,13 +160,19 @@ def test_written_files_can_be_read(tmp_path, kind):
     path = tmp_path / "made" / f"clip.{kind.upper()}"
     files.write_audio(path, sine(440, 1.0, 2.0), CONFIG)
     again = files.load_audio(path, CONFIG)
-    assert 0.9 < np.abs(again).max() <= 1.05 and [file.name for file in path.parent.iterdir()] == [path.name]
+    assert 0.9 < np.abs(again).max() <= 1.05 and [
+        file.name for file in path.parent.iterdir()
+    ] == [path.name]
     quiet = files.encode_audio(sine(440, 1.0, 0.01), CONFIG, kind)
-    assert np.abs(soundfile.read(io.BytesIO(quiet))[0]).max() == pytest.approx(0.01, abs=0.002)
+    assert np.abs(soundfile.read(io.BytesIO(quiet))[0]).max() == pytest.approx(
+        0.01, abs=0.002
+    )
 
 
 def test_nothing_is_written_of_what_is_no_sound(tmp_path):
-    with pytest.raises(ValueError, match="as 'txt'; expected one of wav, mp3, ogg, flac"):
+    with pytest.raises(
+        ValueError, match="as 'txt'; expected one of wav, mp3, ogg, flac"
+    ):
         files.write_audio(tmp_path / "clip.txt", np.zeros(10), CONFIG)
     for samples in (np.zeros((10, 2)), np.zeros(0), np.full(10, np.nan)):
         with pytest.raises(ValueError, match="expected finite mono samples"):
@@ -146,7 +190,14 @@ def test_full_scale_turns_down_only_what_is_too_loud():
 
 def test_minutes_of_ogg_are_written():
     """libsndfile crashes where so much is handed over at once."""
-    assert len(files.encode_audio(np.random.default_rng(0).uniform(-1, 1, 22050 * 300), CONFIG, "ogg")) > 1e6
+    assert (
+        len(
+            files.encode_audio(
+                np.random.default_rng(0).uniform(-1, 1, 22050 * 300), CONFIG, "ogg"
+            )
+        )
+        > 1e6
+    )
 
 
 def test_beats_are_tracked_or_laid_on_a_grid():
@@ -171,5 +222,12 @@ def test_config_refuses_nonsense_and_names_differences():
         CONFIG.check_same(AudioConfig(n_mels=96), "A cache")
     with pytest.raises(ValueError, match="unknown fields"):
         AudioConfig.from_dict({"bands": 3})
-    assert AudioConfig.from_dict(CONFIG.get_config()) == CONFIG and CONFIG.key() != AudioConfig(n_mels=96).key()
-    np.testing.assert_allclose(CONFIG.unscale(CONFIG.scale([-70.0, -35.0, 0.0])), [-70.0, -35.0, 0.0], atol=1e-5)
+    assert (
+        AudioConfig.from_dict(CONFIG.get_config()) == CONFIG
+        and CONFIG.key() != AudioConfig(n_mels=96).key()
+    )
+    np.testing.assert_allclose(
+        CONFIG.unscale(CONFIG.scale([-70.0, -35.0, 0.0])),
+        [-70.0, -35.0, 0.0],
+        atol=1e-5,
+    )

@@ -55,16 +55,26 @@ def project(tmp_path, root):
     folder = tmp_path / "notebooks"
     (folder / "solutions").mkdir(parents=True)
     (tmp_path / "lib" / "cvae_music").mkdir(parents=True)
-    (tmp_path / "lib" / "cvae_music" / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    (tmp_path / "lib" / "cvae_music" / "__init__.py").write_text(
+        '__version__ = "1.2.3"\n'
+    )
     shutil.copy(root / "pyproject.toml", tmp_path)
     badges.set_place("nobody/nothing", "nobody", tmp_path)
-    text = (tmp_path / "pyproject.toml").read_text(encoding="utf-8").replace('"nobody/nothing"', '""')
-    (tmp_path / "pyproject.toml").write_text(text.replace('kaggle = "nobody"', 'kaggle = ""'), encoding="utf-8")
+    text = (
+        (tmp_path / "pyproject.toml")
+        .read_text(encoding="utf-8")
+        .replace('"nobody/nothing"', '""')
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        text.replace('kaggle = "nobody"', 'kaggle = ""'), encoding="utf-8"
+    )
     (tmp_path / "README.md").write_text(README)
     lesson = textwrap.dedent(LESSON)
     (folder / "01_first.py").write_text(lesson)
     (folder / "02_second.py").write_text(lesson.replace("num_steps = 3\n", ""))
-    (folder / "solutions" / "01_first.py").write_text(lesson.replace("# Does it run?", "# Solutions to notebook 01"))
+    (folder / "solutions" / "01_first.py").write_text(
+        lesson.replace("# Does it run?", "# Solutions to notebook 01")
+    )
     notebook = jupytext.reads(lesson, "py:percent")
     notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="an output\n")]
     nbformat.write(notebook, folder / "01_first.ipynb")
@@ -78,24 +88,45 @@ def write(project):
 
 
 def contents(project):
-    return {path: path.read_text() for path in project.rglob("*") if path.is_file() and path.suffix != ".toml"}
+    return {
+        path: path.read_text()
+        for path in project.rglob("*")
+        if path.is_file() and path.suffix != ".toml"
+    }
 
 
 def test_all_files_of_the_project_agree(root):
     """After an edit of the set-up cell, a new notebook or a published run: make badges."""
     made = badges.render()
-    behind = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    behind = [
+        path
+        for path, text in made.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     assert [path.relative_to(root).as_posix() for path in behind] == []
 
 
 def test_without_a_repository_there_are_links_and_no_badge(project):
     write(project)
     text = (project / "notebooks" / "01_first.py").read_text()
-    assert "After: [02 second](02_second.ipynb)." in text and "[Solutions](solutions/01_first.ipynb)" in text
-    assert "Before" not in text and "github" not in text and 'repository_zip = ""  # kept' in text
+    assert (
+        "After: [02 second](02_second.ipynb)." in text
+        and "[Solutions](solutions/01_first.ipynb)" in text
+    )
+    assert (
+        "Before" not in text
+        and "github" not in text
+        and 'repository_zip = ""  # kept' in text
+    )
     assert "To open this on Colab: File" not in text and "**On Kaggle,**" in text
-    assert "Before: [01 first](01_first.ipynb)." in (project / "notebooks" / "02_second.py").read_text()
-    assert "[01 first](../01_first.ipynb)" in (project / "notebooks" / "solutions" / "01_first.py").read_text()
+    assert (
+        "Before: [01 first](01_first.ipynb)."
+        in (project / "notebooks" / "02_second.py").read_text()
+    )
+    assert (
+        "[01 first](../01_first.ipynb)"
+        in (project / "notebooks" / "solutions" / "01_first.py").read_text()
+    )
     assert "make badges REPO=owner/name" in (project / "README.md").read_text()
 
 
@@ -105,10 +136,22 @@ def test_one_setting_changes_every_file_and_once_is_enough(project):
     badges.set_place("someone/music", "anyone", project)
     write(project)
     after = contents(project)
-    changed = {path.relative_to(project).as_posix() for path in after if after[path] != before.get(path)}
-    expected = {"README.md", "notebooks/01_first.py", "notebooks/01_first.ipynb", "notebooks/02_second.py"}
+    changed = {
+        path.relative_to(project).as_posix()
+        for path in after
+        if after[path] != before.get(path)
+    }
+    expected = {
+        "README.md",
+        "notebooks/01_first.py",
+        "notebooks/01_first.ipynb",
+        "notebooks/02_second.py",
+    }
     expected |= {"notebooks/solutions/01_first.py"}
-    expected |= {f"notebooks/kaggle/{name}/kernel-metadata.json" for name in ("01_first", "02_second")}
+    expected |= {
+        f"notebooks/kaggle/{name}/kernel-metadata.json"
+        for name in ("01_first", "02_second")
+    }
     assert changed == expected
     write(project)
     assert contents(project) == after
@@ -122,26 +165,44 @@ def test_addresses_name_the_tagged_release(project):
     file = "someone/music/blob/v1.2.3/notebooks/01_first.ipynb"
     assert f"(https://colab.research.google.com/github/{file})" in text
     assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{file})" in text
-    assert 'repository_zip = "https://github.com/someone/music/archive/refs/tags/v1.2.3.zip"  # kept' in text
+    assert (
+        'repository_zip = "https://github.com/someone/music/archive/refs/tags/v1.2.3.zip"  # kept'
+        in text
+    )
     readme = (project / "README.md").read_text()
-    assert f"https://colab.research.google.com/github/{file}" in readme and readme.endswith("## More\n")
+    assert (
+        f"https://colab.research.google.com/github/{file}" in readme
+        and readme.endswith("## More\n")
+    )
 
 
 def test_halves_stay_equal_and_outputs_stay(project):
     badges.set_place("someone/music", "", project)
     write(project)
     source = project / "notebooks" / "01_first.py"
-    edited, executed = jupytext.read(source), nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+    edited, executed = (
+        jupytext.read(source),
+        nbformat.read(source.with_suffix(".ipynb"), as_version=4),
+    )
     nbformat.validate(executed)
-    assert [cell.source for cell in edited.cells] == [cell.source for cell in executed.cells]
+    assert [cell.source for cell in edited.cells] == [
+        cell.source for cell in executed.cells
+    ]
     assert [cell.metadata.get("tags") for cell in edited.cells] == [
         cell.metadata.get("tags") for cell in executed.cells
     ]
-    printed = [output.text for cell in executed.cells for output in cell.get("outputs", [])]
+    printed = [
+        output.text for cell in executed.cells for output in cell.get("outputs", [])
+    ]
     assert printed == ["an output\n"]
-    assert edited.cells[2].source == badges.SETUP and edited.cells[3].source.startswith("import cvae_lab as lab\n")
+    assert edited.cells[2].source == badges.SETUP and edited.cells[3].source.startswith(
+        "import cvae_lab as lab\n"
+    )
     assert edited.metadata["accelerator"] == executed.metadata["accelerator"] == "GPU"
-    assert "accelerator" not in jupytext.read(project / "notebooks" / "02_second.py").metadata  # nothing to train
+    assert (
+        "accelerator"
+        not in jupytext.read(project / "notebooks" / "02_second.py").metadata
+    )  # nothing to train
 
 
 def test_minutes_are_those_that_were_measured(project, monkeypatch):
@@ -151,13 +212,25 @@ def test_minutes_are_those_that_were_measured(project, monkeypatch):
     runs.parent.mkdir(parents=True)
     write(project)
     text = (project / "notebooks" / "01_first.py").read_text()
-    assert "**Time:** not measured yet on CPU cores with the features in the cache." in text and "2026-01-01" in text
+    assert (
+        "**Time:** not measured yet on CPU cores with the features in the cache."
+        in text
+        and "2026-01-01" in text
+    )
     for seconds in (1000, 90):  # the last one counts
-        run_notebooks.note_published(project / "notebooks" / "01_first.py", seconds, runs)
-    run_notebooks.note_published(project / "notebooks" / "solutions" / "01_first.py", 60, runs)
+        run_notebooks.note_published(
+            project / "notebooks" / "01_first.py", seconds, runs
+        )
+    run_notebooks.note_published(
+        project / "notebooks" / "solutions" / "01_first.py", 60, runs
+    )
     write(project)
     text = (project / "notebooks" / "01_first.py").read_text()
-    box = " ".join(line.removeprefix("# > ") for line in text.splitlines() if line.startswith("# >"))
+    box = " ".join(
+        line.removeprefix("# > ")
+        for line in text.splitlines()
+        if line.startswith("# >")
+    )
     assert box == (
         "**Time:** 1.5 minutes on 4 CPU cores with the features in the cache. Last full run: 2026-05-04. "
         "In a hurry? Read on."
@@ -174,8 +247,13 @@ def test_kaggle_gets_what_its_command_wants(project):
     write(project)
     folder = project / "notebooks" / "kaggle" / "01_first"
     metadata = json.loads((folder / "kernel-metadata.json").read_text())
-    assert metadata["id"] == "anyone/cvae-music-01-first" and metadata["title"] == "cvae music 01 first"
-    assert (folder / metadata["code_file"]).samefile(project / "notebooks" / "01_first.ipynb")
+    assert (
+        metadata["id"] == "anyone/cvae-music-01-first"
+        and metadata["title"] == "cvae music 01 first"
+    )
+    assert (folder / metadata["code_file"]).samefile(
+        project / "notebooks" / "01_first.ipynb"
+    )
     assert (metadata["enable_gpu"], metadata["enable_internet"]) == (True, False)
     assert metadata["dataset_sources"] == ["anyone/cvae-music-library"]
 
@@ -183,13 +261,26 @@ def test_kaggle_gets_what_its_command_wants(project):
 def test_the_kaggle_data_set_holds_the_library(project):
     for name in ("LICENSE", "README.md"):
         (project / name).write_text("text")
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+    git = [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+        "-c",
+        "commit.gpgsign=false",
+    ]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], cwd=project, check=True)
     folder = badges.make_library(project / "outputs", project)
     names = zipfile.ZipFile(folder / "cvae-music.zip").namelist()
-    assert "cvae-music/lib/cvae_music/__init__.py" in names and not [name for name in names if "notebooks" in name]
-    assert json.loads((folder / "dataset-metadata.json").read_text())["id"] == f"{badges.NOBODY}/cvae-music-library"
+    assert "cvae-music/lib/cvae_music/__init__.py" in names and not [
+        name for name in names if "notebooks" in name
+    ]
+    assert (
+        json.loads((folder / "dataset-metadata.json").read_text())["id"]
+        == f"{badges.NOBODY}/cvae-music-library"
+    )
 
 
 def test_names_that_are_none_are_refused(project):
@@ -202,5 +293,7 @@ def test_names_that_are_none_are_refused(project):
 def test_a_notebook_of_another_shape_is_refused(project):
     path = project / "notebooks" / "02_second.py"
     path.write_text(path.read_text().replace('tags=["setup"]', ""))
-    with pytest.raises(SystemExit, match="02_second.py: expected a notebook whose first cells"):
+    with pytest.raises(
+        SystemExit, match="02_second.py: expected a notebook whose first cells"
+    ):
         badges.render(project)

@@ -11,7 +11,11 @@ from generated_music import write_genres, write_tune
 from cvae_music.audio import files
 from cvae_music.data import collection as datasets
 from cvae_music.data.collection import Collection, split_groups
-from cvae_music.data.sources import folder_collection, known_factor_collection, open_collection
+from cvae_music.data.sources import (
+    folder_collection,
+    known_factor_collection,
+    open_collection,
+)
 from known_music import FACTORS, GENRES
 
 
@@ -22,19 +26,29 @@ def touch(path):
 
 
 def reasons(collection):
-    return dict(zip(collection.skipped["path"], collection.skipped["reason"], strict=True))
+    return dict(
+        zip(collection.skipped["path"], collection.skipped["reason"], strict=True)
+    )
 
 
 def test_split_groups_counts_and_repeats():
     groups = [f"track {number}" for number in range(20)]
     split = split_groups(groups, seed=3)
-    assert pd.Series(split).value_counts().to_dict() == {"train": 16, "validation": 2, "test": 2}
+    assert pd.Series(split).value_counts().to_dict() == {
+        "train": 16,
+        "validation": 2,
+        "test": 2,
+    }
     assert split == split_groups(groups, seed=3)
     assert split != split_groups(groups, seed=4)
 
 
 def test_split_groups_fills_every_split_from_three_groups():
-    assert sorted(split_groups(["a", "b", "c"]).values()) == ["test", "train", "validation"]
+    assert sorted(split_groups(["a", "b", "c"]).values()) == [
+        "test",
+        "train",
+        "validation",
+    ]
 
 
 def test_known_factor_collection_is_balanced_and_repeatable():
@@ -42,7 +56,9 @@ def test_known_factor_collection_is_balanced_and_repeatable():
     assert collection.genres == GENRES and collection.is_composed
     assert (collection.counts().to_numpy() == [16, 2, 2]).all()
     assert set(FACTORS) < set(collection.table.columns)
-    pd.testing.assert_frame_equal(collection.table, known_factor_collection(120, seed=5).table)
+    pd.testing.assert_frame_equal(
+        collection.table, known_factor_collection(120, seed=5).table
+    )
     assert collection.key() == known_factor_collection(120, seed=5).key()
     assert collection.key() != known_factor_collection(120, seed=6).key()
 
@@ -109,7 +125,9 @@ def test_folder_takes_every_ending_that_can_be_read(tmp_path):
 @pytest.mark.parametrize("genres", [(), ("jazz",)])
 def test_folder_needs_two_genres(tmp_path, genres):
     write_genres(tmp_path, genres)
-    with pytest.raises(ValueError, match=f"has {len(genres)} usable genres.*expected at least 2"):
+    with pytest.raises(
+        ValueError, match=f"has {len(genres)} usable genres.*expected at least 2"
+    ):
         folder_collection(tmp_path)
 
 
@@ -159,6 +177,12 @@ def test_broken_link_is_no_file(tmp_path):
 def test_contract_of_the_table():
     collection = known_factor_collection(18)
     assert isinstance(collection, Collection)
-    assert list(collection.table.columns[:5]) == ["source_id", "path", "genre", "split", "group"]
+    assert list(collection.table.columns[:5]) == [
+        "source_id",
+        "path",
+        "genre",
+        "split",
+        "group",
+    ]
     assert collection.table["source_id"].is_unique
     assert set(collection.table["split"]) == set(datasets.SPLITS)

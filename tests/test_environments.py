@@ -23,7 +23,11 @@ REPORT = """\
 
 def pinned(path):
     """Name -> version of the lines name==version."""
-    lines = [line.partition("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line]
+    lines = [
+        line.partition("==")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    ]
     return {canonicalize_name(name): version for name, _, version in lines}
 
 
@@ -31,7 +35,10 @@ def pinned(path):
 def test_versions_that_are_pinned_are_within_the_bounds(root, name):
     pins = pinned(root / name)
     pins.setdefault("tensorflow", pins.get("tensorflow-cpu"))
-    wanted = {canonicalize_name(requirement.name): requirement.specifier for requirement in lock.wanted()}
+    wanted = {
+        canonicalize_name(requirement.name): requirement.specifier
+        for requirement in lock.wanted()
+    }
     both = pins.keys() & wanted.keys()
     assert {"tensorflow", "keras", "librosa", "ipython", "ipywidgets"} <= both
     assert [key for key in both if pins[key] not in wanted[key]] == []
@@ -39,12 +46,20 @@ def test_versions_that_are_pinned_are_within_the_bounds(root, name):
 
 def test_the_lock_holds_all_that_the_project_asks_for_and_what_that_needs(root):
     pins = pinned(root / "requirements-lock.txt")
-    assert {canonicalize_name(requirement.name) for requirement in lock.wanted()} <= pins.keys()
-    assert {"pyzmq", "h5py", "distributed"} <= pins.keys()  # asked for by nobody but others' packages
+    assert {
+        canonicalize_name(requirement.name) for requirement in lock.wanted()
+    } <= pins.keys()
+    assert {
+        "pyzmq",
+        "h5py",
+        "distributed",
+    } <= pins.keys()  # asked for by nobody but others' packages
 
 
 def test_closure_follows_extras_and_leaves_out_what_is_for_others():
-    found = lock.closure([Requirement("dask[distributed]"), Requirement("nothing; python_version < '3'")])
+    found = lock.closure(
+        [Requirement("dask[distributed]"), Requirement("nothing; python_version < '3'")]
+    )
     assert "tornado" in found and "nothing" not in found
     assert "distributed" not in lock.closure([Requirement("dask")])
 
@@ -58,9 +73,19 @@ def test_colabs_environment_takes_its_tensorflow_and_the_others_the_projects():
 
 
 def test_the_parts_share_the_tests_between_them():
-    assert environments.selected("tests", ["08"]) == ["-k", "not executes_in_smoke_mode"]
-    assert environments.selected("smoke", []) == ["tests/test_notebooks.py", "-k", "executes_in_smoke_mode"]
-    assert environments.selected("smoke", ["08", "09"])[-1] == "executes_in_smoke_mode and (08_ or 09_)"
+    assert environments.selected("tests", ["08"]) == [
+        "-k",
+        "not executes_in_smoke_mode",
+    ]
+    assert environments.selected("smoke", []) == [
+        "tests/test_notebooks.py",
+        "-k",
+        "executes_in_smoke_mode",
+    ]
+    assert (
+        environments.selected("smoke", ["08", "09"])[-1]
+        == "executes_in_smoke_mode and (08_ or 09_)"
+    )
 
 
 def test_environments_are_those_that_the_project_allows(root):
@@ -72,7 +97,9 @@ def test_environments_are_those_that_the_project_allows(root):
 def test_a_python_is_found_or_asked_for():
     version = "{}.{}".format(*sys.version_info)
     assert environments.find_python(version, sys.executable) == sys.executable
-    with pytest.raises(SystemExit, match=r"Found no Python 3.99 .* make environment PYTHON="):
+    with pytest.raises(
+        SystemExit, match=r"Found no Python 3.99 .* make environment PYTHON="
+    ):
         environments.find_python("3.99", sys.executable)
 
 
@@ -80,25 +107,46 @@ def test_outcomes_are_read_and_kept_once(tmp_path):
     report, path = tmp_path / "report.xml", tmp_path / "table.csv"
     report.write_text(REPORT)
     cases = environments.read_report(report)
-    smoke, tests = environments.smoke_rows(cases), environments.tests_row(cases[2:], 90.0)
+    smoke, tests = (
+        environments.smoke_rows(cases),
+        environments.tests_row(cases[2:], 90.0),
+    )
     assert [(row["what"], row["outcome"], row["minutes"]) for row in smoke] == [
         ("01_prepare_audio", "passed", "0.50"),
         ("solutions/01_prepare_audio", "failed", "0.10"),
     ]
-    assert (tests["outcome"], tests["minutes"]) == ("0 passed, 1 failed, 1 skipped", "1.50")
-    told = {"environment": "colab", "cores": 2, "date": "2026-01-01", "python": "3.13.0"}
+    assert (tests["outcome"], tests["minutes"]) == (
+        "0 passed, 1 failed, 1 skipped",
+        "1.50",
+    )
+    told = {
+        "environment": "colab",
+        "cores": 2,
+        "date": "2026-01-01",
+        "python": "3.13.0",
+    }
     for _ in range(2):  # a second run replaces the first one's rows
         environments.keep([{**told, **row} for row in [*smoke, tests]], path)
     environments.keep([{**told, **smoke[0], "mode": "full", "minutes": "1.50"}], path)
     table = pd.read_csv(path, dtype=str).fillna("")
     assert list(table.columns) == environments.COLUMNS and len(table) == 4
     drawn = readme_scoreboard.draw_environments(table)
-    assert "| 01 prepare audio | 0.5 (1.5) |" in drawn and "| solutions/01 prepare audio | failed |" in drawn
-    assert "| tests | 0 passed, 1 failed, 1 skipped, 1.5 |" in drawn and "| python | 3.13.0 |" in drawn
+    assert (
+        "| 01 prepare audio | 0.5 (1.5) |" in drawn
+        and "| solutions/01 prepare audio | failed |" in drawn
+    )
+    assert (
+        "| tests | 0 passed, 1 failed, 1 skipped, 1.5 |" in drawn
+        and "| python | 3.13.0 |" in drawn
+    )
 
 
 def test_the_table_that_ships_has_known_environments_and_notebooks(root):
     table = pd.read_csv(environments.RESULTS)
     assert set(table["environment"]) <= set(environments.ENVIRONMENTS)
-    strangers = [w for w in set(table["what"]) - {"tests"} if not re.fullmatch(r"(solutions/)?\d\d_\w+", w)]
+    strangers = [
+        w
+        for w in set(table["what"]) - {"tests"}
+        if not re.fullmatch(r"(solutions/)?\d\d_\w+", w)
+    ]
     assert strangers == [] and set(table["mode"]) <= {"smoke", "full", "tests"}

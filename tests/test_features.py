@@ -19,11 +19,11 @@ from generated_music import tune, write_genres, write_tune
 from cvae_music.audio import analysis
 from cvae_music.config import AudioConfig
 from cvae_music.data import cache as feature_cache
-from cvae_music.data import clips, extraction
-from cvae_music.data.clips import read_clip, real_clip
+from cvae_music.data import extraction, windows
 from cvae_music.data.collection import Collection, skipped_table
 from cvae_music.data.features import build_features, load_features
 from cvae_music.data.sources import folder_collection, known_factor_collection
+from cvae_music.data.windows import load_first_window, load_window
 from known_music import FACTORS, GENRES, compose, draw_factors
 
 QUIET = {"num_workers": 1, "progress": False}
@@ -37,7 +37,9 @@ def music_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def known(tmp_path_factory, tiny_config):
     collection = known_factor_collection(36)
-    return build_features(collection, tiny_config, tmp_path_factory.mktemp("cache"), **QUIET)
+    return build_features(
+        collection, tiny_config, tmp_path_factory.mktemp("cache"), **QUIET
+    )
 
 
 def collection_of(paths, splits=("train", "validation", "test")):
@@ -46,7 +48,9 @@ def collection_of(paths, splits=("train", "validation", "test")):
     for genre in ("odd", "even"):
         for split in splits:
             good = write_tune(paths[0].parent / "good" / f"{genre} {split}.wav")
-            rows.append((f"{genre}/{split}", str(good), genre, split, f"{genre}/{split}"))
+            rows.append(
+                (f"{genre}/{split}", str(good), genre, split, f"{genre}/{split}")
+            )
     table = pd.DataFrame(rows, columns=["source_id", "path", "genre", "split", "group"])
     return Collection("odd files", table, ("even", "odd"), skipped_table())
 
@@ -62,8 +66,13 @@ def reasons(features):
 def recordings():
     """Twenty seconds of one piece of each genre, begun somewhere in its loop: `(samples, tempo)`."""
     rng = np.random.default_rng(0)
-    pieces = [(compose(row), row["tempo"]) for _, row in draw_factors(6, seed=21).iterrows()]
-    return [(np.resize(np.roll(loop, rng.integers(22050)), 20 * 22050), tempo) for loop, tempo in pieces]
+    pieces = [
+        (compose(row), row["tempo"]) for _, row in draw_factors(6, seed=21).iterrows()
+    ]
+    return [
+        (np.resize(np.roll(loop, rng.integers(22050)), 20 * 22050), tempo)
+        for loop, tempo in pieces
+    ]
 
 
 def test_beats_are_those_of_librosa(recordings):
@@ -71,8 +80,12 @@ def test_beats_are_those_of_librosa(recordings):
     config, agreeing = AudioConfig(), 0
     for samples, tempo in recordings:
         envelope = librosa.onset.onset_strength(y=samples, sr=22050)
-        np.testing.assert_allclose(analysis.onset_envelope(samples, 22050), envelope, atol=1e-3)
-        expected = librosa.beat.beat_track(onset_envelope=envelope, trim=False, units="time")[1]
+        np.testing.assert_allclose(
+            analysis.onset_envelope(samples, 22050), envelope, atol=1e-3
+        )
+        expected = librosa.beat.beat_track(
+            onset_envelope=envelope, trim=False, units="time"
+        )[1]
         beats, is_tracked = analysis.track_beats(samples, config)
         np.testing.assert_allclose(beats, expected, atol=1e-9)
         octave = np.log2(60.0 / np.median(np.diff(beats)) / tempo)
@@ -83,12 +96,22 @@ def test_beats_are_those_of_librosa(recordings):
 @pytest.mark.parametrize("rate", [1000, 8000, 44100])
 @pytest.mark.parametrize("length", [0, 1, 600, 3000, 30000])
 def test_beats_of_next_to_nothing(rate, length):
-    config, rng = AudioConfig(sample_rate=rate, fmax=min(10000.0, rate / 2)), np.random.default_rng(0)
+    config, rng = (
+        AudioConfig(sample_rate=rate, fmax=min(10000.0, rate / 2)),
+        np.random.default_rng(0),
+    )
     click = np.zeros(length)
     click[length // 2 : length // 2 + 1] = 1.0
-    for samples in (np.zeros(length), click, np.full(length, 0.3), rng.standard_normal(length)):
+    for samples in (
+        np.zeros(length),
+        click,
+        np.full(length, 0.3),
+        rng.standard_normal(length),
+    ):
         beats, is_tracked = analysis.track_beats(samples.astype(np.float32), config)
-        assert np.all(np.diff(beats) > 0) and (len(beats) > config.num_beats or not is_tracked)
+        assert np.all(np.diff(beats) > 0) and (
+            len(beats) > config.num_beats or not is_tracked
+        )
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -101,10 +124,21 @@ def test_levels_follow_their_definition(recordings, wrap, length):
     for centre in np.round(times * 22050).astype(int):
         index = np.arange(centre - 1024, centre + 1024)
         frame = (
-            samples[index % length] if wrap else np.where((index >= 0) & (index < length), samples[index % length], 0)
+            samples[index % length]
+            if wrap
+            else np.where((index >= 0) & (index < length), samples[index % length], 0)
         )
-        power = np.abs(np.fft.rfft(frame * window) / 512) ** 2 @ analysis.mel_filters(config).T
-        expected.append(np.clip(10 * np.log10(np.maximum(power, 1e-10)), config.floor_db, config.ceiling_db))
+        power = (
+            np.abs(np.fft.rfft(frame * window) / 512) ** 2
+            @ analysis.mel_filters(config).T
+        )
+        expected.append(
+            np.clip(
+                10 * np.log10(np.maximum(power, 1e-10)),
+                config.floor_db,
+                config.ceiling_db,
+            )
+        )
     level = analysis.log_mel(samples, times, config, wrap)
     assert level.dtype == np.float32
     np.testing.assert_allclose(level, expected, atol=0.01)
@@ -112,16 +146,29 @@ def test_levels_follow_their_definition(recordings, wrap, length):
 
 def test_features_of_a_file_are_its_levels_on_its_beats(tmp_path):
     """Each window of a file reads as the levels at sixteen moments a beat, in the half precision of the cache."""
-    config, path = AudioConfig(), write_tune(tmp_path / "tune.wav", seconds=12.0, sample_rate=22050)
-    row = {"source_id": "tune", "path": str(path), "genre": "odd", "split": "train", "group": "tune"}
+    config, path = (
+        AudioConfig(),
+        write_tune(tmp_path / "tune.wav", seconds=12.0, sample_rate=22050),
+    )
+    row = {
+        "source_id": "tune",
+        "path": str(path),
+        "genre": "odd",
+        "split": "train",
+        "group": "tune",
+    }
     rows, levels, skipped = extraction.extract_source(row, config)
     samples = soundfile.read(path, dtype="float32")[0]
     beats, _ = analysis.track_beats(samples, config)
     assert skipped == [] and len(rows) == len(levels) == (len(beats) - 9) // 2 + 1
     for number, (found, level) in enumerate(zip(rows, levels, strict=True)):
         inside = beats[2 * number : 2 * number + 9]
-        assert (found["start"], found["end"]) == pytest.approx((inside[0], inside[-1]), abs=1e-6)
-        expected = analysis.log_mel(samples, analysis.beat_frame_times(inside, config), config)
+        assert (found["start"], found["end"]) == pytest.approx(
+            (inside[0], inside[-1]), abs=1e-6
+        )
+        expected = analysis.log_mel(
+            samples, analysis.beat_frame_times(inside, config), config
+        )
         np.testing.assert_allclose(level, expected, atol=0.04)
 
 
@@ -130,14 +177,21 @@ def test_features_of_a_file_are_its_levels_on_its_beats(tmp_path):
 
 def test_known_features_keep_the_contract(known, tiny_config):
     assert known.genres == GENRES and known.config == tiny_config
-    assert known.log_mel.shape == (36, *tiny_config.shape) and known.log_mel.dtype == np.float16
+    assert (
+        known.log_mel.shape == (36, *tiny_config.shape)
+        and known.log_mel.dtype == np.float16
+    )
     assert isinstance(known.log_mel, np.memmap)
     assert (known.table["grid"] == "known").all() and known.table["clip_id"].is_unique
     assert set(FACTORS) < set(known.table.columns)
     assert np.asarray(known.log_mel).min() >= tiny_config.floor_db
     assert np.asarray(known.log_mel).max() <= tiny_config.ceiling_db
     x, genre = known.arrays("test")
-    assert x.dtype == np.float32 and x.shape == (6, *tiny_config.shape) and np.abs(x).max() <= 1
+    assert (
+        x.dtype == np.float32
+        and x.shape == (6, *tiny_config.shape)
+        and np.abs(x).max() <= 1
+    )
     assert sorted(genre.tolist()) == [0, 1, 2, 3, 4, 5] and genre.dtype == np.int32
 
 
@@ -145,20 +199,28 @@ def test_known_features_keep_the_contract(known, tiny_config):
 def test_rows_match_their_features(known, tiny_config, index):
     """A row composed again gives the features that stand beside it, whether it comes as a row or as a dictionary."""
     row = known.table.iloc[index]
-    clip = real_clip(row, tiny_config)
+    clip = load_window(row, tiny_config)
     assert (
-        clip.name == f"{row['genre']}, known-0-{row['clip_id'][-6:]}" and clip.tempo == row["tempo"] and clip.is_tracked
+        clip.name == f"{row['genre']}, known-0-{row['clip_id'][-6:]}"
+        and clip.tempo == row["tempo"]
+        and clip.is_tracked
     )
-    assert len(clip.samples) == round(tiny_config.num_beats * 60 / row["tempo"] * tiny_config.sample_rate)
+    assert len(clip.samples) == round(
+        tiny_config.num_beats * 60 / row["tempo"] * tiny_config.sample_rate
+    )
     np.testing.assert_allclose(known.log_mel[index], clip.log_mel, atol=0.05)
-    np.testing.assert_array_equal(real_clip(row.to_dict(), tiny_config).log_mel, clip.log_mel)
+    np.testing.assert_array_equal(
+        load_window(row.to_dict(), tiny_config).log_mel, clip.log_mel
+    )
 
 
 def test_subset_is_a_view_on_disk(known):
     part = known.subset("validation")
     assert len(part) == 6 and set(part.table["split"]) == {"validation"}
     assert np.shares_memory(part.log_mel, known.log_mel)
-    np.testing.assert_array_equal(part.log_mel, known.log_mel[known.table["split"] == "validation"])
+    np.testing.assert_array_equal(
+        part.log_mel, known.log_mel[known.table["split"] == "validation"]
+    )
     with pytest.raises(ValueError, match="got split='training'"):
         known.subset("training")
 
@@ -170,7 +232,7 @@ def test_known_music_on_the_grid_in_seconds(tmp_path, tiny_config):
     assert features.table["start"].nunique() > 10
     row = features.table.iloc[3]
     np.testing.assert_allclose(row["end"] - row["start"], config.seconds(), atol=1e-6)
-    clip = real_clip(row, config)
+    clip = load_window(row, config)
     assert len(clip.samples) == round(config.seconds() * config.sample_rate)
     np.testing.assert_allclose(features.log_mel[3], clip.log_mel, atol=0.05)
 
@@ -179,7 +241,9 @@ def test_known_music_on_the_grid_in_seconds(tmp_path, tiny_config):
 
 
 def test_windows_of_a_folder(music_folder, tmp_path, tiny_config):
-    features = build_features(folder_collection(music_folder), tiny_config, tmp_path, **QUIET)
+    features = build_features(
+        folder_collection(music_folder), tiny_config, tmp_path, **QUIET
+    )
     assert set(features.table["grid"]) == {"tracked"}
     assert features.table["tempo"].between(110, 130).all()
     assert (features.table["end"] <= 5.0).all() and features.report.empty
@@ -190,22 +254,39 @@ def test_windows_of_a_folder(music_folder, tmp_path, tiny_config):
     gaps = others["start"] - others.groupby("source_id")["end"].shift()
     assert (gaps.dropna().abs() < 1e-5).all()  # no second of music counts twice
     row = features.table.iloc[1]
-    clip = real_clip(row, tiny_config)
-    assert abs(len(clip.samples) - (row["end"] - row["start"]) * tiny_config.sample_rate) <= 2
+    clip = load_window(row, tiny_config)
+    assert (
+        abs(len(clip.samples) - (row["end"] - row["start"]) * tiny_config.sample_rate)
+        <= 2
+    )
     # Read as a loop with even beats, a clip is nearly what its features say.
     assert np.abs(clip.log_mel - features.log_mel[1]).mean() < 2.0
 
 
 def test_a_clip_of_any_file(music_folder, tiny_config):
-    clip = read_clip(f" '{music_folder / 'jazz' / 'track0.wav'}' ", tiny_config, start=0.25)
-    assert clip.name == "track0.wav" and clip.is_tracked and clip.tempo == pytest.approx(120, abs=10)
+    clip = load_first_window(
+        f" '{music_folder / 'jazz' / 'track0.wav'}' ", tiny_config, start=0.25
+    )
+    assert (
+        clip.name == "track0.wav"
+        and clip.is_tracked
+        and clip.tempo == pytest.approx(120, abs=10)
+    )
     assert clip.log_mel.shape == tiny_config.shape
-    assert len(clip.samples) == pytest.approx(tiny_config.seconds(clip.tempo) * tiny_config.sample_rate, abs=2)
-    with pytest.raises(ValueError, match="too short.*beats in 1.0 s from 4 s on; expected at least 4 beats"):
-        read_clip(music_folder / "jazz" / "track0.wav", tiny_config, start=4.0)
+    assert len(clip.samples) == pytest.approx(
+        tiny_config.seconds(clip.tempo) * tiny_config.sample_rate, abs=2
+    )
+    with pytest.raises(
+        ValueError,
+        match="too short.*beats in 1.0 s from 4 s on; expected at least 4 beats",
+    ):
+        load_first_window(music_folder / "jazz" / "track0.wav", tiny_config, start=4.0)
     with pytest.raises(ValueError, match="no such file.*wav, .mp3, .ogg"):
-        read_clip(music_folder / "jazz" / "other.wav", tiny_config)
-    seconds = read_clip(music_folder / "jazz" / "track0.wav", dataclasses.replace(tiny_config, grid="seconds"))
+        load_first_window(music_folder / "jazz" / "other.wav", tiny_config)
+    seconds = load_first_window(
+        music_folder / "jazz" / "track0.wav",
+        dataclasses.replace(tiny_config, grid="seconds"),
+    )
     assert len(seconds.samples) == 32 * 64
 
 
@@ -219,9 +300,13 @@ def test_long_files_are_read_from_the_middle(tmp_path, tiny_config, monkeypatch)
 
 def test_grid_in_seconds_for_files(music_folder, tmp_path, tiny_config):
     config = dataclasses.replace(tiny_config, grid="seconds")
-    features = build_features(folder_collection(music_folder), config, tmp_path, **QUIET)
+    features = build_features(
+        folder_collection(music_folder), config, tmp_path, **QUIET
+    )
     assert set(features.table["grid"]) == {"seconds"}
-    np.testing.assert_allclose(features.table["end"] - features.table["start"], config.seconds(), atol=1e-6)
+    np.testing.assert_allclose(
+        features.table["end"] - features.table["start"], config.seconds(), atol=1e-6
+    )
 
 
 def test_bad_files_cost_a_line_each(tmp_path, tiny_config):
@@ -232,12 +317,23 @@ def test_bad_files_cost_a_line_each(tmp_path, tiny_config):
     (tmp_path / "empty.ogg").write_bytes(b"")
     (tmp_path / "garbage.mp3").write_bytes(np.random.default_rng(0).bytes(20000))
     soundfile.write(tmp_path / "silence.wav", np.zeros(40000, np.float32), 8000)
-    soundfile.write(tmp_path / "nan.wav", np.full(40000, np.nan, np.float32), 8000, subtype="FLOAT")
-    names = ["truncated.mp3", "text.wav", "empty.ogg", "garbage.mp3", "silence.wav", "nan.wav"]
+    soundfile.write(
+        tmp_path / "nan.wav", np.full(40000, np.nan, np.float32), 8000, subtype="FLOAT"
+    )
+    names = [
+        "truncated.mp3",
+        "text.wav",
+        "empty.ogg",
+        "garbage.mp3",
+        "silence.wav",
+        "nan.wav",
+    ]
     paths = [tmp_path / name for name in names]
     paths.append(write_tune(tmp_path / "half a second.wav", seconds=0.5))
     paths.append(write_tune(tmp_path / "tempo 60 for 2 s.wav", seconds=2.0, tempo=60))
-    features = build_features(collection_of(paths), tiny_config, tmp_path / "cache", **QUIET)
+    features = build_features(
+        collection_of(paths), tiny_config, tmp_path / "cache", **QUIET
+    )
     found = reasons(features)
     assert found.pop("garbage.mp3") in ("unreadable", "no audio", "too short")
     assert found.pop("nan.wav") in ("not finite", "silent")
@@ -249,15 +345,23 @@ def test_bad_files_cost_a_line_each(tmp_path, tiny_config):
         "silence.wav": "silent",
         "half a second.wav": "too short",
     }
-    assert features.report.loc[features.report["reason"] == "truncated", "detail"].str.contains("header").all()
+    assert (
+        features.report.loc[features.report["reason"] == "truncated", "detail"]
+        .str.contains("header")
+        .all()
+    )
     assert "truncated" in features.summary()
 
 
 def test_silent_windows_are_left_out_of_a_file(tmp_path, tiny_config):
     config = dataclasses.replace(tiny_config, grid="seconds")
     path = tmp_path / "half silent.wav"
-    soundfile.write(path, np.concatenate([tune(3.0), np.zeros(24000, np.float32)]), 8000)
-    features = build_features(collection_of([path]), config, tmp_path / "cache", **QUIET)
+    soundfile.write(
+        path, np.concatenate([tune(3.0), np.zeros(24000, np.float32)]), 8000
+    )
+    features = build_features(
+        collection_of([path]), config, tmp_path / "cache", **QUIET
+    )
     assert reasons(features) == {"half silent.wav": "silent windows"}
     found = features.table[features.table["source_id"] == "half silent.wav"]
     assert 0 < len(found) and found["start"].max() < 3.0
@@ -269,13 +373,20 @@ def test_other_sample_rates_and_names(tmp_path, tiny_config):
         write_tune(tmp_path / "96 kHz 音楽.flac", sample_rate=96000),
         write_tune(tmp_path / "44.1 kHz.ogg", sample_rate=44100),
     ]
-    features = build_features(collection_of(paths), tiny_config, tmp_path / "cache", **QUIET)
+    features = build_features(
+        collection_of(paths), tiny_config, tmp_path / "cache", **QUIET
+    )
     assert features.report.empty
-    levels = [features.log_mel[features.table["source_id"] == path.name].mean() for path in paths]
+    levels = [
+        features.log_mel[features.table["source_id"] == path.name].mean()
+        for path in paths
+    ]
     assert np.ptp(levels) < 8.0
 
 
-def test_a_strange_failure_is_reported_not_raised(music_folder, tmp_path, tiny_config, monkeypatch):
+def test_a_strange_failure_is_reported_not_raised(
+    music_folder, tmp_path, tiny_config, monkeypatch
+):
     def fail(samples, config):
         if not fail.done:
             fail.done = True
@@ -283,7 +394,7 @@ def test_a_strange_failure_is_reported_not_raised(music_folder, tmp_path, tiny_c
         return np.arange(0, 5, 0.5), True
 
     fail.done = False
-    monkeypatch.setattr(clips, "track_beats", fail)
+    monkeypatch.setattr(windows, "track_beats", fail)
     collection = collection_of([write_tune(tmp_path / "first.wav")])
     features = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
     assert features.report[["reason", "detail"]].values.tolist() == [
@@ -295,20 +406,38 @@ def test_nothing_usable_is_a_clear_error(tmp_path, tiny_config):
     for genre in ("jazz", "rock"):
         for number in range(3):
             write_tune(tmp_path / "music" / genre / f"{number}.wav", seconds=0.5)
-    with pytest.raises(ValueError, match="has 0 usable genres.*6 × too short.*expected at least 2"):
-        build_features(folder_collection(tmp_path / "music"), tiny_config, tmp_path / "cache", **QUIET)
+    with pytest.raises(
+        ValueError, match="has 0 usable genres.*6 × too short.*expected at least 2"
+    ):
+        build_features(
+            folder_collection(tmp_path / "music"),
+            tiny_config,
+            tmp_path / "cache",
+            **QUIET,
+        )
 
 
 def test_genre_that_lost_a_split_is_left_out(tmp_path, tiny_config, capsys):
     root = write_genres(tmp_path / "music", ("jazz", "polka", "rock", "waltz"))
     for path in (root / "polka" / "track1.wav", *(root / "waltz").iterdir()):
         path.write_text("text")
-    features = build_features(folder_collection(root), tiny_config, tmp_path / "cache", num_workers=1)
-    assert features.genres == ("jazz", "rock") and set(features.table["genre"]) == {"jazz", "rock"}
+    features = build_features(
+        folder_collection(root), tiny_config, tmp_path / "cache", num_workers=1
+    )
+    assert features.genres == ("jazz", "rock") and set(features.table["genre"]) == {
+        "jazz",
+        "rock",
+    }
     assert len(features.log_mel) == len(features)
-    assert features.report["reason"].value_counts().to_dict() == {"unreadable": 4, "genre with too few tracks": 3}
+    assert features.report["reason"].value_counts().to_dict() == {
+        "unreadable": 4,
+        "genre with too few tracks": 3,
+    }
     printed = capsys.readouterr().out
-    assert "genre 'polka' has nothing in: " in printed and "'waltz' has nothing in: train, validation, test" in printed
+    assert (
+        "genre 'polka' has nothing in: " in printed
+        and "'waltz' has nothing in: train, validation, test" in printed
+    )
 
 
 # --- the cache ------------------------------------------------------------------------------------------------------
@@ -326,16 +455,28 @@ def assert_same(first, second):
 
 def test_second_time_reads_the_cache(known, tiny_config, monkeypatch):
     monkeypatch.setattr(extraction, "extract_source", None)
-    again = build_features(known_factor_collection(36), tiny_config, known.path.parent, **QUIET)
+    again = build_features(
+        known_factor_collection(36), tiny_config, known.path.parent, **QUIET
+    )
     assert again.path == known.path
-    assert files_of(again.path) == ["lock", "log_mel.npy", "meta.json", "skipped.csv", "table.csv"]
+    assert files_of(again.path) == [
+        "lock",
+        "log_mel.npy",
+        "meta.json",
+        "skipped.csv",
+        "table.csv",
+    ]
     assert_same(again, known)
     meta = json.loads((known.path / "meta.json").read_text(encoding="utf-8"))
-    assert tuple(meta["genres"]) == GENRES and meta["config"] == tiny_config.get_config()
+    assert (
+        tuple(meta["genres"]) == GENRES and meta["config"] == tiny_config.get_config()
+    )
 
 
 def test_workers_make_the_same_features(known, tiny_config, tmp_path, capsys):
-    parallel = build_features(known_factor_collection(36), tiny_config, tmp_path, num_workers=2)
+    parallel = build_features(
+        known_factor_collection(36), tiny_config, tmp_path, num_workers=2
+    )
     assert_same(parallel, known)
     printed = capsys.readouterr().out
     assert "36/36" in printed and "36 clips of 6 genres" in printed
@@ -343,17 +484,26 @@ def test_workers_make_the_same_features(known, tiny_config, tmp_path, capsys):
 
 def test_files_that_moved_are_found_again(tmp_path, tiny_config):
     root = write_genres(tmp_path / "here" / "music")
-    before = build_features(folder_collection(root), tiny_config, tmp_path / "cache", **QUIET)
+    before = build_features(
+        folder_collection(root), tiny_config, tmp_path / "cache", **QUIET
+    )
     (tmp_path / "here").rename(tmp_path / "there")
-    after = build_features(folder_collection(tmp_path / "there" / "music"), tiny_config, tmp_path / "cache", **QUIET)
+    after = build_features(
+        folder_collection(tmp_path / "there" / "music"),
+        tiny_config,
+        tmp_path / "cache",
+        **QUIET,
+    )
     assert after.path == before.path
-    assert len(real_clip(after.table.iloc[0], tiny_config).samples) > 0
+    assert len(load_window(after.table.iloc[0], tiny_config).samples) > 0
 
 
 @pytest.mark.parametrize("stop_after", [1, 7, 9, 12])
 def test_interrupted_run_goes_on(known, tiny_config, tmp_path, monkeypatch, stop_after):
     """A kill after any write leaves nothing half-written, and the next run ends with the same features."""
-    monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)  # 9 shards, then the joined array and three more files
+    monkeypatch.setattr(
+        feature_cache, "SHARD_SIZE", 4
+    )  # 9 shards, then the joined array and three more files
     replace, count = os.replace, 0
 
     def stop(source, target):
@@ -377,7 +527,9 @@ def test_interrupted_run_goes_on(known, tiny_config, tmp_path, monkeypatch, stop
 
 
 @pytest.mark.parametrize("stop_at", range(0, 18, 4))
-def test_interrupted_joining_goes_on(known, tiny_config, tmp_path, monkeypatch, stop_at):
+def test_interrupted_joining_goes_on(
+    known, tiny_config, tmp_path, monkeypatch, stop_at
+):
     monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
     load, count = np.load, 0
 
@@ -393,7 +545,9 @@ def test_interrupted_joining_goes_on(known, tiny_config, tmp_path, monkeypatch, 
     with pytest.raises(KeyboardInterrupt):
         build_features(collection, tiny_config, tmp_path, **QUIET)
     monkeypatch.setattr(feature_cache.np, "load", load)
-    monkeypatch.setattr(extraction, "extract_source", None)  # nothing is extracted twice
+    monkeypatch.setattr(
+        extraction, "extract_source", None
+    )  # nothing is extracted twice
     assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
 
 
@@ -418,12 +572,17 @@ config = AudioConfig.from_dict({tiny_config.get_config()!r})
 build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_workers=1, progress=False)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode != 0
+    assert (
+        subprocess.run([sys.executable, "-c", script], env=environment).returncode != 0
+    )
     (folder,) = tmp_path.iterdir()
     assert len(list(folder.glob("shard-*.npz"))) == 2
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_cache, "SHARD_SIZE", 4)
-        assert_same(build_features(known_factor_collection(36), tiny_config, tmp_path, **QUIET), known)
+        assert_same(
+            build_features(known_factor_collection(36), tiny_config, tmp_path, **QUIET),
+            known,
+        )
 
 
 def test_two_processes_make_one_cache_together(known, tiny_config, tmp_path):
@@ -444,7 +603,10 @@ extraction.extract_source = note
 config = AudioConfig.from_dict({tiny_config.get_config()!r})
 build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_workers=1, progress=False)
 """
-    command, environment = [sys.executable, "-c", script], os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command, environment = (
+        [sys.executable, "-c", script],
+        os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     options = {"env": environment, "stdout": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(command, **options) for _ in range(2)]
     printed = [process.communicate()[0] for process in both]
@@ -454,7 +616,9 @@ build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_worke
     assert_same(load_features(folder), known)
 
 
-def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, monkeypatch):
+def test_full_disk_is_a_clear_error_and_goes_on(
+    known, tiny_config, tmp_path, monkeypatch
+):
     monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
     save, count = np.savez, 0
 
@@ -468,7 +632,9 @@ def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, mo
 
     monkeypatch.setattr(feature_cache.np, "savez", full)
     collection = known_factor_collection(36)
-    with pytest.raises(OSError, match="is full, with 3 of 9 parts.*Free some space") as caught:
+    with pytest.raises(
+        OSError, match="is full, with 3 of 9 parts.*Free some space"
+    ) as caught:
         build_features(collection, tiny_config, tmp_path, **QUIET)
     assert caught.value.errno == errno.ENOSPC
     (folder,) = tmp_path.iterdir()
@@ -479,8 +645,15 @@ def test_full_disk_is_a_clear_error_and_goes_on(known, tiny_config, tmp_path, mo
 
 def test_no_permission_is_a_clear_error(tiny_config, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(PermissionError, match="cannot be saved in .*Pass another cache_dir"):
-        build_features(known_factor_collection(18), tiny_config, tmp_path / "file" / "cache", **QUIET)
+    with pytest.raises(
+        PermissionError, match="cannot be saved in .*Pass another cache_dir"
+    ):
+        build_features(
+            known_factor_collection(18),
+            tiny_config,
+            tmp_path / "file" / "cache",
+            **QUIET,
+        )
 
 
 def test_cache_of_another_config_is_refused(known, tiny_config):
@@ -492,17 +665,34 @@ def test_cache_of_another_config_is_refused(known, tiny_config):
 
 def test_code_key_follows_what_a_module_imports(tmp_path, monkeypatch):
     """Features never outlive the code that made them, and those of files do not depend on the composer's."""
-    names = ["config", "store", "audio.files", "audio.analysis", "data.clips", "data.extraction", "data.cache"]
-    files = {name: tmp_path / "cvae_music" / f"{name.replace('.', '/')}.py" for name in names}
+    names = [
+        "config",
+        "store",
+        "audio.files",
+        "audio.analysis",
+        "data.clips",
+        "data.extraction",
+        "data.cache",
+    ]
+    files = {
+        name: tmp_path / "cvae_music" / f"{name.replace('.', '/')}.py" for name in names
+    }
     files["composer"] = tmp_path / "known_music" / "drums.py"
     for package in ("cvae_music", "known_music"):
         here = Path(feature_cache.__file__).parents[2] / package
-        shutil.copytree(here, tmp_path / package, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+        shutil.copytree(
+            here,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("weights", "__pycache__"),
+        )
     monkeypatch.setattr(feature_cache, "__file__", str(files["data.cache"]))
 
     def keys():
         feature_cache.code_key.cache_clear()
-        return tuple(feature_cache.code_key("cvae_music.data.cache", *more) for more in ([], ["known_music.music"]))
+        return tuple(
+            feature_cache.code_key("cvae_music.data.cache", *more)
+            for more in ([], ["known_music.composer"])
+        )
 
     for name, file in files.items():
         before, text = keys(), file.read_text(encoding="utf-8")
@@ -511,12 +701,16 @@ def test_code_key_follows_what_a_module_imports(tmp_path, monkeypatch):
         file.write_text(f"{text}\nNEW = 1\n", encoding="utf-8")
         changed = [old != new for old, new in zip(before, keys(), strict=True)]
         # `config` counts by its values, which are a part of the cache's name.
-        assert changed == {"config": [False, False], "composer": [False, True]}.get(name, [True, True]), name
+        assert changed == {"config": [False, False], "composer": [False, True]}.get(
+            name, [True, True]
+        ), name
     feature_cache.code_key.cache_clear()
 
 
 def test_workers_need_no_tensorflow():
     """Each process loads the library: TensorFlow there would cost seconds and hundreds of megabytes."""
-    script = "import sys, known_music.music, cvae_music.data.features; sys.exit('tensorflow' in sys.modules)"
+    script = "import sys, known_music.composer, cvae_music.data.features; sys.exit('tensorflow' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+    )

@@ -10,8 +10,15 @@ from generated_music import write_genres
 from cvae_music.data import fma
 from cvae_music.data.sources import open_collection
 
-COLUMNS = [("album", "title"), ("artist", "id"), ("artist", "name"), ("set", "split"), ("set", "subset"),
-           ("track", "genre_top"), ("track", "license")]  # fmt: skip
+COLUMNS = [
+    ("album", "title"),
+    ("artist", "id"),
+    ("artist", "name"),
+    ("set", "split"),
+    ("set", "subset"),
+    ("track", "genre_top"),
+    ("track", "license"),
+]
 SPLITS = ("training", "validation", "test")
 
 
@@ -24,7 +31,9 @@ def write_tracks(path, tracks):
         writer.writerow(["", *(name for _, name in COLUMNS)])
         writer.writerow(["track_id", *[""] * len(COLUMNS)])
         for number, (genre, split, subset, artist) in tracks.items():
-            writer.writerow([number, "an album", artist, "someone", split, subset, genre, "CC BY"])
+            writer.writerow(
+                [number, "an album", artist, "someone", split, subset, genre, "CC BY"]
+            )
 
 
 def write_audio(folder, numbers):
@@ -37,7 +46,10 @@ def write_audio(folder, numbers):
 @pytest.fixture
 def tracks():
     """Two genres with one track in each split, each by an artist of its own."""
-    return {n + 2: ("Rock" if n < 3 else "Folk", SPLITS[n % 3], "small", n) for n in range(6)}
+    return {
+        n + 2: ("Rock" if n < 3 else "Folk", SPLITS[n % 3], "small", n)
+        for n in range(6)
+    }
 
 
 @pytest.fixture
@@ -49,7 +61,9 @@ def fma_root(tmp_path, tracks):
 
 
 def reasons(collection):
-    return dict(zip(collection.skipped["path"], collection.skipped["reason"], strict=True))
+    return dict(
+        zip(collection.skipped["path"], collection.skipped["reason"], strict=True)
+    )
 
 
 def test_official_split_and_artists(fma_root):
@@ -131,7 +145,9 @@ def test_genre_without_a_test_clip_is_left_out(fma_root, tracks):
 def test_missing_artist_makes_a_group_of_the_track(fma_root, tracks):
     tracks = {number: (*track[:3], "") for number, track in tracks.items()}
     write_tracks(fma_root / "fma_metadata" / "tracks.csv", tracks)
-    assert fma.fma_collection(fma_root).table["group"].tolist() == [f"track-{number}" for number in sorted(tracks)]
+    assert fma.fma_collection(fma_root).table["group"].tolist() == [
+        f"track-{number}" for number in sorted(tracks)
+    ]
 
 
 def test_is_fma_is_not_fooled_by_a_folder_of_genres_beside_it(fma_root):
@@ -155,7 +171,9 @@ def test_clear_errors(tmp_path, fma_root, monkeypatch):
 def test_download_only_on_request_and_with_a_version(tmp_path, fma_root, monkeypatch):
     monkeypatch.setattr(fma, "MOUNT", str(tmp_path / "no mount"))
     asked = []
-    kagglehub = types.SimpleNamespace(dataset_download=lambda handle: asked.append(handle) or str(fma_root))
+    kagglehub = types.SimpleNamespace(
+        dataset_download=lambda handle: asked.append(handle) or str(fma_root)
+    )
     monkeypatch.setitem(sys.modules, "kagglehub", kagglehub)
     assert len(open_collection("fma", download=True)) == 6
     assert asked == [fma.KAGGLE_HANDLE] and "/versions/" in fma.KAGGLE_HANDLE

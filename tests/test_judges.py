@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvae_lab import judges
-from cvae_lab.degradation import Degrader
-from cvae_lab.descriptors import clip_descriptors
+from cvae_lab.judges import classifiers
+from cvae_lab.judges.augmentation import Degrader
+from cvae_lab.judges.descriptors import clip_descriptors
 from cvae_music.data.features import FeatureSet
 
 GENRES = ("slow", "fast", "held")
@@ -20,7 +20,12 @@ def pulses(config, labels, rng):
         period = (config.frames_per_beat, config.frames_per_beat // 2, 1)[label]
         pulse = (frames + rng.integers(0, 8)) % period < max(1, period // 3)
         tone = np.exp(-0.5 * ((bands - rng.uniform(3, config.n_mels - 3)) / 1.5) ** 2)
-        clips.append(-55.0 + 40.0 * pulse * tone + rng.uniform(-6, 6) + rng.normal(0, 2, config.shape))
+        clips.append(
+            -55.0
+            + 40.0 * pulse * tone
+            + rng.uniform(-6, 6)
+            + rng.normal(0, 2, config.shape)
+        )
     return np.clip(clips, config.floor_db, config.ceiling_db)
 
 
@@ -30,12 +35,21 @@ def features(tiny_config):
     splits = np.repeat(["train", "validation", "test"], (150, 60, 60))
     labels = np.arange(len(splits)) % len(GENRES)
     table = pd.DataFrame({"genre": np.array(GENRES)[labels], "split": splits})
-    return FeatureSet(tiny_config, GENRES, table, pulses(tiny_config, labels, rng), pd.DataFrame(), None)
+    return FeatureSet(
+        tiny_config,
+        GENRES,
+        table,
+        pulses(tiny_config, labels, rng),
+        pd.DataFrame(),
+        None,
+    )
 
 
 TRAINERS = {
-    "cnn": lambda features, seed=0: judges.train_cnn_judge(features, seed, num_steps=250, batch_size=32),
-    "descriptors": judges.train_descriptor_judge,
+    "cnn": lambda features, seed=0: classifiers.train_cnn_judge(
+        features, seed, num_steps=250, batch_size=32
+    ),
+    "descriptors": classifiers.train_descriptor_judge,
 }
 
 
@@ -58,50 +72,92 @@ def test_judge_names_genres_of_clean_and_degraded_clips(name, trained, features)
 def test_probabilities_and_embedding(name, trained, features):
     judge, (clips, _) = trained[name], features.arrays("test")
     probabilities, embedding = judge.probabilities(clips), judge.embedding(clips)
-    assert probabilities.shape == (60, 3) and embedding.shape[0] == 60 and embedding.ndim == 2
+    assert (
+        probabilities.shape == (60, 3)
+        and embedding.shape[0] == 60
+        and embedding.ndim == 2
+    )
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
     assert np.array_equal(judge.predict(clips), probabilities.argmax(axis=1))
     one_by_one = np.concatenate([judge.embedding(clips[i : i + 1]) for i in range(3)])
-    np.testing.assert_allclose(one_by_one, embedding[:3], atol=1e-3)  # no clip sees its neighbours
+    np.testing.assert_allclose(
+        one_by_one, embedding[:3], atol=1e-3
+    )  # no clip sees its neighbours
 
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_save_and_load(name, trained, features, tmp_path):
     judge, (clips, _) = trained[name], features.arrays("test")
     judge.save(tmp_path / "judge.npz")
-    loaded = judges.load_judge(tmp_path / "judge.npz")
-    assert type(loaded) is type(judge) and loaded.genres == GENRES and loaded.config == features.config
-    np.testing.assert_allclose(loaded.probabilities(clips), judge.probabilities(clips), atol=1e-6)
-    np.testing.assert_allclose(loaded.embedding(clips), judge.embedding(clips), atol=1e-5)
+    loaded = classifiers.load_judge(tmp_path / "judge.npz")
+    assert (
+        type(loaded) is type(judge)
+        and loaded.genres == GENRES
+        and loaded.config == features.config
+    )
+    np.testing.assert_allclose(
+        loaded.probabilities(clips), judge.probabilities(clips), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        loaded.embedding(clips), judge.embedding(clips), atol=1e-5
+    )
 
 
 def test_same_seed_same_judge(features):
     two = two_genres(features)
     clips, labels = two.arrays("test")
-    first, second = (judges.train_cnn_judge(two, 1, num_steps=3, batch_size=8) for _ in range(2))
+    first, second = (
+        classifiers.train_cnn_judge(two, 1, num_steps=3, batch_size=8) for _ in range(2)
+    )
     assert first.probabilities(clips).shape == (len(clips), 2)
-    np.testing.assert_allclose(first.probabilities(clips), second.probabilities(clips), atol=1e-5)
-    first, second = (judges.train_descriptor_judge(two, 1, num_copies=1, strengths=(0.01,)) for _ in range(2))
+    np.testing.assert_allclose(
+        first.probabilities(clips), second.probabilities(clips), atol=1e-5
+    )
+    first, second = (
+        classifiers.train_descriptor_judge(two, 1, num_copies=1, strengths=(0.01,))
+        for _ in range(2)
+    )
     assert np.array_equal(first.weights, second.weights)
     assert first.probabilities(clips).shape == (len(clips), 2)
     assert np.mean(first.predict(clips) == labels) >= 0.85
 
 
 def test_other_seed_other_network(tiny_config):
-    weights = [judges.build_judge_network(tiny_config.shape, 3, seed).get_weights()[0] for seed in (1, 1, 2)]
-    assert np.array_equal(weights[0], weights[1]) and not np.allclose(weights[0], weights[2])
+    weights = [
+        classifiers.build_judge_network(tiny_config.shape, 3, seed).get_weights()[0]
+        for seed in (1, 1, 2)
+    ]
+    assert np.array_equal(weights[0], weights[1]) and not np.allclose(
+        weights[0], weights[2]
+    )
 
 
 def two_genres(features):
     """The same clips under two names, without a validation split."""
-    table = features.table.assign(split=features.table["split"].replace("validation", "test"))
+    table = features.table.assign(
+        split=features.table["split"].replace("validation", "test")
+    )
     table["genre"] = table["genre"].replace("held", "fast")
-    return FeatureSet(features.config, ("slow", "fast"), table, features.log_mel, features.report, None)
+    return FeatureSet(
+        features.config,
+        ("slow", "fast"),
+        table,
+        features.log_mel,
+        features.report,
+        None,
+    )
 
 
 def test_a_genre_without_training_clips_is_never_named(features):
-    more = FeatureSet(features.config, ("unheard", *GENRES), features.table, features.log_mel, features.report, None)
-    judge = judges.train_descriptor_judge(more, num_copies=1, strengths=(0.01,))
+    more = FeatureSet(
+        features.config,
+        ("unheard", *GENRES),
+        features.table,
+        features.log_mel,
+        features.report,
+        None,
+    )
+    judge = classifiers.train_descriptor_judge(more, num_copies=1, strengths=(0.01,))
     clips, labels = more.arrays("test")
     assert np.mean(judge.predict(clips) == labels) >= 0.95
     assert np.all(judge.probabilities(clips)[:, 0] == 0.0)
@@ -110,7 +166,11 @@ def test_a_genre_without_training_clips_is_never_named(features):
 def test_one_genre_is_refused(features):
     only = features.table.assign(genre="slow")
     with pytest.raises(ValueError, match="needs at least two"):
-        judges.train_cnn_judge(FeatureSet(features.config, GENRES, only, features.log_mel, features.report, None))
+        classifiers.train_cnn_judge(
+            FeatureSet(
+                features.config, GENRES, only, features.log_mel, features.report, None
+            )
+        )
 
 
 def test_clips_of_another_shape_are_refused(trained):
@@ -138,19 +198,28 @@ def test_all_components_rebuild_the_clips_they_came_from(features):
     degrade = Degrader(features.config, clips)
     flat = clips.reshape(40, -1)
     weights = (flat - degrade.mean) @ degrade.components.T
-    np.testing.assert_allclose(weights @ degrade.components + degrade.mean, flat, atol=1e-3)
+    np.testing.assert_allclose(
+        weights @ degrade.components + degrade.mean, flat, atol=1e-3
+    )
 
 
 def test_descriptors_do_not_hear_loudness(features):
     config, log_mel = features.config, np.maximum(features.log_mel[:20], -50.0)
-    described, louder = clip_descriptors(log_mel, config), clip_descriptors(log_mel + 9.0, config)
+    described, louder = (
+        clip_descriptors(log_mel, config),
+        clip_descriptors(log_mel + 9.0, config),
+    )
     assert described.shape == (20, louder.shape[1]) and np.all(np.isfinite(described))
     np.testing.assert_allclose(described, louder, atol=1e-3)
 
 
 @pytest.mark.parametrize("level", [-70.0, 0.0])
 def test_descriptors_of_silence_and_of_full_scale_are_finite(tiny_config, level):
-    assert np.all(np.isfinite(clip_descriptors(np.full((2, *tiny_config.shape), level), tiny_config)))
+    assert np.all(
+        np.isfinite(
+            clip_descriptors(np.full((2, *tiny_config.shape), level), tiny_config)
+        )
+    )
 
 
 def test_descriptors_check_the_shape(tiny_config):

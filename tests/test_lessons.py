@@ -2,7 +2,7 @@
 
 import pytest
 
-from cvae_lab import lessons
+from cvae_lab.notebook import takeaways
 
 OUTCOMES = {"It listens.": True, "It does not.": False}
 
@@ -10,14 +10,20 @@ OUTCOMES = {"It listens.": True, "It does not.": False}
 @pytest.fixture
 def shown(monkeypatch):
     outputs = []
-    monkeypatch.setattr(lessons, "display", lambda found, raw, metadata: outputs.append((found, metadata)))
+    monkeypatch.setattr(
+        takeaways,
+        "display",
+        lambda found, raw, metadata: outputs.append((found, metadata)),
+    )
     return outputs
 
 
 def test_the_first_outcome_that_holds_is_shown(shown):
-    lessons.lesson("Obedience is 0.98.", OUTCOMES)
-    lessons.lesson("Obedience is 0.20.", {name: not holds for name, holds in OUTCOMES.items()})
-    lessons.lesson("Eight beats are 4.0 s long.")
+    takeaways.lesson("Obedience is 0.98.", OUTCOMES)
+    takeaways.lesson(
+        "Obedience is 0.20.", {name: not holds for name, holds in OUTCOMES.items()}
+    )
+    takeaways.lesson("Eight beats are 4.0 s long.")
     assert [found["text/markdown"] for found, _ in shown] == [
         "**What we learned.** Obedience is 0.98. It listens.",
         "**What we learned.** Obedience is 0.20. It does not.",
@@ -28,13 +34,15 @@ def test_the_first_outcome_that_holds_is_shown(shown):
 
 def test_what_no_outcome_fits_is_an_error(shown):
     with pytest.raises(ValueError, match="2 outcomes and none holds.*It listens"):
-        lessons.lesson("Obedience is 0.5.", dict.fromkeys(OUTCOMES, False))
+        takeaways.lesson("Obedience is 0.5.", dict.fromkeys(OUTCOMES, False))
 
 
 def test_long_lessons_and_lists_of_numbers_are_refused(shown):
-    lessons.lesson("word " * 25 + "1,200 clips, 0.5 dB", {"-3.": True})
-    with pytest.raises(ValueError, match="31 words and 0 numbers; expected at most 30 and 3"):
-        lessons.lesson("word " * 29, {"two words": True})
+    takeaways.lesson("word " * 25 + "1,200 clips, 0.5 dB", {"-3.": True})
+    with pytest.raises(
+        ValueError, match="31 words and 0 numbers; expected at most 30 and 3"
+    ):
+        takeaways.lesson("word " * 29, {"two words": True})
     with pytest.raises(ValueError, match="5 words and 4 numbers"):
-        lessons.lesson("From 1 2.5 3", {"4%": True})
+        takeaways.lesson("From 1 2.5 3", {"4%": True})
     assert len(shown) == 1

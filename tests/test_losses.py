@@ -25,7 +25,9 @@ from cvae_music.models.schedules import (
 def test_kl_of_known_gaussians():
     mean, log_var = np.float32([[0.0, 2.0]]), np.float32([[0.0, math.log(4.0)]])
     expected = [0.0, 0.5 * (4.0 + 4.0 - 1.0 - math.log(4.0))]
-    np.testing.assert_allclose(losses.gaussian_kl(mean, log_var)[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        losses.gaussian_kl(mean, log_var)[0], expected, rtol=1e-6
+    )
 
 
 def test_optimal_variance_is_the_best_variance():
@@ -35,7 +37,9 @@ def test_optimal_variance_is_the_best_variance():
         return 0.5 * cells * (math.log(2 * math.pi * variance) + distortion / variance)
 
     best = min(gaussian_nll(variance) for variance in np.linspace(0.2, 0.4, 201))
-    assert float(losses.optimal_variance_nll(distortion, cells)) == pytest.approx(best, abs=1e-3)
+    assert float(losses.optimal_variance_nll(distortion, cells)) == pytest.approx(
+        best, abs=1e-3
+    )
 
 
 def naive_discrepancy(latent, labels, noise):
@@ -51,25 +55,41 @@ def naive_discrepancy(latent, labels, noise):
     for genre in np.unique(labels):
         rows = latent[labels == genre]
         across = kernel(rows, noise).mean()
-        values.append(off_diagonal_mean(kernel(rows, rows)) + off_diagonal_mean(kernel(noise, noise)) - 2 * across)
+        values.append(
+            off_diagonal_mean(kernel(rows, rows))
+            + off_diagonal_mean(kernel(noise, noise))
+            - 2 * across
+        )
     return np.mean(values)
 
 
 def test_genre_discrepancy_against_a_plain_loop():
     rng = np.random.default_rng(0)
-    latent, noise = rng.normal(size=(12, 3)).astype("float32"), rng.normal(size=(20, 3)).astype("float32")
+    latent, noise = (
+        rng.normal(size=(12, 3)).astype("float32"),
+        rng.normal(size=(20, 3)).astype("float32"),
+    )
     labels = np.repeat([0, 1], 6)
     latent[labels == 1] += 1.0
-    found = losses.genre_discrepancy(latent[None], np.eye(2, dtype="float32")[labels], noise[None])
-    assert float(found) == pytest.approx(naive_discrepancy(latent, labels, noise), abs=1e-5)
+    found = losses.genre_discrepancy(
+        latent[None], np.eye(2, dtype="float32")[labels], noise[None]
+    )
+    assert float(found) == pytest.approx(
+        naive_discrepancy(latent, labels, noise), abs=1e-5
+    )
 
 
 def test_genre_discrepancy_sees_a_genre_that_two_genres_together_hide():
     rng = np.random.default_rng(1)
-    latent, noise = rng.normal(size=(400, 4)).astype("float32"), rng.normal(size=(400, 4)).astype("float32")
+    latent, noise = (
+        rng.normal(size=(400, 4)).astype("float32"),
+        rng.normal(size=(400, 4)).astype("float32"),
+    )
     one_hot = np.eye(2, dtype="float32")[np.repeat([0, 1], 200)]
     fair = float(losses.genre_discrepancy(latent[None], one_hot, noise[None]))
-    split = np.sort(latent, axis=0)  # the same cloud, its low half one genre and its high half the other
+    split = np.sort(
+        latent, axis=0
+    )  # the same cloud, its low half one genre and its high half the other
     leaking = float(losses.genre_discrepancy(split[None], one_hot, noise[None]))
     assert abs(fair) < 0.005 and leaking > 0.05
 
@@ -78,7 +98,9 @@ def test_a_genre_of_one_clip_is_left_out():
     latent, noise = np.zeros((1, 3, 2), "float32"), np.zeros((1, 4, 2), "float32")
     latent[0, 2] = 9.0
     one_hot = np.eye(2, dtype="float32")[[0, 0, 1]]
-    assert float(losses.genre_discrepancy(latent, one_hot, noise)) == pytest.approx(0.0, abs=1e-6)
+    assert float(losses.genre_discrepancy(latent, one_hot, noise)) == pytest.approx(
+        0.0, abs=1e-6
+    )
 
 
 def test_contrast_sees_faded_detail_and_not_where_it_is():
@@ -103,8 +125,13 @@ def test_gelu_and_its_slope():
 
 def test_a_disguise_changes_the_level_and_hides_a_stretch_of_time_and_one_of_bands():
     silence = tf.zeros((64, 16, 32))
-    heard, shares = np.array(losses.disguise(silence, keras.random.SeedGenerator(0))), []
-    assert np.abs(heard).max() <= 0.27 and heard.mean(axis=(1, 2)).std() > 0.05  # gain up to 0.17, noise up to 0.1
+    heard, shares = (
+        np.array(losses.augment_for_critics(silence, keras.random.SeedGenerator(0))),
+        [],
+    )
+    assert (
+        np.abs(heard).max() <= 0.27 and heard.mean(axis=(1, 2)).std() > 0.05
+    )  # gain up to 0.17, noise up to 0.1
     for clip in heard:
         values, counts = np.unique(clip, return_counts=True)
         hidden = clip == values[counts.argmax()]
@@ -128,19 +155,30 @@ def test_schedules_by_hand():
     assert weights(Constant(2.0), 3) == [2.0] * 3
     assert weights(Linear(2.0, warmup_steps=4), 6) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
     assert weights(Cyclical(1.0, cycle_steps=4), 6) == [0.0, 0.5, 1.0, 1.0, 0.0, 0.5]
-    rising, falling = weights(TargetKL(target=10.0), 50, kl=100.0), weights(TargetKL(target=10.0), 50, kl=0.0)
+    rising, falling = (
+        weights(TargetKL(target=10.0), 50, kl=100.0),
+        weights(TargetKL(target=10.0), 50, kl=0.0),
+    )
     assert rising[0] == falling[0] == 1.0 and rising[-1] > 1.5 and falling[-1] < 0.7
 
 
 def test_penalties_by_hand():
     kl = np.float32([0.0, 1.0, 3.0])
     assert float(Constant(2.0).penalty(kl, 2.0, 0)) == 8.0
-    assert float(FreeBits(1.0, bits=2.0).penalty(kl, 1.0, 0)) == pytest.approx(4 * math.log(2.0) + 3.0)
+    assert float(FreeBits(1.0, bits=2.0).penalty(kl, 1.0, 0)) == pytest.approx(
+        4 * math.log(2.0) + 3.0
+    )
     capacity = Capacity(weight=10.0, capacity=8.0, growth_steps=4)
-    assert [float(capacity.penalty(kl, 10.0, step)) for step in (0, 2, 9)] == [40.0, 0.0, 40.0]
+    assert [float(capacity.penalty(kl, 10.0, step)) for step in (0, 2, 9)] == [
+        40.0,
+        0.0,
+        40.0,
+    ]
 
 
-@pytest.mark.parametrize("name", ["constant", "linear", "cyclical", "free_bits", "capacity", "target_kl"])
+@pytest.mark.parametrize(
+    "name", ["constant", "linear", "cyclical", "free_bits", "capacity", "target_kl"]
+)
 def test_every_schedule_by_name_and_back_from_its_config(name):
     schedule = get_schedule(name)
     again = get_schedule(schedule.get_config())

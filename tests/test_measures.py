@@ -6,8 +6,8 @@ import pytest
 from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
-from cvae_lab import measures
-from cvae_lab.scoreboard import evaluate_model, obedience_table
+from cvae_lab.measures import scores
+from cvae_lab.measures.scoreboard import evaluate_model, obedience_table
 from cvae_music.data.features import FeatureSet
 
 
@@ -20,11 +20,13 @@ def test_kl_of_known_gaussians():
     mean = np.array([[1.0, 0.0], [3.0, 0.0]])
     log_var = np.array([[0.0, np.log(4.0)], [0.0, np.log(4.0)]])
     # dimension 0: (1/2 + 9/2) / 2; dimension 1: (4 - 1 - ln 4) / 2
-    np.testing.assert_allclose(measures.kl_per_dimension(mean, log_var), [2.5, (3.0 - np.log(4.0)) / 2])
+    np.testing.assert_allclose(
+        scores.kl_per_dimension(mean, log_var), [2.5, (3.0 - np.log(4.0)) / 2]
+    )
 
 
 def test_kl_is_zero_at_the_prior_only():
-    assert np.all(measures.kl_per_dimension(np.zeros((5, 3)), np.zeros((5, 3))) == 0.0)
+    assert np.all(scores.kl_per_dimension(np.zeros((5, 3)), np.zeros((5, 3))) == 0.0)
 
 
 def test_active_units_counts_moving_means():
@@ -32,58 +34,71 @@ def test_active_units_counts_moving_means():
     mean[:, 1] = np.tile([-0.11, 0.11], 50)  # variance 0.0121
     mean[:, 2] = np.tile([-0.09, 0.09], 50)  # variance 0.0081
     mean[:, 3] = 7.0
-    assert measures.active_units(mean) == 1
-    assert measures.active_units(mean, threshold=0.005) == 2
+    assert scores.active_units(mean) == 1
+    assert scores.active_units(mean, threshold=0.005) == 2
 
 
 def test_mutual_information_of_clips_that_can_be_told_apart(rng):
     far_apart = 100.0 * rng.standard_normal((64, 3))
-    assert measures.mutual_information(far_apart, np.zeros((64, 3))) == pytest.approx(np.log(64))
+    assert scores.mutual_information(far_apart, np.zeros((64, 3))) == pytest.approx(
+        np.log(64)
+    )
 
 
 def test_mutual_information_of_clips_that_share_a_posterior():
-    assert measures.mutual_information(np.ones((64, 3)), np.full((64, 3), -1.0)) == pytest.approx(0.0, abs=1e-9)
+    assert scores.mutual_information(
+        np.ones((64, 3)), np.full((64, 3), -1.0)
+    ) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_mutual_information_of_two_pairs():
     mean = np.array([[-50.0], [-50.0], [50.0], [50.0]])
-    assert measures.mutual_information(mean, np.zeros((4, 1))) == pytest.approx(np.log(2))
+    assert scores.mutual_information(mean, np.zeros((4, 1))) == pytest.approx(np.log(2))
 
 
 def test_mutual_information_of_a_gaussian_channel(rng):
-    mean = 2.0 * rng.standard_normal((2000, 1))  # signal variance 4, noise variance 1: ln(5) / 2
-    assert measures.mutual_information(mean, np.zeros((2000, 1)), num_samples=1, seed=1) == pytest.approx(
-        0.5 * np.log(5.0), abs=0.04
-    )
+    mean = 2.0 * rng.standard_normal(
+        (2000, 1)
+    )  # signal variance 4, noise variance 1: ln(5) / 2
+    assert scores.mutual_information(
+        mean, np.zeros((2000, 1)), num_samples=1, seed=1
+    ) == pytest.approx(0.5 * np.log(5.0), abs=0.04)
 
 
 def test_reconstruction_errors():
     real, rebuilt = np.zeros((2, 1, 2)), np.array([[[3.0, -4.0]], [[0.0, 5.0]]])
-    assert measures.reconstruction_rms_db(real, rebuilt) == pytest.approx(np.sqrt(50.0 / 4))
-    assert measures.reconstruction_mean_abs_db(real, rebuilt) == pytest.approx(3.0)
+    assert scores.reconstruction_rms_db(real, rebuilt) == pytest.approx(
+        np.sqrt(50.0 / 4)
+    )
+    assert scores.reconstruction_mean_abs_db(real, rebuilt) == pytest.approx(3.0)
     with pytest.raises(ValueError, match="same"):
-        measures.reconstruction_rms_db(real, rebuilt[:1])
+        scores.reconstruction_rms_db(real, rebuilt[:1])
 
 
 def test_sharpness_of_a_single_line():
     clip = np.zeros((1, 2, 20))
     clip[:, :, 10] = 6.0  # the median over nine bands is 0 everywhere
-    assert measures.sharpness(clip) == pytest.approx(6.0 * np.sqrt(0.05 * 0.95))
+    assert scores.sharpness(clip) == pytest.approx(6.0 * np.sqrt(0.05 * 0.95))
 
 
 def test_sharpness_of_flat_and_of_sloping_spectra():
-    assert measures.sharpness(np.full((2, 3, 32), -20.0)) == 0.0
+    assert scores.sharpness(np.full((2, 3, 32), -20.0)) == 0.0
     slope = np.broadcast_to(np.arange(64.0), (1, 2, 64))
-    assert measures.sharpness(slope[..., :]) < 1.0  # only the edges, where the window is cut, differ
+    assert (
+        scores.sharpness(slope[..., :]) < 1.0
+    )  # only the edges, where the window is cut, differ
 
 
 def test_sharpness_ratio_falls_with_blur(rng):
     real = rng.standard_normal((4, 10, 64))
-    assert measures.sharpness_ratio(real, real) == 1.0
-    blurred = [measures.sharpness_ratio(gaussian_filter1d(real, width, axis=-1), real) for width in (1.0, 3.0)]
+    assert scores.sharpness_ratio(real, real) == 1.0
+    blurred = [
+        scores.sharpness_ratio(gaussian_filter1d(real, width, axis=-1), real)
+        for width in (1.0, 3.0)
+    ]
     assert 1.0 > blurred[0] > blurred[1] > 0.0
     with pytest.raises(ValueError, match="sharpness 0"):
-        measures.sharpness_ratio(real, np.zeros_like(real))
+        scores.sharpness_ratio(real, np.zeros_like(real))
 
 
 class CellJudge:
@@ -98,70 +113,86 @@ class CellJudge:
 
 def test_label_obedience_is_the_share_of_agreement():
     clips = np.array([0, 1, 2, 2]).reshape(-1, 1, 1) / 10.0
-    assert measures.label_obedience(CellJudge(), clips, [0, 1, 2, 0]) == 0.75
+    assert scores.label_obedience(CellJudge(), clips, [0, 1, 2, 0]) == 0.75
     with pytest.raises(ValueError, match="one label a clip"):
-        measures.label_obedience(CellJudge(), clips, [0, 1])
+        scores.label_obedience(CellJudge(), clips, [0, 1])
 
 
 def test_chance_is_the_most_frequent_label():
-    assert measures.chance([0, 0, 0, 1]) == 0.75
-    assert measures.chance([0, 1, 2, 3]) == 0.25
+    assert scores.chance([0, 0, 0, 1]) == 0.75
+    assert scores.chance([0, 1, 2, 3]) == 0.25
 
 
 def test_diversity_of_a_hand_worked_case():
     real = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [0.0, 2.0]])
     made = np.array([[0.0, 0.0], [0.0, 10.0], [1.0, 0.0], [1.0, 1.0]])
     labels = [0, 0, 1, 1]
-    assert measures.diversity_ratio(made, labels, real, labels) == pytest.approx((10 / 5 + 1 / 2) / 2)
+    assert scores.diversity_ratio(made, labels, real, labels) == pytest.approx(
+        (10 / 5 + 1 / 2) / 2
+    )
 
 
 def test_diversity_of_copies_and_of_itself(rng):
     real, labels = rng.standard_normal((40, 6, 5)), np.repeat([0, 1], 20)
-    assert measures.diversity_ratio(real, labels, real, labels) == 1.0
+    assert scores.diversity_ratio(real, labels, real, labels) == 1.0
     collapsed = np.stack([real[0]] * 20 + [real[20]] * 20)
-    assert measures.diversity_ratio(collapsed, labels, real, labels) == 0.0
-    doubled = measures.diversity_ratio(2 * real, labels, real, labels, embed=lambda x: x.reshape(len(x), -1))
+    assert scores.diversity_ratio(collapsed, labels, real, labels) == 0.0
+    doubled = scores.diversity_ratio(
+        2 * real, labels, real, labels, embed=lambda x: x.reshape(len(x), -1)
+    )
     assert doubled == pytest.approx(2.0)
     with pytest.raises(ValueError, match="no genre has two"):
-        measures.diversity_ratio(real[:1], [0], real, labels)
+        scores.diversity_ratio(real[:1], [0], real, labels)
 
 
 def test_frechet_of_known_gaussians():
     # Four corners: mean 0, variances 4/3 and 12/3 without correlation.
-    first = np.array([[1.0, np.sqrt(3)], [1, -np.sqrt(3)], [-1, np.sqrt(3)], [-1, -np.sqrt(3)]])
+    first = np.array(
+        [[1.0, np.sqrt(3)], [1, -np.sqrt(3)], [-1, np.sqrt(3)], [-1, -np.sqrt(3)]]
+    )
     second = 2.0 * first + [3.0, 0.0]
     # shift squared + sum of (difference of standard deviations) squared
-    assert measures.frechet_distance(first, second) == pytest.approx(9.0 + 4 / 3 + 4)
-    assert measures.frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
+    assert scores.frechet_distance(first, second) == pytest.approx(9.0 + 4 / 3 + 4)
+    assert scores.frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_frechet_agrees_with_sqrtm(rng):
-    first, second = rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6)), rng.standard_normal((150, 6)) + 0.5
+    first, second = (
+        rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6)),
+        rng.standard_normal((150, 6)) + 0.5,
+    )
     covariances = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
     shift = first.mean(axis=0) - second.mean(axis=0)
     expected = shift @ shift + np.trace(
-        covariances[0] + covariances[1] - 2 * sqrtm(covariances[0] @ covariances[1]).real
+        covariances[0]
+        + covariances[1]
+        - 2 * sqrtm(covariances[0] @ covariances[1]).real
     )
-    assert measures.frechet_distance(first, second) == pytest.approx(expected)
+    assert scores.frechet_distance(first, second) == pytest.approx(expected)
 
 
 def test_frechet_with_fewer_clips_than_dimensions(rng):
     points = rng.standard_normal((5, 40))
-    assert measures.frechet_distance(points, points) == pytest.approx(0.0, abs=1e-4)
+    assert scores.frechet_distance(points, points) == pytest.approx(0.0, abs=1e-4)
 
 
 def test_kernel_distance_of_a_hand_worked_case():
     first, second = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])
     # pairs inside: (0·1 + 1)^3 = 1 and (1·2 + 1)^3 = 27; across: 1, 1, 8, 27 with mean 9.25
-    assert measures.kernel_distance(first, second) == pytest.approx(1.0 + 27.0 - 2 * 9.25)
+    assert scores.kernel_distance(first, second) == pytest.approx(1.0 + 27.0 - 2 * 9.25)
 
 
 def test_kernel_distance_scatters_around_zero_for_one_distribution(rng):
-    values = [measures.kernel_distance(*rng.standard_normal((2, 200, 4))) for _ in range(20)]
+    values = [
+        scores.kernel_distance(*rng.standard_normal((2, 200, 4))) for _ in range(20)
+    ]
     assert abs(np.mean(values)) < 0.02
-    assert measures.kernel_distance(*(rng.standard_normal((2, 200, 4)) + [[[0.0]], [[1.0]]])) > 1.0
+    assert (
+        scores.kernel_distance(*(rng.standard_normal((2, 200, 4)) + [[[0.0]], [[1.0]]]))
+        > 1.0
+    )
     with pytest.raises(ValueError, match="same number of dimensions"):
-        measures.kernel_distance(np.zeros((4, 2)), np.zeros((4, 3)))
+        scores.kernel_distance(np.zeros((4, 2)), np.zeros((4, 3)))
 
 
 class StubModel:
@@ -192,12 +223,22 @@ def stub_features(tiny_config, rng):
     clips = StubModel(tiny_config).decode(0.3 * rng.standard_normal((60, 4)), labels)
     table = pd.DataFrame({"genre": np.array(["a", "b", "c"])[labels], "split": "test"})
     log_mel = tiny_config.unscale(clips)
-    return FeatureSet(tiny_config, ("a", "b", "c"), table, log_mel, pd.DataFrame(), None)
+    return FeatureSet(
+        tiny_config, ("a", "b", "c"), table, log_mel, pd.DataFrame(), None
+    )
 
 
 def test_scoreboard_of_a_model_that_listens(stub_features, tiny_config):
-    row = evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()}, num_per_genre=200)
-    for name in ("cell_real", "cell_rebuilt", "cell_prior", "cell_swap", "cell_swap_over_real"):
+    row = evaluate_model(
+        StubModel(tiny_config), stub_features, {"cell": CellJudge()}, num_per_genre=200
+    )
+    for name in (
+        "cell_real",
+        "cell_rebuilt",
+        "cell_prior",
+        "cell_swap",
+        "cell_swap_over_real",
+    ):
         assert row[name] == 1.0, name
     assert row["active_units"] == 4
     assert row["reconstruction_rms_db"] == pytest.approx(0.0, abs=1e-3)
@@ -208,7 +249,9 @@ def test_scoreboard_of_a_model_that_listens(stub_features, tiny_config):
 
 
 def test_scoreboard_of_a_collapsed_model(stub_features, tiny_config):
-    row = evaluate_model(StubModel(tiny_config, listens=False), stub_features, {"cell": CellJudge()})
+    row = evaluate_model(
+        StubModel(tiny_config, listens=False), stub_features, {"cell": CellJudge()}
+    )
     assert row["active_units"] == 0
     assert row["kl"] == 0.0
     assert row["cell_diversity"] == row["diversity_log_mel"] == 0.0
@@ -217,35 +260,65 @@ def test_scoreboard_of_a_collapsed_model(stub_features, tiny_config):
 
 
 def test_scoreboard_of_a_model_without_a_label(stub_features, tiny_config):
-    row = evaluate_model(StubModel(tiny_config, num_genres=0), stub_features, {"cell": CellJudge()})
-    assert row[["cell_prior", "cell_swap", "cell_prior_over_real", "cell_swap_over_rebuilt"]].isna().all()
+    row = evaluate_model(
+        StubModel(tiny_config, num_genres=0), stub_features, {"cell": CellJudge()}
+    )
+    assert (
+        row[
+            [
+                "cell_prior",
+                "cell_swap",
+                "cell_prior_over_real",
+                "cell_swap_over_rebuilt",
+            ]
+        ]
+        .isna()
+        .all()
+    )
     assert row[["cell_rebuilt", "cell_diversity", "kl"]].notna().all()
 
 
 def test_scoreboard_of_a_model_without_a_prior(stub_features, tiny_config):
     class Autoencoder(StubModel):
-        sample_latents = property()  # reading it raises AttributeError, as if it were not there
+        sample_latents = (
+            property()
+        )  # reading it raises AttributeError, as if it were not there
 
     model = Autoencoder(tiny_config, num_genres=0)
     row = evaluate_model(model, stub_features, {"cell": CellJudge()})
     assert np.isnan(row["kl"]) and "diversity_log_mel" not in row
     row = evaluate_model(
-        model, stub_features, {"cell": CellJudge()}, sampler=lambda genres, rng: np.zeros((len(genres), 4))
+        model,
+        stub_features,
+        {"cell": CellJudge()},
+        sampler=lambda genres, rng: np.zeros((len(genres), 4)),
     )
     assert row["diversity_log_mel"] == 0.0
 
 
 def test_obedience_table_shows_ceilings_and_chance(stub_features, tiny_config):
-    row = evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()}, max_clips=30)
+    row = evaluate_model(
+        StubModel(tiny_config), stub_features, {"cell": CellJudge()}, max_clips=30
+    )
     table = obedience_table(row, ["cell"])
-    assert list(table.columns) == ["chance", "prior", "swap", "reconstructions", "real clips"]
+    assert list(table.columns) == [
+        "chance",
+        "prior",
+        "swap",
+        "reconstructions",
+        "real clips",
+    ]
     assert table.loc["cell", "real clips"] == 1.0
     assert row["num_test_clips"] == 30
 
 
-def test_scores_do_not_depend_on_how_many_clips_are_heard_at_a_time(tiny_config, stub_features, monkeypatch):
+def test_scores_do_not_depend_on_how_many_clips_are_heard_at_a_time(
+    tiny_config, stub_features, monkeypatch
+):
     rows = []
     for piece in (7, 1000):
-        monkeypatch.setattr(measures, "PIECE", piece)
-        rows.append(evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()}))
+        monkeypatch.setattr(scores, "PIECE", piece)
+        rows.append(
+            evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()})
+        )
     pd.testing.assert_series_equal(*rows, rtol=1e-6)

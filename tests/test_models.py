@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from cvae_music.data.batches import batches
+from cvae_music.data.batches import make_dataset
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE, Autoencoder
 from cvae_music.models.conditional import ConditionalVAE
-from cvae_music.models.density import LatentDensity
+from cvae_music.models.latent_density import LatentDensity
 from cvae_music.models.schedules import Linear
-from cvae_music.store import load_compact, load_model, save_compact
+from cvae_music.saving import load_compact, load_model, save_compact
 from cvae_music.training import FusedAdam, train
 
 SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
@@ -33,7 +33,11 @@ def features(tiny_config):
     clips = np.full((40, *tiny_config.shape), -60.0, np.float16)
     clips[np.arange(40), :, pitch] = np.where(genre, -40.0, -10.0)[:, None]
     table = pd.DataFrame(
-        {"genre": np.array(GENRES)[genre], "split": ["train"] * 32 + ["validation"] * 8, "grid": "known"}
+        {
+            "genre": np.array(GENRES)[genre],
+            "split": ["train"] * 32 + ["validation"] * 8,
+            "grid": "known",
+        }
     )
     return FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
 
@@ -57,13 +61,19 @@ def batch(features, size=8):
     return clips[:size], genre[:size]
 
 
-@pytest.mark.parametrize("name", ["known_autoencoder", "known_vae", "known_cvae", "known_cvaegan"])
+@pytest.mark.parametrize(
+    "name", ["known_autoencoder", "known_vae", "known_cvae", "known_cvaegan"]
+)
 def test_presets_load_and_obey(name):
     model = Autoencoder.from_preset(name)
     genre = np.arange(model.num_genres or 1)
-    mean, _ = model.encode(np.zeros((len(genre), *model.audio_config.shape), np.float32))
+    mean, _ = model.encode(
+        np.zeros((len(genre), *model.audio_config.shape), np.float32)
+    )
     assert model.decode(mean, genre).shape == (len(genre), *model.audio_config.shape)
-    assert type(model).from_config(model.get_config()).get_config() == model.get_config()
+    assert (
+        type(model).from_config(model.get_config()).get_config() == model.get_config()
+    )
 
 
 def test_a_class_written_in_a_notebook_is_saved_and_loaded(features, tmp_path):
@@ -79,13 +89,17 @@ def test_a_class_written_in_a_notebook_is_saved_and_loaded(features, tmp_path):
     save_compact(model, tmp_path / "louder.npz")
     for name in ("louder.keras", "louder.npz"):
         again = load_model(tmp_path / name)
-        assert type(again) is Louder and again.gain == 3.0 and again.kl == Linear(2.0, 10)
+        assert (
+            type(again) is Louder and again.gain == 3.0 and again.kl == Linear(2.0, 10)
+        )
 
 
 def test_keras_own_evaluate_takes_a_last_smaller_batch(features, eager):
     model = make(ConditionalVAE, features.config)
     model.compile("adam")
-    found = model.evaluate(batches(features, "validation", 3), return_dict=True, verbose=0)
+    found = model.evaluate(
+        make_dataset(features, "validation", 3), return_dict=True, verbose=0
+    )
     assert np.isfinite(found["loss"]) and found["discrepancy"] != 0.0
 
 
@@ -94,7 +108,10 @@ def test_shapes_and_names(cls, features):
     model = make(cls, features.config)
     clips, genre = batch(features)
     mean, log_var = model.encode(clips)
-    assert mean.shape == log_var.shape == (8, model.latent_dim) and model.latent_dim == 3 + 2 * 2
+    assert (
+        mean.shape == log_var.shape == (8, model.latent_dim)
+        and model.latent_dim == 3 + 2 * 2
+    )
     assert model.decode(mean, genre).shape == clips.shape
     history = train(model, features, num_steps=4, batch_size=8, verbose=0).history
     names = type(model).metric_names
@@ -103,10 +120,17 @@ def test_shapes_and_names(cls, features):
 
 
 def test_the_loss_is_the_sum_of_its_terms(features):
-    model = make(ConditionalVAE, features.config, kl=3.0, discrepancy_weight=7.0, swap_weight=0.0)
-    terms = {name: float(value) for name, value in model.loss_terms(batch(features), training=True).items()}
+    model = make(
+        ConditionalVAE, features.config, kl=3.0, discrepancy_weight=7.0, swap_weight=0.0
+    )
+    terms = {
+        name: float(value)
+        for name, value in model.loss_terms(batch(features), training=True).items()
+    }
     expected = terms["reconstruction"] + 3.0 * terms["kl"] + 7.0 * terms["discrepancy"]
-    assert terms["loss"] == pytest.approx(expected, rel=1e-5) and terms["kl_weight"] == 3.0
+    assert (
+        terms["loss"] == pytest.approx(expected, rel=1e-5) and terms["kl_weight"] == 3.0
+    )
 
 
 def test_listeners_teach_the_model_and_not_themselves(features):
@@ -118,21 +142,37 @@ def test_listeners_teach_the_model_and_not_themselves(features):
     )
     with tf.GradientTape(persistent=True) as tape:
         rebuilt = model.decode_latent(latent, weights)
-        lesson, obeyed = model.listen(tf.constant(clips), rebuilt, latent, weights, training=True)
+        lesson, obeyed = model.listen(
+            tf.constant(clips), rebuilt, latent, weights, training=True
+        )
     for listener in (model.listeners.listener, model.listeners.sceptic):
-        assert all(gradient is None for gradient in tape.gradient(obeyed, listener.trainable_variables))
-        assert all(np.abs(gradient).max() > 0 for gradient in tape.gradient(lesson, listener.trainable_variables))
+        assert all(
+            gradient is None
+            for gradient in tape.gradient(obeyed, listener.trainable_variables)
+        )
+        assert all(
+            np.abs(gradient).max() > 0
+            for gradient in tape.gradient(lesson, listener.trainable_variables)
+        )
     decoder = model.decoder.trainable_variables
     assert all(gradient is None for gradient in tape.gradient(lesson, decoder))
-    assert max(np.abs(g).max() for g in tape.gradient(obeyed, decoder) if g is not None) > 0
+    assert (
+        max(np.abs(g).max() for g in tape.gradient(obeyed, decoder) if g is not None)
+        > 0
+    )
 
 
 def test_the_epoch_reports_means_not_the_last_batch(features, eager):
     model = make(Autoencoder, features.config)
     train(model, features, num_steps=4, batch_size=8, verbose=0)
     clips, genre = features.arrays("train")
-    whole = model.evaluate(clips, genre, batch_size=8, verbose=0, return_dict=True)["loss"]
-    parts = [float(model.loss_terms((clips[i : i + 8], genre[i : i + 8]), False)["loss"]) for i in range(0, 32, 8)]
+    whole = model.evaluate(clips, genre, batch_size=8, verbose=0, return_dict=True)[
+        "loss"
+    ]
+    parts = [
+        float(model.loss_terms((clips[i : i + 8], genre[i : i + 8]), False)["loss"])
+        for i in range(0, 32, 8)
+    ]
     assert whole == pytest.approx(np.mean(parts), rel=1e-5) and np.std(parts) > 1e-3
 
 
@@ -142,16 +182,27 @@ def test_a_shift_moves_latents_from_genre_to_genre(features, eager):
     genre, size = features.arrays("train")[1], model.latent_dim
     means = np.zeros((2, size))
     means[0, 0], means[1, 1] = 3.0, 3.0
-    latents = (means[genre] + 0.3 * rng.standard_normal((len(genre), size))).astype("float32")
-    own, asked = np.eye(2)[genre].astype("float32"), np.eye(2)[1 - genre].astype("float32")
-    assert np.asarray(model.shift(latents, asked)) == pytest.approx(latents)  # not fitted yet
-    model.shift.fit(types.SimpleNamespace(encode=lambda clips: (latents, None)), features)
+    latents = (means[genre] + 0.3 * rng.standard_normal((len(genre), size))).astype(
+        "float32"
+    )
+    own, asked = (
+        np.eye(2)[genre].astype("float32"),
+        np.eye(2)[1 - genre].astype("float32"),
+    )
+    assert np.asarray(model.shift(latents, asked)) == pytest.approx(
+        latents
+    )  # not fitted yet
+    model.shift.fit(
+        types.SimpleNamespace(encode=lambda clips: (latents, None)), features
+    )
     found = np.stack([latents[genre == k].mean(axis=0) for k in range(2)])
     assert np.asarray(model.shift.means) == pytest.approx(found, abs=1e-5)
     assert np.asarray(model.shift(latents, own)) == pytest.approx(latents, abs=1e-2)
     moved = latents + found[1 - genre] - found[genre]
     assert np.asarray(model.shift(latents, asked)) == pytest.approx(moved, abs=1e-2)
-    between = model.shift(latents, 0.5 * (own + asked))  # half of one label, half of the other: half the way
+    between = model.shift(
+        latents, 0.5 * (own + asked)
+    )  # half of one label, half of the other: half the way
     assert np.asarray(between) == pytest.approx(0.5 * (latents + moved), abs=1e-2)
 
 
@@ -162,7 +213,9 @@ def test_training_ends_with_a_shift_that_decoding_makes(features, eager):
     latents, asked = model.encode(clips)[0], np.eye(2, dtype="float32")[1 - genre]
     means = np.stack([latents[genre == k].mean(axis=0) for k in range(2)])
     assert np.asarray(model.shift.means) == pytest.approx(means, abs=1e-4)
-    expected = np.asarray(model.decoder([model.shift(latents, asked), tf.constant(asked)]))
+    expected = np.asarray(
+        model.decoder([model.shift(latents, asked), tf.constant(asked)])
+    )
     assert model.decode(latents, 1 - genre) == pytest.approx(expected, abs=1e-5)
     assert np.abs(expected - np.asarray(model.decoder([latents, asked]))).max() > 1e-3
 
@@ -175,13 +228,19 @@ def test_nothing_is_shifted_where_nobody_listens(features, eager):
 
 def test_the_label_reaches_every_block(features):
     model = make(ConditionalVAE, features.config)
-    modulated = [layer.name for layer in model.decoder.layers if layer.name.endswith("_film")]
-    normalised = [layer.name for layer in model.decoder.layers if layer.name.endswith("_norm")]
+    modulated = [
+        layer.name for layer in model.decoder.layers if layer.name.endswith("_film")
+    ]
+    normalised = [
+        layer.name for layer in model.decoder.layers if layer.name.endswith("_norm")
+    ]
     assert len(modulated) == len(normalised) >= 5
     latent = np.zeros((3, model.latent_dim), np.float32)
     first, second, mix = model.decode(latent, np.float32([[1, 0], [0, 1], [0.5, 0.5]]))
     assert np.abs(first - second).max() > 1e-3
-    assert not np.allclose(mix, first, atol=1e-5) and not np.allclose(mix, second, atol=1e-5)
+    assert not np.allclose(mix, first, atol=1e-5) and not np.allclose(
+        mix, second, atol=1e-5
+    )
 
 
 def test_the_log_variance_is_bounded(features):
@@ -204,10 +263,22 @@ def test_saved_model_is_the_same_in_a_fresh_process(features, tmp_path, root, ea
     model = make(ConditionalVAE, features.config, kl=Linear(2.0, 10))
     train(model, features, num_steps=4, batch_size=8, verbose=0)
     model.save(tmp_path / "model.keras")
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "model.keras"), str(tmp_path / "found.npy")]
-    subprocess.run(command, check=True, env={**__import__("os").environ, "PYTHONPATH": str(root / "lib")})
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(tmp_path / "model.keras"),
+        str(tmp_path / "found.npy"),
+    ]
+    subprocess.run(
+        command,
+        check=True,
+        env={**__import__("os").environ, "PYTHONPATH": str(root / "lib")},
+    )
     latents = model.sample_latents([0, 1, 1], seed=3)
-    expected = np.concatenate([latents, model.decode(latents, [0, 1, 1]).reshape(3, -1)], axis=1)
+    expected = np.concatenate(
+        [latents, model.decode(latents, [0, 1, 1]).reshape(3, -1)], axis=1
+    )
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-5)
 
 
@@ -221,7 +292,13 @@ def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
 
     settings = {"num_steps": 16, "batch_size": 8, "seed": 5, "verbose": 0}
     whole = make(ConditionalVAE, features.config)
-    train(whole, features, **settings, backup_dir=backup, callbacks=[CopyWhatAKillLeaves()])
+    train(
+        whole,
+        features,
+        **settings,
+        backup_dir=backup,
+        callbacks=[CopyWhatAKillLeaves()],
+    )
     resumed = make(ConditionalVAE, features.config)
     history = train(resumed, features, **settings, backup_dir=left)
     assert len(history.epoch) == 2
@@ -231,7 +308,12 @@ def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
 
 def test_nan_stops_training_and_keeps_the_last_good_weights(features, eager):
     broken = FeatureSet(
-        features.config, GENRES, features.table, features.log_mel.copy(), features.report, features.path
+        features.config,
+        GENRES,
+        features.table,
+        features.log_mel.copy(),
+        features.report,
+        features.path,
     )
     model = make(VAE, features.config)
     before = [value.copy() for value in model.get_weights()]
@@ -254,32 +336,54 @@ def test_clear_errors(features):
         make(ConditionalVAE, features.config, genres=["one"])
     with pytest.raises(ValueError, match=r"encode got shape \(3, 4\)"):
         model.encode(np.zeros((3, 4)))
-    for latents, genre in ((1, None), (1, [2]), (1, [-1]), (2, [0]), (1, [[0.5, 0.5, 0.0]]), (1, "loud")):
+    for latents, genre in (
+        (1, None),
+        (1, [2]),
+        (1, [-1]),
+        (2, [0]),
+        (1, [[0.5, 0.5, 0.0]]),
+        (1, "loud"),
+    ):
         with pytest.raises(
-            ValueError, match=r"expected for each latent an index, 0 to 1 into \['loud', 'soft'\], or 2 weights"
+            ValueError,
+            match=r"expected for each latent an index, 0 to 1 into \['loud', 'soft'\], or 2 weights",
         ):
             model.decode(np.zeros((latents, 7)), genre)
-    with pytest.raises(ValueError, match="model has .'loud', 'soft'., the features .'soft', 'loud'."):
+    with pytest.raises(
+        ValueError, match="model has .'loud', 'soft'., the features .'soft', 'loud'."
+    ):
         train(model, dataclasses.replace(features, genres=GENRES[::-1]))
     with pytest.raises(ValueError, match="expected a multiple of 16"):
         make(VAE, dataclasses.replace(features.config, num_frames=24))
-    with pytest.raises(ValueError, match="There is no preset .gan.; expected one of .*known_cvae"):
+    with pytest.raises(
+        ValueError, match="There is no preset .gan.; expected one of .*known_cvae"
+    ):
         VAE.from_preset("gan")
-    with pytest.raises(ValueError, match="The preset 'known_vae' is a VAE; call from_preset of that class"):
+    with pytest.raises(
+        ValueError,
+        match="The preset 'known_vae' is a VAE; call from_preset of that class",
+    ):
         ConditionalVAE.from_preset("known_vae")
 
 
 def test_the_fused_adam_is_adam():
     """Clipping, a schedule and the average included: the weights and averages of three steps."""
     rng, found = np.random.default_rng(0), []
-    start, gradients = rng.normal(size=(5, 4)).astype("float32"), rng.normal(size=(3, 5, 4)).astype("float32")
+    start, gradients = (
+        rng.normal(size=(5, 4)).astype("float32"),
+        rng.normal(size=(3, 5, 4)).astype("float32"),
+    )
     for kind in (keras.optimizers.Adam, FusedAdam):
         weights = keras.Variable(start)
-        rate = keras.optimizers.schedules.CosineDecay(0.01, 5, warmup_target=0.1, warmup_steps=2)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.01, 5, warmup_target=0.1, warmup_steps=2
+        )
         optimizer = kind(rate, global_clipnorm=2.0, use_ema=True, ema_momentum=0.5)
         for gradient in gradients:
             optimizer.apply([tf.constant(gradient)], [weights])
-        found.append([np.array(variable) for variable in (weights, *optimizer.variables)])
+        found.append(
+            [np.array(variable) for variable in (weights, *optimizer.variables)]
+        )
     for plain, fused in zip(*found, strict=True):
         np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-5)
     assert np.abs(found[1][0] - start).max() > 0.1
@@ -299,7 +403,9 @@ def test_density_finds_a_known_mixture():
     rng = np.random.default_rng(0)
     genre = np.arange(4000) % 2
     side = rng.choice([-3.0, 3.0], 4000)
-    latents = rng.normal(size=(4000, 2)) * [0.5, 1.0] + np.stack([side * (genre == 0), 2.0 * genre], axis=1)
+    latents = rng.normal(size=(4000, 2)) * [0.5, 1.0] + np.stack(
+        [side * (genre == 0), 2.0 * genre], axis=1
+    )
     density = LatentDensity(2, 2)
     chosen = density.fit(latents[:3000], genre[:3000], latents[3000:], genre[3000:])
     assert chosen[0] >= 2
@@ -319,7 +425,9 @@ def test_compact_file_holds_the_model(features, tmp_path, eager):
     assert again.genres == GENRES and again.audio_config == features.config
     latents = model.sample_latents([0, 1], seed=0)
     np.testing.assert_allclose(again.sample_latents([0, 1], seed=0), latents, atol=0.01)
-    np.testing.assert_allclose(again.decode(latents, [0, 1]), model.decode(latents, [0, 1]), atol=0.01)
+    np.testing.assert_allclose(
+        again.decode(latents, [0, 1]), model.decode(latents, [0, 1]), atol=0.01
+    )
     (tmp_path / "text.npz").write_text("no model")
     with pytest.raises(ValueError, match="no file of this library"):
         load_compact(tmp_path / "text.npz")
@@ -332,11 +440,18 @@ def test_load_model_refuses_what_it_cannot_use(features, tmp_path):
     save_compact(model, tmp_path / "model.npz")
     for name in ("model.keras", "model.npz"):
         assert type(load_model(tmp_path / name, features.config)) is Autoencoder
-        with pytest.raises(ValueError, match=f"The model '{name}' was made with another AudioConfig .fmin: 30.0 there"):
+        with pytest.raises(
+            ValueError,
+            match=f"The model '{name}' was made with another AudioConfig .fmin: 30.0 there",
+        ):
             load_model(tmp_path / name, other)
     (tmp_path / "text.keras").write_text("no model")
-    (tmp_path / "half.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:5000])
-    keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "foreign.keras")
+    (tmp_path / "half.keras").write_bytes(
+        (tmp_path / "model.keras").read_bytes()[:5000]
+    )
+    keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]).save(
+        tmp_path / "foreign.keras"
+    )
     for name in ("text", "half", "foreign"):
         with pytest.raises(ValueError, match="which is no model of this library"):
             load_model(tmp_path / f"{name}.keras")

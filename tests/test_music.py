@@ -6,9 +6,9 @@ import pytest
 
 from known_music import FACTOR_RANGES, FACTORS, GENRES, compose, draw_factors
 from known_music.arrangements import ARRANGEMENTS
+from known_music.composer import MOTIFS, SCALES
 from known_music.drums import DRUMS, render_drum
 from known_music.instruments import INSTRUMENTS, midi_to_hz, render_note
-from known_music.music import MOTIFS, SCALES
 
 RATE = 22050
 
@@ -26,13 +26,30 @@ EXPECTED_CLIPS = {
 
 
 def a_row(genre, **factors):
-    row = {"genre": genre, "seed": 7, "tempo": 120.0, "key": 0, "mode": 1, "brightness": 0.5, "density": 0.5}
-    return {**row, "progression": 0, "pattern": 0, "register": 0, "level_db": -20.0, **factors}
+    row = {
+        "genre": genre,
+        "seed": 7,
+        "tempo": 120.0,
+        "key": 0,
+        "mode": 1,
+        "brightness": 0.5,
+        "density": 0.5,
+    }
+    return {
+        **row,
+        "progression": 0,
+        "pattern": 0,
+        "register": 0,
+        "level_db": -20.0,
+        **factors,
+    }
 
 
 def spectrum(samples):
     """Power and frequency in Hz of each bin."""
-    return np.abs(np.fft.rfft(samples.astype(np.float64))) ** 2, np.fft.rfftfreq(len(samples), 1 / RATE)
+    return np.abs(np.fft.rfft(samples.astype(np.float64))) ** 2, np.fft.rfftfreq(
+        len(samples), 1 / RATE
+    )
 
 
 def centroid(samples):
@@ -50,12 +67,16 @@ def num_onsets(samples):
     whole = np.fft.rfft(samples)
     _, frequency = spectrum(samples)
     for low, high in ((150, 500), (500, 1500), (1500, 4500), (4500, 11000)):
-        band = np.fft.irfft(np.where((frequency >= low) & (frequency < high), whole, 0), len(samples))
+        band = np.fft.irfft(
+            np.where((frequency >= low) & (frequency < high), whole, 0), len(samples)
+        )
         frames = band[: len(band) // 220 * 220].reshape(-1, 220)
         power = np.convolve(np.mean(frames**2, axis=1), np.ones(3) / 3, "same")
         level = 10 * np.log10(power + 1e-3 * power.max())
         rise = level[2:] - level[:-2]
-        count += np.sum((rise[1:-1] > 3) & (rise[1:-1] >= rise[:-2]) & (rise[1:-1] > rise[2:]))
+        count += np.sum(
+            (rise[1:-1] > 3) & (rise[1:-1] >= rise[:-2]) & (rise[1:-1] > rise[2:])
+        )
     return count
 
 
@@ -74,14 +95,25 @@ def clips():
 
 def test_tables_agree_with_each_other():
     for name, arrangement in ARRANGEMENTS.items():
-        assert len(arrangement.progressions) == FACTOR_RANGES["progression"][1] + 1, name
+        assert len(arrangement.progressions) == FACTOR_RANGES["progression"][1] + 1, (
+            name
+        )
         assert all(len(p) == 4 for p in arrangement.progressions), name
         for part in arrangement.parts:
-            assert part.sound in (DRUMS if part.role == "drum" else INSTRUMENTS), (name, part.sound)
+            assert part.sound in (DRUMS if part.role == "drum" else INSTRUMENTS), (
+                name,
+                part.sound,
+            )
             assert part.role in ("drum", "tones", "chord", "lead"), (name, part.role)
-            assert len(part.rhythms) in (1, FACTOR_RANGES["pattern"][1] + 1), (name, part.sound)
+            assert len(part.rhythms) in (1, FACTOR_RANGES["pattern"][1] + 1), (
+                name,
+                part.sound,
+            )
             bar = 4 * arrangement.steps_per_beat
-            assert all(len(r) in (bar, 2 * bar) and set(r) <= set(".12345678") for r in part.rhythms), (
+            assert all(
+                len(r) in (bar, 2 * bar) and set(r) <= set(".12345678")
+                for r in part.rhythms
+            ), (
                 name,
                 part.sound,
             )
@@ -127,12 +159,18 @@ def test_same_seed_same_clip_other_seed_other_clip(genre):
 @pytest.mark.parametrize("genre", GENRES)
 def test_clip_is_the_one_that_was_made_before(genre):
     clip = compose(a_row(genre)).astype(np.float64)
-    measured = [np.mean(np.abs(clip[: RATE // 2])), np.mean(np.abs(clip[-RATE // 2 :])), centroid(clip) / 1e4]
+    measured = [
+        np.mean(np.abs(clip[: RATE // 2])),
+        np.mean(np.abs(clip[-RATE // 2 :])),
+        centroid(clip) / 1e4,
+    ]
     np.testing.assert_allclose(measured, EXPECTED_CLIPS[genre], atol=2e-4)
 
 
 @pytest.mark.parametrize("tempo", [80.0, 97.3, 160.0])
-@pytest.mark.parametrize(("sample_rate", "num_beats"), [(22050, 8), (16000, 4), (44100, 16)])
+@pytest.mark.parametrize(
+    ("sample_rate", "num_beats"), [(22050, 8), (16000, 4), (44100, 16)]
+)
 def test_length_is_exact(tempo, sample_rate, num_beats):
     clip = compose(a_row("jazz", tempo=tempo), sample_rate, num_beats)
     assert clip.shape == (round(num_beats * 60 / tempo * sample_rate),)
@@ -159,7 +197,10 @@ def test_levels_say_nothing_of_the_genre(clips):
 
 
 def test_brightness_moves_the_centroid_more_than_the_genre_does(clips):
-    centroids = {genre: [centroid(compose(a_row(genre, brightness=b))) for b in (0.0, 0.5, 1.0)] for genre in GENRES}
+    centroids = {
+        genre: [centroid(compose(a_row(genre, brightness=b))) for b in (0.0, 0.5, 1.0)]
+        for genre in GENRES
+    }
     for genre, (dark, middle, bright) in centroids.items():
         assert 1.25 * dark < middle and 1.25 * middle < bright, genre
     middles = [middle for _, middle, _ in centroids.values()]
@@ -169,7 +210,12 @@ def test_brightness_moves_the_centroid_more_than_the_genre_does(clips):
 
 @pytest.mark.parametrize("genre", GENRES)
 def test_density_adds_notes(genre):
-    counts = [np.mean([num_onsets(compose(a_row(genre, density=d, pattern=p))) for p in range(3)]) for d in (0.0, 1.0)]
+    counts = [
+        np.mean(
+            [num_onsets(compose(a_row(genre, density=d, pattern=p))) for p in range(3)]
+        )
+        for d in (0.0, 1.0)
+    ]
     assert counts[1] > 1.15 * counts[0], counts
 
 
@@ -180,7 +226,12 @@ def test_key_transposes(genre):
 
     def lines(key):
         power, frequency = spectrum(compose(a_row(genre, key=key, brightness=0.4)))
-        return np.array([power[(frequency > f / 1.015) & (frequency < f * 1.015)].sum() for f in grid])
+        return np.array(
+            [
+                power[(frequency > f / 1.015) & (frequency < f * 1.015)].sum()
+                for f in grid
+            ]
+        )
 
     low, high = np.log(lines(0) + 1), np.log(lines(5) + 1)
     match = [np.corrcoef(low[: 48 - shift], high[shift:])[0, 1] for shift in range(8)]
@@ -194,7 +245,9 @@ def test_mode_changes_the_third(genre):
         share = []
         for pitch in (63, 64):  # E flat and E above C
             bands = [midi_to_hz(pitch + 12 * octave) for octave in range(3)]
-            share.append(sum(power[np.abs(frequency / f - 1.0) < 0.01].sum() for f in bands))
+            share.append(
+                sum(power[np.abs(frequency / f - 1.0) < 0.01].sum() for f in bands)
+            )
         return share[1] / share[0]
 
     assert third_over_third(1) > 3.0 * third_over_third(0)
@@ -207,7 +260,9 @@ def test_tempo_keeps_the_beats_in_place():
         whole = np.fft.rfft(clip)
         whole[np.fft.rfftfreq(len(clip), 1 / RATE) > 100.0] = 0.0
         low = np.fft.irfft(whole, len(clip)) ** 2
-        eighths = np.array([part.mean() for part in np.array_split(low, 16)]).reshape(8, 2)
+        eighths = np.array([part.mean() for part in np.array_split(low, 16)]).reshape(
+            8, 2
+        )
         assert (eighths[:, 0] > eighths[:, 1]).all(), tempo
 
 

@@ -26,15 +26,21 @@ WRITTEN = {
     "autoencoder": "block build_encoder decode_layers build_decoder averaging contrast_loss optimal_variance_nll "
     "Autoencoder",
     "vae": "gaussian_kl LatentDensity VAE",
-    "conditional_vae": "build_concatenating_decoder DeafVAE build_conditional_decoder build_listener "
-    "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners GenreShift ConditionalVAE",
-    "posterior_collapse": "build_recipe RecipeVAE",
+    "conditional_vae": "build_concatenating_decoder ConcatCVAE build_conditional_decoder build_classifier "
+    "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners ClassMeanShift ConditionalVAE",
+    "posterior_collapse": "build_original_networks OriginalVAE",
     "discriminator": "detail Detail build_discriminator duel draw_latents ConditionalVAEGAN",
     "back_to_sound": "fast_griffin_lim",
 }
 
 # Smoke mode: little data, one short epoch of each fit. Names that a notebook does not declare are left out.
-SMOKE = {"num_clips": 96, "num_tracks": 4, "num_epochs": 1, "num_judged": 2, "minutes": 0.05}
+SMOKE = {
+    "num_clips": 96,
+    "num_tracks": 4,
+    "num_epochs": 1,
+    "num_judged": 2,
+    "minutes": 0.05,
+}
 SMOKE |= dict.fromkeys(("num_steps", "num_full_steps", "num_judge_steps"), 3)
 SMOKE_ENVIRONMENT = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "3"}
 
@@ -58,11 +64,17 @@ each, each_lesson = for_each(ALL), for_each(SOURCES)
 
 
 def read_pair(source):
-    return jupytext.read(source), nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+    return jupytext.read(source), nbformat.read(
+        source.with_suffix(".ipynb"), as_version=4
+    )
 
 
 def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.source.strip()
+    ]
 
 
 def code_lines(cell):
@@ -83,7 +95,10 @@ def definitions(code):
     for node in ast.parse(code).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             for part in ast.walk(node):
-                if isinstance(part, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(part) is not None:
+                if (
+                    isinstance(part, (ast.ClassDef, ast.FunctionDef))
+                    and ast.get_docstring(part) is not None
+                ):
                     part.body = part.body[1:] or [ast.Pass()]
             found[node.name].append(ast.unparse(node))
     return found
@@ -92,7 +107,9 @@ def definitions(code):
 def written(source):
     """The definitions in a notebook's cells; a line that begins with % or ! is a command of the notebook."""
     cells = code_cells(jupytext.read(source))
-    return definitions("\n".join(re.sub(r"^[%!].*", "", cell.source, flags=re.M) for cell in cells))
+    return definitions(
+        "\n".join(re.sub(r"^[%!].*", "", cell.source, flags=re.M) for cell in cells)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +127,12 @@ def test_what_the_reader_writes_is_what_the_library_runs(source, library):
     """A name of the library is the library's code: change both, or give the notebook's own thing another name."""
     for name, codes in written(source).items():
         if name in library:
-            changes = difflib.unified_diff(library[name][0].splitlines(), codes[0].splitlines(), "library", "notebook")
+            changes = difflib.unified_diff(
+                library[name][0].splitlines(),
+                codes[0].splitlines(),
+                "library",
+                "notebook",
+            )
             assert codes[0] in library[name], "\n".join(changes)
             assert len(codes) == 1, f"{name} is written more than once"
 
@@ -123,11 +145,20 @@ def test_the_reader_writes_the_model(source):
 @each
 def test_halves_are_equal(source):
     def content(notebook):
-        return [(cell.cell_type, cell.source.strip(), cell.metadata.get("tags", [])) for cell in notebook.cells]
+        return [
+            (cell.cell_type, cell.source.strip(), cell.metadata.get("tags", []))
+            for cell in notebook.cells
+        ]
 
     edited, executed = map(content, read_pair(source))
-    differing = [number for number, pair in enumerate(zip(edited, executed, strict=False), 1) if pair[0] != pair[1]]
-    assert differing == [] and len(edited) == len(executed), "make publish brings the pair together"
+    differing = [
+        number
+        for number, pair in enumerate(zip(edited, executed, strict=False), 1)
+        if pair[0] != pair[1]
+    ]
+    assert differing == [] and len(edited) == len(executed), (
+        "make publish brings the pair together"
+    )
 
 
 @each
@@ -137,7 +168,12 @@ def test_outputs_are_of_one_run(source):
     nbformat.validate(notebook)
     cells = code_cells(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not [cell.source for cell in cells for output in cell.outputs if output.output_type == "error"]
+    assert not [
+        cell.source
+        for cell in cells
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
     assert "widgets" not in notebook.metadata
     assert path.stat().st_size < 2 * 2**20
 
@@ -146,11 +182,20 @@ def test_outputs_are_of_one_run(source):
 def test_parameters_and_setup(source):
     notebook = jupytext.read(source)
     parameters, setup, start = code_cells(notebook)[:3]
-    assert [tagged(notebook, "parameters"), tagged(notebook, "setup")] == [[parameters], [setup]]
-    assert {"data", "seed", "repository_zip"} <= run_notebooks.declared_parameters(source.with_suffix(".ipynb"))
-    assert setup.source.strip() == badges.SETUP, "the set-up cell is the text of tools/setup_cell.py"
+    assert [tagged(notebook, "parameters"), tagged(notebook, "setup")] == [
+        [parameters],
+        [setup],
+    ]
+    assert {"data", "seed", "repository_zip"} <= run_notebooks.declared_parameters(
+        source.with_suffix(".ipynb")
+    )
+    assert setup.source.strip() == badges.SETUP, (
+        "the set-up cell is the text of tools/setup_cell.py"
+    )
     assert code_lines(setup) <= 6 and max(map(len, setup.source.splitlines())) <= 120
-    assert start.source.startswith(f"{badges.IMPORTS}session = lab.start_session(data, seed=seed")
+    assert start.source.startswith(
+        f"{badges.IMPORTS}session = lab.start_session(data, seed=seed"
+    )
 
 
 @each
@@ -163,17 +208,27 @@ def test_cells_are_short(source):
 
 @each_lesson
 def test_title_asks_and_prose_has_its_length(source):
-    prose = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown"]
+    prose = [
+        cell.source
+        for cell in jupytext.read(source).cells
+        if cell.cell_type == "markdown"
+    ]
     prose = [badges.BLOCK.sub("", text) for text in prose]  # links are no prose
     title = prose[0].splitlines()[0]
     assert title.startswith("# ") and title.rstrip().endswith("?")
-    words = len(re.findall(r"\w+", re.sub(r"\$[^$]*\$|https?://\S+", "", " ".join(prose))))
+    words = len(
+        re.findall(r"\w+", re.sub(r"\$[^$]*\$|https?://\S+", "", " ".join(prose)))
+    )
     assert 1000 <= words <= 2500
 
 
 @each_lesson
 def test_words_that_belittle_are_left_out(source):
-    prose = " ".join(cell.source for cell in jupytext.read(source).cells if cell.cell_type == "markdown")
+    prose = " ".join(
+        cell.source
+        for cell in jupytext.read(source).cells
+        if cell.cell_type == "markdown"
+    )
     assert re.findall(r"\b(?:just|simply|obviously|easily)\b", prose, re.I) == []
 
 
@@ -181,18 +236,30 @@ def test_words_that_belittle_are_left_out(source):
 def test_lessons_of_the_default_run_came_out_as_told(source):
     """Each lesson's first wording is the one that the prose around it counts on."""
     _, executed = read_pair(source)
-    cells = [cell for cell in code_cells(executed) if re.search(r"\blab\.lesson\(", cell.source)]
+    cells = [
+        cell
+        for cell in code_cells(executed)
+        if re.search(r"\blab\.lesson\(", cell.source)
+    ]
     assert cells
     for cell in cells:
-        shown = [output.metadata["lesson"] for output in cell.outputs if "lesson" in output.get("metadata", {})]
+        shown = [
+            output.metadata["lesson"]
+            for output in cell.outputs
+            if "lesson" in output.get("metadata", {})
+        ]
         assert shown and {lesson["outcome"] for lesson in shown} == {0}, cell.source
 
 
 @for_each([path for path in SOURCES if 2 <= number(path) <= 6])
 def test_an_exercise_has_its_checker(source):
     cells = code_cells(jupytext.read(source))
-    checked = [first for first, second in zip(cells, cells[1:], strict=False) if has_tag(second, "check")]
-    assert any(has_tag(cell, "exercise") for cell in checked)
+    check_number = [
+        first
+        for first, second in zip(cells, cells[1:], strict=False)
+        if has_tag(second, "check")
+    ]
+    assert any(has_tag(cell, "exercise") for cell in check_number)
 
 
 @for_each([path for path in SOURCES if number(path) <= 10])
@@ -205,8 +272,14 @@ def test_there_is_something_to_turn_and_a_picture_beside_it(source):
     for place in places:
         assert code_lines(cells[place]) <= 10
         assert re.search(r"\b(?:ipy)?widgets\.|\binteract", cells[place].source)
-        beside = [output for cell in cells[max(place - 1, 0) : place + 2] for output in cell.outputs]
-        assert any("image/png" in output.get("data", {}) for output in beside), cells[place].source
+        beside = [
+            output
+            for cell in cells[max(place - 1, 0) : place + 2]
+            for output in cell.outputs
+        ]
+        assert any("image/png" in output.get("data", {}) for output in beside), cells[
+            place
+        ].source
 
 
 @pytest.fixture(scope="session")
@@ -221,8 +294,14 @@ def smoke_environment(tmp_path_factory):
         folder = folder.parent
     startup = folder / "ipython" / "profile_default" / "startup" / "eager.py"
     startup.parent.mkdir(parents=True, exist_ok=True)
-    startup.write_text("import tensorflow\n\ntensorflow.config.run_functions_eagerly(True)\n")
-    return {**SMOKE_ENVIRONMENT, "CVAE_MUSIC_CACHE": str(folder / "cache"), "IPYTHONDIR": str(folder / "ipython")}
+    startup.write_text(
+        "import tensorflow\n\ntensorflow.config.run_functions_eagerly(True)\n"
+    )
+    return {
+        **SMOKE_ENVIRONMENT,
+        "CVAE_MUSIC_CACHE": str(folder / "cache"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
 
 
 @pytest.mark.shared_out
@@ -232,7 +311,9 @@ def test_executes_in_smoke_mode(source, smoke_environment, tmp_path):
     if source.stem.startswith("08"):
         del environment["IPYTHONDIR"]
     target = tmp_path / "executed.ipynb"
-    result = run_notebooks.execute(source, target, SMOKE, environment, timeout=300, stream=io.StringIO())
+    result = run_notebooks.execute(
+        source, target, SMOKE, environment, timeout=300, stream=io.StringIO()
+    )
     assert not result.error, result.error
 
 
@@ -240,7 +321,9 @@ def test_executes_in_smoke_mode(source, smoke_environment, tmp_path):
 def test_collapse_is_shown_on_two_genres_as_well(smoke_environment, tmp_path):
     """Of a folder of somebody's own, the smallest that the series takes."""
     for number, row in enumerate(
-        known_music.draw_factors(96, 0).query("genre in ['jazz', 'house']").to_dict("records")
+        known_music.draw_factors(96, 0)
+        .query("genre in ['jazz', 'house']")
+        .to_dict("records")
     ):
         if number < 24:
             path = tmp_path / "music" / row["genre"] / f"{number}.wav"
@@ -249,6 +332,11 @@ def test_collapse_is_shown_on_two_genres_as_well(smoke_environment, tmp_path):
     environment = {**smoke_environment, "CVAE_MUSIC_OUTPUT": str(tmp_path / "output")}
     parameters = SMOKE | {"data": str(tmp_path / "music")}
     result = run_notebooks.execute(
-        source, tmp_path / "executed.ipynb", parameters, environment, 300, stream=io.StringIO()
+        source,
+        tmp_path / "executed.ipynb",
+        parameters,
+        environment,
+        300,
+        stream=io.StringIO(),
     )
     assert not result.error, result.error

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from cvae_music import players
-from cvae_music.data.clips import RealClip
+from cvae_music.data.windows import RealClip
 from cvae_music.generation import Clip
 
 
@@ -19,7 +19,13 @@ def decoded(shown):
 
 
 def tone(config, level, seconds=1.0):
-    return level * np.sin(2 * np.pi * 440 * np.arange(int(seconds * config.sample_rate)) / config.sample_rate)
+    return level * np.sin(
+        2
+        * np.pi
+        * 440
+        * np.arange(int(seconds * config.sample_rate))
+        / config.sample_rate
+    )
 
 
 @pytest.mark.parametrize("level", [0.01, 0.1, 0.9])
@@ -41,7 +47,10 @@ def test_too_loud_is_turned_down_and_says_so(tiny_config):
 
 def test_label_is_escaped_and_read_aloud(tiny_config):
     shown = players.player(tone(tiny_config, 0.1), tiny_config, label="Drum & <bass>")
-    assert 'aria-label="Drum &amp; &lt;bass&gt;"' in shown.data and "<bass>" not in shown.data
+    assert (
+        'aria-label="Drum &amp; &lt;bass&gt;"' in shown.data
+        and "<bass>" not in shown.data
+    )
 
 
 def test_four_seconds_are_small(tiny_config):
@@ -49,15 +58,21 @@ def test_four_seconds_are_small(tiny_config):
     assert len(players.player(noise, tiny_config).data) < 60_000
 
 
-@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros((2, 100)), np.array([0.0, np.nan])])
+@pytest.mark.parametrize(
+    "samples", [np.zeros(0), np.zeros((2, 100)), np.array([0.0, np.nan])]
+)
 def test_bad_samples(tiny_config, samples):
     with pytest.raises(ValueError, match="mono samples"):
         players.player(samples, tiny_config)
 
 
-def test_show_clips_pairs_pictures_with_players(tiny_config, session_folders, monkeypatch):
+def test_show_clips_pairs_pictures_with_players(
+    tiny_config, session_folders, monkeypatch
+):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append(args[0]))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *args, **kwargs: shown.append(args[0])
+    )
     clips = [
         {
             "log_mel": np.full(tiny_config.shape, -40.0),
@@ -69,7 +84,10 @@ def test_show_clips_pairs_pictures_with_players(tiny_config, session_folders, mo
     ]
     players.show_clips(clips, tiny_config, name="four")
     picture, sounds = shown
-    assert "clip 3" in picture["text/plain"] and (session_folders / "output" / "figures" / "four.png").exists()
+    assert (
+        "clip 3" in picture["text/plain"]
+        and (session_folders / "output" / "figures" / "four.png").exists()
+    )
     assert sounds.data.count("<audio") == 4 and "clip 2, seed 2" in sounds.data
     with pytest.raises(ValueError, match="log_mel, samples and label"):
         players.show_clips([{"label": "no sound"}], tiny_config)
@@ -79,18 +97,30 @@ def test_show_clips_pairs_pictures_with_players(tiny_config, session_folders, mo
 
 def test_show_clips_takes_clips_as_they_are_made_and_read(tiny_config, monkeypatch):
     shown, figures = [], []
-    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append(args[0]))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *args, **kwargs: shown.append(args[0])
+    )
     monkeypatch.setattr(players, "show_figure", lambda fig, *_: figures.append(fig))
     sound, level = tone(tiny_config, 0.1), np.full(tiny_config.shape, -40.0)
     made = Clip(level, sound, "jazz", 80.0, 7, np.zeros(3))
     read = RealClip("mine.wav", sound, level, 160.0, True)
     players.show_clips([made, read], tiny_config, num_columns=1)
-    assert "jazz, seed 7" in shown[0].data and "mine.wav" in shown[0].data and shown[0].data.count("seed") == 2
+    assert (
+        "jazz, seed 7" in shown[0].data
+        and "mine.wav" in shown[0].data
+        and shown[0].data.count("seed") == 2
+    )
     pictures = figures[0].axes[:2]
     assert [ax.get_title() for ax in pictures] == ["jazz, seed 7", "mine.wav"]
-    assert [ax.get_xlabel() for ax in pictures] == ["time (beats of 0.75 s)", "time (beats of 0.38 s)"]
+    assert [ax.get_xlabel() for ax in pictures] == [
+        "time (beats of 0.75 s)",
+        "time (beats of 0.38 s)",
+    ]
     players.show_clips([made, read], tiny_config, seconds=True)
     assert [ax.get_xlim() for ax in figures[1].axes[:2]] == [(0, 3.0), (0, 3.0)]
-    assert [ax.get_images()[0].get_extent()[1] for ax in figures[1].axes[:2]] == [3.0, 1.5]
+    assert [ax.get_images()[0].get_extent()[1] for ax in figures[1].axes[:2]] == [
+        3.0,
+        1.5,
+    ]
     players.show_clips(made, tiny_config)
     assert len(figures[2].axes) == 2  # one picture and the colour bar

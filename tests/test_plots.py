@@ -18,7 +18,9 @@ def ax():
 
 
 def test_log_mel_limits_and_axes(ax, tiny_config):
-    image = plots.plot_log_mel(np.full(tiny_config.shape, -30.0), tiny_config, ax=ax, tempo=120, title="A clip")
+    image = plots.plot_log_mel(
+        np.full(tiny_config.shape, -30.0), tiny_config, ax=ax, tempo=120, title="A clip"
+    )
     assert image.get_clim() == (tiny_config.floor_db, tiny_config.ceiling_db)
     assert ax.get_xlim() == (0, tiny_config.num_beats)
     assert ax.get_xlabel() == "time (beats of 0.50 s)" and "Hz" in ax.get_ylabel()
@@ -27,13 +29,17 @@ def test_log_mel_limits_and_axes(ax, tiny_config):
 
 def test_two_tempos_differ_on_an_axis_in_seconds(ax, tiny_config):
     for tempo, seconds in ((80, 3.0), (120, 2.0)):
-        plots.plot_log_mel(np.zeros(tiny_config.shape), tiny_config, ax, tempo, seconds=True)
+        plots.plot_log_mel(
+            np.zeros(tiny_config.shape), tiny_config, ax, tempo, seconds=True
+        )
         assert ax.get_xlim() == (0, seconds) and ax.get_xlabel() == "time (s)"
 
 
 def test_ticks_stand_at_their_bands(tiny_config):
     librosa = pytest.importorskip("librosa")
-    centres = librosa.mel_frequencies(tiny_config.n_mels + 2, fmin=tiny_config.fmin, fmax=tiny_config.fmax, htk=True)
+    centres = librosa.mel_frequencies(
+        tiny_config.n_mels + 2, fmin=tiny_config.fmin, fmax=tiny_config.fmax, htk=True
+    )
     bands = plots.hertz_to_band(centres[1:-1], tiny_config)
     np.testing.assert_allclose(bands, np.arange(tiny_config.n_mels), atol=1e-6)
 
@@ -45,11 +51,21 @@ def test_log_mel_refuses_other_shapes(ax, tiny_config, shape):
 
 
 def test_history_draws_validation_and_a_normal_run_and_names_them_in_words(ax):
-    plots.plot_history({"kl": [3, 2], "val_kl": [4, 3]}, ax, names=("kl",), reference={"kl": [3, 2, 1]})
+    plots.plot_history(
+        {"kl": [3, 2], "val_kl": [4, 3]}, ax, names=("kl",), reference={"kl": [3, 2, 1]}
+    )
     labels = [line.get_label() for line in ax.get_lines()]
     words = "KL divergence, "
-    assert labels == [words + "training, a normal run", words + "training", words + "validation"]
-    assert [list(line.get_xdata()) for line in ax.get_lines()] == [[1, 2, 3], [1, 2], [1, 2]]
+    assert labels == [
+        words + "training, a normal run",
+        words + "training",
+        words + "validation",
+    ]
+    assert [list(line.get_xdata()) for line in ax.get_lines()] == [
+        [1, 2, 3],
+        [1, 2],
+        [1, 2],
+    ]
     with pytest.raises(ValueError, match="accuracy"):
         plots.plot_history({"loss": [1]}, ax, names=("accuracy",))
 
@@ -65,7 +81,9 @@ def test_latent_map_tells_genres_by_marker_too(ax):
 
 def test_show_figure_saves_shows_and_closes(session_folders, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append((args, kwargs)))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *args, **kwargs: shown.append((args, kwargs))
+    )
     fig, _ = plt.subplots()
     plots.show_figure(fig, name="01_test", alt="Empty axes.")
     saved = session_folders / "output" / "figures" / "01_test.png"
@@ -84,7 +102,9 @@ def test_show_figure_wants_alt_text():
 
 def test_show_picture_takes_a_file_and_says_what_it_shows(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: shown.append((args, kwargs)))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *args, **kwargs: shown.append((args, kwargs))
+    )
     (tmp_path / "one.png").write_bytes(b"png")
     plots.show_picture(tmp_path / "one.png", alt="A picture.")
     assert shown[0][0][0] == {"image/png": "cG5n", "text/plain": "A picture."}
@@ -99,6 +119,9 @@ def test_small_png_keeps_the_colours():
     fig.savefig(full, format="png", dpi=110)
     small = plots.to_png(fig)
     plt.close(fig)
-    before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (full.getvalue(), small))
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int)
+        for png in (full.getvalue(), small)
+    )
     assert len(small) < 0.6 * len(full.getvalue())
     assert np.abs(before - after).max() <= 24 and np.abs(before - after).mean() < 3

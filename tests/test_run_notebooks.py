@@ -51,18 +51,24 @@ BAD = """\
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_notebooks, "PUBLISHED_RUNS", tmp_path / "published_runs.csv")
+    monkeypatch.setattr(
+        run_notebooks, "PUBLISHED_RUNS", tmp_path / "published_runs.csv"
+    )
     (tmp_path / "01_good.py").write_text(textwrap.dedent(GOOD))
     return tmp_path
 
 
 def run(folder, *arguments):
-    return run_notebooks.main(["--notebooks", str(folder), "--output", str(folder / "out"), *arguments])
+    return run_notebooks.main(
+        ["--notebooks", str(folder), "--output", str(folder / "out"), *arguments]
+    )
 
 
 def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
     assert run(folder, "--set", "num_clips=3", "typo=1") == 0
-    notebook = nbformat.read(folder / "out" / "notebooks" / "01_good.ipynb", as_version=4)
+    notebook = nbformat.read(
+        folder / "out" / "notebooks" / "01_good.ipynb", as_version=4
+    )
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5, 6]
@@ -70,13 +76,24 @@ def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
     assert code[1].metadata.tags == ["injected-parameters"]
     assert "(3, 'known'" in code[3].outputs[0].data["text/plain"]
     assert code[2].outputs[0].text.strip() == "step 2"
-    assert "130 beats a minute\n" in [output.get("text") for output in code[5].outputs]  # what a widget shows first
+    assert "130 beats a minute\n" in [
+        output.get("text") for output in code[5].outputs
+    ]  # what a widget shows first
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert not {"widgets", "papermill"} & notebook.metadata.keys()
-    assert not [cell.metadata for cell in notebook.cells if cell.metadata.keys() - {"tags"}]
+    assert not [
+        cell.metadata for cell in notebook.cells if cell.metadata.keys() - {"tags"}
+    ]
     printed = capsys.readouterr().out
-    assert "0.98" in printed and "1 of 1 notebooks ran through" in printed and "['typo']" in printed
-    assert "6 code cells" in printed and "01_good" in (folder / "out" / "run.csv").read_text()
+    assert (
+        "0.98" in printed
+        and "1 of 1 notebooks ran through" in printed
+        and "['typo']" in printed
+    )
+    assert (
+        "6 code cells" in printed
+        and "01_good" in (folder / "out" / "run.csv").read_text()
+    )
 
 
 def test_old_scoreboard_is_not_shown_as_new(tmp_path, capsys):
@@ -90,24 +107,36 @@ def test_failure_names_the_cell_and_goes_on(folder, capsys):
     (folder / "00_bad.py").write_text(textwrap.dedent(BAD))
     assert run(folder) == 1
     printed = capsys.readouterr().out
-    assert "Cell 2:\n1 / seed" in printed and "ZeroDivisionError" in printed and "\x1b" not in printed
+    assert (
+        "Cell 2:\n1 / seed" in printed
+        and "ZeroDivisionError" in printed
+        and "\x1b" not in printed
+    )
     assert "1 of 2 notebooks ran through" in printed
     assert "00_bad,2" in (folder / "out" / "run.csv").read_text()
 
 
-@pytest.mark.parametrize("line, message", [("os._exit(1)", "kernel died"), ("time.sleep(30)", "timed out")])
+@pytest.mark.parametrize(
+    "line, message", [("os._exit(1)", "kernel died"), ("time.sleep(30)", "timed out")]
+)
 def test_lost_kernel_and_slow_cell_are_failures(tmp_path, line, message):
     source = tmp_path / "01_lost.py"
     source.write_text(f"# %%\nimport os\nimport time\n\n# %%\n{line}\n")
-    result = run_notebooks.execute(source, tmp_path / "lost.ipynb", timeout=3, stream=io.StringIO())
+    result = run_notebooks.execute(
+        source, tmp_path / "lost.ipynb", timeout=3, stream=io.StringIO()
+    )
     assert message in result.error and (tmp_path / "lost.ipynb").exists()
 
 
 def test_the_kernel_ends_with_its_notebook(tmp_path):
     source = tmp_path / "01_pid.py"
-    source.write_text("# %%\nimport os\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\n")
+    source.write_text(
+        "# %%\nimport os\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\n"
+    )
     result = run_notebooks.execute(source, tmp_path / "pid.ipynb", stream=io.StringIO())
-    assert result.error == "" and (result.peak_megabytes > 10 or not os.path.exists("/proc/self/status"))
+    assert result.error == "" and (
+        result.peak_megabytes > 10 or not os.path.exists("/proc/self/status")
+    )
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
@@ -115,8 +144,12 @@ def test_the_kernel_ends_with_its_notebook(tmp_path):
 def test_tensorflow_notices_are_dropped_and_warnings_kept():
     notices = "I0000 00:00:1795384692.735532   10401 cudart_stub.cc:31] Could not find cuda drivers.\n"
     texts = (notices, notices + "UserWarning: look\n")
-    outputs = [{"output_type": "stream", "name": "stderr", "text": text} for text in texts]
-    cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.from_dict(output) for output in outputs])
+    outputs = [
+        {"output_type": "stream", "name": "stderr", "text": text} for text in texts
+    ]
+    cell = nbformat.v4.new_code_cell(
+        "1", outputs=[nbformat.from_dict(output) for output in outputs]
+    )
     tidied = run_notebooks.tidy(nbformat.v4.new_notebook(cells=[cell])).cells[0]
     assert [output.text for output in tidied.outputs] == ["UserWarning: look\n"]
 
@@ -125,7 +158,10 @@ def test_published_pair_is_equal_and_repeatable(folder, tmp_path):
     first, second = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
     for target in (first, second):
         result = run_notebooks.execute(
-            folder / "01_good.py", target, environment={"CVAE_MUSIC_OUTPUT": str(tmp_path)}, stream=io.StringIO()
+            folder / "01_good.py",
+            target,
+            environment={"CVAE_MUSIC_OUTPUT": str(tmp_path)},
+            stream=io.StringIO(),
         )
         assert result.error == "" and result.injected == set() and result.cells == 5
     assert first.read_text() == second.read_text()
@@ -138,7 +174,10 @@ def test_publish_stores_only_what_ran_through(folder, monkeypatch):
     (folder / "00_bad.py").write_text(textwrap.dedent(BAD))
     assert run(folder, "--publish") == 1
     assert [path.name for path in folder.glob("*.ipynb")] == ["01_good.ipynb"]
-    assert [line.split(",")[0] for line in (folder / "published_runs.csv").read_text().split()] == [
+    assert [
+        line.split(",")[0]
+        for line in (folder / "published_runs.csv").read_text().split()
+    ] == [
         "notebook",
         "01_good",
     ]
@@ -171,6 +210,11 @@ def test_machine_paths_are_shortened(tmp_path):
         return run_notebooks.without_machine_paths(text, project=tmp_path)
 
     assert shorten(f"saved {tmp_path}/outputs/a.wav") == "saved ./outputs/a.wav"
-    assert shorten("File /x/lib/python3/site-packages/keras/a.py:1") == "File site-packages/keras/a.py:1"
+    assert (
+        shorten("File /x/lib/python3/site-packages/keras/a.py:1")
+        == "File site-packages/keras/a.py:1"
+    )
     assert shorten("/tmp/ipykernel_12/345.py:1: UserWarning") == "345.py:1: UserWarning"
-    assert shorten(f"abc{tmp_path}/x") == f"abc{tmp_path}/x"  # the middle of base64 text
+    assert (
+        shorten(f"abc{tmp_path}/x") == f"abc{tmp_path}/x"
+    )  # the middle of base64 text

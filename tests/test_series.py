@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvae_lab import series, shipping
-from cvae_lab.session import Session
+from cvae_lab.notebook import weights
+from cvae_lab.notebook.session import Session
+from cvae_lab.presets import train_models
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE
-from cvae_music.store import load_model
+from cvae_music.saving import load_model
 
 
 @pytest.fixture
@@ -21,9 +22,16 @@ def trainings(monkeypatch, tiny_config):
 
     def fit(kind, features, *, num_steps, seed, verbose, backup_dir=None):
         asked.append((kind, num_steps, seed))
-        return VAE(audio_config=tiny_config, global_dim=3, local_dim=2, width=40, depth=1, seed=seed), None
+        return VAE(
+            audio_config=tiny_config,
+            global_dim=3,
+            local_dim=2,
+            width=40,
+            depth=1,
+            seed=seed,
+        ), None
 
-    monkeypatch.setattr(series, "fit_model", fit)
+    monkeypatch.setattr(weights, "fit_model", fit)
     return asked
 
 
@@ -31,34 +39,49 @@ def trainings(monkeypatch, tiny_config):
 def folk(tmp_path, tiny_config):
     table = pd.DataFrame({"genre": ["folk", "rock"] * 4, "split": ["train"] * 8})
     clips = np.zeros((8, *tiny_config.shape), np.float16)
-    features = FeatureSet(tiny_config, ("folk", "rock"), table, clips, pd.DataFrame(), Path("folk-123"))
+    features = FeatureSet(
+        tiny_config, ("folk", "rock"), table, clips, pd.DataFrame(), Path("folk-123")
+    )
     return features, Session("local", "my/folk", 0, tmp_path, tmp_path)
 
 
 def test_a_later_notebook_finds_the_model_of_an_earlier_one(folk, trainings):
     features, session = folk
-    first = series.open_model("vae", features, session, num_steps=7)
-    again = series.open_model("vae", features, session, num_steps=7)
+    first = weights.open_model("vae", features, session, num_steps=7)
+    again = weights.open_model("vae", features, session, num_steps=7)
     assert trainings == [("vae", 7, 0)]
-    clips = np.random.default_rng(0).uniform(-1, 1, (2, *features.config.shape)).astype(np.float32)
+    clips = (
+        np.random.default_rng(0)
+        .uniform(-1, 1, (2, *features.config.shape))
+        .astype(np.float32)
+    )
     assert np.array_equal(first.encode(clips)[0], again.encode(clips)[0])
 
 
 def test_other_steps_seed_or_data_are_other_models(folk, trainings):
     features, session = folk
     other_data = dataclasses.replace(features, path=Path("folk-456"))
-    for data, seed, steps in ((features, 0, 7), (features, 0, 8), (features, 1, 7), (other_data, 0, 7)):
-        series.open_model("vae", data, dataclasses.replace(session, seed=seed), num_steps=steps)
+    for data, seed, steps in (
+        (features, 0, 7),
+        (features, 0, 8),
+        (features, 1, 7),
+        (other_data, 0, 7),
+    ):
+        weights.open_model(
+            "vae", data, dataclasses.replace(session, seed=seed), num_steps=steps
+        )
     assert len(trainings) == 4
 
 
 def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
     features, session = folk
     monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
-    monkeypatch.setattr(series, "train_judges", lambda *_, **__: {"cnn": "hardly trained"})
+    monkeypatch.setattr(
+        weights, "train_judges", lambda *_, **__: {"cnn": "hardly trained"}
+    )
     for _ in range(2):
-        series.open_model("vae", features, session, num_steps=7)
-        assert series.open_judges(features, session) == {"cnn": "hardly trained"}
+        weights.open_model("vae", features, session, num_steps=7)
+        assert weights.open_judges(features, session) == {"cnn": "hardly trained"}
     assert len(trainings) == 2
     assert not list(session.output_dir.rglob("*.npz"))
 
@@ -66,32 +89,43 @@ def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
 def test_what_ships_is_loaded_for_the_embedded_music_alone(folk):
     _, session = folk
     known = dataclasses.replace(session, data="known")
-    assert series.is_shipped(known, "pretrained")
-    assert not series.is_shipped(known, "train")
-    assert not series.is_shipped(session, "pretrained")
-    with pytest.raises(ValueError, match="weights='Train'; expected 'pretrained' or 'train'"):
-        series.is_shipped(known, "Train")
+    assert weights.is_shipped(known, "pretrained")
+    assert not weights.is_shipped(known, "train")
+    assert not weights.is_shipped(session, "pretrained")
+    with pytest.raises(
+        ValueError, match="weights='Train'; expected 'pretrained' or 'train'"
+    ):
+        weights.is_shipped(known, "Train")
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "vae", "cvae"])
 def test_a_new_model_follows_its_seed(folk, kind):
     features, _ = folk
     small = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
-    first, again, other = (series.new_model(kind, features, seed, **small) for seed in (1, 1, 2))
+    first, again, other = (
+        weights.new_model(kind, features, seed, **small) for seed in (1, 1, 2)
+    )
     weights = [model.encoder.get_weights()[0] for model in (first, again, other)]
-    assert np.array_equal(weights[0], weights[1]) and not np.allclose(weights[0], weights[2])
+    assert np.array_equal(weights[0], weights[1]) and not np.allclose(
+        weights[0], weights[2]
+    )
     assert first.audio_config == features.config and first.seed == 1
     assert first.genres == (("folk", "rock") if kind == "cvae" else ())
 
 
 def test_an_unknown_kind_names_the_known(folk):
     features, session = folk
-    for call in (series.new_model, lambda kind, features: series.open_model(kind, features, session)):
+    for call in (
+        weights.new_model,
+        lambda kind, features: weights.open_model(kind, features, session),
+    ):
         with pytest.raises(ValueError, match="kind='gan'; expected one of .*cvae"):
             call("gan", features)
 
 
-def test_shipping_trains_each_row_once_and_keeps_the_first_weights(folk, trainings, session_folders, monkeypatch):
+def test_shipping_trains_each_row_once_and_keeps_the_first_weights(
+    folk, trainings, session_folders, monkeypatch
+):
     features, _ = folk
     replaced = {
         "open_collection": None,
@@ -100,13 +134,27 @@ def test_shipping_trains_each_row_once_and_keeps_the_first_weights(folk, trainin
         "evaluate_model": pd.Series({"kl": 2.0}),
     }
     for name, value in replaced.items():
-        monkeypatch.setattr(shipping, name, lambda *_, value=value, **__: value)
-    monkeypatch.setattr(shipping, "fit_model", series.fit_model)
+        monkeypatch.setattr(train_models, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(train_models, "fit_model", weights.fit_model)
     for seeds in (["1", "0"], ["0", "1", "2"]):
-        shipping.main(["--data", "my/folk", "--kinds", "vae", "--num-steps", "7", "--seeds", *seeds])
+        train_models.main(
+            [
+                "--data",
+                "my/folk",
+                "--kinds",
+                "vae",
+                "--num-steps",
+                "7",
+                "--seeds",
+                *seeds,
+            ]
+        )
     assert trainings == [("vae", 7, 1), ("vae", 7, 0), ("vae", 7, 2)]
     table = pd.read_csv(session_folders / "output" / "results" / "foundation_folk.csv")
     assert list(table["seed"]) == [0, 1, 2] and (table["kl"] == 2.0).all()
-    assert table["command"][1] == "python -m cvae_lab.shipping --kinds vae --seeds 1 --num-steps 7 --data folk"
+    assert (
+        table["command"][1]
+        == "python -m cvae_lab.presets.train_models --kinds vae --seeds 1 --num-steps 7 --data folk"
+    )
     kept = load_model(session_folders / "output" / "models" / "folk_vae.npz")
     assert kept.seed == 0

@@ -10,14 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvae_lab import session
-from cvae_music import store
+from cvae_lab.notebook import session
+from cvae_music import serialization
 
 
 def test_folders_come_from_the_environment(session_folders, capsys):
     started = session.start_session("known", seed=3)
-    assert started.cache_dir == (session_folders / "cache").resolve() and started.cache_dir.is_dir()
-    assert started.output_dir == (session_folders / "output").resolve() and started.output_dir.is_dir()
+    assert (
+        started.cache_dir == (session_folders / "cache").resolve()
+        and started.cache_dir.is_dir()
+    )
+    assert (
+        started.output_dir == (session_folders / "output").resolve()
+        and started.output_dir.is_dir()
+    )
     assert started.clips_dir.is_dir() and started.clips_dir.parent == started.output_dir
     printed = capsys.readouterr().out
     assert "Keras" in printed or "keras" in printed
@@ -26,7 +32,11 @@ def test_folders_come_from_the_environment(session_folders, capsys):
 
 def test_output_argument_wins_and_results_follow(session_folders):
     started = session.start_session(output=session_folders / "mine")
-    assert started.output_dir == (session_folders / "mine").resolve() == store.results_folder()
+    assert (
+        started.output_dir
+        == (session_folders / "mine").resolve()
+        == serialization.results_folder()
+    )
 
 
 def test_second_session_in_one_kernel_changes_the_folder(tmp_path, monkeypatch):
@@ -52,7 +62,9 @@ def test_bad_seed(seed):
 
 
 def test_kaggle_is_asked_before_colab(monkeypatch):
-    shell = types.SimpleNamespace(get_ipython=lambda: "<google.colab._shell.Shell object>")
+    shell = types.SimpleNamespace(
+        get_ipython=lambda: "<google.colab._shell.Shell object>"
+    )
     monkeypatch.setitem(sys.modules, "IPython", shell)
     monkeypatch.delenv("KAGGLE_KERNEL_RUN_TYPE", raising=False)
     assert session.find_host() == "colab"
@@ -64,7 +76,9 @@ def test_read_only_project_writes_to_the_hosts_folder(monkeypatch):
     monkeypatch.setattr(session, "project_folder", lambda: None)
     monkeypatch.setattr(session, "find_host", lambda: "kaggle")
     monkeypatch.delenv("CVAE_MUSIC_OUTPUT", raising=False)
-    assert session.output_folder("known") == Path("/kaggle/working/cvae_music/outputs/known")
+    assert session.output_folder("known") == Path(
+        "/kaggle/working/cvae_music/outputs/known"
+    )
 
 
 def test_unwritable_folder_says_what_to_set(tmp_path):
@@ -91,6 +105,10 @@ def test_session_leaves_user_settings_alone(session_folders):
 def test_versions_are_checked_before_keras_is_loaded(session_folders, monkeypatch):
     """An old Keras may not even import: the message must come first."""
     monkeypatch.setattr(session, "_version", lambda name: "2.15.0")
-    monkeypatch.setattr(session, "_load_keras", lambda: pytest.fail("Keras was loaded first"))
-    with pytest.raises(ImportError, match="Found tensorflow 2.15.0; expected 2.20 or later"):
+    monkeypatch.setattr(
+        session, "_load_keras", lambda: pytest.fail("Keras was loaded first")
+    )
+    with pytest.raises(
+        ImportError, match="Found tensorflow 2.15.0; expected 2.20 or later"
+    ):
         session.start_session()

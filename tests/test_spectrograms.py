@@ -11,11 +11,17 @@ import pytest
 from generated_music import tune, write_genres
 from test_fma import write_tracks
 
+from cvae_lab.notebook import spectrogram_folders
+from cvae_lab.notebook.spectrogram_folders import (
+    ArrayError,
+    find_layout,
+    inspect_folder,
+    read_arrays,
+    spectrograms_to_sound,
+)
 from cvae_music.audio.analysis import log_mel, seconds_frame_times
 from cvae_music.audio.files import load_audio
 from cvae_music.data.sources import open_collection
-from cvae_scale import spectrograms
-from cvae_scale.spectrograms import ArrayError, find_layout, look_into, read_arrays, spectrograms_to_sound
 
 RATE = 8000
 FRAMES = 79  # of 5 s, 1024 samples every 512
@@ -54,17 +60,34 @@ def write_tensor_file(path, arrays, extra=None):
         def __init__(self, key, array):
             self.key, self.array = key, array
 
-    class Writer(pickle._Pickler):  # the Python one, which can write the names of modules that are not installed
+    class Writer(
+        pickle._Pickler
+    ):  # the Python one, which can write the names of modules that are not installed
         def persistent_id(self, item):
             if isinstance(item, Storage):
-                return ("storage", Name("torch", "FloatStorage"), item.key, "cpu", item.array.size)
+                return (
+                    "storage",
+                    Name("torch", "FloatStorage"),
+                    item.key,
+                    "cpu",
+                    item.array.size,
+                )
 
         def save(self, item, **options):
             if isinstance(item, Name):
                 self.write(pickle.GLOBAL + f"{item.module}\n{item.name}\n".encode())
             elif isinstance(item, Tensor):
-                strides = tuple(step // item.array.itemsize for step in item.array.strides)
-                arguments = (Storage(item.key, item.array), 0, item.array.shape, strides, False, {})
+                strides = tuple(
+                    step // item.array.itemsize for step in item.array.strides
+                )
+                arguments = (
+                    Storage(item.key, item.array),
+                    0,
+                    item.array.shape,
+                    strides,
+                    False,
+                    {},
+                )
                 self.save(Name("torch._utils", "_rebuild_tensor_v2"))
                 self.save(arguments)
                 self.write(pickle.REDUCE)
@@ -77,7 +100,10 @@ def write_tensor_file(path, arrays, extra=None):
 
     buffer = io.BytesIO()
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    content = {name: Tensor(str(key), array) for key, (name, array) in enumerate(arrays.items())} | (extra or {})
+    content = {
+        name: Tensor(str(key), array)
+        for key, (name, array) in enumerate(arrays.items())
+    } | (extra or {})
     Writer(buffer, protocol=2).dump(content)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", buffer.getvalue())
@@ -93,14 +119,31 @@ def write_tensor_file(path, arrays, extra=None):
     [
         (lambda s: s, "complex", (0, 1, None, None)),
         (two_channels, "real and imaginary", (1, 2, 0, None)),
-        (lambda s: np.moveaxis(two_channels(s), 0, -1), "real and imaginary", (0, 1, 2, None)),
+        (
+            lambda s: np.moveaxis(two_channels(s), 0, -1),
+            "real and imaginary",
+            (0, 1, 2, None),
+        ),
         (lambda s: np.stack([two_channels(s)] * 3), "real and imaginary", (2, 3, 1, 0)),
         (np.abs, "magnitude", (0, 1, None, None)),
         (lambda s: np.abs(s).T, "magnitude", (1, 0, None, None)),
         (lambda s: np.stack([np.abs(s)] * 2), "magnitude", (1, 2, None, 0)),
-        (lambda s: librosa.amplitude_to_db(np.abs(s), ref=1.0), "decibels", (0, 1, None, None)),
+        (
+            lambda s: librosa.amplitude_to_db(np.abs(s), ref=1.0),
+            "decibels",
+            (0, 1, None, None),
+        ),
     ],
-    ids=["complex", "original", "channels last", "batch", "magnitude", "turned", "two clips", "decibels"],
+    ids=[
+        "complex",
+        "original",
+        "channels last",
+        "batch",
+        "magnitude",
+        "turned",
+        "two clips",
+        "decibels",
+    ],
 )
 def test_layouts(change, kind, axes):
     layout = find_layout(change(complex_stft()))
@@ -141,7 +184,11 @@ def write_h5(path, array):
         ("a.npy", np.save, ""),
         ("a.npz", write_npz, "spectrogram"),
         ("a.h5", write_h5, "clips/spectrogram"),
-        ("a.pt", lambda path, array: write_tensor_file(path, {"spectrogram": array}), "spectrogram"),
+        (
+            "a.pt",
+            lambda path, array: write_tensor_file(path, {"spectrogram": array}),
+            "spectrogram",
+        ),
     ],
 )
 def test_every_kind_of_file_gives_its_numbers(tmp_path, name, write, key):
@@ -181,9 +228,14 @@ def test_a_tensor_that_reaches_beyond_its_file_is_refused(tmp_path):
 
 
 def test_arrays_become_the_sound_they_were_made_of(genres, tmp_path, tiny_config):
-    assert look_into(genres).kind == "spectrograms"
-    assert "real and imaginary spectrograms of shape (2, 513, 79)" in look_into(genres).text
-    report = spectrograms_to_sound(genres, tmp_path / "sound", tiny_config, sample_rate=RATE)
+    assert inspect_folder(genres).kind == "spectrograms"
+    assert (
+        "real and imaginary spectrograms of shape (2, 513, 79)"
+        in inspect_folder(genres).text
+    )
+    report = spectrograms_to_sound(
+        genres, tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
     assert (report["problem"] == "").all() and len(report) == 6
     collection = open_collection(tmp_path / "sound")
     assert collection.genres == ("jazz", "rock") and len(collection) == 6
@@ -191,12 +243,17 @@ def test_arrays_become_the_sound_they_were_made_of(genres, tmp_path, tiny_config
     np.testing.assert_allclose(heard, tune(sample_rate=RATE)[: len(heard)], atol=2e-4)
 
 
-@pytest.mark.parametrize("change, most", [(np.abs, 3.0), (lambda s: librosa.amplitude_to_db(np.abs(s), ref=1.0), 3.0)])
+@pytest.mark.parametrize(
+    "change, most",
+    [(np.abs, 3.0), (lambda s: librosa.amplitude_to_db(np.abs(s), ref=1.0), 3.0)],
+)
 def test_levels_survive_where_phases_were_left_out(tmp_path, tiny_config, change, most):
     """A magnitude has no phases; what is guessed for it keeps the log-mel level to a few dB where there is sound."""
     (tmp_path / "arrays" / "jazz").mkdir(parents=True)
     np.save(tmp_path / "arrays" / "jazz" / "a.npy", change(complex_stft()))
-    report = spectrograms_to_sound(tmp_path / "arrays", tmp_path / "sound", tiny_config, sample_rate=RATE)
+    report = spectrograms_to_sound(
+        tmp_path / "arrays", tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
     times = seconds_frame_times(0.5, tiny_config)
     heard, real = load_audio(report["path"][0], tiny_config), tune(sample_rate=RATE)
     levels = [log_mel(samples, times, tiny_config) for samples in (heard, real)]
@@ -206,34 +263,55 @@ def test_levels_survive_where_phases_were_left_out(tmp_path, tiny_config, change
 def test_many_clips_with_labels_in_one_file(tmp_path, tiny_config):
     clips = np.stack([np.abs(complex_stft(pitch)) for pitch in (220.0, 330.0, 440.0)])
     np.savez(tmp_path / "all.npz", x=clips, y=np.array([4, 7, 4]))
-    report = spectrograms_to_sound(tmp_path, tmp_path / "sound", tiny_config, sample_rate=RATE)
+    report = spectrograms_to_sound(
+        tmp_path, tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
     assert report["genre"].tolist() == ["genre 4", "genre 7", "genre 4"]
     assert report["path"].nunique() == 3
 
 
 def test_genres_and_artists_from_the_table_of_fma(tmp_path, tiny_config):
-    write_tracks(tmp_path / "fma_metadata" / "tracks.csv", {
-        2: ("Rock", "training", "small", 9), 5: ("", "training", "small", 9), 134: ("Folk", "test", "small", 3)
-    })  # fmt: skip
+    write_tracks(
+        tmp_path / "fma_metadata" / "tracks.csv",
+        {
+            2: ("Rock", "training", "small", 9),
+            5: ("", "training", "small", 9),
+            134: ("Folk", "test", "small", 3),
+        },
+    )
     for number in (2, 5, 134, 777):
         path = tmp_path / "stft" / f"{number:06d}.npy"
         path.parent.mkdir(exist_ok=True)
         np.save(path, complex_stft())
     report = spectrograms_to_sound(
-        tmp_path / "stft", tmp_path / "sound", tiny_config, sample_rate=RATE, tables=tmp_path
+        tmp_path / "stft",
+        tmp_path / "sound",
+        tiny_config,
+        sample_rate=RATE,
+        tables=tmp_path,
     )
     assert report["genre"].tolist() == ["Rock", "", "Folk", ""]
     assert report["problem"].tolist() == ["", "no genre", "", "no genre"]
-    places = [path.relative_to(tmp_path / "sound").as_posix() for path in sorted((tmp_path / "sound").rglob("*.wav"))]
+    places = [
+        path.relative_to(tmp_path / "sound").as_posix()
+        for path in sorted((tmp_path / "sound").rglob("*.wav"))
+    ]
     assert places == ["Folk/artist-3__000134.wav", "Rock/artist-9__000002.wav"]
 
 
 def test_genres_from_the_table_of_the_original(tmp_path, tiny_config):
-    (tmp_path / "labelconversion.csv").write_text(",track_id,genre_top\n2,2,Hip-Hop\n6,20,Other\n")
+    (tmp_path / "labelconversion.csv").write_text(
+        ",track_id,genre_top\n2,2,Hip-Hop\n6,20,Other\n"
+    )
     for number in (2, 20):
         np.save(tmp_path / f"{number}.npy", complex_stft())
-    report = spectrograms_to_sound(tmp_path, tmp_path / "sound", tiny_config, sample_rate=RATE)
-    assert dict(zip(report["file"], report["problem"], strict=True)) == {"2.npy": "", "20.npy": "no genre"}
+    report = spectrograms_to_sound(
+        tmp_path, tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
+    assert dict(zip(report["file"], report["problem"], strict=True)) == {
+        "2.npy": "",
+        "20.npy": "no genre",
+    }
 
 
 def test_it_goes_on_where_it_stopped(genres, tmp_path, tiny_config, monkeypatch):
@@ -241,24 +319,40 @@ def test_it_goes_on_where_it_stopped(genres, tmp_path, tiny_config, monkeypatch)
     for path in sorted((tmp_path / "sound").rglob("*.wav"))[3:]:
         path.unlink()
     made = []
-    write = spectrograms.write_audio
-    monkeypatch.setattr(spectrograms, "write_audio", lambda path, *others: made.append(path) or write(path, *others))
-    report = spectrograms_to_sound(genres, tmp_path / "sound", tiny_config, sample_rate=RATE)
-    assert len(report) == 6 and 3 <= len(made) <= 4  # the first once more, for the gain that all share
+    write = spectrogram_folders.write_audio
+    monkeypatch.setattr(
+        spectrogram_folders,
+        "write_audio",
+        lambda path, *others: made.append(path) or write(path, *others),
+    )
+    report = spectrograms_to_sound(
+        genres, tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
+    assert (
+        len(report) == 6 and 3 <= len(made) <= 4
+    )  # the first once more, for the gain that all share
 
 
 def test_one_gain_for_scaled_arrays(tmp_path, tiny_config):
     (tmp_path / "arrays" / "jazz").mkdir(parents=True)
     for number, loudness in enumerate((400.0, 100.0)):
-        np.save(tmp_path / "arrays" / "jazz" / f"{number}.npy", loudness * complex_stft())
-    report = spectrograms_to_sound(tmp_path / "arrays", tmp_path / "sound", tiny_config, sample_rate=RATE)
-    loud, soft = (np.abs(load_audio(path, tiny_config)).max() for path in report["path"])
-    assert loud == pytest.approx(0.5, abs=0.01) and soft == pytest.approx(loud / 4, abs=0.01)
+        np.save(
+            tmp_path / "arrays" / "jazz" / f"{number}.npy", loudness * complex_stft()
+        )
+    report = spectrograms_to_sound(
+        tmp_path / "arrays", tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
+    loud, soft = (
+        np.abs(load_audio(path, tiny_config)).max() for path in report["path"]
+    )
+    assert loud == pytest.approx(0.5, abs=0.01) and soft == pytest.approx(
+        loud / 4, abs=0.01
+    )
 
 
 def test_other_folders_are_told_apart(tmp_path, tiny_config):
     write_genres(tmp_path / "music")
-    assert look_into(tmp_path / "music").kind == "sound"
+    assert inspect_folder(tmp_path / "music").kind == "sound"
     for folder, name, kind, text in (
         ("pictures", "a.png", "pictures", "the sound cannot be had back"),
         ("texts", "a.txt", "unknown", "neither sound nor arrays"),
@@ -266,20 +360,24 @@ def test_other_folders_are_told_apart(tmp_path, tiny_config):
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_bytes(b"something")
-        found = look_into(tmp_path / folder)
+        found = inspect_folder(tmp_path / folder)
         assert found.kind == kind and text in found.text
     assert (
         "damaged" in str(tmp_path / "damaged")
-        and "cannot be read" in look_into(tmp_path / "damaged").arrays["holds"][0]
+        and "cannot be read" in inspect_folder(tmp_path / "damaged").arrays["holds"][0]
     )
     with pytest.raises(ValueError, match="is no folder"):
-        look_into(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="made no sound.*cannot be read as numbers alone"):
+        inspect_folder(tmp_path / "nowhere")
+    with pytest.raises(
+        ValueError, match="made no sound.*cannot be read as numbers alone"
+    ):
         spectrograms_to_sound(tmp_path / "damaged", tmp_path / "sound", tiny_config)
 
 
 def test_a_tensor_and_its_label_in_one_file(tmp_path, tiny_config):
     """As the original's data set returns them."""
     write_tensor_file(tmp_path / "a.pt", {"x": two_channels(complex_stft())}, {"1": 3})
-    report = spectrograms_to_sound(tmp_path, tmp_path / "sound", tiny_config, sample_rate=RATE)
+    report = spectrograms_to_sound(
+        tmp_path, tmp_path / "sound", tiny_config, sample_rate=RATE
+    )
     assert report["genre"].tolist() == ["genre 3"]

@@ -13,9 +13,9 @@ from generated_music import tune, write_tune
 
 from cvae_music import generation as playing
 from cvae_music.controls import fingerprint, fit_controls, load_controls
-from cvae_music.data import clips
+from cvae_music.data import windows
 from cvae_music.data.features import FeatureSet
-from cvae_music.generation import encode_clip, make_clip, mixed_log_mel
+from cvae_music.generation import decode_mixture, encode_clip, make_clip
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.studio import sounds
@@ -27,7 +27,14 @@ GENRES = ("loud", "soft")
 @pytest.fixture(scope="module")
 def model(tiny_config):
     keras.utils.set_random_seed(0)
-    model = ConditionalVAE(audio_config=tiny_config, genres=GENRES, global_dim=6, local_dim=2, width=40, depth=1)
+    model = ConditionalVAE(
+        audio_config=tiny_config,
+        genres=GENRES,
+        global_dim=6,
+        local_dim=2,
+        width=40,
+        depth=1,
+    )
     # An untrained decoder is all but silent; a larger last layer makes it loud and different from latent to latent.
     last = [layer for layer in model.decoder.layers if layer.weights][-1]
     last.set_weights([20.0 * weights for weights in last.get_weights()])
@@ -37,9 +44,23 @@ def model(tiny_config):
 @pytest.fixture(scope="module")
 def features(tiny_config, tmp_path_factory):
     path = write_tune(tmp_path_factory.mktemp("tunes") / "tune.wav", seconds=3.0)
-    clips = np.random.default_rng(0).uniform(-60, -10, (24, *tiny_config.shape)).astype(np.float16)
-    table = pd.DataFrame({"genre": np.array(GENRES)[np.arange(24) % 2], "split": "train", "path": str(path), "start": 0.0,
-                          "end": 2.0, "tempo": 120.0, "grid": "known", "clip_id": [f"clip{k}" for k in range(24)]})  # fmt: skip
+    clips = (
+        np.random.default_rng(0)
+        .uniform(-60, -10, (24, *tiny_config.shape))
+        .astype(np.float16)
+    )
+    table = pd.DataFrame(
+        {
+            "genre": np.array(GENRES)[np.arange(24) % 2],
+            "split": "train",
+            "path": str(path),
+            "start": 0.0,
+            "end": 2.0,
+            "tempo": 120.0,
+            "grid": "known",
+            "clip_id": [f"clip{k}" for k in range(24)],
+        }
+    )
     return FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
 
 
@@ -77,7 +98,11 @@ def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
     scope = {"make_clip": make_clip, "model": model, "controls": controls}
     exec(code, scope)
     assert np.array_equal(scope["clip"].samples, studio.clip.samples)
-    assert len(studio.clip.samples) == len(heard(studio.panel.audio)) == round(4 * 60 / 97 * 8000)
+    assert (
+        len(studio.clip.samples)
+        == len(heard(studio.panel.audio))
+        == round(4 * 60 / 97 * 8000)
+    )
 
 
 def test_seeds_differ_and_repeat(studio):
@@ -92,7 +117,10 @@ def test_seeds_differ_and_repeat(studio):
 def test_genre_swap_keeps_the_latent(studio):
     before = studio.clip
     studio.swap("soft")
-    assert np.array_equal(studio.clip.latent, before.latent) and studio.clip.genre == "soft"
+    assert (
+        np.array_equal(studio.clip.latent, before.latent)
+        and studio.clip.genre == "soft"
+    )
     assert not np.array_equal(studio.clip.log_mel, before.log_mel)
 
 
@@ -112,23 +140,39 @@ def test_mix_map_and_sliders_as_functions(model, controls):
     turned = controls.turn(latent, dimensions={dimension: 2.0}) - latent
     assert np.flatnonzero(turned).tolist() == [dimension]
     level = controls.directions["level"]
-    assert level.shape == (2, len(latent)) and not np.allclose(level[0], level[1], atol=1e-3)
-    for weights, step in (([0.0, 1.0], level[1]), ([0.5, 0.5], level.mean(axis=0)), (None, level.mean(axis=0))):
+    assert level.shape == (2, len(latent)) and not np.allclose(
+        level[0], level[1], atol=1e-3
+    )
+    for weights, step in (
+        ([0.0, 1.0], level[1]),
+        ([0.5, 0.5], level.mean(axis=0)),
+        (None, level.mean(axis=0)),
+    ):
         turned = controls.turn(latent, {"level": 2.0}, weights=weights) - latent
         np.testing.assert_allclose(turned, 2.0 * step, atol=1e-5)
-    both, _ = playing.locate(model, controls, start=latent, mix={"soft": 3.0, "loud": 1.0}, sliders={"level": 1.0})
+    both, _ = playing.resolve_latent(
+        model,
+        controls,
+        start=latent,
+        mix={"soft": 3.0, "loud": 1.0},
+        sliders={"level": 1.0},
+    )
     of_soft = list(model.genres).index("soft")
-    np.testing.assert_allclose(both - latent, 0.75 * level[of_soft] + 0.25 * level[1 - of_soft], atol=1e-5)
+    np.testing.assert_allclose(
+        both - latent, 0.75 * level[of_soft] + 0.25 * level[1 - of_soft], atol=1e-5
+    )
     idea = np.stack([latent, moved])
     pure = [model.audio_config.unscale(model.decode(idea, [k, k])) for k in range(2)]
-    np.testing.assert_array_equal(mixed_log_mel(model, idea, np.eye(2)), np.stack([pure[0][0], pure[1][1]]))
-    mixed = mixed_log_mel(model, idea, np.array([[0.25, 0.75], [1.0, 0.0]]))
+    np.testing.assert_array_equal(
+        decode_mixture(model, idea, np.eye(2)), np.stack([pure[0][0], pure[1][1]])
+    )
+    mixed = decode_mixture(model, idea, np.array([[0.25, 0.75], [1.0, 0.0]]))
     power = 0.25 * 10 ** (0.1 * pure[0][0]) + 0.75 * 10 ** (0.1 * pure[1][0])
     np.testing.assert_allclose(mixed[0], 10 * np.log10(power), atol=1e-3)
     np.testing.assert_allclose(mixed[1], pure[0][1], atol=1e-3)
     for weights in ([[1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [[2.0, -1.0], [0.0, 1.0]]):
         with pytest.raises(ValueError, match=r"expected \(2, 2\)"):
-            mixed_log_mel(model, idea, np.array(weights))
+            decode_mixture(model, idea, np.array(weights))
     for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
         with pytest.raises(ValueError, match="expected"):
             controls.turn(latent, **wrong)
@@ -139,9 +183,15 @@ def test_mix_map_and_sliders_as_functions(model, controls):
 def test_controls_come_back_from_their_file(model, controls, tmp_path):
     controls.save(tmp_path / "controls.npz")
     again = load_controls(tmp_path / "controls.npz")
-    assert again.fingerprint == fingerprint(model) and again.dimensions == controls.dimensions
+    assert (
+        again.fingerprint == fingerprint(model)
+        and again.dimensions == controls.dimensions
+    )
     settings = {"sliders": {"density": 2.0}, "at": (1.0, 0.0), "seed": 2}
-    assert np.array_equal(make_clip(model, again, **settings).samples, make_clip(model, controls, **settings).samples)
+    assert np.array_equal(
+        make_clip(model, again, **settings).samples,
+        make_clip(model, controls, **settings).samples,
+    )
 
 
 def test_every_slider_has_a_label_and_a_numeric_twin(studio):
@@ -155,15 +205,30 @@ def test_every_slider_has_a_label_and_a_numeric_twin(studio):
 
 def test_pictures_say_what_they_show(studio):
     studio.swap("soft")
-    assert 'alt="Log-mel spectrogram of soft, seed 0, 110 bpm, drawn as loud."' in studio.panel.picture.value
+    assert (
+        'alt="Log-mel spectrogram of soft, seed 0, 110 bpm, drawn as loud."'
+        in studio.panel.picture.value
+    )
     assert 'alt="Map of the latents: cursor at' in studio.panel.map_picture.value
     assert "data:image/png;base64,iVBOR" in studio.panel.map_picture.value
 
 
 def test_nothing_plays_or_repeats_unasked(studio):
-    players = (studio.panel.audio, studio.panel.compared, studio.panel.nearest, studio.panel.journey)
-    assert not any(word in player.value[:200] for player in players for word in ("autoplay", "loop"))
-    assert all("controls" in player.value[:200] and "aria-label=" in player.value[:200] for player in players)
+    players = (
+        studio.panel.audio,
+        studio.panel.compared,
+        studio.panel.nearest,
+        studio.panel.journey,
+    )
+    assert not any(
+        word in player.value[:200]
+        for player in players
+        for word in ("autoplay", "loop")
+    )
+    assert all(
+        "controls" in player.value[:200] and "aria-label=" in player.value[:200]
+        for player in players
+    )
     studio.panel.loop.value = True
     studio.panel.knobs["seed"].value = 1
     assert " loop " in studio.panel.audio.value[:200]
@@ -172,7 +237,10 @@ def test_nothing_plays_or_repeats_unasked(studio):
 def test_all_weights_zero_is_a_message_not_a_fault(studio):
     before = studio.panel.audio.wav
     studio.panel.knobs["mix", "loud"].value = 0.0
-    assert 'role="alert"' in studio.panel.status.value and "raise at least one" in studio.panel.status.value
+    assert (
+        'role="alert"' in studio.panel.status.value
+        and "raise at least one" in studio.panel.status.value
+    )
     assert studio.panel.audio.wav == before
     studio.panel.knobs["mix", "soft"].value = 1.0
     assert "Ready" in studio.panel.status.value
@@ -184,19 +252,32 @@ def test_uploads_of_both_widget_versions(studio, newer, tmp_path):
     value = {"mine.wav": {"metadata": {"name": "mine.wav"}, "content": content}}
     if newer:
         value = ({"name": "mine.wav", "content": memoryview(content)},)
-    upload = SimpleNamespace(value=value, set_trait=lambda name, value: setattr(upload, name, value))
+    upload = SimpleNamespace(
+        value=value, set_trait=lambda name, value: setattr(upload, name, value)
+    )
     studio.panel.upload = upload
     studio.take_upload()
     assert len(studio.panel.upload.value) == 0  # the same file can be chosen again
-    assert studio.panel.knobs["source"].label == "my own clip" and "encode_clip" in studio.panel.code.value
+    assert (
+        studio.panel.knobs["source"].label == "my own clip"
+        and "encode_clip" in studio.panel.code.value
+    )
     assert studio.own.clip.tempo == pytest.approx(100.0, rel=0.05)
-    assert np.array_equal(studio.clip.latent, encode_clip(studio.model, tmp_path / "uploads" / "mine.wav"))
+    assert np.array_equal(
+        studio.clip.latent, encode_clip(studio.model, tmp_path / "uploads" / "mine.wav")
+    )
     studio.swap("soft")
-    assert studio.panel.knobs["source"].label == "my own clip" and studio.clip.genre == "soft"
+    assert (
+        studio.panel.knobs["source"].label == "my own clip"
+        and studio.clip.genre == "soft"
+    )
     for comparison in studio.panel.comparison.options:
         studio.panel.comparison.value = comparison
         studio.compare()
-        assert "mine.wav" in studio.panel.compared.about and len(heard(studio.panel.compared)) > 8000
+        assert (
+            "mine.wav" in studio.panel.compared.about
+            and len(heard(studio.panel.compared)) > 8000
+        )
 
 
 def test_bad_files_give_a_message(studio, tmp_path):
@@ -204,12 +285,22 @@ def test_bad_files_give_a_message(studio, tmp_path):
     (tmp_path / "empty.wav").write_bytes(b"")
     soundfile.write(tmp_path / "silent.wav", np.zeros(40000), 8000)
     write_tune(tmp_path / "short.wav", seconds=0.6)
-    bad = {"notes.wav": "unreadable", "empty.wav": "empty", "silent.wav": "silent", "short.wav": "a longer file"}
+    bad = {
+        "notes.wav": "unreadable",
+        "empty.wav": "empty",
+        "silent.wav": "silent",
+        "short.wav": "a longer file",
+    }
     bad |= {".": "add the name of one in it", "none.wav": "no such file. Expected"}
     for name, reason in bad.items():
         enter(studio, str(tmp_path / name))
-        assert reason in studio.panel.status.value and 'role="alert"' in studio.panel.status.value
-        assert studio.panel.about_own.value == studio.panel.status.value  # beside the button, too
+        assert (
+            reason in studio.panel.status.value
+            and 'role="alert"' in studio.panel.status.value
+        )
+        assert (
+            studio.panel.about_own.value == studio.panel.status.value
+        )  # beside the button, too
     enter(studio, " ")
     assert "No path" in studio.panel.status.value
     assert studio.panel.knobs["source"].label == "a seed"
@@ -217,12 +308,19 @@ def test_bad_files_give_a_message(studio, tmp_path):
     assert "Ready" in studio.panel.status.value and studio.panel.about_own.value == ""
     with pytest.raises(ValueError, match="holds 0 bytes"):
         sounds.keep_upload({"a.wav": {"content": b""}}, tmp_path)
-    with pytest.raises(ValueError, match="at most 40 MB. Cut it shorter, or give its path"):
-        sounds.keep_upload({"a.wav": {"content": bytes(sounds.MAX_UPLOAD_BYTES + 1)}}, tmp_path)
+    with pytest.raises(
+        ValueError, match="at most 40 MB. Cut it shorter, or give its path"
+    ):
+        sounds.keep_upload(
+            {"a.wav": {"content": bytes(sounds.MAX_UPLOAD_BYTES + 1)}}, tmp_path
+        )
 
 
 def test_uploads_of_one_name_are_kept_apart(tmp_path):
-    files = [sounds.keep_upload({"a.wav": {"content": content}}, tmp_path) for content in (b"one", b"two", b"one")]
+    files = [
+        sounds.keep_upload({"a.wav": {"content": content}}, tmp_path)
+        for content in (b"one", b"two", b"one")
+    ]
     assert [path.name for path in files] == ["a.wav", "a_2.wav", "a.wav"]
     assert [path.read_bytes() for path in files] == [b"one", b"two", b"one"]
 
@@ -235,23 +333,42 @@ def test_own_clips_come_back_with_their_file_and_start(studio, model, tmp_path):
     enter(studio, f"'{first}'")  # quoted, as a file manager copies it
     made, latent = studio.clip.samples, studio.clip.latent
     studio.panel.start.value = 1.0
-    assert ", 1.0)" in studio.panel.code.value and not np.array_equal(studio.clip.latent, latent)
+    assert ", 1.0)" in studio.panel.code.value and not np.array_equal(
+        studio.clip.latent, latent
+    )
     enter(studio, second)
-    assert "zweites" in studio.panel.past.options[0][0] and "zweites" in studio.panel.code.value
-    assert studio.own.clip.tempo == pytest.approx(120.0, rel=0.05) and studio.panel.knobs["seed"].disabled
+    assert (
+        "zweites" in studio.panel.past.options[0][0]
+        and "zweites" in studio.panel.code.value
+    )
+    assert (
+        studio.own.clip.tempo == pytest.approx(120.0, rel=0.05)
+        and studio.panel.knobs["seed"].disabled
+    )
     studio.panel.past.index = 2
     studio.recall()
     assert np.array_equal(studio.clip.samples, made) and studio.panel.start.value == 0.0
-    scope = {"make_clip": make_clip, "encode_clip": encode_clip, "model": model, "controls": studio.controls}
+    scope = {
+        "make_clip": make_clip,
+        "encode_clip": encode_clip,
+        "model": model,
+        "controls": studio.controls,
+    }
     exec(studio.panel.code.value, scope)
     assert np.array_equal(scope["clip"].samples, made)
     studio.surprise()
     assert studio.panel.knobs["source"].label == "a seed"
     studio.panel.knobs["source"].index = 1
-    assert studio.clip.latent == pytest.approx(encode_clip(model, first)) and studio.panel.knobs["seed"].disabled
+    assert (
+        studio.clip.latent == pytest.approx(encode_clip(model, first))
+        and studio.panel.knobs["seed"].disabled
+    )
     studio.panel.knobs["source"].index = 0
     assert studio.panel.knobs["source"].label == "a seed"
-    assert not studio.panel.knobs["seed"].disabled and "encode_clip" not in studio.panel.code.value
+    assert (
+        not studio.panel.knobs["seed"].disabled
+        and "encode_clip" not in studio.panel.code.value
+    )
 
 
 def test_history_brings_a_clip_back(studio):
@@ -262,11 +379,18 @@ def test_history_brings_a_clip_back(studio):
     studio.panel.past.index = 2
     studio.recall()
     assert np.array_equal(studio.clip.samples, first.samples)
-    assert [label.split(":")[0] for label, _ in studio.panel.past.options] == ["1", "3", "2"]
+    assert [label.split(":")[0] for label, _ in studio.panel.past.options] == [
+        "1",
+        "3",
+        "2",
+    ]
     studio.panel.knobs["sliders", "level"].value = 1.0
     studio.panel.knobs["second"].value = 7
     studio.panel.knobs["share"].value = 0.25
-    assert studio.panel.past.options[0][0] == "5: loud, seed 0, 110 bpm, level +1, 25% towards seed 7"
+    assert (
+        studio.panel.past.options[0][0]
+        == "5: loud, seed 0, 110 bpm, level +1, 25% towards seed 7"
+    )
 
 
 def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
@@ -284,12 +408,20 @@ def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
 
 def test_the_cursor_stays_where_it_is_put(studio):
     studio.panel.knobs["at", 1].value = 0.35
-    assert studio.panel.knobs["on_map"].value and studio.panel.knobs["at", 1].value == 0.35
+    assert (
+        studio.panel.knobs["on_map"].value and studio.panel.knobs["at", 1].value == 0.35
+    )
     assert "0.35)" in studio.panel.code.value
     studio.hear_nearest()
-    assert np.abs(heard(studio.panel.nearest)).max() > 0.01 and "clip" in studio.panel.nearest.about
+    assert (
+        np.abs(heard(studio.panel.nearest)).max() > 0.01
+        and "clip" in studio.panel.nearest.about
+    )
     studio.panel.knobs["on_map"].value = False
-    assert "at=" not in studio.panel.code.value and studio.panel.knobs["at", 1].value != 0.35
+    assert (
+        "at=" not in studio.panel.code.value
+        and studio.panel.knobs["at", 1].value != 0.35
+    )
 
 
 def test_a_model_without_a_label_has_no_genre_controls(tiny_config, features):
@@ -297,7 +429,9 @@ def test_a_model_without_a_label_has_no_genre_controls(tiny_config, features):
     studio = Studio(model, fit_controls(model, features))
     studio.panel.knobs["seed"].value = 2
     studio.surprise()
-    assert "Ready: clip" in studio.panel.status.value and not [key for key in studio.panel.knobs if key[0] == "mix"]
+    assert "Ready: clip" in studio.panel.status.value and not [
+        key for key in studio.panel.knobs if key[0] == "mix"
+    ]
     studio.panel.comparison.value = studio.panel.comparison.options[2]
     studio.compare()
     assert "Ready" in studio.panel.status.value
@@ -309,18 +443,26 @@ def test_saving_writes_both_files_and_links_them(studio, tmp_path):
     assert studio.panel.links.value.count("download=") == 2
     studio.panel.knobs["sliders", "level"].value = -1.0
     studio.save()
-    assert len(list(tmp_path.glob("loud_seed0*.wav"))) == 2 and "loud_seed0_2.mp3" in studio.panel.links.value
+    assert (
+        len(list(tmp_path.glob("loud_seed0*.wav"))) == 2
+        and "loud_seed0_2.mp3" in studio.panel.links.value
+    )
 
 
 def test_compare_with_the_nearest_real_clip(studio):
     studio.compare()
-    assert "clip" in studio.panel.compared.about and np.abs(heard(studio.panel.compared)).max() > 0.01
+    assert (
+        "clip" in studio.panel.compared.about
+        and np.abs(heard(studio.panel.compared)).max() > 0.01
+    )
 
 
 def test_a_real_clip_is_rebuilt_as_what_it_is(studio, monkeypatch):
     asked = []
     decode = studio.model.decode
-    listening = lambda latent, label: asked.append(np.array(label)) or decode(latent, label)  # noqa: E731
+    listening = lambda latent, label: (
+        asked.append(np.array(label)) or decode(latent, label)
+    )  # noqa: E731
     monkeypatch.setattr(studio.model, "decode", listening)
     studio.panel.comparison.value = studio.panel.comparison.options[2]
     for genre in GENRES:
@@ -348,16 +490,25 @@ def test_morph_over_time_and_by_hand(studio, tmp_path):
     studio.panel.beats.value = 8
     studio.morph()
     assert len(heard(studio.panel.journey)) == round(8 * 60 / 110 * 8000)
-    scope = {"make_morph": playing.make_morph, "model": studio.model, "controls": studio.controls}
+    scope = {
+        "make_morph": playing.make_morph,
+        "model": studio.model,
+        "controls": studio.controls,
+    }
     exec(studio.panel.journey_code.value, scope)
-    assert np.array_equal(scope["samples"], studio.walked) and "loud to soft" in studio.panel.journey.about
+    assert (
+        np.array_equal(scope["samples"], studio.walked)
+        and "loud to soft" in studio.panel.journey.about
+    )
     studio.save("morph")
     assert {path.suffix for path in tmp_path.glob("morph.*")} == {".wav", ".mp3"}
     assert studio.panel.journey_links.value.count("download=") == 2
     studio.reset()
     before, studio.panel.knobs["share"].value = studio.clip.latent, 1.0
     assert "morph_to=1" in studio.panel.code.value
-    assert studio.clip.latent == pytest.approx(playing.draw_latent(studio.model, 1), abs=1e-4)
+    assert studio.clip.latent == pytest.approx(
+        playing.draw_latent(studio.model, 1), abs=1e-4
+    )
     assert not np.allclose(before, studio.clip.latent)
 
 
@@ -386,40 +537,78 @@ def in_two_threads(studio, monkeypatch, first, second):
 
 
 @pytest.mark.parametrize("turned_round", [False, True])
-def test_changes_on_two_threads_end_at_the_last(studio, model, controls, monkeypatch, turned_round):
+def test_changes_on_two_threads_end_at_the_last(
+    studio, model, controls, monkeypatch, turned_round
+):
     # JupyterLab's kernel answers a slider on one thread and a button on another.
-    changes = [lambda: studio.panel.knobs["tempo"].set_trait("value", 90.0), lambda: studio.swap("soft")]
+    changes = [
+        lambda: studio.panel.knobs["tempo"].set_trait("value", 90.0),
+        lambda: studio.swap("soft"),
+    ]
     in_two_threads(studio, monkeypatch, *(changes[::-1] if turned_round else changes))
-    assert studio.made["tempo"] == 90 and studio.made["mix"] == {"soft": 1.0} and studio.made == studio.settings()
-    assert "soft, seed 0, 90 bpm" in studio.panel.picture.value and "Ready: soft" in studio.panel.status.value
+    assert (
+        studio.made["tempo"] == 90
+        and studio.made["mix"] == {"soft": 1.0}
+        and studio.made == studio.settings()
+    )
+    assert (
+        "soft, seed 0, 90 bpm" in studio.panel.picture.value
+        and "Ready: soft" in studio.panel.status.value
+    )
     monkeypatch.undo()
-    assert np.array_equal(make_clip(model, controls, **studio.made).samples, studio.clip.samples)
+    assert np.array_equal(
+        make_clip(model, controls, **studio.made).samples, studio.clip.samples
+    )
     for number, code in list(studio.panel.past.options):
         studio.panel.past.value = code
         studio.recall()
         assert studio.panel.code.value == code, number
 
 
-def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(studio, monkeypatch):
+def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(
+    studio, monkeypatch
+):
     seed, cursor = studio.panel.knobs["seed"], studio.panel.knobs["at", 0]
-    in_two_threads(studio, monkeypatch, lambda: seed.set_trait("value", 3), lambda: cursor.set_trait("value", 0.5))
-    assert studio.panel.knobs["on_map"].value and studio.made["at"][0] == 0.5 and studio.made["seed"] == 3
+    in_two_threads(
+        studio,
+        monkeypatch,
+        lambda: seed.set_trait("value", 3),
+        lambda: cursor.set_trait("value", 0.5),
+    )
+    assert (
+        studio.panel.knobs["on_map"].value
+        and studio.made["at"][0] == 0.5
+        and studio.made["seed"] == 3
+    )
 
 
 def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
-    read, read_clip = [], clips.read_clip
-    monkeypatch.setattr(clips, "read_clip", lambda path, *rest: read.append(path) or read_clip(path, *rest))
-    first, second = (write_tune(tmp_path / f"{name}.wav", seconds=3.0) for name in ("first", "second"))
+    read, load_first_window = [], windows.load_first_window
+    monkeypatch.setattr(
+        windows,
+        "load_first_window",
+        lambda path, *rest: read.append(path) or load_first_window(path, *rest),
+    )
+    first, second = (
+        write_tune(tmp_path / f"{name}.wav", seconds=3.0)
+        for name in ("first", "second")
+    )
     studio.panel.path.value = f"'{first}'"
     studio.take_path()  # the button, after the field
     assert read == [first] and studio.panel.knobs["source"].label == "my own clip"
     assert "first.wav" in studio.panel.about_own.value
     studio.take_path()  # the button of the next path, answered before the field
     studio.panel.path.value = str(second)
-    assert read == [first, second] and studio.own.path == second and "second.wav" in studio.panel.about_own.value
+    assert (
+        read == [first, second]
+        and studio.own.path == second
+        and "second.wav" in studio.panel.about_own.value
+    )
     studio.panel.path.value = ""
     studio.take_path()
-    assert "nothing to read" in studio.panel.about_own.value and studio.own.path == second
+    assert (
+        "nothing to read" in studio.panel.about_own.value and studio.own.path == second
+    )
 
 
 def test_nothing_to_do_leaves_the_message(studio):

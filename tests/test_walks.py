@@ -25,20 +25,29 @@ class Painter:
 
     def sample_latents(self, genre, seed=0, temperature=1.0):
         """Where each genre lies, plus noise."""
-        noise = np.random.default_rng(seed).uniform(-0.1, 0.1, (len(genre), self.latent_dim))
-        return (np.array([0.3, 0.7])[genre][:, None] + temperature * noise).astype(np.float32)
+        noise = np.random.default_rng(seed).uniform(
+            -0.1, 0.1, (len(genre), self.latent_dim)
+        )
+        return (np.array([0.3, 0.7])[genre][:, None] + temperature * noise).astype(
+            np.float32
+        )
 
     def decode(self, latents, genre):
         weights = np.eye(2)[genre]
         level = np.full((len(latents), *self.audio_config.shape), -1.0, np.float32)
         beats = np.repeat(latents, self.audio_config.frames_per_beat, axis=1)
-        level[:, :, 20], level[:, :, 60] = beats * weights[:, :1], beats * weights[:, 1:]
+        level[:, :, 20], level[:, :, 60] = (
+            beats * weights[:, :1],
+            beats * weights[:, 1:],
+        )
         return level
 
 
 def test_a_clip_repeats_by_its_settings_and_keeps_the_tempo():
     model = Painter(AudioConfig())
-    first, again, other = (make_clip(model, mix="high", tempo=97.0, seed=seed) for seed in (4, 4, 5))
+    first, again, other = (
+        make_clip(model, mix="high", tempo=97.0, seed=seed) for seed in (4, 4, 5)
+    )
     np.testing.assert_array_equal(first.samples, again.samples)
     assert not np.allclose(first.latent, other.latent)
     assert (first.genre, first.tempo, first.seed) == ("high", 97.0, 4)
@@ -54,13 +63,21 @@ def test_a_genre_is_drawn_where_it_lies_and_played():
     """The mix says what plays, and unless told otherwise the latent is drawn where the heaviest genre lies."""
     model = Painter(AudioConfig())
     for settings, genre, mean in (
-        ({}, "low", 0.3), ({"mix": "high"}, "high", 0.7), ({"drawn_as": "high"}, "high", 0.7),
-        ({"mix": "low", "drawn_as": "high"}, "low", 0.7), ({"mix": {"low": 1.0, "high": 3.0}}, "75% high, 25% low", 0.7),
-    ):  # fmt: skip
+        ({}, "low", 0.3),
+        ({"mix": "high"}, "high", 0.7),
+        ({"prior_genre": "high"}, "high", 0.7),
+        ({"mix": "low", "prior_genre": "high"}, "low", 0.7),
+        ({"mix": {"low": 1.0, "high": 3.0}}, "75% high, 25% low", 0.7),
+    ):
         clip = make_clip(model, **settings)
-        assert clip.genre == genre and clip.latent.mean() == pytest.approx(mean, abs=0.1)
+        assert clip.genre == genre and clip.latent.mean() == pytest.approx(
+            mean, abs=0.1
+        )
         assert (clip.log_mel[:, 60].max() > -30.0) == ("high" in genre)
-    still = [make_clip(model, mix="high", seed=seed, temperature=0.0).latent for seed in (1, 2)]
+    still = [
+        make_clip(model, mix="high", seed=seed, temperature=0.0).latent
+        for seed in (1, 2)
+    ]
     assert np.array_equal(*still)
     halfway = make_clip(model, mix="high", morph_to=2, share=0.5, seed=1).latent
     ends = [walks.draw_latent(model, seed, "high") for seed in (1, 2)]
@@ -70,11 +87,16 @@ def test_a_genre_is_drawn_where_it_lies_and_played():
 def test_clips_refuse_what_does_not_exist():
     model = Painter(AudioConfig())
     for settings, message in (
-        ({"mix": "polka"}, r"\['low', 'high'\]"), ({"drawn_as": "polka"}, r"\['low', 'high'\]"),
-        ({"seed": -1}, "seed=-1; expected a whole number"), ({"seed": "one"}, "seed='one'"), ({"seed": 0.5}, "seed=0.5"),
-        ({"morph_to": -2, "share": 0.5}, "seed=-2"), ({"tempo": "slow"}, "tempo='slow'"), ({"tempo": 0}, "tempo=0"),
+        ({"mix": "polka"}, r"\['low', 'high'\]"),
+        ({"prior_genre": "polka"}, r"\['low', 'high'\]"),
+        ({"seed": -1}, "seed=-1; expected a whole number"),
+        ({"seed": "one"}, "seed='one'"),
+        ({"seed": 0.5}, "seed=0.5"),
+        ({"morph_to": -2, "share": 0.5}, "seed=-2"),
+        ({"tempo": "slow"}, "tempo='slow'"),
+        ({"tempo": 0}, "tempo=0"),
         ({"sliders": {"level": 1.0}}, "fit_controls"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ValueError, match=message):
             make_clip(model, **settings)
     without_label = Painter(AudioConfig(), genres=(), num_genres=0)
@@ -99,10 +121,14 @@ def test_slerp_keeps_the_distance_from_the_origin():
     np.testing.assert_allclose(walks.slerp(first, second, 0.0), first, rtol=1e-5)
     np.testing.assert_allclose(walks.slerp(first, second, 1.0), second, rtol=1e-5)
     middle = np.linalg.norm(walks.slerp(first, second, 0.5))
-    assert middle == pytest.approx((np.linalg.norm(first) + np.linalg.norm(second)) / 2, rel=1e-5)
+    assert middle == pytest.approx(
+        (np.linalg.norm(first) + np.linalg.norm(second)) / 2, rel=1e-5
+    )
     assert middle > 1.2 * np.linalg.norm((first + second) / 2)
     np.testing.assert_allclose(walks.slerp(first, first, 0.3), first, rtol=1e-5)
-    np.testing.assert_allclose(walks.slerp([1, 0], [0, 1], [[0.5]]), [[0.5**0.5] * 2], rtol=1e-6)
+    np.testing.assert_allclose(
+        walks.slerp([1, 0], [0, 1], [[0.5]]), [[0.5**0.5] * 2], rtol=1e-6
+    )
     with pytest.raises(ValueError, match="opposite"):
         walks.slerp(first, -first, 0.5)
 
@@ -110,7 +136,7 @@ def test_slerp_keeps_the_distance_from_the_origin():
 def test_a_walk_plays_each_beat_of_the_window_in_its_place():
     model = Painter(AudioConfig())
     loud = np.linspace(0.2, 0.9, 8)
-    level = walks.walk_log_mel(model, loud[None], [1.0, 0.0], 20)
+    level = walks.latent_walk_log_mel(model, loud[None], [1.0, 0.0], 20)
     expected = model.audio_config.unscale(np.tile(loud, 3)[:20])
     np.testing.assert_allclose(level[::16, 20], expected, atol=1e-3)
     assert level.shape == (320, 128) and np.all(level[:, 60] < -30)
@@ -119,11 +145,13 @@ def test_a_walk_plays_each_beat_of_the_window_in_its_place():
 def test_a_walk_passes_its_stops_and_changes_genre():
     model = Painter(AudioConfig())
     stops = np.stack([np.full(8, 0.8), np.full(8, 0.4), np.full(8, 0.8)])
-    level = walks.walk_log_mel(model, stops, [[1, 0], [0, 1], [1, 0]], 16)
+    level = walks.latent_walk_log_mel(model, stops, [[1, 0], [0, 1], [1, 0]], 16)
     scaled = model.audio_config.scale(level)
     np.testing.assert_allclose(scaled[0, [20, 60]], [0.8, 0.0], atol=1e-3)
     np.testing.assert_allclose(scaled[8 * 16, [20, 60]], [0.0, 0.4], atol=1e-3)
-    assert np.abs(np.diff(scaled, axis=0)).max() < 0.05, "the way between stops has steps"
+    assert np.abs(np.diff(scaled, axis=0)).max() < 0.05, (
+        "the way between stops has steps"
+    )
 
 
 def test_walks_refuse_what_does_not_fit():
@@ -133,16 +161,22 @@ def test_walks_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="num_beats=2.5"):
         walks.walk(model, np.ones((2, 8)), [1, 0], 2.5, 120)
     with pytest.raises(ValueError, match="grid in seconds"):
-        walks.walk(Painter(AudioConfig(grid="seconds")), np.ones((2, 8)), [1, 0], 16, 120)
+        walks.walk(
+            Painter(AudioConfig(grid="seconds")), np.ones((2, 8)), [1, 0], 16, 120
+        )
 
 
 def jumps(samples, num_beats, config):
     """Change of the level and of the spectrum (dB) from just before each half beat to just after it."""
     half_beats = np.arange(2 * num_beats) * len(samples) / (2 * num_beats)
     times = (half_beats[:, None] + np.array([-512, 512])).ravel() / config.sample_rate
-    frames = audio.log_mel(samples, times, config, wrap=True).reshape(-1, 2, config.n_mels)
+    frames = audio.log_mel(samples, times, config, wrap=True).reshape(
+        -1, 2, config.n_mels
+    )
     loudness = 10 * np.log10(np.sum(10 ** (frames / 10), axis=2))
-    return np.abs(np.diff(loudness)).ravel(), np.abs(np.diff(frames, axis=1)).mean(axis=(1, 2))
+    return np.abs(np.diff(loudness)).ravel(), np.abs(np.diff(frames, axis=1)).mean(
+        axis=(1, 2)
+    )
 
 
 def test_joins_of_a_walk_are_no_rougher_than_a_window():
@@ -156,14 +190,22 @@ def test_joins_of_a_walk_are_no_rougher_than_a_window():
         samples = walks.walk(model, stops, weights, num_beats, tempo)
         assert len(samples) == round(num_beats * 60 / tempo * config.sample_rate)
         plain = [
-            to_audio(level, config, tempo) for level in config.unscale(model.decode(stops, np.stack([weights] * 2)))
+            to_audio(level, config, tempo)
+            for level in config.unscale(model.decode(stops, np.stack([weights] * 2)))
         ]
         inside.append(np.mean([jumps(clip, 8, config) for clip in plain], axis=0))
         joined.append(jumps(samples, num_beats, config))
-    inside, joined = np.array(inside), np.array(joined)  # (genres, level or spectrum, half beats)
+    inside, joined = (
+        np.array(inside),
+        np.array(joined),
+    )  # (genres, level or spectrum, half beats)
     places = np.arange(4, 2 * num_beats, 4)  # every join but the ends
-    ratio = joined[:, :, places].mean(axis=(0, 2)) / inside[:, :, places % 16].mean(axis=(0, 2))
+    ratio = joined[:, :, places].mean(axis=(0, 2)) / inside[:, :, places % 16].mean(
+        axis=(0, 2)
+    )
     wraps = np.arange(16, 2 * num_beats, 16)  # where a window begins again
-    at_wraps = joined[:, :, wraps].mean(axis=(0, 2)) / inside[:, :, :1].mean(axis=(0, 2))
+    at_wraps = joined[:, :, wraps].mean(axis=(0, 2)) / inside[:, :, :1].mean(
+        axis=(0, 2)
+    )
     print("joins over windows (level, spectrum):", ratio, "at bar lines:", at_wraps)
     assert np.all(ratio < 1.2) and np.all(at_wraps < 1.3)

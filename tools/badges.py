@@ -47,7 +47,11 @@ class Place:
 
     @property
     def zip_address(self):
-        return f"https://github.com/{self.repository}/archive/refs/tags/v{self.version}.zip" if self.repository else ""
+        return (
+            f"https://github.com/{self.repository}/archive/refs/tags/v{self.version}.zip"
+            if self.repository
+            else ""
+        )
 
     def file(self, path):
         return f"github.com/{self.repository}/blob/v{self.version}/{path}"
@@ -60,9 +64,15 @@ class Place:
 
 
 def read_place(root=ROOT):
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["badges"]
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))[
+        "tool"
+    ]["badges"]
     source = (root / "lib" / "cvae_music" / "__init__.py").read_text(encoding="utf-8")
-    return Place(settings["repository"], settings["kaggle"], re.search(r'__version__ = "([^"]+)"', source)[1])
+    return Place(
+        settings["repository"],
+        settings["kaggle"],
+        re.search(r'__version__ = "([^"]+)"', source)[1],
+    )
 
 
 def checked_name(name, pattern, expected):
@@ -76,11 +86,27 @@ def set_place(repository, kaggle, root=ROOT):
     path = root / "pyproject.toml"
     text = path.read_text(encoding="utf-8")
     if repository:
-        checked_name(repository, r"[\w.-]+/[\w.-]+", "REPO=owner/name, as in the address of the repository")
-        text = re.sub(r'^repository = ".*"$', f'repository = "{repository}"', text, count=1, flags=re.M)
+        checked_name(
+            repository,
+            r"[\w.-]+/[\w.-]+",
+            "REPO=owner/name, as in the address of the repository",
+        )
+        text = re.sub(
+            r'^repository = ".*"$',
+            f'repository = "{repository}"',
+            text,
+            count=1,
+            flags=re.M,
+        )
     if kaggle:
-        checked_name(kaggle, r"[\w-]+", "KAGGLE=owner, the name in the address of a Kaggle profile")
-        text = re.sub(r'^kaggle = ".*"$', f'kaggle = "{kaggle}"', text, count=1, flags=re.M)
+        checked_name(
+            kaggle,
+            r"[\w-]+",
+            "KAGGLE=owner, the name in the address of a Kaggle profile",
+        )
+        text = re.sub(
+            r'^kaggle = ".*"$', f'kaggle = "{kaggle}"', text, count=1, flags=re.M
+        )
     path.write_text(text, encoding="utf-8")
 
 
@@ -99,7 +125,9 @@ def title_of(source):
 def neighbours(source, sources):
     """The notebooks before and after, None at either end."""
     place = sources.index(source)
-    return (sources[place - 1] if place else None), (sources[place + 1] if place + 1 < len(sources) else None)
+    return (sources[place - 1] if place else None), (
+        sources[place + 1] if place + 1 < len(sources) else None
+    )
 
 
 def link(name, source, place, root):
@@ -115,7 +143,11 @@ def links(source, place, root):
     if source.parent.name == "solutions":
         return f"The notebook: [{title_of(source)}](../{source.stem}.ipynb)"
     before, after = neighbours(source, find_notebooks(source.parent))
-    parts = [link(name, one, place, root) for name, one in (("Before", before), ("After", after)) if one]
+    parts = [
+        link(name, one, place, root)
+        for name, one in (("Before", before), ("After", after))
+        if one
+    ]
     if (source.parent / "solutions" / source.name).exists():
         parts.append(f"[Solutions](solutions/{source.stem}.ipynb) of the exercises")
     return "\n".join(f"{part}." for part in parts)
@@ -134,12 +166,24 @@ def with_time(text, run):
     """The box's minutes, cores and date as they were measured; a box without a run promises none."""
 
     def box(found):
-        words = " ".join(line.removeprefix(">").strip() for line in found[0].splitlines())
-        measured = f"{minutes(run)} on {cores(run)}" if run else "not measured yet on CPU cores"
+        words = " ".join(
+            line.removeprefix(">").strip() for line in found[0].splitlines()
+        )
+        measured = (
+            f"{minutes(run)} on {cores(run)}"
+            if run
+            else "not measured yet on CPU cores"
+        )
         words = re.sub(r"(\*\*Time:\*\*) .*? CPU cores?", rf"\1 {measured}", words)
         if run:
             words = re.sub(r"(Last full run:) [\d-]+", rf"\1 {run['date']}", words)
-        return textwrap.fill(words, 116, initial_indent="> ", subsequent_indent="> ", break_on_hyphens=False)
+        return textwrap.fill(
+            words,
+            116,
+            initial_indent="> ",
+            subsequent_indent="> ",
+            break_on_hyphens=False,
+        )
 
     return re.sub(r"^> \*\*Time:\*\*.*(?:\n>.*)*", box, text, flags=re.M)
 
@@ -157,7 +201,9 @@ def cores(run):
 def with_header(text, source, place, runs, root):
     """The first cell: title, links, and the rest as it was."""
     title, _, rest = BLOCK.sub("", text).partition("\n")
-    rest = re.sub(r"\A\*To open this on Colab:.*?\n\n", "", rest.lstrip("\n"), flags=re.S)
+    rest = re.sub(
+        r"\A\*To open this on Colab:.*?\n\n", "", rest.lstrip("\n"), flags=re.S
+    )
     lesson = source.parent.name != "solutions"
     shown = badges(source.relative_to(root).with_suffix(".ipynb").as_posix(), place)
     parts = [shown, links(source, place, root), NO_LIBRARY if lesson else ""]
@@ -179,12 +225,21 @@ def rewritten(notebook, source, place, runs, root):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     parameters, setup, start = code[:3]
     tags = [cell.metadata.get("tags", []) for cell in (parameters, setup)]
-    if tags != [["parameters"], ["setup"]] or "session = lab.start_session(" not in start.source:
+    if (
+        tags != [["parameters"], ["setup"]]
+        or "session = lab.start_session(" not in start.source
+    ):
         expected = "first cells of code are tagged parameters and setup, and the third starts the session"
-        raise SystemExit(f"{source.name}: expected a notebook whose {expected}; got {tags}.")
-    notebook.cells[0].source = with_header(notebook.cells[0].source, source, place, runs, root)
+        raise SystemExit(
+            f"{source.name}: expected a notebook whose {expected}; got {tags}."
+        )
+    notebook.cells[0].source = with_header(
+        notebook.cells[0].source, source, place, runs, root
+    )
     address = f'repository_zip = "{place.zip_address}"'
-    parameters.source = re.sub(r'^repository_zip = ".*?"', address, parameters.source, flags=re.M)
+    parameters.source = re.sub(
+        r'^repository_zip = ".*?"', address, parameters.source, flags=re.M
+    )
     setup.source = SETUP
     start.source = IMPORTS + start.source.removeprefix(IMPORTS)
     with_end(notebook.cells, source, place, root, nbformat.v4.new_markdown_cell)
@@ -196,21 +251,33 @@ def rewritten(notebook, source, place, runs, root):
 
 def trains(notebook):
     """Whether a GPU is worth asking for: a notebook that trains live declares how many steps."""
-    return any(re.search(r"^num_steps = ", cell.source, re.M) for cell in notebook.cells if cell.cell_type == "code")
+    return any(
+        re.search(r"^num_steps = ", cell.source, re.M)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )
 
 
 def render_halves(source, place, runs, root=ROOT):
     """Path -> text for both halves of one notebook; only the .py half where the other is not made yet."""
-    text, executed, made = source.read_text(encoding="utf-8"), source.with_suffix(".ipynb"), {}
+    text, executed, made = (
+        source.read_text(encoding="utf-8"),
+        source.with_suffix(".ipynb"),
+        {},
+    )
     if executed.exists():
-        notebook = rewritten(nbformat.read(executed, as_version=4), source, place, runs, root)
+        notebook = rewritten(
+            nbformat.read(executed, as_version=4), source, place, runs, root
+        )
         name_cells(notebook)
         made[executed] = nbformat.writes(notebook) + "\n"
     config = load_jupytext_config(str(source))
     notebook = rewritten(jupytext.reads(text, "py:percent"), source, place, runs, root)
     body = jupytext.writes(notebook, "py:percent", config=config).partition("\n# %%")[2]
     # The front matter stays as it was written: jupytext would add settings that stand in pyproject.toml.
-    front = re.sub(r"^#   accelerator: .*\n", "", text.partition("\n# %%")[0] + "\n", flags=re.M)
+    front = re.sub(
+        r"^#   accelerator: .*\n", "", text.partition("\n# %%")[0] + "\n", flags=re.M
+    )
     if trains(notebook):
         front = front.replace("# jupyter:\n", "# jupyter:\n#   accelerator: GPU\n", 1)
     made[source] = f"{front}# %%{body}"
@@ -239,14 +306,22 @@ def render_readme(place, root=ROOT):
             break_on_hyphens=False,
         )
     path = root / "README.md"
-    return {path: BLOCK.sub(lambda _: f"{START}\n{text}\n{END}\n\n", path.read_text(encoding="utf-8"), count=1)}
+    return {
+        path: BLOCK.sub(
+            lambda _: f"{START}\n{text}\n{END}\n\n",
+            path.read_text(encoding="utf-8"),
+            count=1,
+        )
+    }
 
 
 def render_kernels(place, root=ROOT):
     """One kernel-metadata.json a notebook, in a folder of its own, as `kaggle kernels push -p` wants it."""
     made, owner = {}, place.kaggle or NOBODY
     for source in find_notebooks(root / "notebooks"):
-        sources = [f"{owner}/cvae-music-library"] + [FMA_ON_KAGGLE] * source.stem.startswith("10")
+        sources = [f"{owner}/cvae-music-library"] + [
+            FMA_ON_KAGGLE
+        ] * source.stem.startswith("10")
         title = f"cvae music {title_of(source)}"
         metadata = {
             "id": f"{owner}/{title.replace(' ', '-')}",
@@ -271,7 +346,9 @@ def render(root=ROOT):
     """Path -> text of every file that this tool writes."""
     place, runs = read_place(root), read_runs(root / PUBLISHED_RUNS.relative_to(ROOT))
     made = {**render_readme(place, root), **render_kernels(place, root)}
-    for source in find_notebooks(root / "notebooks") + find_notebooks(root / "notebooks" / "solutions"):
+    for source in find_notebooks(root / "notebooks") + find_notebooks(
+        root / "notebooks" / "solutions"
+    ):
         made |= render_halves(source, place, runs, root)
     return made
 
@@ -279,10 +356,21 @@ def render(root=ROOT):
 def make_library(folder, root=ROOT):
     """What `kaggle datasets create -p` takes: the library's folder as a zip, which Kaggle unpacks, and its metadata."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["git", "archive", "--format=zip", "--prefix=cvae-music/", "HEAD", "lib", "LICENSE", "README.md"]
+    command = [
+        "git",
+        "archive",
+        "--format=zip",
+        "--prefix=cvae-music/",
+        "HEAD",
+        "lib",
+        "LICENSE",
+        "README.md",
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True)
     if done.returncode:
-        raise SystemExit(f"The library is packed by git, in a clone: {done.stderr.decode().strip()}")
+        raise SystemExit(
+            f"The library is packed by git, in a clone: {done.stderr.decode().strip()}"
+        )
     (folder / "cvae-music.zip").write_bytes(done.stdout)
     owner = read_place(root).kaggle or NOBODY
     metadata = {
@@ -296,21 +384,44 @@ def make_library(folder, root=ROOT):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repository", default="", help="owner/name of the public repository")
-    parser.add_argument("--kaggle", default="", help="owner of the Kaggle data set and notebooks")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where a file is out of step")
-    parser.add_argument("--library", type=Path, help="write the Kaggle data set of the library to this folder, no more")
+    parser.add_argument(
+        "--repository", default="", help="owner/name of the public repository"
+    )
+    parser.add_argument(
+        "--kaggle", default="", help="owner of the Kaggle data set and notebooks"
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; fail where a file is out of step",
+    )
+    parser.add_argument(
+        "--library",
+        type=Path,
+        help="write the Kaggle data set of the library to this folder, no more",
+    )
     options = parser.parse_args(arguments)
     if options.library:
-        print(f"Wrote {make_library(options.library)}: kaggle datasets create -p {options.library}")
+        print(
+            f"Wrote {make_library(options.library)}: kaggle datasets create -p {options.library}"
+        )
         return
     if not options.check:
         set_place(options.repository, options.kaggle)
-    changed = {p: text for p, text in render().items() if not p.exists() or p.read_text(encoding="utf-8") != text}
+    changed = {
+        p: text
+        for p, text in render().items()
+        if not p.exists() or p.read_text(encoding="utf-8") != text
+    }
     names = " ".join(path.relative_to(ROOT).as_posix() for path in changed)
     if options.check:
         sys.exit(f"Out of step: {names}. Run: make badges" if changed else 0)
-    for path, text in changed.items():  # the .py half last: jupytext takes the younger half for the edited one
+    for (
+        path,
+        text,
+    ) in (
+        changed.items()
+    ):  # the .py half last: jupytext takes the younger half for the edited one
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     print(f"Wrote {names}" if changed else "Nothing to write: all files agree.")

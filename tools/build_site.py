@@ -42,7 +42,9 @@ def main():
     parser.add_argument("--output", type=Path, default=ROOT / "outputs" / "site")
     output = parser.parse_args().output
     if not RUNTIME.is_dir():
-        raise SystemExit("ONNX Runtime Web is missing; expected it in site/node_modules. Run: npm ci --prefix site")
+        raise SystemExit(
+            "ONNX Runtime Web is missing; expected it in site/node_modules. Run: npm ci --prefix site"
+        )
     shutil.rmtree(output, ignore_errors=True)
     for folder in ("scripts", "instrument", "vendor", "notebooks/solutions"):
         (output / folder).mkdir(parents=True)
@@ -52,25 +54,47 @@ def main():
     controls = shipped_controls(model)
     write_instrument(model, controls, output / "instrument")
     copy_runtime(output)
-    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(SITE / "templates"), autoescape=True)
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SITE / "templates"), autoescape=True
+    )
     pages = write_notebooks(templates, output)
-    front = {"genres": model.genres, "sliders": list(controls.directions), "pages": pages, "root": ""}
+    front = {
+        "genres": model.genres,
+        "sliders": list(controls.directions),
+        "pages": pages,
+        "root": "",
+    }
     for name in ("index", "search"):
-        (output / f"{name}.html").write_text(templates.get_template(f"{name}.html").render(front), encoding="utf-8")
-    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) / 1e6
-    print(f"{output}: {len(list(output.rglob('*.html')))} pages, {size:.1f} MB. Look at it, until Ctrl+C:")
+        (output / f"{name}.html").write_text(
+            templates.get_template(f"{name}.html").render(front), encoding="utf-8"
+        )
+    size = (
+        sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) / 1e6
+    )
+    print(
+        f"{output}: {len(list(output.rglob('*.html')))} pages, {size:.1f} MB. Look at it, until Ctrl+C:"
+    )
     print(f"    python -m http.server --bind 127.0.0.1 --directory {output} 8000")
 
 
 def write_instrument(model, controls, folder):
     """The networks of the front page, and the numbers that its scripts need beside them."""
-    latent, weights = keras.Input((model.latent_dim,), name="latent"), keras.Input((model.num_genres,), name="weights")
+    latent, weights = (
+        keras.Input((model.latent_dim,), name="latent"),
+        keras.Input((model.num_genres,), name="weights"),
+    )
     decoder = keras.Model([latent, weights], model.decode_latent(latent, weights))
-    export(decoder, [np.zeros((1, model.latent_dim)), np.zeros((1, model.num_genres))], folder / "decoder.onnx")
+    export(
+        decoder,
+        [np.zeros((1, model.latent_dim)), np.zeros((1, model.num_genres))],
+        folder / "decoder.onnx",
+    )
     config = model.audio_config
     vocoder = shipped_vocoder(config)
     levels = keras.Input((None, config.n_mels), name="levels")  # dB
-    network = keras.Model(levels, vocoder.network((levels + 40.0) / 20.0))  # as Vocoder.call, without the curve
+    network = keras.Model(
+        levels, vocoder.network((levels + 40.0) / 20.0)
+    )  # as Vocoder.call, without the curve
     export(network, np.zeros((1, 32, config.n_mels)), folder / "vocoder.onnx")
     density, lower = model.latent_density, np.tril_indices(model.latent_dim)
     shares, means, factors = (np.asarray(value) for value in density.weights)
@@ -81,8 +105,13 @@ def write_instrument(model, controls, folder):
         "directions": np.stack(list(controls.directions.values())),
     }
     stops = np.cumsum([array.size for array in arrays.values()]).tolist()
-    places = {name: {"start": stop - arrays[name].size, "stop": stop} for name, stop in zip(arrays, stops, strict=True)}
-    np.concatenate([array.ravel() for array in arrays.values()]).astype("<f4").tofile(folder / "instrument.bin")
+    places = {
+        name: {"start": stop - arrays[name].size, "stop": stop}
+        for name, stop in zip(arrays, stops, strict=True)
+    }
+    np.concatenate([array.ravel() for array in arrays.values()]).astype("<f4").tofile(
+        folder / "instrument.bin"
+    )
     about = {
         "preset": PRESET,
         "genres": list(model.genres),
@@ -109,17 +138,33 @@ def export(network, example, path):
     graph, first = model.graph, []
     for tensor in list(graph.initializer):
         value = onnx.numpy_helper.to_array(tensor)
-        half = value.astype(np.float16) if value.dtype == np.float32 and value.size >= SMALLEST else None
+        half = (
+            value.astype(np.float16)
+            if value.dtype == np.float32 and value.size >= SMALLEST
+            else None
+        )
         if half is not None and np.array_equal(half.astype(np.float32), value):
             graph.initializer.remove(tensor)
-            graph.initializer.append(onnx.numpy_helper.from_array(half, f"{tensor.name}/half"))
+            graph.initializer.append(
+                onnx.numpy_helper.from_array(half, f"{tensor.name}/half")
+            )
             first.append(
-                onnx.helper.make_node("Cast", [f"{tensor.name}/half"], [tensor.name], to=onnx.TensorProto.FLOAT)
+                onnx.helper.make_node(
+                    "Cast",
+                    [f"{tensor.name}/half"],
+                    [tensor.name],
+                    to=onnx.TensorProto.FLOAT,
+                )
             )
     nodes = []
     for node in graph.node:
-        if node.op_type == "Erfc":  # TensorFlow's gelu; tf2onnx leaves it as it is, ONNX has no such operation
-            one, erf = onnx.numpy_helper.from_array(np.float32(1.0), f"{node.name}/one"), f"{node.name}/erf"
+        if (
+            node.op_type == "Erfc"
+        ):  # TensorFlow's gelu; tf2onnx leaves it as it is, ONNX has no such operation
+            one, erf = (
+                onnx.numpy_helper.from_array(np.float32(1.0), f"{node.name}/one"),
+                f"{node.name}/erf",
+            )
             graph.initializer.append(one)
             nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
             node = onnx.helper.make_node("Sub", [one.name, erf], node.output)
@@ -133,7 +178,9 @@ def export(network, example, path):
 def copy_runtime(output):
     """ONNX Runtime for the processor alone. Packed: a static server would send 14 MB where 4 do."""
     shutil.copy(RUNTIME / "ort.wasm.bundle.min.mjs", output / "vendor")
-    packed = gzip.compress((RUNTIME / "ort-wasm-simd-threaded.wasm").read_bytes(), mtime=0)
+    packed = gzip.compress(
+        (RUNTIME / "ort-wasm-simd-threaded.wasm").read_bytes(), mtime=0
+    )
     (output / "instrument" / "runtime.wasm.gz").write_bytes(packed)
 
 
@@ -150,7 +197,11 @@ class Renderer(IPythonRenderer):
 def mathml(latex, display):
     """A formula as MathML, with the space after a function's name, and none after a sign, that TeX would leave."""
     found = latex2mathml.converter.convert(latex, display=display)
-    found = re.sub(r"(<mi>(?:log|exp|tanh|sin|cos)</mi>)(?!<mo)", r'\1<mspace width="0.17em" />', found)
+    found = re.sub(
+        r"(<mi>(?:log|exp|tanh|sin|cos)</mi>)(?!<mo)",
+        r'\1<mspace width="0.17em" />',
+        found,
+    )
     return re.sub(
         r"(<mo[^>]*>(?:&#x00028;|&#x0003D;|&#x0002C;|,|\(|=)</mo>)<mo>&#x02212;",
         r'\1<mo form="prefix">&#x02212;',
@@ -162,11 +213,18 @@ class Exporter(HTMLExporter):
     """Cells as HTML, without nbconvert's own page around them."""
 
     def __init__(self):
-        super().__init__(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+        super().__init__(
+            template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True
+        )
 
     def default_filters(self):
         yield from super().default_filters()
-        yield "markdown2html", lambda source: MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
+        yield (
+            "markdown2html",
+            lambda source: MarkdownWithMath(renderer=Renderer(escape=False)).render(
+                source
+            ),
+        )
 
 
 def write_notebooks(templates, output):
@@ -179,15 +237,21 @@ def write_notebooks(templates, output):
     (output / "code.css").write_text(styles + "\n", encoding="utf-8")
     paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     notebooks = {
-        path: nbformat.read(path, as_version=4) for path in [*paths, *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
+        path: nbformat.read(path, as_version=4)
+        for path in [*paths, *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
     }
     pages = [page_of(path, notebooks[path]) for path in paths]
     index, exporter, template = [], Exporter(), templates.get_template("notebook.html")
     for path, notebook in notebooks.items():
         page = page_of(path, notebook)
-        own = next((k for k, other in enumerate(pages) if other["number"] == page["number"]), None)
+        own = next(
+            (k for k, other in enumerate(pages) if other["number"] == page["number"]),
+            None,
+        )
         is_solution = path not in paths
-        soup = bs4.BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
+        soup = bs4.BeautifulSoup(
+            exporter.from_notebook_node(notebook)[0], "html.parser"
+        )
         adapt(soup, path, notebooks)
         index += search_entries(page, soup)
         context = {
@@ -200,14 +264,22 @@ def write_notebooks(templates, output):
             "previous": None if is_solution or own == 0 else pages[own - 1],
             "next": None if is_solution or own + 1 == len(pages) else pages[own + 1],
         }
-        (output / page["address"]).write_text(template.render(context), encoding="utf-8")
-    (output / "search.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+        (output / page["address"]).write_text(
+            template.render(context), encoding="utf-8"
+        )
+    (output / "search.json").write_text(
+        json.dumps(index, ensure_ascii=False), encoding="utf-8"
+    )
     return pages
 
 
 def page_of(path, notebook):
     """`number`, `title` and `address` of a notebook's page."""
-    title = next(re.search(r"^# (.+)$", cell.source, re.M) for cell in notebook.cells if cell.source.startswith("# "))
+    title = next(
+        re.search(r"^# (.+)$", cell.source, re.M)
+        for cell in notebook.cells
+        if cell.source.startswith("# ")
+    )
     address = path.relative_to(ROOT).with_suffix(".html").as_posix()
     return {"number": path.name[:2], "title": title[1], "address": address}
 
@@ -218,7 +290,10 @@ def solution_of(path, notebooks):
 
 
 def sections(soup):
-    return [{"anchor": heading["id"], "title": heading_text(heading)} for heading in soup.find_all("h2", id=True)]
+    return [
+        {"anchor": heading["id"], "title": heading_text(heading)}
+        for heading in soup.find_all("h2", id=True)
+    ]
 
 
 def heading_text(heading):
@@ -232,21 +307,35 @@ def adapt(soup, path, notebooks):
         if not target or "://" in target or target.startswith("mailto:"):
             continue
         if (path.parent / target).resolve() in notebooks:
-            link["href"] = target.removesuffix(".ipynb") + ".html" + (f"#{anchor}" if anchor else "")
+            link["href"] = (
+                target.removesuffix(".ipynb")
+                + ".html"
+                + (f"#{anchor}" if anchor else "")
+            )
         else:
             link.unwrap()  # a file of the project that is no page here
     for picture in soup.find_all("img"):
         if not picture.get("src", "").startswith("data:"):
             picture.replace_with(picture.get("alt", ""))  # such as a badge
         elif not picture.get("alt"):
-            raise ValueError(f"{path.name} has a picture without alt text; expected some, see plots.show_figure.")
+            raise ValueError(
+                f"{path.name} has a picture without alt text; expected some, see plots.show_figure."
+            )
     for heading in soup.select("h1 .anchor-link, h2 .anchor-link, h3 .anchor-link"):
         heading["aria-label"] = f"Link to: {heading_text(heading.parent)}"
     for block in soup.select("pre, math[display=block]"):
         block["tabindex"] = "0"  # it may be wider than the screen, and scrolls
     for table in soup.find_all("table"):
         table.wrap(
-            soup.new_tag("div", attrs={"class": "wide", "tabindex": "0", "role": "region", "aria-label": "table"})
+            soup.new_tag(
+                "div",
+                attrs={
+                    "class": "wide",
+                    "tabindex": "0",
+                    "role": "region",
+                    "aria-label": "table",
+                },
+            )
         )
         for corner in table.find_all("th"):
             if not corner.get_text(strip=True):
@@ -261,10 +350,20 @@ def search_entries(page, soup):
     for block in soup.select("h1, h2, h3, p, li, pre, td, th, figcaption"):
         if block.name in ("h1", "h2", "h3"):
             anchor, title = block.get("id", ""), heading_text(block)
-            entries.append({"page": page["address"], "number": page["number"], "title": page["title"],
-                            "section": title, "anchor": anchor, "text": ""})  # fmt: skip
+            entries.append(
+                {
+                    "page": page["address"],
+                    "number": page["number"],
+                    "title": page["title"],
+                    "section": title,
+                    "anchor": anchor,
+                    "text": "",
+                }
+            )
         elif entries:
-            entries[-1]["text"] += " " + html.unescape(re.sub(r"\s+", " ", block.get_text()))
+            entries[-1]["text"] += " " + html.unescape(
+                re.sub(r"\s+", " ", block.get_text())
+            )
     return entries
 
 

@@ -26,7 +26,11 @@ TOLD = ("tensorflow", "keras", "numpy", "pandas", "librosa", "ipython", "ipywidg
 KEY = ("environment", "what", "mode")
 COLUMNS = [*KEY, "outcome", "minutes", "cores", "date", "python", *TOLD]
 IN_FULL = ("01", "05", "08")
-PARTS = ("tests", "smoke", "full")  # the tests first: they hold the README's table against what is kept
+PARTS = (
+    "tests",
+    "smoke",
+    "full",
+)  # the tests first: they hold the README's table against what is kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +53,16 @@ def find_python(version, chosen=""):
     """The command of a Python of that version which can make environments: on the path, or one of pyenv's."""
     kept = sorted(Path.home().glob(f".pyenv/versions/{version}*/bin/python"))
     suits = f"import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
-    for candidate in filter(None, [chosen, f"python{version}", *map(str, kept), "python3"]):
+    for candidate in filter(
+        None, [chosen, f"python{version}", *map(str, kept), "python3"]
+    ):
         command = shutil.which(candidate)
-        if command and not subprocess.run([command, "-c", suits], capture_output=True).returncode:
+        if (
+            command
+            and not subprocess.run(
+                [command, "-c", suits], capture_output=True
+            ).returncode
+        ):
             return command
     raise SystemExit(
         f"Found no Python {version} with venv and ensurepip, on the path or among pyenv's. "
@@ -61,9 +72,17 @@ def find_python(version, chosen=""):
 
 def requirements(environment, root=ROOT):
     """The project's own list of what it needs; TensorFlow without GPU code where the constraints are for that."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = project["dependencies"] + [text for extra in EXTRAS for text in project["optional-dependencies"][extra]]
-    held = environment.constraints.read_text(encoding="utf-8") if environment.constraints else ""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    wanted = project["dependencies"] + [
+        text for extra in EXTRAS for text in project["optional-dependencies"][extra]
+    ]
+    held = (
+        environment.constraints.read_text(encoding="utf-8")
+        if environment.constraints
+        else ""
+    )
     if "tensorflow-cpu" in held:
         wanted = [re.sub(r"^tensorflow\b", "tensorflow-cpu", text) for text in wanted]
     return wanted
@@ -73,9 +92,14 @@ def make(name, folder, chosen=""):
     """The Python of the environment, which is made where it is not there yet."""
     environment, python = ENVIRONMENTS[name], folder / "bin" / "python"
     if not (folder / ".installed").exists():
-        subprocess.run([find_python(environment.python, chosen), "-m", "venv", "--clear", folder], check=True)
+        subprocess.run(
+            [find_python(environment.python, chosen), "-m", "venv", "--clear", folder],
+            check=True,
+        )
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        held = ["--constraint", environment.constraints] if environment.constraints else []
+        held = (
+            ["--constraint", environment.constraints] if environment.constraints else []
+        )
         subprocess.run([*pip, *requirements(environment), *held], check=True)
         subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
         (folder / ".installed").touch()
@@ -94,7 +118,11 @@ for name in {TOLD}:
         found[name] = importlib.metadata.version(name + "-cpu")
 print(json.dumps(found))
 """
-    return json.loads(subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run(
+            [python, "-c", script], check=True, capture_output=True, text=True
+        ).stdout
+    )
 
 
 def selected(part, only):
@@ -102,13 +130,24 @@ def selected(part, only):
     if part == "tests":
         return ["-k", "not executes_in_smoke_mode"]
     chosen = " or ".join(f"{name}_" for name in only)
-    return ["tests/test_notebooks.py", "-k", "executes_in_smoke_mode" + (f" and ({chosen})" if only else "")]
+    return [
+        "tests/test_notebooks.py",
+        "-k",
+        "executes_in_smoke_mode" + (f" and ({chosen})" if only else ""),
+    ]
 
 
 def run_tests(python, selection, report):
     """pytest on what was selected, in the project with its own library; (test, seconds, outcome) of each."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "lib")}
-    workers = ["--numprocesses", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
+    workers = [
+        "--numprocesses",
+        "logical",
+        "--maxprocesses",
+        "4",
+        "--dist",
+        "loadgroup",
+    ]
     command = [
         python,
         "-m",
@@ -123,7 +162,9 @@ def run_tests(python, selection, report):
     report.unlink(missing_ok=True)  # of an earlier run
     done = subprocess.run(command, cwd=ROOT, env=variables)
     if not report.exists():
-        raise SystemExit(f"pytest ended with {done.returncode} before it ran a test, see above.")
+        raise SystemExit(
+            f"pytest ended with {done.returncode} before it ran a test, see above."
+        )
     return read_report(report)
 
 
@@ -132,7 +173,13 @@ def read_report(report):
     found = []
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         marks = {child.tag for child in case}
-        outcome = "failed" if marks & {"failure", "error"} else "skipped" if "skipped" in marks else "passed"
+        outcome = (
+            "failed"
+            if marks & {"failure", "error"}
+            else "skipped"
+            if "skipped" in marks
+            else "passed"
+        )
         found.append((case.get("name"), float(case.get("time", 0)), outcome))
     return found
 
@@ -142,21 +189,49 @@ def smoke_rows(cases):
     rows = []
     for name, seconds, outcome in cases:
         if source := re.fullmatch(r"test_executes_in_smoke_mode\[(.+)\]", name):
-            rows.append({"what": source[1], "mode": "smoke", "outcome": outcome, "minutes": f"{seconds / 60:.2f}"})
+            rows.append(
+                {
+                    "what": source[1],
+                    "mode": "smoke",
+                    "outcome": outcome,
+                    "minutes": f"{seconds / 60:.2f}",
+                }
+            )
     return rows
 
 
 def tests_row(cases, seconds):
-    counts = {outcome: sum(case[2] == outcome for case in cases) for outcome in ("passed", "failed", "skipped")}
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
-    return {"what": "tests", "mode": "tests", "outcome": told, "minutes": f"{seconds / 60:.2f}"}
+    counts = {
+        outcome: sum(case[2] == outcome for case in cases)
+        for outcome in ("passed", "failed", "skipped")
+    }
+    told = ", ".join(
+        f"{count} {outcome}"
+        for outcome, count in counts.items()
+        if count or outcome == "passed"
+    )
+    return {
+        "what": "tests",
+        "mode": "tests",
+        "outcome": told,
+        "minutes": f"{seconds / 60:.2f}",
+    }
 
 
 def full_rows(python, output):
     """One row for each notebook that is executed as a reader does."""
-    command = [python, ROOT / "tools" / "run_notebooks.py", "--output", output, "--only", *IN_FULL]
+    command = [
+        python,
+        ROOT / "tools" / "run_notebooks.py",
+        "--output",
+        output,
+        "--only",
+        *IN_FULL,
+    ]
     (output / "run.csv").unlink(missing_ok=True)
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "lib")})
+    subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "lib")}
+    )
     with open(output / "run.csv", newline="", encoding="utf-8") as file:
         return [
             {
@@ -174,7 +249,9 @@ def keep(rows, path=RESULTS):
     table = {}
     if path.exists():
         with open(path, newline="", encoding="utf-8") as file:
-            table = {tuple(row[name] for name in KEY): row for row in csv.DictReader(file)}
+            table = {
+                tuple(row[name] for name in KEY): row for row in csv.DictReader(file)
+            }
     table |= {tuple(row[name] for name in KEY): row for row in rows}
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -185,14 +262,31 @@ def keep(rows, path=RESULTS):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=ENVIRONMENTS, help="which versions")
-    parser.add_argument("--python", default="", help="command of a Python of that version")
-    parser.add_argument("--folder", type=Path, help="where the environment is; made there if need be")
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="run these alone")
-    parser.add_argument("--only", nargs="*", default=(), metavar="NN", help="these notebooks alone, in smoke mode")
+    parser.add_argument(
+        "--python", default="", help="command of a Python of that version"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where the environment is; made there if need be"
+    )
+    parser.add_argument(
+        "--parts", nargs="*", choices=PARTS, default=PARTS, help="run these alone"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=(),
+        metavar="NN",
+        help="these notebooks alone, in smoke mode",
+    )
     options = parser.parse_args(arguments)
     folder = (options.folder or ROOT / ".environments" / options.name).absolute()
     python = make(options.name, folder, options.python)
-    told = {"environment": options.name, "cores": count_cores(), "date": time.strftime("%Y-%m-%d"), **versions(python)}
+    told = {
+        "environment": options.name,
+        "cores": count_cores(),
+        "date": time.strftime("%Y-%m-%d"),
+        **versions(python),
+    }
     print(", ".join(f"{name} {value}" for name, value in told.items()), flush=True)
     failed = False
     for part in options.parts or PARTS:
@@ -200,11 +294,19 @@ def main(arguments=None):
         if part == "full":
             rows = full_rows(python, folder / "run")
         else:
-            cases = run_tests(python, selected(part, options.only), folder / f"{part}.xml")
-            rows = smoke_rows(cases) if part == "smoke" else [tests_row(cases, time.perf_counter() - started)]
+            cases = run_tests(
+                python, selected(part, options.only), folder / f"{part}.xml"
+            )
+            rows = (
+                smoke_rows(cases)
+                if part == "smoke"
+                else [tests_row(cases, time.perf_counter() - started)]
+            )
         keep([{**told, **row} for row in rows])
         failed |= any("failed" in row["outcome"] for row in rows)
-    print(f"Kept in {RESULTS.relative_to(ROOT)}; python tools/readme_scoreboard.py writes the README's table.")
+    print(
+        f"Kept in {RESULTS.relative_to(ROOT)}; python tools/readme_scoreboard.py writes the README's table."
+    )
     return int(failed)
 
 

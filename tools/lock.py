@@ -15,14 +15,22 @@ EXTRAS = ("notebooks", "test", "scale")
 
 def wanted(root=ROOT):
     """What pyproject.toml asks for, extras of the notebooks, the tests and large collections included."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = project["dependencies"] + [text for extra in EXTRAS for text in project["optional-dependencies"][extra]]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    texts = project["dependencies"] + [
+        text for extra in EXTRAS for text in project["optional-dependencies"][extra]
+    ]
     return [Requirement(text) for text in texts]
 
 
 def closure(requirements):
     """Name -> installed version of the requirements and of whatever they need here in turn."""
-    found, waiting, seen = {}, [(requirement, "") for requirement in requirements], set()
+    found, waiting, seen = (
+        {},
+        [(requirement, "") for requirement in requirements],
+        set(),
+    )
     while waiting:
         requirement, extra = waiting.pop()
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
@@ -33,7 +41,9 @@ def closure(requirements):
         for chosen in {"", *requirement.extras}:
             if (name, chosen) not in seen:
                 seen.add((name, chosen))
-                waiting += [(Requirement(text), chosen) for text in installed.requires or []]
+                waiting += [
+                    (Requirement(text), chosen) for text in installed.requires or []
+                ]
     return found
 
 
@@ -42,7 +52,9 @@ def main():
         "# Exactly what the authors ran, written by `make lock`; the lower bounds are in pyproject.toml.",
         f"# Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     ]
-    lines += [f"{name}=={version}" for name, version in sorted(closure(wanted()).items())]
+    lines += [
+        f"{name}=={version}" for name, version in sorted(closure(wanted()).items())
+    ]
     LOCK.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"Wrote {LOCK.name}: {len(lines) - 2} packages.")
 

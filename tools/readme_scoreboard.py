@@ -8,7 +8,12 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "lib" / "cvae_lab" / "results"
 BY = "made by tools/readme_scoreboard.py -->"
-KINDS = {"autoencoder": "Autoencoder", "vae": "VAE", "cvae": "ConditionalVAE", "cvaegan": "ConditionalVAEGAN"}
+KINDS = {
+    "autoencoder": "Autoencoder",
+    "vae": "VAE",
+    "cvae": "ConditionalVAE",
+    "cvaegan": "ConditionalVAEGAN",
+}
 COLUMNS = {
     "active units": "active_units",
     "reconstruction, dB RMS": "reconstruction_rms_db",
@@ -31,7 +36,7 @@ COMPARED = {
     "k-means NMI of the latents": "kmeans_nmi",
     "k-means ARI": "kmeans_ari",
     "accuracy of 15 neighbours": "knn_accuracy",
-    "genre read off z by a probe": "z_leak",
+    "genre read off z by a probe": "genre_probe_accuracy",
     "prior obedience": "{judge}_prior",
     "swap obedience": "{judge}_swap",
     "diversity (judges' embedding)": "{judge}_diversity",
@@ -41,7 +46,13 @@ COMPARED = {
     "training, s": "seconds",
     "numbers fitted, millions": "parameters",
 }
-UNMOVED = ("active units", "judges on real clips", "judges on reconstructions", "diversity (log-mel)", "chance")
+UNMOVED = (
+    "active units",
+    "judges on real clips",
+    "judges on reconstructions",
+    "diversity (log-mel)",
+    "chance",
+)
 GONE_ON = {title: column for title, column in COLUMNS.items() if title not in UNMOVED}
 WHOLE, MILLIONS = ("active_units", "seconds", "num_steps"), ("parameters",)
 JUDGES = ("cnn", "descriptors")
@@ -49,14 +60,20 @@ JUDGES = ("cnn", "descriptors")
 
 def cell(rows, column):
     """Mean over the seeds, with the spread where there are several; both judges where the column has two."""
-    names = [column.format(judge=judge) for judge in JUDGES] if "{" in column else [column]
+    names = (
+        [column.format(judge=judge) for judge in JUDGES] if "{" in column else [column]
+    )
     parts = []
     for name in names:
         if name not in rows or rows[name].isna().all():
             return "–"
         digits = 0 if name in WHOLE else 2
         values = rows[name] / 1e6 if name in MILLIONS else rows[name]
-        spread = f" ± {values.std():.{digits}f}" if len(rows) > 1 and name not in MILLIONS else ""
+        spread = (
+            f" ± {values.std():.{digits}f}"
+            if len(rows) > 1 and name not in MILLIONS
+            else ""
+        )
         parts.append(f"{values.mean():.{digits}f}{spread}")
     return " / ".join(parts)
 
@@ -65,7 +82,10 @@ def draw(table, column, titles, measures):
     """One table in Markdown: models as columns, measures as rows."""
     models = [model for model in titles if model in set(table[column])]
     counts = table[column].value_counts()
-    names = [f"{titles[model]}, {counts[model]} seed(s)" if titles[model] != "PCA" else "PCA" for model in models]
+    names = [
+        f"{titles[model]}, {counts[model]} seed(s)" if titles[model] != "PCA" else "PCA"
+        for model in models
+    ]
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(models) + 1) + "|"]
     for title, measure in measures.items():
         cells = [cell(table[table[column] == model], measure) for model in models]
@@ -77,7 +97,10 @@ def raw_line(table):
     """What raw features reach, in one sentence."""
     raw = table[table["name"] == "raw features"].iloc[0]
     names = ("log-mel statistics", "MFCC statistics")
-    parts = [f"{name} {raw[f'{name}: kmeans_nmi']:.2f} and {raw[f'{name}: kmeans_ari']:.2f}" for name in names]
+    parts = [
+        f"{name} {raw[f'{name}: kmeans_nmi']:.2f} and {raw[f'{name}: kmeans_ari']:.2f}"
+        for name in names
+    ]
     return (
         f"Raw features for comparison, k-means NMI and ARI: {', '.join(parts)}. The classification accuracy score of "
         f"as many real clips is {raw['cas']:.2f}."
@@ -102,9 +125,13 @@ def render_scores():
         parts.append(f"**{titled(path, 'foundation_')}**, test split\n\n{text}")
     for path in sorted(RESULTS.glob("discriminator_*.csv")):
         table = pd.read_csv(path)
-        ways = [name for name in table["name"].unique() if table["name"].eq(name).sum() > 1]
+        ways = [
+            name for name in table["name"].unique() if table["name"].eq(name).sum() > 1
+        ]
         text = draw(table, "name", dict(zip(ways, ways, strict=True)), GONE_ON)
-        parts.append(f"**{titled(path, 'discriminator_')}**, trained models that go on (notebook 09)\n\n{text}")
+        parts.append(
+            f"**{titled(path, 'discriminator_')}**, trained models that go on (notebook 09)\n\n{text}"
+        )
     for path in sorted(RESULTS.glob("comparison_*.csv")):
         table = pd.read_csv(path)
         networks = [name for name in table["name"].unique() if name != "raw features"]
@@ -124,18 +151,33 @@ def render_sound():
         "pghi_bands": "PGHI, 8 rounds, 6 that hold the bands",
         "learned_bands": "the same with the vocoder (default)",
     }
-    others = {"more of the same music": "another eight beats of the same piece", "mp3": "the original as MP3"}
-    measures = {"log-mel error (dB)": 2, "distance from the true magnitudes": 3, "spectrum error (dB)": 2}
+    others = {
+        "more of the same music": "another eight beats of the same piece",
+        "mp3": "the original as MP3",
+    }
+    measures = {
+        "log-mel error (dB)": 2,
+        "distance from the true magnitudes": 3,
+        "spectrum error (dB)": 2,
+    }
     titles = [*measures, "tagger's distance", "times real time"]
     lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
 
     def both(table, name, column, digits):
-        return " / ".join(f"{table.loc[(name, music), column]:.{digits}f}" for music in ("known", "real"))
+        return " / ".join(
+            f"{table.loc[(name, music), column]:.{digits}f}"
+            for music in ("known", "real")
+        )
 
     for name, title in {**names, **others}.items():
-        cells = [both(whole, name, measure, digits) if name in names else "" for measure, digits in measures.items()]
+        cells = [
+            both(whole, name, measure, digits) if name in names else ""
+            for measure, digits in measures.items()
+        ]
         cells.append(both(heard, name, "paired", 2))
-        cells.append(both(1.0 / whole[["seconds"]], name, "seconds", 0) if name in names else "")
+        cells.append(
+            both(1.0 / whole[["seconds"]], name, "seconds", 0) if name in names else ""
+        )
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -144,7 +186,10 @@ def render_studio():
     """Median milliseconds from a control's change to what it makes."""
     table = pd.read_csv(RESULTS / "studio_timings.csv")
     lines = ["| changed | sound | ready after (ms) | bar (ms) |", "|---|---|---|---|"]
-    lines += [f"| {row.what} | {row.sound} | {row.wall_ms:,.0f} | {row.goal_ms:,.0f} |" for row in table.itertuples()]
+    lines += [
+        f"| {row.what} | {row.sound} | {row.wall_ms:,.0f} | {row.goal_ms:,.0f} |"
+        for row in table.itertuples()
+    ]
     return "\n".join(lines)
 
 
@@ -163,7 +208,13 @@ def short(value):
     """Three digits of a number, or the whole of a larger one."""
     if not isinstance(value, float):
         return str(value)
-    return "–" if value != value else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return (
+        "–"
+        if value != value
+        else f"{value:.0f}"
+        if abs(value) >= 100
+        else f"{value:.3g}"
+    )
 
 
 def render_speed():
@@ -172,14 +223,20 @@ def render_speed():
     for name, title in SPEED.items():
         if (path := RESULTS / f"speed_{name}.csv").exists():
             table = pd.read_csv(path)
-            lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
+            lines = [
+                table.columns,
+                ["---"] * len(table.columns),
+                *table.itertuples(index=False),
+            ]
             text = "\n".join(f"| {' | '.join(map(short, line))} |" for line in lines)
             parts.append(f"**{title}**\n\n{text}")
     return "\n\n".join(parts)
 
 
 def render_environments():
-    return draw_environments(pd.read_csv(RESULTS / "environments.csv", dtype=str).fillna(""))
+    return draw_environments(
+        pd.read_csv(RESULTS / "environments.csv", dtype=str).fillna("")
+    )
 
 
 def draw_environments(table):
@@ -187,24 +244,58 @@ def draw_environments(table):
     names = list(dict.fromkeys(table["environment"]))
     if not names:
         return "Not run yet."
-    told = ("python", "tensorflow", "keras", "numpy", "librosa", "ipython", "ipywidgets")
+    told = (
+        "python",
+        "tensorflow",
+        "keras",
+        "numpy",
+        "librosa",
+        "ipython",
+        "ipywidgets",
+    )
     lines = [["", *names], ["---"] * (len(names) + 1)]
     for column in told:
-        lines.append([column, *(" / ".join(dict.fromkeys(table[table["environment"] == n][column])) for n in names)])
-    for what in sorted(table["what"], key=lambda what: (what == "tests", what.partition("/")[2], what)):
-        lines.append([what.replace("_", " "), *(outcome(table, name, what) for name in names)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in dict.fromkeys(map(tuple, lines)))
+        lines.append(
+            [
+                column,
+                *(
+                    " / ".join(dict.fromkeys(table[table["environment"] == n][column]))
+                    for n in names
+                ),
+            ]
+        )
+    for what in sorted(
+        table["what"], key=lambda what: (what == "tests", what.partition("/")[2], what)
+    ):
+        lines.append(
+            [what.replace("_", " "), *(outcome(table, name, what) for name in names)]
+        )
+    return "\n".join(
+        f"| {' | '.join(line)} |" for line in dict.fromkeys(map(tuple, lines))
+    )
 
 
 def outcome(table, environment, what):
     """Minutes of a notebook or of the tests; what was not run stays a dash, what failed says so."""
-    rows = table[(table["environment"] == environment) & (table["what"] == what)].set_index("mode")
+    rows = table[
+        (table["environment"] == environment) & (table["what"] == what)
+    ].set_index("mode")
     shown = []
     for mode, form in {"smoke": "{}", "full": "({})", "tests": "{}"}.items():
         if mode in rows.index:
             row = rows.loc[mode]
-            text = f"{float(row['minutes']):.1f}" if row["outcome"] == "passed" else row["outcome"]
-            shown.append(form.format(f"{row['outcome']}, {float(row['minutes']):.1f}" if mode == "tests" else text))
+            text = (
+                f"{float(row['minutes']):.1f}"
+                if row["outcome"] == "passed"
+                else row["outcome"]
+            )
+            shown.append(
+                form.format(
+                    f"{row['outcome']}, {float(row['minutes']):.1f}"
+                    if mode == "tests"
+                    else text
+                )
+            )
     return " ".join(shown) or "–"
 
 
@@ -251,9 +342,17 @@ def main():
         start, end = f"<!-- {name}: {BY}", f"<!-- end of {name} -->"
         before, rest = made[path].split(start)
         made[path] = f"{before}{start}\n{render()}\n{end}{rest.split(end)[1]}"
-    behind = [path.relative_to(ROOT).as_posix() for path in made if made[path] != written[path]]
+    behind = [
+        path.relative_to(ROOT).as_posix()
+        for path in made
+        if made[path] != written[path]
+    ]
     if "--check" in sys.argv:
-        sys.exit(f"Out of step: {', '.join(behind)}. Run: python tools/readme_scoreboard.py" if behind else 0)
+        sys.exit(
+            f"Out of step: {', '.join(behind)}. Run: python tools/readme_scoreboard.py"
+            if behind
+            else 0
+        )
     for path, text in made.items():
         path.write_text(text, encoding="utf-8")
 

@@ -11,22 +11,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_lab.collapse_study import SERIES_SIZE
-from cvae_lab.scoreboard import evaluate_model
-from cvae_lab.series import fit_model, keep_judges
-from cvae_lab.session import cache_folder, output_folder, used_versions
-from cvae_lab.sweeps import read_rows, shipped_folder
+from cvae_lab.budget.curves import step_log
+from cvae_lab.budget.probe import probe_steps
+from cvae_lab.budget.sizes import SIZES
+from cvae_lab.measures.scoreboard import evaluate_model
+from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
+from cvae_lab.notebook.weights import fit_model, keep_judges
+from cvae_lab.studies.collapse import SERIES_SIZE
+from cvae_lab.studies.sweeps import read_rows, shipped_folder
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
-from cvae_music.store import write_text
+from cvae_music.serialization import write_text
 from cvae_music.training import train
-from cvae_scale.curves import step_log
-from cvae_scale.probe import probe_steps
-from cvae_scale.sizes import SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
-LIVE = {"04_conditional_vae": ("cvae", SERIES_SIZE)}  # kind, and what is not its default
+LIVE = {
+    "04_conditional_vae": ("cvae", SERIES_SIZE)
+}  # kind, and what is not its default
 SEED = 1  # of the weights and the noise; the clips are those of the notebooks
 EVERY = 10  # steps between two points of a curve
 METRICS = ["step", "loss", "reconstruction", "rms_db", "kl", "discrepancy", "swap"]
@@ -40,9 +42,15 @@ def parameter(notebook, name):
 
 def write_live_curves():
     for notebook, (kind, changes) in LIVE.items():
-        collection = open_collection("known", num_clips=parameter(notebook, "num_clips"), seed=0)
+        collection = open_collection(
+            "known", num_clips=parameter(notebook, "num_clips"), seed=0
+        )
         features = build_features(collection, AudioConfig(), cache_folder())
-        settings = {"num_steps": parameter(notebook, "num_steps"), "seed": SEED, "changes": changes}
+        settings = {
+            "num_steps": parameter(notebook, "num_steps"),
+            "seed": SEED,
+            "changes": changes,
+        }
         _, history = fit_model(kind, features, **settings, verbose=2)
         path = shipped_folder() / f"reference_{kind}.csv"
         pd.DataFrame(history.history).round(4).to_csv(path, index=False)
@@ -51,7 +59,9 @@ def write_live_curves():
 
 def add_rows(name, rows):
     """Adds rows to a table that ships."""
-    table = pd.concat([read_rows(name), rows], ignore_index=True).dropna(axis="columns", how="all")
+    table = pd.concat([read_rows(name), rows], ignore_index=True).dropna(
+        axis="columns", how="all"
+    )
     write_text(shipped_folder() / f"{name}.csv", table.round(4).to_csv(index=False))
 
 
@@ -62,12 +72,22 @@ def write_real_run(data, size_name, precision, seed):
     if len(done) and (done[list(about)] == pd.Series(about)).all(axis=1).any():
         return
     print(about, flush=True)
-    features = build_features(open_collection(data), size.config, cache_folder(), progress=False)
+    features = build_features(
+        open_collection(data), size.config, cache_folder(), progress=False
+    )
     judges = keep_judges(output_folder(data) / "models", features)
     model = size.new_model(features.genres, seed, precision)
     with tempfile.TemporaryDirectory() as folder:
         log = step_log(Path(folder) / "curve.csv", EVERY)
-        train(model, features, size.num_steps, batch_size=size.batch_size, seed=seed, callbacks=[log], verbose=0)
+        train(
+            model,
+            features,
+            size.num_steps,
+            batch_size=size.batch_size,
+            seed=seed,
+            callbacks=[log],
+            verbose=0,
+        )
         curve = pd.read_csv(Path(folder) / "curve.csv")[METRICS]
     names = {"size": size_name, "run": f"{size_name}, {precision}, seed {seed}"}
     add_rows("normal_real", curve.assign(**names))
@@ -78,7 +98,12 @@ def write_real_run(data, size_name, precision, seed):
         "command": "python tools/reference_curves.py --data FOLDER",
     }
     add_rows("half_precision", pd.DataFrame([about | scores | end]))
-    print(pd.Series(scores)[["reconstruction_rms_db", "sharpness_prior", "cnn_swap"]].round(3).to_dict(), flush=True)
+    print(
+        pd.Series(scores)[["reconstruction_rms_db", "sharpness_prior", "cnn_swap"]]
+        .round(3)
+        .to_dict(),
+        flush=True,
+    )
 
 
 def write_settings(sizes):
@@ -86,9 +111,17 @@ def write_settings(sizes):
     found = []
     for name in sizes:
         steps, _ = probe_steps(SIZES[name], [f"genre {number}" for number in range(6)])
-        found.append(steps.drop(columns=["step_seconds", "memory", "gpu_memory"]).assign(size=name))
-    table = pd.concat(found).assign(versions=used_versions(), command="python tools/reference_curves.py --settings")
-    write_text(shipped_folder() / "settings_tried.csv", table.round(4).to_csv(index=False))
+        found.append(
+            steps.drop(columns=["step_seconds", "memory", "gpu_memory"]).assign(
+                size=name
+            )
+        )
+    table = pd.concat(found).assign(
+        versions=used_versions(), command="python tools/reference_curves.py --settings"
+    )
+    write_text(
+        shipped_folder() / "settings_tried.csv", table.round(4).to_csv(index=False)
+    )
     print(table.to_string())
 
 
@@ -104,13 +137,25 @@ def add_history(path):
     add_rows("normal_real", curve.assign(size="standard", run=run))
 
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--data", default="known", help="a folder of real music")
 parser.add_argument("--sizes", nargs="+", default=["quick"], choices=SIZES)
 parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
 parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-parser.add_argument("--histories", nargs="+", type=Path, help="Keras histories of the standard size on real music")
-parser.add_argument("--settings", nargs="*", choices=SIZES, help="sizes to try all settings for; standard if none")
+parser.add_argument(
+    "--histories",
+    nargs="+",
+    type=Path,
+    help="Keras histories of the standard size on real music",
+)
+parser.add_argument(
+    "--settings",
+    nargs="*",
+    choices=SIZES,
+    help="sizes to try all settings for; standard if none",
+)
 options = parser.parse_args()
 if options.settings is not None:
     write_settings(options.settings or ["standard"])
@@ -120,5 +165,10 @@ elif options.histories:
 elif options.data == "known":
     write_live_curves()
 else:
-    for run in [(s, p, seed) for seed in options.seeds for s in options.sizes for p in options.precisions]:
+    for run in [
+        (s, p, seed)
+        for seed in options.seeds
+        for s in options.sizes
+        for p in options.precisions
+    ]:
         write_real_run(options.data, *run)

@@ -31,7 +31,9 @@ PUBLISHED_RUNS = ROOT / "lib" / "cvae_lab" / "results" / "published_runs.csv"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # What TensorFlow's C++ side writes before anyone can ask it to be quiet.
-START_UP_NOTICE = re.compile(r"^(?:WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:).*\n?", re.M)
+START_UP_NOTICE = re.compile(
+    r"^(?:WARNING: All log messages before absl|[IWE]\d{4} \d\d:\d\d:).*\n?", re.M
+)
 
 # nbclient's stand-in for an Output widget talks to the busy kernel, which can hang a run. Without it, what the widget
 # shows first stays in the cell, for readers without a kernel.
@@ -59,30 +61,59 @@ class ThisPython(AsyncKernelManager):
     @property
     def kernel_spec(self):
         # The log level silences a warning about plain TCP, which never leaves this machine.
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
-        return KernelSpec(argv=command, **{name: KERNEL[name] for name in ("display_name", "language")})
+        command = [
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            "--log-level=ERROR",
+        ]
+        return KernelSpec(
+            argv=command,
+            **{name: KERNEL[name] for name in ("display_name", "language")},
+        )
 
     async def start_kernel(self, **options):
-        variables = {"KERAS_BACKEND": "tensorflow", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **self.environment}
+        variables = {
+            "KERAS_BACKEND": "tensorflow",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            **self.environment,
+        }
         streams = {"stdout": self.kernel_log, "stderr": self.kernel_log}
-        await super().start_kernel(**options, **streams, env={**os.environ, **variables})
+        await super().start_kernel(
+            **options, **streams, env={**os.environ, **variables}
+        )
 
     async def shutdown_kernel(self, **options):
         """Notes the largest resident memory that the kernel had; nan where the system does not tell."""
         status = Path(f"/proc/{self.provisioner.process.pid}/status")
-        found = re.search(r"VmHWM:\s+(\d+)", status.read_text() if status.exists() else "")
+        found = re.search(
+            r"VmHWM:\s+(\d+)", status.read_text() if status.exists() else ""
+        )
         type(self).peak_megabytes = int(found[1]) / 1024 if found else float("nan")
         await super().shutdown_kernel(**options)
 
 
 def without_machine_paths(text, project=ROOT):
     """Shortens absolute paths of this machine; leaves base64 data as it is."""
-    if "/site-packages/" in text:  # the pattern is slow, and players hold long runs of base64
-        text = re.sub(r"(?:/[\w.+-]{1,80}){1,20}/site-packages/", "site-packages/", text)
+    if (
+        "/site-packages/" in text
+    ):  # the pattern is slow, and players hold long runs of base64
+        text = re.sub(
+            r"(?:/[\w.+-]{1,80}){1,20}/site-packages/", "site-packages/", text
+        )
     text = re.sub(r"/tmp/ipykernel_\d+/", "", text)
-    for folder, short in ((project, "."), (sys.prefix, "python"), (sys.base_prefix, "python"), (Path.home(), "~")):
+    for folder, short in (
+        (project, "."),
+        (sys.prefix, "python"),
+        (sys.base_prefix, "python"),
+        (Path.home(), "~"),
+    ):
         if len(Path(folder).parts) > 1:
-            text = re.sub(rf"(?<![\w+/=.-]){re.escape(str(folder))}(?![\w-])", short, text)
+            text = re.sub(
+                rf"(?<![\w+/=.-]){re.escape(str(folder))}(?![\w-])", short, text
+            )
     return text
 
 
@@ -112,16 +143,24 @@ def tidy(notebook, project=ROOT):
     notebook.metadata.get("language_info", {}).pop("version", None)
     name_cells(notebook)
     for cell in notebook.cells:
-        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        cell.metadata = (
+            {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        )
         if "outputs" in cell:
-            cell["outputs"] = [output for output in cell.outputs if not is_start_up_notice(output)]
+            cell["outputs"] = [
+                output for output in cell.outputs if not is_start_up_notice(output)
+            ]
         for output in cell.get("outputs", []):
             if "text" in output:
                 output["text"] = without_machine_paths(output["text"], project)
             if "traceback" in output:
-                output["traceback"] = [without_machine_paths(line, project) for line in output["traceback"]]
+                output["traceback"] = [
+                    without_machine_paths(line, project) for line in output["traceback"]
+                ]
             data = output.get("data", {})
-            if len(data) > 1:  # the plain text stands in for a widget that nobody can move
+            if (
+                len(data) > 1
+            ):  # the plain text stands in for a widget that nobody can move
                 data.pop(WIDGET_VIEW, None)
             for kind, value in data.items():
                 if kind.startswith("text/") and isinstance(value, str):
@@ -144,7 +183,15 @@ def describe_failure(error, log):
     return str(error)
 
 
-def execute(source, target, parameters=None, environment=None, title=None, timeout=None, stream=None):
+def execute(
+    source,
+    target,
+    parameters=None,
+    environment=None,
+    title=None,
+    timeout=None,
+    stream=None,
+):
     """Runs one notebook and writes the executed copy.
 
     Args:
@@ -165,11 +212,23 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
     notebook = jupytext.read(source)
     notebook.metadata["kernelspec"] = KERNEL
     nbformat.write(notebook, target)
-    chosen = {name: value for name, value in (parameters or {}).items() if name in declared_parameters(target)}
-    progress = {"desc": f"{title:<28}", "bar_format": "{desc} cell {n_fmt:>2}/{total_fmt}  {elapsed}", "file": stream}
+    chosen = {
+        name: value
+        for name, value in (parameters or {}).items()
+        if name in declared_parameters(target)
+    }
+    progress = {
+        "desc": f"{title:<28}",
+        "bar_format": "{desc} cell {n_fmt:>2}/{total_fmt}  {elapsed}",
+        "file": stream,
+    }
     progress |= {"leave": False, "mininterval": 0.1 if stream.isatty() else 30.0}
     with tempfile.TemporaryFile("w+", errors="replace") as log:
-        kernel = type("Kernel", (ThisPython,), {"environment": environment or {}, "kernel_log": log})
+        kernel = type(
+            "Kernel",
+            (ThisPython,),
+            {"environment": environment or {}, "kernel_log": log},
+        )
         try:
             papermill.execute_notebook(
                 target,
@@ -183,15 +242,33 @@ def execute(source, target, parameters=None, environment=None, title=None, timeo
                 store_widget_state=False,
                 coalesce_streams=True,
             )
-        except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as failure:
+        except (
+            papermill.PapermillExecutionError,
+            CellTimeoutError,
+            DeadKernelError,
+        ) as failure:
             log.seek(0)
             error = describe_failure(failure, log.read())
     notebook = tidy(nbformat.read(target, as_version=4))
     nbformat.write(notebook, target)
-    cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
-    result = Result(source.stem, cells, time.perf_counter() - start, kernel.peak_megabytes, error, set(chosen))
+    cells = sum(
+        cell.cell_type == "code" and bool(cell.source.strip())
+        for cell in notebook.cells
+    )
+    result = Result(
+        source.stem,
+        cells,
+        time.perf_counter() - start,
+        kernel.peak_megabytes,
+        error,
+        set(chosen),
+    )
     end = "FAILED" if error else f"{result.peak_megabytes:.0f} MB"
-    print(f"{title:<28} {cells:>2} code cells  {result.seconds:5.0f} s  {end}", file=stream, flush=True)
+    print(
+        f"{title:<28} {cells:>2} code cells  {result.seconds:5.0f} s  {end}",
+        file=stream,
+        flush=True,
+    )
     return result
 
 
@@ -205,7 +282,9 @@ def parse_setting(text):
     """`name=value` to a pair; the value is a Python literal where it can be read as one."""
     name, equals, value = text.partition("=")
     if not (equals and name.isidentifier()):
-        raise SystemExit(f"Got the setting {text!r}; expected name=value, as in num_clips=600.")
+        raise SystemExit(
+            f"Got the setting {text!r}; expected name=value, as in num_clips=600."
+        )
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -233,11 +312,19 @@ def print_scoreboard(path, since):
 
     print(f"\nScoreboard ({shorten(path)})\n")
     board = pandas.read_csv(path)
-    print(board.to_string(index=False, na_rep="", float_format=lambda number: f"{number:.3g}"))
+    print(
+        board.to_string(
+            index=False, na_rep="", float_format=lambda number: f"{number:.3g}"
+        )
+    )
 
 
 def count_cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count()
+    )
 
 
 def note_published(source, seconds, path=None):
@@ -246,8 +333,14 @@ def note_published(source, seconds, path=None):
     if path.exists():
         with open(path, newline="", encoding="utf-8") as file:
             rows = {row["notebook"]: row for row in csv.DictReader(file)}
-    name = source.stem if source.parent.name != "solutions" else f"solutions/{source.stem}"
-    measured = {"minutes": f"{seconds / 60:.2f}", "cores": count_cores(), "date": time.strftime("%Y-%m-%d")}
+    name = (
+        source.stem if source.parent.name != "solutions" else f"solutions/{source.stem}"
+    )
+    measured = {
+        "minutes": f"{seconds / 60:.2f}",
+        "cores": count_cores(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
     rows[name] = {"notebook": name, **measured}
     with open(path, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["notebook", *measured], lineterminator="\n")
@@ -261,12 +354,28 @@ def shorten(path):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="", help="'known', 'fma', a folder of genres or an FMA folder")
+    parser.add_argument(
+        "--data", default="", help="'known', 'fma', a folder of genres or an FMA folder"
+    )
     parser.add_argument("--output", default="", help="folder for what the run writes")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters to change")
-    parser.add_argument("--only", nargs="*", default=[], metavar="NN", help="run these notebooks alone")
-    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks")
-    parser.add_argument("--publish", action="store_true", help="store outputs beside the sources, figures in figures/")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters to change",
+    )
+    parser.add_argument(
+        "--only", nargs="*", default=[], metavar="NN", help="run these notebooks alone"
+    )
+    parser.add_argument(
+        "--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks"
+    )
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="store outputs beside the sources, figures in figures/",
+    )
     options = parser.parse_args(arguments)
 
     data, name = resolve_data(options.data)
@@ -274,8 +383,14 @@ def main(arguments=None):
     if data != "known":
         parameters["data"] = data
     if options.publish and parameters:
-        raise SystemExit("The committed notebooks show the default run: publish without DATA and SET.")
-    output = Path(options.output).expanduser().resolve() if options.output else ROOT / "outputs" / name
+        raise SystemExit(
+            "The committed notebooks show the default run: publish without DATA and SET."
+        )
+    output = (
+        Path(options.output).expanduser().resolve()
+        if options.output
+        else ROOT / "outputs" / name
+    )
     output.mkdir(parents=True, exist_ok=True)
     environment = {"CVAE_MUSIC_OUTPUT": str(output)}
     if options.publish:
@@ -283,7 +398,9 @@ def main(arguments=None):
 
     sources = find_notebooks(options.notebooks, options.only)
     if not sources:
-        raise SystemExit(f"No notebook found in {shorten(options.notebooks)} for ONLY={' '.join(options.only)!r}.")
+        raise SystemExit(
+            f"No notebook found in {shorten(options.notebooks)} for ONLY={' '.join(options.only)!r}."
+        )
     started, results = time.time(), []
     print(f"{len(sources)} notebooks on {name}, into {shorten(output)}")
     for number, source in enumerate(sources, start=1):
@@ -302,13 +419,28 @@ def main(arguments=None):
         table.writerow(["notebook", "cells", "seconds", "peak_megabytes", "status"])
         for result in results:
             status = "failed" if result.error else "ok"
-            table.writerow([result.name, result.cells, f"{result.seconds:.0f}", f"{result.peak_megabytes:.0f}", status])
-    unused = sorted(set(parameters).difference(*(result.injected for result in results)))
+            table.writerow(
+                [
+                    result.name,
+                    result.cells,
+                    f"{result.seconds:.0f}",
+                    f"{result.peak_megabytes:.0f}",
+                    status,
+                ]
+            )
+    unused = sorted(
+        set(parameters).difference(*(result.injected for result in results))
+    )
     if unused:
         print(f"No notebook declares the parameters {unused}: they changed nothing.")
     print_scoreboard(output / "scoreboard.csv", started)
-    passed, total = sum(not result.error for result in results), sum(result.seconds for result in results)
-    print(f"\n{passed} of {len(results)} notebooks ran through, {total:.0f} s; see {shorten(output)}")
+    passed, total = (
+        sum(not result.error for result in results),
+        sum(result.seconds for result in results),
+    )
+    print(
+        f"\n{passed} of {len(results)} notebooks ran through, {total:.0f} s; see {shorten(output)}"
+    )
     return 0 if passed == len(results) else 1
 
 

@@ -13,13 +13,23 @@ from numpy.typing import ArrayLike
 GRIDS = ("beats", "seconds")
 
 
-def checked(name: str, value: Any, least: float = 0, most: float = np.inf, kind: Any = numbers.Integral) -> Any:
+def check_number(
+    name: str,
+    value: Any,
+    least: float = 0,
+    most: float = np.inf,
+    kind: Any = numbers.Integral,
+) -> Any:
     """The value, if it is a whole number from `least` to `most`, or with `kind=numbers.Real` any number.
 
     Raises:
         ValueError: If it is not; says so of `name`.
     """
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, kind)
+        or not least <= value <= most
+    ):
         what = "whole number" if kind is numbers.Integral else "number"
         bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
         raise ValueError(f"Got {name}={value!r}; expected a {what} {bounds}.")
@@ -65,22 +75,49 @@ class AudioConfig:
     ceiling_db: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "n_fft", "hop_length", "n_mels", "num_frames", "frames_per_beat"):
-            most = 200_000 if name == "sample_rate" else 2**20  # libsndfile crashes on Ogg of a higher rate
-            object.__setattr__(self, name, int(checked(name, getattr(self, name), 1, most)))
+        for name in (
+            "sample_rate",
+            "n_fft",
+            "hop_length",
+            "n_mels",
+            "num_frames",
+            "frames_per_beat",
+        ):
+            most = (
+                200_000 if name == "sample_rate" else 2**20
+            )  # libsndfile crashes on Ogg of a higher rate
+            object.__setattr__(
+                self, name, int(check_number(name, getattr(self, name), 1, most))
+            )
         for name in ("fmin", "fmax", "floor_db", "ceiling_db"):
-            object.__setattr__(self, name, float(checked(name, getattr(self, name), -1e6, 1e6, numbers.Real)))
+            object.__setattr__(
+                self,
+                name,
+                float(check_number(name, getattr(self, name), -1e6, 1e6, numbers.Real)),
+            )
         if self.grid not in GRIDS:
-            raise ValueError(f"AudioConfig got grid={self.grid!r}; expected one of {GRIDS}.")
+            raise ValueError(
+                f"AudioConfig got grid={self.grid!r}; expected one of {GRIDS}."
+            )
         if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
-            found = f"fmin={self.fmin}, fmax={self.fmax} at sample_rate={self.sample_rate}"
-            raise ValueError(f"AudioConfig got {found}; expected 0 <= fmin < fmax <= sample_rate / 2.")
+            found = (
+                f"fmin={self.fmin}, fmax={self.fmax} at sample_rate={self.sample_rate}"
+            )
+            raise ValueError(
+                f"AudioConfig got {found}; expected 0 <= fmin < fmax <= sample_rate / 2."
+            )
         if not self.floor_db < self.ceiling_db:
             found = f"floor_db={self.floor_db}, ceiling_db={self.ceiling_db}"
-            raise ValueError(f"AudioConfig got {found}; expected floor_db below ceiling_db.")
+            raise ValueError(
+                f"AudioConfig got {found}; expected floor_db below ceiling_db."
+            )
         if self.grid == "beats" and self.num_frames % self.frames_per_beat:
-            found = f"num_frames={self.num_frames}, frames_per_beat={self.frames_per_beat}"
-            raise ValueError(f"AudioConfig got {found}; expected a whole number of beats, the first a multiple.")
+            found = (
+                f"num_frames={self.num_frames}, frames_per_beat={self.frames_per_beat}"
+            )
+            raise ValueError(
+                f"AudioConfig got {found}; expected a whole number of beats, the first a multiple."
+            )
 
     @property
     def num_beats(self) -> int:
@@ -101,7 +138,9 @@ class AudioConfig:
     def scale(self, log_mel_db: ArrayLike) -> np.ndarray:
         """Maps dB to [-1, 1], floor to -1 and ceiling to 1; float32, any shape."""
         span = self.ceiling_db - self.floor_db
-        return ((np.asarray(log_mel_db, np.float32) - self.floor_db) * (2.0 / span) - 1.0).astype(np.float32)
+        return (
+            (np.asarray(log_mel_db, np.float32) - self.floor_db) * (2.0 / span) - 1.0
+        ).astype(np.float32)
 
     def unscale(self, scaled: ArrayLike) -> np.ndarray:
         """Maps [-1, 1] back to dB, clipped to floor and ceiling; float32, any shape."""
@@ -127,7 +166,9 @@ class AudioConfig:
         """
         known = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(set(values) - set(known)):
-            raise ValueError(f"AudioConfig got unknown fields {unknown}, of another version; expected {known}.")
+            raise ValueError(
+                f"AudioConfig got unknown fields {unknown}, of another version; expected {known}."
+            )
         return cls(**values)
 
     def key(self) -> str:
@@ -146,12 +187,22 @@ class AudioConfig:
             ValueError: If any constant differs; names each of them.
         """
         mine, theirs = self.get_config(), other.get_config()
-        differing = [f"{name}: {theirs[name]} there, {mine[name]} here" for name in mine if mine[name] != theirs[name]]
+        differing = [
+            f"{name}: {theirs[name]} there, {mine[name]} here"
+            for name in mine
+            if mine[name] != theirs[name]
+        ]
         if differing:
-            found = f"{where} was made with another AudioConfig ({'; '.join(differing)})"
-            raise ValueError(f"{found}. Pass the same AudioConfig, or make it again with the new one.")
+            found = (
+                f"{where} was made with another AudioConfig ({'; '.join(differing)})"
+            )
+            raise ValueError(
+                f"{found}. Pass the same AudioConfig, or make it again with the new one."
+            )
 
-    def check_fits(self, features: Any, genres: Sequence[str] = (), what: str = "The model") -> None:
+    def check_compatible(
+        self, features: Any, genres: Sequence[str] = (), what: str = "The model"
+    ) -> None:
         """Refuses features that are not those of a model or judge with this configuration.
 
         Args:
@@ -165,4 +216,6 @@ class AudioConfig:
         self.check_same(features.config, where="The FeatureSet")
         if genres and list(genres) != list(features.genres):
             found = f"{what} has {list(genres)}, the features {list(features.genres)}; expected the same, in one order"
-            raise ValueError(f"{found}. Pass the features it was made with, or train it anew.")
+            raise ValueError(
+                f"{found}. Pass the features it was made with, or train it anew."
+            )

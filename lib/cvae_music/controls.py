@@ -8,7 +8,7 @@ import librosa
 import numpy as np
 import pandas as pd
 
-from cvae_music import store
+from cvae_music import saving, serialization
 from cvae_music.audio.analysis import TINY
 from cvae_music.data.cache import read_table
 from cvae_music.models.losses import gaussian_kl
@@ -25,7 +25,12 @@ WORDS = {
 }
 ATTRIBUTES = tuple(WORDS)
 # Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
-SLIDERS = {"brightness_hz": "brightness", "onsets_per_beat": "density", "level_db": "level", "bass_db": "bass"}
+SLIDERS = {
+    "brightness_hz": "brightness",
+    "onsets_per_beat": "density",
+    "level_db": "level",
+    "bass_db": "bass",
+}
 BASS_HZ, REGISTER_HZ = 160.0, (200.0, 2000.0)
 SMALLEST_EFFECT = 0.25  # standard deviations; what does less gets no name
 NUM_DIMENSIONS = 6  # with a slider
@@ -47,11 +52,19 @@ def log_mel_attributes(log_mel_db, config):
     log_mel_db = np.asarray(log_mel_db, np.float32)
     if log_mel_db.ndim != 3 or log_mel_db.shape[1:] != config.shape:
         expected = f"(clips, {config.num_frames}, {config.n_mels}) in dB. Use AudioConfig.unscale on a model's clips"
-        raise ValueError(f"log_mel_attributes got shape {log_mel_db.shape}; expected {expected}.")
-    hertz = librosa.mel_frequencies(n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True)[1:-1]
+        raise ValueError(
+            f"log_mel_attributes got shape {log_mel_db.shape}; expected {expected}."
+        )
+    hertz = librosa.mel_frequencies(
+        n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True
+    )[1:-1]
     hertz = hertz.astype(np.float32)
     width = np.gradient(hertz)  # a band stands for as many bins as it is wide
-    amplitude = np.where(log_mel_db > config.floor_db + 0.01, np.exp(log_mel_db * np.float32(np.log(10) / 20)), 0)
+    amplitude = np.where(
+        log_mel_db > config.floor_db + 0.01,
+        np.exp(log_mel_db * np.float32(np.log(10) / 20)),
+        0,
+    )
     power, magnitude = amplitude**2, amplitude * width
     total = magnitude.sum(axis=2)
     audible = total > 1e-3 * total.max(axis=1, keepdims=True)
@@ -76,26 +89,38 @@ def log_mel_attributes(log_mel_db, config):
 def bass_and_register(power, hertz):
     """Share of the bass in dB, and the middle of the notes' range in Hz, of mean spectra `(clips, bins)`."""
     notes = (hertz >= REGISTER_HZ[0]) & (hertz <= REGISTER_HZ[1])
-    bass = 10 * np.log10((power[:, hertz < BASS_HZ].sum(axis=1) + TINY) / (power.sum(axis=1) + TINY))
+    bass = 10 * np.log10(
+        (power[:, hertz < BASS_HZ].sum(axis=1) + TINY) / (power.sum(axis=1) + TINY)
+    )
     weight = power[:, notes] + TINY
-    return bass, 2.0 ** ((weight * np.log2(hertz[notes])).sum(axis=1) / weight.sum(axis=1))
+    return bass, 2.0 ** (
+        (weight * np.log2(hertz[notes])).sum(axis=1) / weight.sum(axis=1)
+    )
 
 
 def _onsets_per_beat(log_mel_db, config):
     """Onsets that librosa finds in the log-mel of one clip, as it would in its sound at 120 beats a minute."""
-    hop = round(config.sample_rate * 0.5 / config.frames_per_beat) if config.grid == "beats" else config.hop_length
+    hop = (
+        round(config.sample_rate * 0.5 / config.frames_per_beat)
+        if config.grid == "beats"
+        else config.hop_length
+    )
     # The first frame stands before the clip too: where real music is cut, the leap from its end to its beginning
     # may be the largest rise of all, beside which librosa hears no other.
     before = config.frames_per_beat
     held = np.concatenate([np.repeat(log_mel_db[:1], before, axis=0), log_mel_db])
-    envelope = librosa.onset.onset_strength(S=held.T, sr=config.sample_rate, hop_length=hop, center=False)
-    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=config.sample_rate, hop_length=hop)
+    envelope = librosa.onset.onset_strength(
+        S=held.T, sr=config.sample_rate, hop_length=hop, center=False
+    )
+    onsets = librosa.onset.onset_detect(
+        onset_envelope=envelope, sr=config.sample_rate, hop_length=hop
+    )
     return (onsets >= before).sum() * config.frames_per_beat / len(log_mel_db)
 
 
 def training_clips(model, features, num):
     """Scaled clips, genre indices and rows of `num` training clips, evenly spread; ValueError if they are not the model's."""
-    model.audio_config.check_fits(features, model.genres)
+    model.audio_config.check_compatible(features, model.genres)
     train = features.subset("train")
     rows = np.unique(np.linspace(0, len(train) - 1, min(num, len(train))).astype(int))
     table = train.table.iloc[rows].reset_index(drop=True)
@@ -121,25 +146,46 @@ def latent_effects(model, features, dimensions=None, num_ideas=12):
     clips, genre, _ = training_clips(model, features, 500)
     mean, log_var = model.encode(clips)
     kl = np.mean(gaussian_kl(mean, log_var), axis=0)
-    spread = log_mel_attributes(features.config.unscale(clips), features.config).std().to_numpy() + 1e-9
+    spread = (
+        log_mel_attributes(features.config.unscale(clips), features.config)
+        .std()
+        .to_numpy()
+        + 1e-9
+    )
     ideas = np.linspace(0, len(clips) - 1, min(num_ideas, len(clips))).astype(int)
     rows = []
-    for dimension in np.argsort(-kl[: model.global_dim])[:NUM_DIMENSIONS] if dimensions is None else dimensions:
+    for dimension in (
+        np.argsort(-kl[: model.global_dim])[:NUM_DIMENSIONS]
+        if dimensions is None
+        else dimensions
+    ):
         ends = []
         for side in (-2.0, 2.0):
             turned = mean[ideas].copy()
-            turned[:, dimension] = mean[:, dimension].mean() + side * mean[:, dimension].std()
+            turned[:, dimension] = (
+                mean[:, dimension].mean() + side * mean[:, dimension].std()
+            )
             ends.append(_decoded_attributes(model, turned, genre[ideas]))
         does = ((ends[1] - ends[0]).mean(axis=0) / spread).to_dict()
         largest = sorted(does, key=lambda name: -abs(does[name]))[:2]
-        words = [WORDS[name][0 if does[name] > 0 else 1] for name in largest if abs(does[name]) >= SMALLEST_EFFECT]
-        row = {"dimension": int(dimension), "kl": float(kl[dimension]), "name": ", ".join(words) or "fine detail"}
+        words = [
+            WORDS[name][0 if does[name] > 0 else 1]
+            for name in largest
+            if abs(does[name]) >= SMALLEST_EFFECT
+        ]
+        row = {
+            "dimension": int(dimension),
+            "kl": float(kl[dimension]),
+            "name": ", ".join(words) or "fine detail",
+        }
         rows.append(row | {f"does_{name}": value for name, value in does.items()})
     return pd.DataFrame(rows).sort_values("kl", ascending=False, ignore_index=True)
 
 
 def _decoded_attributes(model, latents, genre):
-    return log_mel_attributes(model.audio_config.unscale(model.decode(latents, genre)), model.audio_config)
+    return log_mel_attributes(
+        model.audio_config.unscale(model.decode(latents, genre)), model.audio_config
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,12 +236,20 @@ class Controls:
         latent = np.array(latent, np.float32)
         for name, amount in (sliders or {}).items():
             if name not in self.directions:
-                raise ValueError(f"turn got the slider {name!r}; expected some of {list(self.directions)}.")
+                raise ValueError(
+                    f"turn got the slider {name!r}; expected some of {list(self.directions)}."
+                )
             steps = self.directions[name]
-            latent += amount * (steps.mean(axis=0) if weights is None else np.asarray(weights, np.float32) @ steps)
+            latent += amount * (
+                steps.mean(axis=0)
+                if weights is None
+                else np.asarray(weights, np.float32) @ steps
+            )
         for dimension, amount in (dimensions or {}).items():
             if not 0 <= dimension < len(latent):
-                raise ValueError(f"turn got the dimension {dimension}; expected 0 to {len(latent) - 1}.")
+                raise ValueError(
+                    f"turn got the dimension {dimension}; expected 0 to {len(latent) - 1}."
+                )
             latent[dimension] += amount * self.spread[dimension]
         return latent
 
@@ -211,14 +265,27 @@ class Controls:
     def save(self, path):
         """Writes everything to one `.npz` file."""
         about = {name: getattr(self, name) for name in ("fingerprint", "dimensions")}
-        about |= {"sliders": list(self.directions), "table": self.table.to_csv(index=False, lineterminator="\n")}
-        arrays = {name: getattr(self, name).astype(np.float16) for name in ("spread", "axes", "latents")}
-        store.save_arrays(path, about, arrays | {"directions": np.array(list(self.directions.values()), np.float16)})
+        about |= {
+            "sliders": list(self.directions),
+            "table": self.table.to_csv(index=False, lineterminator="\n"),
+        }
+        arrays = {
+            name: getattr(self, name).astype(np.float16)
+            for name in ("spread", "axes", "latents")
+        }
+        serialization.save_arrays(
+            path,
+            about,
+            arrays
+            | {"directions": np.array(list(self.directions.values()), np.float16)},
+        )
 
 
 def load_controls(path):
     """Reads what `Controls.save` wrote."""
-    about, arrays = store.load_arrays(path, "fingerprint", "sliders", "dimensions", "table")
+    about, arrays = serialization.load_arrays(
+        path, "fingerprint", "sliders", "dimensions", "table"
+    )
     directions = dict(zip(about["sliders"], arrays.pop("directions"), strict=True))
     dimensions = {int(number): name for number, name in about["dimensions"].items()}
     table = read_table(io.StringIO(about["table"]))
@@ -239,11 +306,13 @@ def shipped_controls(model):
     Raises:
         ValueError: If none were measured of these weights.
     """
-    for path in store.WEIGHTS.glob("controls_*.npz"):
+    for path in saving.WEIGHTS.glob("controls_*.npz"):
         controls = load_controls(path)
         if controls.fingerprint == fingerprint(model):
             return controls
-    raise ValueError("No controls ship with these weights. Measure them: fit_controls(model, features).")
+    raise ValueError(
+        "No controls ship with these weights. Measure them: fit_controls(model, features)."
+    )
 
 
 def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
@@ -266,16 +335,34 @@ def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
     """
     rng, names, per_genre = np.random.default_rng(seed), list(SLIDERS), []
     for label in range(max(1, model.num_genres)):
-        own = np.flatnonzero(genre == label) if model.num_genres else np.arange(len(latents))
-        starts = latents[rng.choice(own if len(own) else len(latents), num_pairs)]  # any, where a genre has no clip
+        own = (
+            np.flatnonzero(genre == label)
+            if model.num_genres
+            else np.arange(len(latents))
+        )
+        starts = latents[
+            rng.choice(own if len(own) else len(latents), num_pairs)
+        ]  # any, where a genre has no clip
         steps = rng.standard_normal(starts.shape).astype(np.float32)
-        ends = [_decoded_attributes(model, starts + side * steps, np.full(num_pairs, label)) for side in (1.0, -1.0)]
+        ends = [
+            _decoded_attributes(model, starts + side * steps, np.full(num_pairs, label))
+            for side in (1.0, -1.0)
+        ]
         forwards, backwards = (end[names].to_numpy() for end in ends)
-        change = (forwards - backwards) / 2.0 / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
+        change = (
+            (forwards - backwards)
+            / 2.0
+            / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
+        )
         ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
         slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
-        per_genre.append(slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names))))
-    return {SLIDERS[name]: np.stack(per_genre)[:, :, k].astype(np.float32) for k, name in enumerate(names)}
+        per_genre.append(
+            slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names)))
+        )
+    return {
+        SLIDERS[name]: np.stack(per_genre)[:, :, k].astype(np.float32)
+        for k, name in enumerate(names)
+    }
 
 
 def fit_controls(model, features, seed=0, num_pairs=1500):
@@ -293,7 +380,10 @@ def fit_controls(model, features, seed=0, num_pairs=1500):
     clips, genre, table = training_clips(model, features, 240)
     latents = model.encode(clips)[0]
     effects = latent_effects(model, features, num_ideas=48)
-    names = {number: f"{number}: {name}" for number, name in zip(effects["dimension"], effects["name"], strict=True)}
+    names = {
+        number: f"{number}: {name}"
+        for number, name in zip(effects["dimension"], effects["name"], strict=True)
+    }
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, num_pairs, seed)
     directions = {name: _as_stored(step) for name, step in directions.items()}

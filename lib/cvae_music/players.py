@@ -44,21 +44,30 @@ def player(samples, config, label="", seed=None, loop=False):
     from IPython.display import HTML
 
     kind = "mpeg" if config.sample_rate in MP3_RATES else "wav"
-    sound, turned_down = encode_audio(samples, config, kind.replace("mpeg", "mp3")), full_scale(samples)[1]
-    caption = _caption(label, seed) + (f", turned down by {turned_down:.1f} dB" if turned_down else "")
+    sound, turned_down = (
+        encode_audio(samples, config, kind.replace("mpeg", "mp3")),
+        full_scale(samples)[1],
+    )
+    caption = _caption(label, seed) + (
+        f", turned down by {turned_down:.1f} dB" if turned_down else ""
+    )
     figure = f"<figcaption>{html.escape(caption)}</figcaption>{audio_tag(sound, caption, f'audio/{kind}', loop)}"
-    return HTML(f'<figure style="display:inline-block;margin:4px 8px">{figure}</figure>')
+    return HTML(
+        f'<figure style="display:inline-block;margin:4px 8px">{figure}</figure>'
+    )
 
 
 def _caption(label, seed):
     return label if seed is None else f"{label}, seed {seed}"
 
 
-def show_clips(clips, config, name=None, alt=None, num_columns=3, loop=False, seconds=False):
+def show_clips(
+    clips, config, name=None, alt=None, num_columns=3, loop=False, seconds=False
+):
     """Shows the spectrograms of some clips in one figure and their players below, in the same order.
 
     Args:
-        clips: What `make_clip` or `read_clip` returns, a list of such, or of dictionaries with `log_mel` (dB, shape
+        clips: What `make_clip` or `load_first_window` returns, a list of such, or of dictionaries with `log_mel` (dB, shape
             `(frames, n_mels)`), `samples`, `label`, and optionally `seed` and `tempo`. Without a label, the genre or
             the name of the clip is its title.
         config: `AudioConfig`.
@@ -73,24 +82,56 @@ def show_clips(clips, config, name=None, alt=None, num_columns=3, loop=False, se
     """
     from IPython.display import HTML, display
 
-    clips = [c if isinstance(c, dict) else vars(c) for c in (clips if isinstance(clips, list) else [clips])]
-    clips = [{"label": clip.get("genre") or clip.get("name"), "seed": None, "tempo": None, **clip} for clip in clips]
-    lacking = [k for k, clip in enumerate(clips) if not {"log_mel", "samples"} <= clip.keys() or not clip["label"]]
+    clips = [
+        c if isinstance(c, dict) else vars(c)
+        for c in (clips if isinstance(clips, list) else [clips])
+    ]
+    clips = [
+        {
+            "label": clip.get("genre") or clip.get("name"),
+            "seed": None,
+            "tempo": None,
+            **clip,
+        }
+        for clip in clips
+    ]
+    lacking = [
+        k
+        for k, clip in enumerate(clips)
+        if not {"log_mel", "samples"} <= clip.keys() or not clip["label"]
+    ]
     if not clips or lacking:
         expected = "expected at least one, each with log_mel, samples and label (or, for a label, genre or name)"
-        raise ValueError(f"show_clips got {len(clips)} clips, incomplete: {lacking}; {expected}.")
+        raise ValueError(
+            f"show_clips got {len(clips)} clips, incomplete: {lacking}; {expected}."
+        )
     num_columns = min(num_columns, len(clips))
     num_rows = -(-len(clips) // num_columns)
-    fig = plt.figure(figsize=(3.2 * num_columns + 1.2, 2.5 * num_rows + 0.3), layout="constrained")
+    fig = plt.figure(
+        figsize=(3.2 * num_columns + 1.2, 2.5 * num_rows + 0.3), layout="constrained"
+    )
     axes = fig.subplots(num_rows, num_columns, squeeze=False, sharey=True).ravel()
     for clip, ax in itertools.zip_longest(clips, axes):
         ax.set_visible(clip is not None)
         if clip:
             title = _caption(clip["label"], clip["seed"])
-            image = plot_log_mel(clip["log_mel"], config, ax, clip["tempo"], title, seconds)
+            image = plot_log_mel(
+                clip["log_mel"], config, ax, clip["tempo"], title, seconds
+            )
     plt.setp([ax for k, ax in enumerate(axes) if k % num_columns], ylabel="")
     if seconds:
         plt.setp(axes, xlim=(0, max(ax.get_xlim()[1] for ax in axes[: len(clips)])))
     fig.colorbar(image, ax=axes, label="level (dB)")
-    show_figure(fig, name, alt or f"Log-mel spectrograms of {', '.join(clip['label'] for clip in clips)}.")
-    display(HTML("".join(player(c["samples"], config, c["label"], c["seed"], loop).data for c in clips)))
+    show_figure(
+        fig,
+        name,
+        alt or f"Log-mel spectrograms of {', '.join(clip['label'] for clip in clips)}.",
+    )
+    display(
+        HTML(
+            "".join(
+                player(c["samples"], config, c["label"], c["seed"], loop).data
+                for c in clips
+            )
+        )
+    )

@@ -1,89 +1,47 @@
 """Training that survives a kill, notices a NaN, ends with averaged weights, and fits where to draw latents from."""
 
 import keras
-import numpy as np
-import tensorflow as tf
-from keras import ops
 
-from cvae_music import store
-from cvae_music.config import checked
-from cvae_music.data.batches import batches
-from cvae_music.models.density import fit_latent_density
-
-
-class EpochCounter(keras.callbacks.Callback):
-    """Tells the data pipeline and every source of noise which epoch it is, also after a resume.
-
-    A backup of Keras holds weights and optimizer but not the state of seed generators: without this a
-    resumed training would draw the noise of the first epoch again.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-
-    def on_train_begin(self, logs=None):
-        layers = self.model._flatten_layers()
-        noises = [self.model.noise, *(layer.seed_generator for layer in layers if hasattr(layer, "seed_generator"))]
-        self.states = [(noise.state, np.array(noise.state)) for noise in noises]
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch.assign(epoch)
-        for state, first in self.states:
-            state.assign(first + np.array([0, epoch * 1_000_000], first.dtype))
-
-
-class StopOnNaN(keras.callbacks.Callback):
-    """Stops at the first loss that is not a number, with the weights of the last good epoch put back.
-
-    Raises:
-        FloatingPointError: From `fit`, saying where and what to try.
-    """
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.good = epoch, self.model.get_weights()
-
-    def on_batch_end(self, batch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            self.model.set_weights(self.good)
-            where = f"epoch {self.epoch + 1}, batch {batch + 1}. The weights of the last good epoch are back"
-            advice = "Try a lower learning_rate, or look for NaN in the features."
-            raise FloatingPointError(f"The loss became {logs['loss']} in {where}. {advice}")
-
-
-@keras.saving.register_keras_serializable(package="cvae_music")
-class FusedAdam(keras.optimizers.Adam):
-    """Adam that moves a weight and its two moments in one operation of TensorFlow. Keras takes twelve for each weight:
-    that was a twentieth of a step of training on a CPU, and a third of the time until its first step.
-    """
-
-    def update_step(self, gradient, variable, learning_rate):
-        place, step = self._get_variable_index(variable), ops.cast(self.iterations + 1, "float32")
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle, m=self._momentums[place].value.handle, v=self._velocities[place].value.handle,
-            beta1_power=self.beta_1**step, beta2_power=self.beta_2**step, lr=learning_rate, beta1=self.beta_1,
-            beta2=self.beta_2, epsilon=self.epsilon, grad=gradient,
-        )  # fmt: skip
+from cvae_music.acceleration import FusedAdam
+from cvae_music.callbacks import EpochCounter, StopOnNaN, backups
+from cvae_music.config import check_number
+from cvae_music.data.batches import make_dataset
+from cvae_music.models.latent_density import fit_latent_density
 
 
 def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     """Compiles with Adam, gradients clipped, a warm-up and a cosine decay, and an average over the last tenth of the steps."""
     warmup = max(1, num_steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.05 * learning_rate, max(1, num_steps - warmup), alpha=0.02, warmup_target=learning_rate, warmup_steps=warmup
+        0.05 * learning_rate,
+        max(1, num_steps - warmup),
+        alpha=0.02,
+        warmup_target=learning_rate,
+        warmup_steps=warmup,
     )
     # The average reaches over a tenth of the run, so that a short run does not end half-way to its first weights.
     momentum = max(0.0, min(0.995, 1.0 - 10.0 / max(1, num_steps)))
-    optimizer = FusedAdam(rate, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum)
+    optimizer = FusedAdam(
+        rate, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
+    )
     # Built now: a restored backup finds its moments and averages only in an optimizer that has them.
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
 
 
 def train(
-    model, features, num_steps=1440, *, batch_size=32, learning_rate=1e-3, seed=0, backup_dir=None, callbacks=(),
-    jit_compile="auto", verbose="auto",
-):  # fmt: skip
+    model,
+    features,
+    num_steps=1440,
+    *,
+    batch_size=32,
+    learning_rate=1e-3,
+    seed=0,
+    backup_dir=None,
+    callbacks=(),
+    jit_compile="auto",
+    verbose="auto",
+):
     """Fits a model to the training split, looks at the validation split after each epoch, then fits the latent density.
 
     Args:
@@ -107,18 +65,37 @@ def train(
         ValueError: If the features have another `AudioConfig` or other genres than the model, or `backup_dir` holds the
             state of another training.
     """
-    model.audio_config.check_fits(features, model.genres)
-    checked("num_steps", num_steps, 1), checked("batch_size", batch_size, 1)
+    model.audio_config.check_compatible(features, model.genres)
+    check_number("num_steps", num_steps, 1), check_number("batch_size", batch_size, 1)
     counter, size = EpochCounter(), len(features.subset("train"))
     batch_size = max(1, min(batch_size, size))
-    training = batches(features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch)
-    held = batches(features, "validation", batch_size) if len(features.subset("validation")) else None
+    training = make_dataset(
+        features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch
+    )
+    held = (
+        make_dataset(features, "validation", batch_size)
+        if len(features.subset("validation"))
+        else None
+    )
     epochs = max(1, round(num_steps / int(training.cardinality())))
-    compile_model(model, epochs * int(training.cardinality()), learning_rate, jit_compile)
-    run = {"num_steps": num_steps, "batch_size": batch_size, "learning_rate": learning_rate, "order": seed}
-    first, backup = store.backups(backup_dir, model, features, run)
-    own = {"epochs": epochs, "initial_epoch": first, "callbacks": [counter, StopOnNaN(), *backup, *callbacks]}
-    history = model.fit(training, validation_data=held, **own, verbose=verbose, shuffle=False)
+    compile_model(
+        model, epochs * int(training.cardinality()), learning_rate, jit_compile
+    )
+    run = {
+        "num_steps": num_steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "order": seed,
+    }
+    first, backup = backups(backup_dir, model, features, run)
+    own = {
+        "epochs": epochs,
+        "initial_epoch": first,
+        "callbacks": [counter, StopOnNaN(), *backup, *callbacks],
+    }
+    history = model.fit(
+        training, validation_data=held, **own, verbose=verbose, shuffle=False
+    )
     finish(model, features, seed)
     return history
 
@@ -128,5 +105,7 @@ def finish(model, features, seed=0):
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
     for layer in (getattr(model, name, None) for name in ("shift", "detail")):
-        if layer and model.swap_weight:  # where nobody listens, all is left as the decoder plays it
+        if (
+            layer and model.swap_weight
+        ):  # where nobody listens, all is left as the decoder plays it
             layer.fit(model, features)

@@ -1,5 +1,5 @@
-from .music import FACTOR_RANGES as FACTOR_RANGES
-from .music import FACTORS as FACTORS
-from .music import GENRES as GENRES
-from .music import compose as compose
-from .music import draw_factors as draw_factors
+from .composer import FACTOR_RANGES as FACTOR_RANGES
+from .composer import FACTORS as FACTORS
+from .composer import GENRES as GENRES
+from .composer import compose as compose
+from .composer import draw_factors as draw_factors

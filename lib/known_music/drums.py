@@ -9,15 +9,23 @@ def _noise(seed, num_samples, low, high, sample_rate):
     """Noise between two frequencies in Hz, RMS about 1, the same for a seed on every platform."""
     white = np.random.Generator(np.random.PCG64(seed)).random(num_samples) * 2.0 - 1.0
     frequency = np.fft.rfftfreq(num_samples, 1.0 / sample_rate)
-    band = 1.0 / np.sqrt((1.0 + (low / np.maximum(frequency, 1.0)) ** 6) * (1.0 + (frequency / high) ** 6))
+    band = 1.0 / np.sqrt(
+        (1.0 + (low / np.maximum(frequency, 1.0)) ** 6)
+        * (1.0 + (frequency / high) ** 6)
+    )
     shaped = np.fft.irfft(np.fft.rfft(white) * band, num_samples)
     return shaped / np.sqrt(np.mean(shaped**2))
 
 
 def _held_noise(seed, num_samples, rate, sample_rate):
     """Noise of two values that changes `rate` times a second: the noise channel of a game console."""
-    steps = np.random.Generator(np.random.PCG64(seed)).integers(0, 2, num_samples) * 2.0 - 1.0
-    return steps[(np.arange(num_samples) * (rate / sample_rate)).astype(np.int64) % num_samples]
+    steps = (
+        np.random.Generator(np.random.PCG64(seed)).integers(0, 2, num_samples) * 2.0
+        - 1.0
+    )
+    return steps[
+        (np.arange(num_samples) * (rate / sample_rate)).astype(np.int64) % num_samples
+    ]
 
 
 def _sweep(seconds, start, end, fall):
@@ -30,7 +38,9 @@ def _metal(seconds, lowest, sample_rate):
     """Inharmonic partials of a cymbal above `lowest` Hz, RMS about 1."""
     ratios = np.array([1.0, 1.342, 1.563, 1.871, 2.107, 2.45, 2.93])
     partials = lowest * ratios[lowest * ratios < 0.45 * sample_rate]
-    return np.sin(2.0 * np.pi * np.outer(partials, seconds)).sum(axis=0) / np.sqrt(0.5 * max(1, len(partials)))
+    return np.sin(2.0 * np.pi * np.outer(partials, seconds)).sum(axis=0) / np.sqrt(
+        0.5 * max(1, len(partials))
+    )
 
 
 def _kick(t, rate, start, end, decay, click):
@@ -40,12 +50,16 @@ def _kick(t, rate, start, end, decay, click):
 
 def _snare(t, rate):
     shell = _sweep(t, 260.0, 185.0, 0.02) * np.exp(-t / 0.07)
-    return 0.7 * shell + 0.45 * _noise(2, len(t), 700.0, 8000.0, rate) * np.exp(-t / 0.085)
+    return 0.7 * shell + 0.45 * _noise(2, len(t), 700.0, 8000.0, rate) * np.exp(
+        -t / 0.085
+    )
 
 
 def _clap(t, rate):
     # Three hands a hundredth of a second apart, then the room.
-    bursts = sum(np.where(t >= d, np.exp(-(t - d) / 0.006), 0.0) for d in (0.0, 0.011, 0.022))
+    bursts = sum(
+        np.where(t >= d, np.exp(-(t - d) / 0.006), 0.0) for d in (0.0, 0.011, 0.022)
+    )
     room = np.where(t >= 0.03, np.exp(-(t - 0.03) / 0.07), 0.0)
     return _noise(3, len(t), 900.0, 4500.0, rate) * (0.5 * bursts + 0.6 * room)
 
@@ -55,23 +69,29 @@ def _closed_hat(t, rate):
 
 
 def _open_hat(t, rate):
-    return (0.4 * _noise(5, len(t), 6000.0, 12000.0, rate) + 0.12 * _metal(t, 4200.0, rate)) * np.exp(-t / 0.11)
+    return (
+        0.4 * _noise(5, len(t), 6000.0, 12000.0, rate) + 0.12 * _metal(t, 4200.0, rate)
+    ) * np.exp(-t / 0.11)
 
 
 def _ride(t, rate):
     tip = _noise(6, len(t), 4500.0, 11000.0, rate) * np.exp(-t / 0.03)
-    return 0.4 * tip + (0.16 * _metal(t, 3100.0, rate) + 0.1 * _noise(7, len(t), 4500.0, 11000.0, rate)) * np.exp(
-        -t / 0.25
-    )
+    return 0.4 * tip + (
+        0.16 * _metal(t, 3100.0, rate) + 0.1 * _noise(7, len(t), 4500.0, 11000.0, rate)
+    ) * np.exp(-t / 0.25)
 
 
 def _crash(t, rate):
-    return (0.4 * _noise(8, len(t), 2500.0, 11000.0, rate) + 0.15 * _metal(t, 2700.0, rate)) * np.exp(-t / 0.5)
+    return (
+        0.4 * _noise(8, len(t), 2500.0, 11000.0, rate) + 0.15 * _metal(t, 2700.0, rate)
+    ) * np.exp(-t / 0.5)
 
 
 def _rim(t, rate):
     stick = np.sin(2.0 * np.pi * 1650.0 * t) + 0.7 * np.sin(2.0 * np.pi * 740.0 * t)
-    return 0.6 * stick * np.exp(-t / 0.018) + 0.4 * _noise(9, len(t), 1500.0, 6000.0, rate) * np.exp(-t / 0.008)
+    return 0.6 * stick * np.exp(-t / 0.018) + 0.4 * _noise(
+        9, len(t), 1500.0, 6000.0, rate
+    ) * np.exp(-t / 0.008)
 
 
 def _brush(t, rate):
@@ -125,7 +145,9 @@ def render_drum(name, sample_rate):
         ValueError: If the drum is unknown.
     """
     if name not in DRUMS:
-        raise ValueError(f"render_drum got name={name!r}; expected one of {sorted(DRUMS)}.")
+        raise ValueError(
+            f"render_drum got name={name!r}; expected one of {sorted(DRUMS)}."
+        )
     duration, recipe = DRUMS[name]
     seconds = np.arange(round(duration * sample_rate)) / sample_rate
     hit = recipe(seconds, sample_rate)

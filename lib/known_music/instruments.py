@@ -71,13 +71,23 @@ def _plucked(position, softness):
 def _bowed(k, f0):
     # A sawtooth seen through a wooden body: weaker below 250 Hz, softer above 3 kHz.
     frequency = k * f0
-    return 1.0 / k * (0.5 + 1.0 / (1.0 + ((frequency - 500.0) / 350.0) ** 2)) / (1.0 + (frequency / 3500.0) ** 2)
+    return (
+        1.0
+        / k
+        * (0.5 + 1.0 / (1.0 + ((frequency - 500.0) / 350.0) ** 2))
+        / (1.0 + (frequency / 3500.0) ** 2)
+    )
 
 
 def _brass(k, f0):
     # A mute leaves one strong resonance, here around 1.5 kHz.
     frequency = k * f0
-    return 1.0 / k**0.8 * (0.35 + 1.0 / (1.0 + ((frequency - 1500.0) / 600.0) ** 2)) / (1.0 + (frequency / 4000.0) ** 2)
+    return (
+        1.0
+        / k**0.8
+        * (0.35 + 1.0 / (1.0 + ((frequency - 1500.0) / 600.0) ** 2))
+        / (1.0 + (frequency / 4000.0) ** 2)
+    )
 
 
 def _organ(k, f0):
@@ -94,7 +104,9 @@ def _round_bass(k, f0):
 def _overdriven(voices):
     """Harmonics of `voices` (ratios to the fundamental) after a tube-like clipping."""
     phase = 2.0 * np.pi * np.arange(TABLE_SIZE) / TABLE_SIZE
-    clean = sum(np.sin(v * phase + 0.7) + 0.5 * np.sin(2 * v * phase + 0.3) for v in voices)
+    clean = sum(
+        np.sin(v * phase + 0.7) + 0.5 * np.sin(2 * v * phase + 0.3) for v in voices
+    )
     return np.fft.rfft(np.tanh(2.5 * clean + 0.35)) / TABLE_SIZE
 
 
@@ -124,23 +136,58 @@ SPECTRA = {
     "overdrive": _guitar((1,)),
 }
 INSTRUMENTS = {
-    "stab": Instrument("saw", decay=0.16, sustain=0.2, release=0.05, damping=0.12, cutoff=900.0),
-    "synth_bass": Instrument("saw", decay=0.25, sustain=0.4, release=0.04, damping=0.08, cutoff=250.0),
-    "piano": Instrument("hammered", decay=0.9, sustain=0.05, release=0.12, damping=0.5, cutoff=900.0),
-    "power_guitar": Instrument("power_chord", decay=0.9, sustain=0.55, release=0.04, transpose=-12),
-    "lead_guitar": Instrument("overdrive", attack=0.008, decay=1.2, sustain=0.6, release=0.07, vibrato=8.0),
-    "pick_bass": Instrument("plucked", decay=0.7, sustain=0.2, release=0.05, damping=0.2, cutoff=350.0),
-    "upright_bass": Instrument("plucked_softly", attack=0.008, decay=0.45, release=0.09, damping=0.15, cutoff=260.0),
-    "muted_trumpet": Instrument("brass", attack=0.03, decay=0.6, sustain=0.7, release=0.07),
-    "pulse_lead": Instrument("pulse", attack=0.002, decay=0.3, sustain=0.55, release=0.012),
-    "square_arpeggio": Instrument("square", attack=0.002, decay=0.15, sustain=0.35, release=0.012),
-    "triangle_bass": Instrument("triangle", attack=0.002, decay=1.0, sustain=0.9, release=0.012),
-    "dub_bass": Instrument("round", attack=0.012, decay=0.8, sustain=0.45, release=0.09),
-    "skank_guitar": Instrument("plucked", attack=0.002, decay=0.09, release=0.03, damping=0.2, cutoff=1500.0),
+    "stab": Instrument(
+        "saw", decay=0.16, sustain=0.2, release=0.05, damping=0.12, cutoff=900.0
+    ),
+    "synth_bass": Instrument(
+        "saw", decay=0.25, sustain=0.4, release=0.04, damping=0.08, cutoff=250.0
+    ),
+    "piano": Instrument(
+        "hammered", decay=0.9, sustain=0.05, release=0.12, damping=0.5, cutoff=900.0
+    ),
+    "power_guitar": Instrument(
+        "power_chord", decay=0.9, sustain=0.55, release=0.04, transpose=-12
+    ),
+    "lead_guitar": Instrument(
+        "overdrive", attack=0.008, decay=1.2, sustain=0.6, release=0.07, vibrato=8.0
+    ),
+    "pick_bass": Instrument(
+        "plucked", decay=0.7, sustain=0.2, release=0.05, damping=0.2, cutoff=350.0
+    ),
+    "upright_bass": Instrument(
+        "plucked_softly",
+        attack=0.008,
+        decay=0.45,
+        release=0.09,
+        damping=0.15,
+        cutoff=260.0,
+    ),
+    "muted_trumpet": Instrument(
+        "brass", attack=0.03, decay=0.6, sustain=0.7, release=0.07
+    ),
+    "pulse_lead": Instrument(
+        "pulse", attack=0.002, decay=0.3, sustain=0.55, release=0.012
+    ),
+    "square_arpeggio": Instrument(
+        "square", attack=0.002, decay=0.15, sustain=0.35, release=0.012
+    ),
+    "triangle_bass": Instrument(
+        "triangle", attack=0.002, decay=1.0, sustain=0.9, release=0.012
+    ),
+    "dub_bass": Instrument(
+        "round", attack=0.012, decay=0.8, sustain=0.45, release=0.09
+    ),
+    "skank_guitar": Instrument(
+        "plucked", attack=0.002, decay=0.09, release=0.03, damping=0.2, cutoff=1500.0
+    ),
     "organ": Instrument("organ", attack=0.006, decay=1.0, sustain=0.9, release=0.03),
-    "violins": Instrument("bowed", attack=0.07, decay=1.0, sustain=0.85, release=0.18, vibrato=9.0),
+    "violins": Instrument(
+        "bowed", attack=0.07, decay=1.0, sustain=0.85, release=0.18, vibrato=9.0
+    ),
     "cellos": Instrument("bowed", attack=0.06, decay=1.0, sustain=0.85, release=0.2),
-    "harp": Instrument("plucked", attack=0.003, decay=0.4, release=0.2, damping=0.25, cutoff=900.0),
+    "harp": Instrument(
+        "plucked", attack=0.003, decay=0.4, release=0.2, damping=0.25, cutoff=900.0
+    ),
 }
 
 
@@ -159,7 +206,10 @@ def _tables(spectrum, midi, cutoff, sample_rate):
     bright /= np.sqrt(0.5 * np.sum(np.abs(bright) ** 2))
     dark = bright.copy()
     dark[k] /= 1.0 + (k * f0 / max(cutoff, 1.5 * f0)) ** 2
-    return tuple((np.fft.irfft(half) * TABLE_SIZE / 2).astype(np.float32) for half in (bright, dark))
+    return tuple(
+        (np.fft.irfft(half) * TABLE_SIZE / 2).astype(np.float32)
+        for half in (bright, dark)
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -167,11 +217,17 @@ def _envelopes(instrument, gate, sample_rate):
     """Level of the note and share of its bright table, each float32 `(samples,)`."""
     release = max(1, round(instrument.release * sample_rate))
     seconds = np.arange(gate + release) / sample_rate
-    level = instrument.sustain + (1.0 - instrument.sustain) * np.exp(-seconds / instrument.decay)
+    level = instrument.sustain + (1.0 - instrument.sustain) * np.exp(
+        -seconds / instrument.decay
+    )
     attack = min(max(2, round(instrument.attack * sample_rate)), gate)
     level[:attack] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(attack) / attack)
     level[gate:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, release + 1) / release)
-    bright = np.exp(-seconds / instrument.damping) if instrument.damping else np.ones_like(seconds)
+    bright = (
+        np.exp(-seconds / instrument.damping)
+        if instrument.damping
+        else np.ones_like(seconds)
+    )
     return level.astype(np.float32), bright.astype(np.float32)
 
 
@@ -197,7 +253,9 @@ def render_note(name, midi, gate, sample_rate):
         ValueError: If the instrument is unknown.
     """
     if name not in INSTRUMENTS:
-        raise ValueError(f"render_note got name={name!r}; expected one of {sorted(INSTRUMENTS)}.")
+        raise ValueError(
+            f"render_note got name={name!r}; expected one of {sorted(INSTRUMENTS)}."
+        )
     instrument = INSTRUMENTS[name]
     midi += instrument.transpose
     level, bright_share = _envelopes(instrument, gate, sample_rate)
@@ -205,11 +263,21 @@ def render_note(name, midi, gate, sample_rate):
     # Phase in 32-bit whole numbers that wrap round once a cycle, as in the first digital synthesisers:
     # exact, so equal on every platform, and fast.
     cycles_per_sample = midi_to_hz(midi) / sample_rate
-    phase = np.arange(len(level), dtype=np.uint32) * np.uint32(round(cycles_per_sample * 2**32))
+    phase = np.arange(len(level), dtype=np.uint32) * np.uint32(
+        round(cycles_per_sample * 2**32)
+    )
     if instrument.vibrato:
         # A phase of depth/rate gives a frequency that swings by the depth.
-        swing = midi_to_hz(midi) * (2.0 ** (instrument.vibrato / 1200.0) - 1.0) / (2.0 * np.pi * VIBRATO_HZ)
-        phase += (swing * 2**32 * _vibrato(len(level), sample_rate)).astype(np.int64).astype(np.uint32)
+        swing = (
+            midi_to_hz(midi)
+            * (2.0 ** (instrument.vibrato / 1200.0) - 1.0)
+            / (2.0 * np.pi * VIBRATO_HZ)
+        )
+        phase += (
+            (swing * 2**32 * _vibrato(len(level), sample_rate))
+            .astype(np.int64)
+            .astype(np.uint32)
+        )
     index = phase >> np.uint32(32 - TABLE_BITS)
     wave = bright[index]
     if instrument.damping:

@@ -47,7 +47,7 @@ import numpy as np
 import pandas as pd
 
 row = features.table[features.table["split"] == "test"].iloc[0]
-clip = cm.real_clip(row, config)
+clip = cm.load_window(row, config)
 level, tempo = clip.log_mel, clip.tempo
 
 # %% [markdown]

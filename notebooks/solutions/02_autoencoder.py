@@ -187,7 +187,7 @@ class OnsetAutoencoder(cm.Autoencoder):
 
 
 eager = OnsetAutoencoder(config, seed=seed)
-batch = next(iter(cm.batches(features, "test", 8)))
+batch = next(iter(cm.make_dataset(features, "test", 8)))
 print({name: round(float(value), 1) for name, value in eager.loss_terms(batch, training=False).items()})
 
 # %% [markdown]

@@ -106,7 +106,7 @@ print("forecast at β = 2:", *(int(lab.forecast_active_units(k * spectrum, 2.0, 
 # %%
 rng = np.random.default_rng(seed)
 rows = np.sort(rng.permutation(len(features))[:120])
-sounds = [cm.real_clip(features.table.iloc[row], config).samples for row in rows]
+sounds = [cm.load_window(features.table.iloc[row], config).samples for row in rows]
 shares = {}
 for name, starts in (("aligned", np.zeros(len(sounds), int)), ("random", rng.integers(0, 40_000, len(sounds)))):
     clips = np.array([lab.complex_stft(sound, start) for sound, start in zip(sounds, starts, strict=True)])

@@ -87,7 +87,7 @@ def learn(discriminator):
         optimizer.apply(tape.gradient(loss, discriminator.weights), discriminator.weights)
         return loss
 
-    for log_mel, genre in cm.batches(features, "train", seed=seed).take(num_steps):
+    for log_mel, genre in cm.make_dataset(features, "train", seed=seed).take(num_steps):
         losses.append(float(step(log_mel, genre)))
     return losses
 
@@ -118,7 +118,7 @@ print("right" if abs(found - expected) < 1e-5 else f"not yet: expected {expected
 # %% [markdown]
 # ## 3. Without real clips under a wrong label
 #
-# `duel` cuts its fourth group off in one line, `doubt[: 3 * count]`, also for the discriminator; the weights of a whole
+# `adversarial_losses` cuts its fourth group off in one line, `doubt[: 3 * count]`, also for the discriminator; the weights of a whole
 # training show the rest. Look at *swap* in `lab.evaluate_model` before and after, over more than one seed: on one alone the
 # difference may be chance.
 

@@ -100,7 +100,7 @@ lab.lesson(
 # The steps of the standard size are timed in the setting that every machine can compute.
 
 # %%
-size, setting = scale.SIZES["standard"], scale.Setting()
+size, setting = scale.SIZES["standard"], scale.StepConfig()
 row = dataclasses.asdict(setting) | scale.time_steps(size, collection.genres, setting, num_steps=3) | {"chosen": True}
 workers = pd.DataFrame([{"workers": 1, "minutes": files["seconds"].mean() * len(collection) / 60, "chosen": True}])
 bill = scale.estimate_cost(collection, size, files, workers, pd.DataFrame([row]), session.cache_dir)

@@ -47,8 +47,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 rows = features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed)
-clip = cm.real_clip(rows.iloc[0], config)
-loop, mel_power = cm.loop_frames(clip.log_mel, config, clip.tempo)
+clip = cm.load_window(rows.iloc[0], config)
+loop, mel_power = cm.frame_grid(clip.log_mel, config, clip.tempo)
 magnitude = np.abs(loop.forward(np.resize(clip.samples, loop.length)))
 
 # %%

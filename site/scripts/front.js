@@ -20,7 +20,7 @@ function readSettings() {
   const genre = form.elements.genre.value;
   const guest = element("guest").value;
   const blend = guest === genre ? 0 : value("blend");
-  const settings = { seed: value("seed"), tempo: value("tempo"), mix: { [genre]: Number((1 - blend).toFixed(2)) }, drawn_as: genre };
+  const settings = { seed: value("seed"), tempo: value("tempo"), mix: { [genre]: Number((1 - blend).toFixed(2)) }, prior_genre: genre };
   if (blend === 1) settings.mix = {};
   if (blend > 0) settings.mix[guest] = blend;
   const sliders = [...form.querySelectorAll("[id^=slider-]:not(output)")].map((slider) => [slider.id.slice(7), Number(slider.value)]);

@@ -51,9 +51,9 @@ export class Instrument {
   }
 
   /** The latent and the genre weights that settings stand for. */
-  locate({ seed, drawn_as, mix, morph_to, share = 0, sliders = {} }) {
-    let latent = this.draw(seed, drawn_as);
-    if (share > 0) latent = slerp(latent, this.draw(morph_to, drawn_as), share);
+  locate({ seed, prior_genre, mix, morph_to, share = 0, sliders = {} }) {
+    let latent = this.draw(seed, prior_genre);
+    if (share > 0) latent = slerp(latent, this.draw(morph_to, prior_genre), share);
     const total = Object.values(mix).reduce((sum, weight) => sum + weight, 0);
     const weights = Float32Array.from(this.genres, (genre) => (mix[genre] ?? 0) / total);
     const { length } = this.genres;

@@ -59,7 +59,10 @@ def processor_seconds():
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # ended meanwhile
-        parents[int(folder.name)], times[int(folder.name)] = int(fields[1]), (int(fields[11]) + int(fields[12])) / TICK
+        parents[int(folder.name)], times[int(folder.name)] = (
+            int(fields[1]),
+            (int(fields[11]) + int(fields[12])) / TICK,
+        )
 
     def is_ours(process):
         while process in parents:
@@ -81,9 +84,14 @@ def timed(page, act):
 def opening(playwright, address):
     """Milliseconds to the first sound, and the bytes that were loaded."""
     before, sizes = processor_seconds(), []
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+    browser = playwright.chromium.launch(
+        executable_path=shutil.which("chromium"), args=FLAGS
+    )
     page = browser.new_page()
-    page.on("response", lambda response: sizes.append(int(response.headers["content-length"])))
+    page.on(
+        "response",
+        lambda response: sizes.append(int(response.headers["content-length"])),
+    )
     page.goto(address, wait_until="domcontentloaded")
     wall = page.evaluate(NEXT_CLIP, None)
     processor = 1000 * (processor_seconds() - before)
@@ -101,9 +109,13 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/"
     with sync_playwright() as playwright:
-        first = np.array([opening(playwright, address) for _ in range(options.openings)])
+        first = np.array(
+            [opening(playwright, address) for _ in range(options.openings)]
+        )
         rows = [("first sound", *np.median(first[:, :2], axis=0), 5000.0)]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS
+        )
         page = browser.new_page()
         page.goto(address)
         page.locator("#status", has_text="Ready:").wait_for()
@@ -114,7 +126,11 @@ def main():
             rows.append((name, *np.median(found, axis=0), 250.0))
         browser.close()
     server.shutdown()
-    print(pd.DataFrame(rows, columns=["what", "wall_ms", "processor_ms", "goal_ms"]).round(0).to_string(index=False))
+    print(
+        pd.DataFrame(rows, columns=["what", "wall_ms", "processor_ms", "goal_ms"])
+        .round(0)
+        .to_string(index=False)
+    )
     print(f"weight of the front page: {first[0, 2] / 1e6:.1f} MB (goal: below 15)")
 
 

@@ -22,7 +22,11 @@ from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[2] / "lib" / "cvae_lab" / "results"
 WORKERS = 2
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
 KINDS = {"22 kHz, mono": (22050, 1), "44 kHz, stereo": (44100, 2)}  # of mp3 files
 PLAIN = "librosa load + melspectrogram, joblib"
 SIDES = {  # of extraction
@@ -47,7 +51,11 @@ def extract(folder, grid):
     def build():
         with tempfile.TemporaryDirectory() as cache:
             build_features(
-                folder_collection(folder), AudioConfig(grid=grid), cache, num_workers=WORKERS, progress=False
+                folder_collection(folder),
+                AudioConfig(grid=grid),
+                cache,
+                num_workers=WORKERS,
+                progress=False,
             )
 
     return twice(build)
@@ -68,7 +76,11 @@ def plain_loop(folder, more):
         return librosa.feature.melspectrogram(y=samples, sr=rate).shape
 
     paths = sorted(Path(folder).rglob("*.mp3"))
-    return twice(lambda: joblib.Parallel(n_jobs=WORKERS)(joblib.delayed(work)(path) for path in paths))
+    return twice(
+        lambda: joblib.Parallel(n_jobs=WORKERS)(
+            joblib.delayed(work)(path) for path in paths
+        )
+    )
 
 
 def twice(work):
@@ -97,20 +109,30 @@ def scale_extraction(folder, times):
 
     start = time.perf_counter()
     build_features(
-        folder_collection(f"{folder}/{times}"), AudioConfig(), f"{folder}/cache", num_workers=WORKERS, progress=False
+        folder_collection(f"{folder}/{times}"),
+        AudioConfig(),
+        f"{folder}/cache",
+        num_workers=WORKERS,
+        progress=False,
     )
     return time.perf_counter() - start
 
 
 def scale_evaluation(folder, times):
     """Seconds of the scoreboard of the shipped model on `times` as many clips."""
-    from cvae_lab.judges import load_judge
-    from cvae_lab.scoreboard import evaluate_model
-    from cvae_lab.series import WEIGHTS
+    from cvae_lab.judges.classifiers import load_judge
+    from cvae_lab.measures.scoreboard import evaluate_model
+    from cvae_lab.notebook.weights import WEIGHTS
     from cvae_music.models.conditional import ConditionalVAE
 
-    features, model = repeated(folder, int(times)), ConditionalVAE.from_preset("known_cvae")
-    judges = {kind: load_judge(WEIGHTS / f"known_judge_{kind}.npz") for kind in ("cnn", "descriptors")}
+    features, model = (
+        repeated(folder, int(times)),
+        ConditionalVAE.from_preset("known_cvae"),
+    )
+    judges = {
+        kind: load_judge(WEIGHTS / f"known_judge_{kind}.npz")
+        for kind in ("cnn", "descriptors")
+    }
     evaluate_model(model, repeated(folder, 1), judges)  # traces
     start = time.perf_counter()
     evaluate_model(model, features, judges, max_clips=len(features))
@@ -119,16 +141,22 @@ def scale_evaluation(folder, times):
 
 def scale_clustering(folder, times):
     """Seconds of encoding, of the raw features and of all scores of the clusters of `times` as many clips."""
-    from cvae_lab.clustering import baseline_points, cluster_scores
-    from cvae_lab.measures import in_pieces
+    from cvae_lab.measures.clustering import baseline_points, cluster_scores
+    from cvae_lab.measures.scores import in_pieces
     from cvae_music.models.conditional import ConditionalVAE
 
-    features, model = repeated(folder, int(times)), ConditionalVAE.from_preset("known_cvae")
+    features, model = (
+        repeated(folder, int(times)),
+        ConditionalVAE.from_preset("known_cvae"),
+    )
     train, test = features.subset("train"), features.subset("test")
     start = time.perf_counter()
     points = baseline_points(train.log_mel, test.log_mel)
     points["latents"] = [
-        in_pieces(lambda clips: model.encode(features.config.scale(clips))[0], part.log_mel) for part in (train, test)
+        in_pieces(
+            lambda clips: model.encode(features.config.scale(clips))[0], part.log_mel
+        )
+        for part in (train, test)
     ]
     for some in points.values():
         cluster_scores(some[0], train.genre_index, some[1], test.genre_index)
@@ -142,16 +170,23 @@ def repeated(folder, times):
     from cvae_music.data.features import load_features
 
     features = load_features(next(Path(folder).glob("known-*")))
-    path, index = Path(folder) / f"{times}.npy", np.repeat(np.arange(len(features)), times)
+    path, index = (
+        Path(folder) / f"{times}.npy",
+        np.repeat(np.arange(len(features)), times),
+    )
     if not path.exists():
         rng = np.random.default_rng(0)
-        held = np.lib.format.open_memmap(path, "w+", np.float16, (len(index), *features.config.shape))
+        held = np.lib.format.open_memmap(
+            path, "w+", np.float16, (len(index), *features.config.shape)
+        )
         for k in range(0, len(index), 128):
             clips = features.log_mel[index[k : k + 128]]
             held[k : k + 128] = np.clip(clips + rng.normal(0, 0.5, clips.shape), -70, 0)
         held.flush()
     table = features.table.iloc[index].reset_index(drop=True)
-    return dataclasses.replace(features, table=table, log_mel=np.load(path, mmap_mode="r"))
+    return dataclasses.replace(
+        features, table=table, log_mel=np.load(path, mmap_mode="r")
+    )
 
 
 def wait_for_batches(folder, place):
@@ -167,7 +202,10 @@ def wait_for_batches(folder, place):
     model = ConditionalVAE(features.config, genres=features.genres)
     compile_model(model, 1440)
     step = tf.function(model.train_step, autograph=False)
-    found, clips = [], iter(batches.batches(features, "train", augment=True).repeat())
+    found, clips = (
+        [],
+        iter(batches.make_dataset(features, "train", augment=True).repeat()),
+    )
     for _ in range(65):
         start = time.perf_counter()
         batch = next(clips)
@@ -187,12 +225,20 @@ def latent_to_sound(tempo):
     assert tf.config.threading.get_intra_op_parallelism_threads() <= 1
     model, found, tempo = ConditionalVAE.from_preset("known_cvae"), [], float(tempo)
     for k in range(4 * model.num_genres):
-        latent, genre = model.sample_latents([k % model.num_genres], seed=k), [k % model.num_genres]
+        latent, genre = (
+            model.sample_latents([k % model.num_genres], seed=k),
+            [k % model.num_genres],
+        )
         start = time.process_time()
         level = model.audio_config.unscale(model.decode(latent, genre)[0])
         decoded = time.process_time()
         samples = to_audio(level, model.audio_config, tempo, seed=k)
-        found.append([(t - start) / (len(samples) / 22050) for t in (decoded, time.process_time())])
+        found.append(
+            [
+                (t - start) / (len(samples) / 22050)
+                for t in (decoded, time.process_time())
+            ]
+        )
     return [statistics.median(column) for column in zip(*found[2:], strict=True)]
 
 
@@ -201,10 +247,17 @@ def latent_to_sound(tempo):
 
 def run(side, *arguments, **environment):
     """`(what a side returned, clock when its process was started, its peak memory in MiB)`."""
-    command, start = [sys.executable, __file__, "--side", side, *map(str, arguments)], time.time()
+    command, start = (
+        [sys.executable, __file__, "--side", side, *map(str, arguments)],
+        time.time(),
+    )
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | quiet | environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | quiet | environment,
     )
     peak = 0.0
     while process.poll() is None:
@@ -221,7 +274,10 @@ def memory(pid):
     total = 0.0
     with contextlib.suppress(OSError, StopIteration):  # it may end meanwhile
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        total = int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
+        total = (
+            int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+            / 1024
+        )
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
             total += sum(map(memory, children.read_text().split()))
     return total
@@ -237,17 +293,27 @@ def extraction(options):
             found = {side: [] for side in SIDES}
             for _ in range(options.repeats):
                 for side, (program, argument) in SIDES.items():
-                    (done, again), start, peak = run(program, f"{folder}/{kind}", argument)
+                    (done, again), start, peak = run(
+                        program, f"{folder}/{kind}", argument
+                    )
                     found[side].append((done - start, again, peak))
             medians = {
-                side: [statistics.median(column) for column in zip(*values, strict=True)]
+                side: [
+                    statistics.median(column) for column in zip(*values, strict=True)
+                ]
                 for side, values in found.items()
             }
             for side, (first, again, peak) in medians.items():
-                rows.append({
-                    "files": kind, "side": side, "seconds": first, "times the plain loop": first / medians[PLAIN][0],
-                    "seconds, warm": again, "peak memory (MiB)": peak,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "files": kind,
+                        "side": side,
+                        "seconds": first,
+                        "times the plain loop": first / medians[PLAIN][0],
+                        "seconds, warm": again,
+                        "peak memory (MiB)": peak,
+                    }
+                )
     return rows
 
 
@@ -260,7 +326,10 @@ def write_music(folder, num_files, seconds, ending, rate=22050, channels=1):
 
     for k, row in draw_factors(num_files, seed=3).iterrows():
         loop = np.roll(compose(row, rate), -round(0.37 * rate * k))
-        sides = [np.resize(np.roll(loop, 7 * side), round(seconds * rate)) for side in range(channels)]
+        sides = [
+            np.resize(np.roll(loop, 7 * side), round(seconds * rate))
+            for side in range(channels)
+        ]
         path = Path(folder, row["genre"], f"{k:05d}.{ending}")
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.stack(sides, axis=1), rate)
@@ -279,18 +348,38 @@ def beats(options):
 
     def by_librosa(samples):
         envelope = librosa.onset.onset_strength(y=samples, sr=22050)
-        return librosa.beat.beat_track(onset_envelope=envelope, sr=22050, trim=False, units="time")[1]
+        return librosa.beat.beat_track(
+            onset_envelope=envelope, sr=22050, trim=False, units="time"
+        )[1]
 
     config, music = AudioConfig(), {"known-factor": [], "real": []}
     for k, row in draw_factors(60, seed=5).iterrows():
-        music["known-factor"].append((np.resize(np.roll(compose(row), -8000 * k), 30 * 22050), row["tempo"]))
+        music["known-factor"].append(
+            (np.resize(np.roll(compose(row), -8000 * k), 30 * 22050), row["tempo"])
+        )
     if options.data:
-        paths = sorted(path for path in Path(options.data).rglob("*") if path.suffix in (".mp3", ".wav"))
+        paths = sorted(
+            path
+            for path in Path(options.data).rglob("*")
+            if path.suffix in (".mp3", ".wav")
+        )
         picked = np.unique(np.linspace(0, len(paths) - 1, 120).astype(int))
-        music["real"] = [(load_audio(paths[k], config, 0.0, 30.0), None) for k in picked]
-    trackers, rows = {"this library": lambda samples: track_beats(samples, config)[0], "librosa": by_librosa}, []
+        music["real"] = [
+            (load_audio(paths[k], config, 0.0, 30.0), None) for k in picked
+        ]
+    trackers, rows = (
+        {
+            "this library": lambda samples: track_beats(samples, config)[0],
+            "librosa": by_librosa,
+        },
+        [],
+    )
     for kind, pieces in music.items():
-        pieces = [(samples, tempo) for samples, tempo in pieces if np.abs(samples).max() > 1e-3]
+        pieces = [
+            (samples, tempo)
+            for samples, tempo in pieces
+            if np.abs(samples).max() > 1e-3
+        ]
         found = {name: [] for name in trackers if pieces}
         threadpoolctl.threadpool_limits(1)
         for samples, tempo in pieces:
@@ -299,15 +388,33 @@ def beats(options):
                 start = time.process_time()
                 places[name] = track(samples)
                 spent = 1000 * (time.process_time() - start)
-                octaves = np.log2(60.0 / np.median(np.diff(places[name])) / tempo) if tempo else np.nan
+                octaves = (
+                    np.log2(60.0 / np.median(np.diff(places[name])) / tempo)
+                    if tempo
+                    else np.nan
+                )
                 distance = np.abs(places[name][:, None] - places["this library"][None])
-                near = max(distance.min(axis=0).max(), distance.min(axis=1).max()) <= 1.01 * 512 / 22050
+                near = (
+                    max(distance.min(axis=0).max(), distance.min(axis=1).max())
+                    <= 1.01 * 512 / 22050
+                )
                 found[name].append(
-                    [near, abs(octaves) < np.log2(1.04), abs(octaves - np.round(octaves)) < np.log2(1.04), spent]
+                    [
+                        near,
+                        abs(octaves) < np.log2(1.04),
+                        abs(octaves - np.round(octaves)) < np.log2(1.04),
+                        spent,
+                    ]
                 )
         for name, values in found.items():
-            near, right, octave = (np.mean(column) for column in list(zip(*values, strict=True))[:3])
-            known = {"tempo within 4 %": right, "or its double or half": octave} if kind == "known-factor" else {}
+            near, right, octave = (
+                np.mean(column) for column in list(zip(*values, strict=True))[:3]
+            )
+            known = (
+                {"tempo within 4 %": right, "or its double or half": octave}
+                if kind == "known-factor"
+                else {}
+            )
             spent = statistics.median(value[3] for value in values)
             rows.append(
                 {
@@ -332,7 +439,14 @@ def scaling(options):
         for what in ("extraction", "evaluation", "clustering"):
             for times in TIMES:
                 seconds, _, peak = run(f"scale_{what}", folder, times, **ONE_THREAD)
-                rows.append({"what": what, "times": times, "seconds": seconds, "peak memory (MiB)": peak})
+                rows.append(
+                    {
+                        "what": what,
+                        "times": times,
+                        "seconds": seconds,
+                        "peak memory (MiB)": peak,
+                    }
+                )
                 first = rows[-1 - TIMES.index(times)]
                 rows[-1]["seconds over proportion"] = seconds / times / first["seconds"]
                 rows[-1]["memory over once"] = peak / first["peak memory (MiB)"]
@@ -344,7 +458,9 @@ def known_features(folder, num_clips):
     from cvae_music.data.features import build_features
     from cvae_music.data.sources import known_factor_collection
 
-    build_features(known_factor_collection(num_clips), AudioConfig(), folder, progress=False)
+    build_features(
+        known_factor_collection(num_clips), AudioConfig(), folder, progress=False
+    )
 
 
 def pipeline(options):
@@ -371,10 +487,15 @@ def sound(options):
     rows = []
     for tempo in (90, 110, 140):
         (decoding, both), _, peak = run("latent_to_sound", tempo, **ONE_THREAD)
-        rows.append({
-            "beats a minute": tempo, "ms for a clip": 1000 * both * 480 / tempo, "of these decoding": 1000 * decoding * 480 / tempo,
-            "times real time": 1.0 / both, "peak memory (MiB)": peak,
-        })  # fmt: skip
+        rows.append(
+            {
+                "beats a minute": tempo,
+                "ms for a clip": 1000 * both * 480 / tempo,
+                "of these decoding": 1000 * decoding * 480 / tempo,
+                "times real time": 1.0 / both,
+                "peak memory (MiB)": peak,
+            }
+        )
     return rows
 
 
@@ -384,10 +505,16 @@ def start(options):
     for _ in range(options.repeats):
         (loaded, played), begun, peak = run("first_clip")
         found.append((loaded - begun, played - begun, peak))
-    loaded, played, peak = (statistics.median(column) for column in zip(*found, strict=True))
+    loaded, played, peak = (
+        statistics.median(column) for column in zip(*found, strict=True)
+    )
     return [
         {"until": "`import cvae_music`", "seconds": loaded},
-        {"until": "the first clip of a preset", "seconds": played, "peak memory (MiB)": peak},
+        {
+            "until": "the first clip of a preset",
+            "seconds": played,
+            "peak memory (MiB)": peak,
+        },
     ]
 
 
@@ -400,9 +527,14 @@ def step(options):
 
 # Name of a table -> function of the options that returns its rows.
 TABLES = {
-    "extraction": extraction, "beats": beats, "scaling": scaling, "pipeline": pipeline, "sound": sound, "start": start,
+    "extraction": extraction,
+    "beats": beats,
+    "scaling": scaling,
+    "pipeline": pipeline,
+    "sound": sound,
+    "start": start,
     "step": step,
-}  # fmt: skip
+}
 
 
 def main():
@@ -410,7 +542,12 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each side in the tables extraction and start")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=5,
+        help="turns of each side in the tables extraction and start",
+    )
     parser.add_argument("--data", help="a folder of real music for the table beats")
     options = parser.parse_args()
     for name in options.tables:

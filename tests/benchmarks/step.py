@@ -24,7 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).resolve().parents[2] / "lib" / "cvae_lab" / "results" / "speed_step.csv"
+RESULTS = (
+    Path(__file__).resolve().parents[2]
+    / "lib"
+    / "cvae_lab"
+    / "results"
+    / "speed_step.csv"
+)
 NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
 BATCH, NUM_CHECKED, TURN = 32, 3, 5
 GENRES = tuple("abcdef")
@@ -45,7 +51,9 @@ class Ours:
         keras.utils.set_random_seed(0)
         self.model, rng = ConditionalVAE(genres=GENRES), np.random.default_rng(0)
         compile_model(self.model, NUM_STEPS)
-        clips = np.clip(rng.normal(-0.3, 0.4, (BATCH, *self.model.audio_config.shape)), -1.0, 1.0).astype("float32")
+        clips = np.clip(
+            rng.normal(-0.3, 0.4, (BATCH, *self.model.audio_config.shape)), -1.0, 1.0
+        ).astype("float32")
         self.data = clips, (np.arange(BATCH) % len(GENRES)).astype("int32")
         self.given = [tf.constant(value) for value in self.data]
         self.traced = tf.function(self.model.train_step, autograph=False)
@@ -54,24 +62,49 @@ class Ours:
     def parts(self):
         """The four networks by name."""
         model = self.model
-        return {"encoder": model.encoder, "decoder": model.decoder, "listener": model.listeners.listener,
-                "sceptic": model.listeners.sceptic}  # fmt: skip
+        return {
+            "encoder": model.encoder,
+            "decoder": model.decoder,
+            "listener": model.listeners.listener,
+            "sceptic": model.listeners.sceptic,
+        }
 
-    def checked(self):
+    def check_number(self):
         """What the other side needs to make the same steps, and the terms of the loss that these steps had."""
-        layers = {(part, layer.name): layer for part, network in self.parts().items() for layer in network.layers}
-        weights = {(*key, w.name): np.array(w) for key, layer in layers.items() for w in layer.trainable_weights}
-        dropouts, found = [layer for layer in layers.values() if hasattr(layer, "rate")], []
+        layers = {
+            (part, layer.name): layer
+            for part, network in self.parts().items()
+            for layer in network.layers
+        }
+        weights = {
+            (*key, w.name): np.array(w)
+            for key, layer in layers.items()
+            for w in layer.trainable_weights
+        }
+        dropouts, found = (
+            [layer for layer in layers.values() if hasattr(layer, "rate")],
+            [],
+        )
         rates = [layer.rate for layer in dropouts]
         with fed_noise() as drawn:
             for layer in dropouts:
                 layer.rate = 0.0
             for _ in range(NUM_CHECKED):
                 self.model.reset_metrics()
-                found.append({name: float(value) for name, value in self.model.train_step(self.data).items()})
+                found.append(
+                    {
+                        name: float(value)
+                        for name, value in self.model.train_step(self.data).items()
+                    }
+                )
         for layer, rate in zip(dropouts, rates, strict=True):
             layer.rate = rate
-        return {"data": self.data, "weights": weights, "drawn": drawn, "rate": rates[0]}, found
+        return {
+            "data": self.data,
+            "weights": weights,
+            "drawn": drawn,
+            "rate": rates[0],
+        }, found
 
     def functions(self):
         """Parts of the step by name: a function of nothing, and the variables and tensors that it is differentiated by."""
@@ -80,31 +113,60 @@ class Ours:
         from cvae_music.models import losses
 
         model, parts, rng = self.model, self.parts(), np.random.default_rng(2)
-        clips, weights = tf.constant(self.data[0]), model.genre_weights(tf.constant(self.data[1]))
-        latent = tf.constant(rng.normal(size=(BATCH, model.latent_dim)).astype("float32"))
+        clips, weights = (
+            tf.constant(self.data[0]),
+            model.genre_weights(tf.constant(self.data[1])),
+        )
+        latent = tf.constant(
+            rng.normal(size=(BATCH, model.latent_dim)).astype("float32")
+        )
         rebuilt, half, twice = 0.9 * clips, BATCH // 2, tf.concat([clips, clips], 0)
 
         def listeners():
             swapped = rebuilt[:half]
-            lesson = model.listeners.lesson(twice, tf.tile(weights, (2, 1)), swapped, weights[:half], True)
+            lesson = model.listeners.lesson(
+                twice, tf.tile(weights, (2, 1)), swapped, weights[:half], True
+            )
             return lesson + model.listeners.opinion(swapped, weights[:half])
 
         def square(network, *given):
             return lambda: tf.reduce_mean(tf.square(network(*given, training=True)))
 
         return {
-            "encoder, 32 clips": (square(parts["encoder"], clips), parts["encoder"], []),
-            "decoder, 32 clips": (square(parts["decoder"], [latent, weights]), parts["decoder"], [latent]),
-            "decoder, 16 clips": (square(parts["decoder"], [latent[:half], weights[:half]]), parts["decoder"], [latent]),
+            "encoder, 32 clips": (
+                square(parts["encoder"], clips),
+                parts["encoder"],
+                [],
+            ),
+            "decoder, 32 clips": (
+                square(parts["decoder"], [latent, weights]),
+                parts["decoder"],
+                [latent],
+            ),
+            "decoder, 16 clips": (
+                square(parts["decoder"], [latent[:half], weights[:half]]),
+                parts["decoder"],
+                [latent],
+            ),
             "listeners, 144 and 32 clips": (listeners, model.listeners, [rebuilt]),
             "disguise, 80 clips": (
-                lambda: tf.reduce_mean(losses.disguise(twice, model.noise))
-                + tf.reduce_mean(losses.disguise(rebuilt[:half], model.noise)), None, [rebuilt],
+                lambda: (
+                    tf.reduce_mean(losses.augment_for_critics(twice, model.noise))
+                    + tf.reduce_mean(
+                        losses.augment_for_critics(rebuilt[:half], model.noise)
+                    )
+                ),
+                None,
+                [rebuilt],
             ),
             "contrast": (lambda: losses.contrast_loss(clips, rebuilt), None, [rebuilt]),
             "discrepancy": (lambda: model.discrepancy(latent, weights), None, [latent]),
-            "all losses": (lambda: model.loss_terms((clips, self.data[1]), True)["loss"], model, []),
-        }  # fmt: skip
+            "all losses": (
+                lambda: model.loss_terms((clips, self.data[1]), True)["loss"],
+                model,
+                [],
+            ),
+        }
 
     def differentiated(self, function, network, tensors):
         """The traced function that runs a part forwards and backwards and returns one number of each gradient."""
@@ -114,9 +176,20 @@ class Ours:
             with tf.GradientTape() as tape:
                 tape.watch(tensors)
                 result = function()
-            variables = [] if network is None else [variable.value for variable in network.trainable_variables]
+            variables = (
+                []
+                if network is None
+                else [variable.value for variable in network.trainable_variables]
+            )
             gradients = tape.gradient(result, variables + tensors)
-            return [result, *(tf.reshape(value, [-1])[0] for value in gradients if value is not None)]
+            return [
+                result,
+                *(
+                    tf.reshape(value, [-1])[0]
+                    for value in gradients
+                    if value is not None
+                ),
+            ]
 
         return tf.function(both_ways, autograph=False)
 
@@ -135,9 +208,18 @@ def profile_table(num_steps=20):
     import tensorflow as tf
 
     square = tf.random.normal((1024, 1024))
-    traced = {name: ours.differentiated(*part) for name, part in ours.functions().items()}
-    traced |= {"1024 x 1024 product": tf.function(lambda: tf.reduce_sum(square @ square), autograph=False)}
-    calls = {name: (function.get_concrete_function(), ()) for name, function in traced.items()}
+    traced = {
+        name: ours.differentiated(*part) for name, part in ours.functions().items()
+    }
+    traced |= {
+        "1024 x 1024 product": tf.function(
+            lambda: tf.reduce_sum(square @ square), autograph=False
+        )
+    }
+    calls = {
+        name: (function.get_concrete_function(), ())
+        for name, function in traced.items()
+    }
     calls["whole step"] = ours.traced.get_concrete_function(ours.given), (ours.given,)
     giga = {name: arithmetic(function.graph) for name, (function, _) in calls.items()}
     wall, processor = ({name: [] for name in calls} for _ in range(2))
@@ -148,15 +230,23 @@ def profile_table(num_steps=20):
             if step >= 3:
                 wall[name].append(1000.0 * (time.perf_counter() - start[0]))
                 processor[name].append(1000.0 * (time.process_time() - start[1]))
-    wall, processor = ({name: statistics.median(values) for name, values in of.items()} for of in (wall, processor))
+    wall, processor = (
+        {name: statistics.median(values) for name, values in of.items()}
+        for of in (wall, processor)
+    )
     for of in (wall, processor, giga):
         of["optimizer"] = of["whole step"] - of["all losses"]
     rate = giga["1024 x 1024 product"] / processor["1024 x 1024 product"]
     return [
-        {"part": name, "wall_ms": round(wall[name], 1), "processor_ms": round(processor[name], 1),
-         "gigaflop": round(giga[name], 2), "of_matrix_rate": round(giga[name] / processor[name] / rate, 2)}
+        {
+            "part": name,
+            "wall_ms": round(wall[name], 1),
+            "processor_ms": round(processor[name], 1),
+            "gigaflop": round(giga[name], 2),
+            "of_matrix_rate": round(giga[name] / processor[name] / rate, 2),
+        }
         for name in wall
-    ]  # fmt: skip
+    ]
 
 
 def arithmetic(graph):
@@ -166,13 +256,27 @@ def arithmetic(graph):
         output = operation.outputs[0].shape if operation.outputs else None
         if operation.type in ("MatMul", "BatchMatMulV2"):
             shape = operation.inputs[0].shape.as_list()
-            turned = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
+            turned = operation.get_attr(
+                "transpose_a" if operation.type == "MatMul" else "adj_x"
+            )
             found += 2 * math.prod(output.as_list()) * shape[-2 if turned else -1]
         elif operation.type == "Conv2D":
-            found += 2 * math.prod(output.as_list()) * math.prod(operation.inputs[1].shape.as_list()[:3])
+            found += (
+                2
+                * math.prod(output.as_list())
+                * math.prod(operation.inputs[1].shape.as_list()[:3])
+            )
         elif operation.type in ("Conv2DBackpropInput", "Conv2DBackpropFilter"):
-            kernel = output if operation.type.endswith("Filter") else operation.inputs[1].shape
-            found += 2 * math.prod(operation.inputs[2].shape.as_list()) * math.prod(kernel.as_list()[:3])
+            kernel = (
+                output
+                if operation.type.endswith("Filter")
+                else operation.inputs[1].shape
+            )
+            found += (
+                2
+                * math.prod(operation.inputs[2].shape.as_list())
+                * math.prod(kernel.as_list()[:3])
+            )
     return found / 1e9
 
 
@@ -192,10 +296,18 @@ def fed_noise():
             return tf.constant(value)
 
         def normal(self, shape, mean=0.0, stddev=1.0, seed=None):
-            return self.keep(rng.normal(mean, stddev, [int(size) for size in shape]).astype("float32"))
+            return self.keep(
+                rng.normal(mean, stddev, [int(size) for size in shape]).astype(
+                    "float32"
+                )
+            )
 
         def uniform(self, shape, minval=0.0, maxval=1.0, seed=None):
-            return self.keep(rng.uniform(minval, maxval, [int(size) for size in shape]).astype("float32"))
+            return self.keep(
+                rng.uniform(minval, maxval, [int(size) for size in shape]).astype(
+                    "float32"
+                )
+            )
 
         def randint(self, shape, minval, maxval, seed=None):
             return self.keep(rng.integers(minval, maxval, shape).astype("int32"))
@@ -225,21 +337,33 @@ class Part:
         from torch.nn.functional import conv1d
 
         weight, bias = self.weights[name, "kernel"], self.weights[name, "bias"]
-        return conv1d(x.transpose(1, 2), weight, bias, stride=stride, padding=padding).transpose(1, 2)
+        return conv1d(
+            x.transpose(1, 2), weight, bias, stride=stride, padding=padding
+        ).transpose(1, 2)
 
     def norm(self, x, name):
         from torch.nn.functional import layer_norm
 
-        return layer_norm(x, x.shape[-1:], self.weights[name, "gamma"], self.weights[name, "beta"], 1e-3)
+        return layer_norm(
+            x,
+            x.shape[-1:],
+            self.weights[name, "gamma"],
+            self.weights[name, "beta"],
+            1e-3,
+        )
 
     def block(self, x, name, condition=None):
         from torch.nn.functional import gelu
 
         h = self.norm(x, f"{name}_norm")
         if condition is not None:
-            scale, shift = self.dense(condition, f"{name}_film")[:, None, :].chunk(2, dim=-1)
+            scale, shift = self.dense(condition, f"{name}_film")[:, None, :].chunk(
+                2, dim=-1
+            )
             h = h * (1.0 + scale) + shift
-        return x + self.dense(gelu(self.conv(h, f"{name}_conv", padding=1)), f"{name}_out")
+        return x + self.dense(
+            gelu(self.conv(h, f"{name}_conv", padding=1)), f"{name}_out"
+        )
 
 
 class Twin:
@@ -254,9 +378,14 @@ class Twin:
         import torch
 
         self.torch, self.rate = torch, given["rate"]
-        turned = {2: lambda w: w.T, 3: lambda w: w.transpose(2, 1, 0)}  # kernels of Keras have their output last
+        turned = {
+            2: lambda w: w.T,
+            3: lambda w: w.transpose(2, 1, 0),
+        }  # kernels of Keras have their output last
         weights = {
-            key: torch.nn.Parameter(torch.tensor(np.ascontiguousarray(turned.get(w.ndim, lambda w: w)(w))))
+            key: torch.nn.Parameter(
+                torch.tensor(np.ascontiguousarray(turned.get(w.ndim, lambda w: w)(w)))
+            )
             for key, w in given["weights"].items()
         }
         self.encoder, self.decoder, self.listener, self.sceptic = (
@@ -268,8 +397,14 @@ class Twin:
         self.adam = torch.optim.Adam(self.weights, lr=1e-3, eps=1e-7, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, self.share_of_rate)
         self.momentum = max(0.0, min(0.995, 1.0 - 10.0 / NUM_STEPS))
-        self.clips, self.truth = torch.tensor(given["data"][0]), torch.eye(len(GENRES))[given["data"][1]]
-        self.smooth = {width: torch.tensor(averaging(128, width)) for width in (3, 4, 7, 8, 9)}
+        self.clips, self.truth = (
+            torch.tensor(given["data"][0]),
+            torch.eye(len(GENRES))[given["data"][1]],
+        )
+        self.smooth = {
+            width: torch.tensor(moving_average_matrix(128, width))
+            for width in (3, 4, 7, 8, 9)
+        }
         self.terms = self.drawn = None
         compiled_losses = torch.compile(self.losses) if compiled else self.losses
         self.step = lambda: self.make_step(compiled_losses)["loss"]
@@ -279,7 +414,9 @@ class Twin:
         warmup = NUM_STEPS // 10
         if step < warmup:
             return 0.05 + 0.95 * step / warmup
-        return lowest + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (NUM_STEPS - warmup)))
+        return lowest + (1.0 - lowest) * 0.5 * (
+            1.0 + math.cos(math.pi * (step - warmup) / (NUM_STEPS - warmup))
+        )
 
     def check(self, given, expected):
         """Makes the steps that ours made, with the same draws."""
@@ -288,7 +425,9 @@ class Twin:
         for step in range(NUM_CHECKED):
             found = self.make_step(self.losses)
             for name in TERMS:
-                assert math.isclose(found[name], expected[step][name], rel_tol=1e-3, abs_tol=1e-4), (
+                assert math.isclose(
+                    found[name], expected[step][name], rel_tol=1e-3, abs_tol=1e-4
+                ), (
                     f"step {step}, {name}: {found[name]} here, {expected[step][name]} in the library"
                 )
         self.drawn, self.rate = None, rate
@@ -298,14 +437,22 @@ class Twin:
 
     def uniform(self, lowest, highest):
         def draw(*shape):
-            return self.drawn.pop(0) if self.drawn else self.torch.empty(shape).uniform_(lowest, highest)
+            return (
+                self.drawn.pop(0)
+                if self.drawn
+                else self.torch.empty(shape).uniform_(lowest, highest)
+            )
 
         return draw
 
     def make_step(self, losses):
         torch = self.torch
         # Drawn outside of the compiled graph, where it is a number: a new one would make a new graph.
-        shift = int(self.drawn.pop(3)) if self.drawn else int(torch.randint(1, len(GENRES), ()))
+        shift = (
+            int(self.drawn.pop(3))
+            if self.drawn
+            else int(torch.randint(1, len(GENRES), ()))
+        )
         asked = torch.roll(self.truth[::2], shift, dims=1)
         self.adam.zero_grad(set_to_none=True)
         terms = losses(self.clips, self.truth, asked)
@@ -322,33 +469,53 @@ class Twin:
         mean, log_var = self.encode(clips)
         latent = mean + torch.exp(0.5 * log_var) * self.normal(*mean.shape)
         rebuilt = self.decode(latent, truth)
-        kl = torch.sum(torch.mean(0.5 * (mean.square() + log_var.exp() - 1.0 - log_var), dim=0))
+        kl = torch.sum(
+            torch.mean(0.5 * (mean.square() + log_var.exp() - 1.0 - log_var), dim=0)
+        )
         squared = torch.mean(torch.square(clips - rebuilt))
-        distortion = squared + 0.6 * torch.mean(torch.square(self.strength(clips) - self.strength(rebuilt)))
-        nll = 0.5 * clips[0].numel() * (torch.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
+        distortion = squared + 0.6 * torch.mean(
+            torch.square(self.strength(clips) - self.strength(rebuilt))
+        )
+        nll = (
+            0.5
+            * clips[0].numel()
+            * (torch.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
+        )
         local = latent[:, 32:].reshape(-1, 8, 8).transpose(0, 1)
         draws = self.normal(1, 128, 32), self.normal(8, 128, 8)
         discrepancy = sum(
             self.discrepancy(part, truth, noise)
             for part, noise in zip((latent[None, :, :32], local), draws, strict=True)
         )
-        swapped = self.disguise(self.decode(latent[::2], asked))
-        heard = self.disguise(torch.cat([clips, rebuilt.detach()]))
+        swapped = self.augment_for_critics(self.decode(latent[::2], asked))
+        heard = self.augment_for_critics(torch.cat([clips, rebuilt.detach()]))
         twice = truth.repeat(2, 1)
-        logits = self.listen(self.sceptic, torch.cat([heard, swapped.detach()]), self.rate)
+        logits = self.listen(
+            self.sceptic, torch.cat([heard, swapped.detach()]), self.rate
+        )
         lesson = cross_entropy(twice, self.listen(self.listener, heard, self.rate))
         lesson = (
-            lesson + cross_entropy(twice, logits[: len(twice)]) + 0.5 * cross_entropy(truth[::2], logits[len(twice) :])
+            lesson
+            + cross_entropy(twice, logits[: len(twice)])
+            + 0.5 * cross_entropy(truth[::2], logits[len(twice) :])
         )
         swap = (
             sum(
-                cross_entropy(asked, self.listen(part.frozen(), swapped, 0.0)) for part in (self.listener, self.sceptic)
+                cross_entropy(asked, self.listen(part.frozen(), swapped, 0.0))
+                for part in (self.listener, self.sceptic)
             )
             / 2
         )
         loss = nll + kl + 3000.0 * discrepancy + 600.0 * swap + lesson
         rms = squared.sqrt() * 35.0
-        return {"loss": loss, "reconstruction": nll, "rms_db": rms, "kl": kl, "discrepancy": discrepancy, "swap": swap}
+        return {
+            "loss": loss,
+            "reconstruction": nll,
+            "rms_db": rms,
+            "kl": kl,
+            "discrepancy": discrepancy,
+            "swap": swap,
+        }
 
     def encode(self, clips):
         from torch.nn.functional import gelu
@@ -361,7 +528,13 @@ class Twin:
         beats = gelu(part.conv(part.norm(x, "norm"), "beat", stride=2))
         whole = gelu(part.dense(part.dense(beats, "narrow").flatten(1), "summary"))
         mean, log_var = (
-            torch.cat([part.dense(whole, f"global_{k}"), part.dense(beats, f"local_{k}").flatten(1)], dim=-1)
+            torch.cat(
+                [
+                    part.dense(whole, f"global_{k}"),
+                    part.dense(beats, f"local_{k}").flatten(1),
+                ],
+                dim=-1,
+            )
             for k in range(2)
         )
         return mean, 5.0 * torch.tanh((log_var + 3.0) / 5.0) - 3.0
@@ -370,10 +543,18 @@ class Twin:
         from torch.nn.functional import gelu
 
         part, torch, size = self.decoder, self.torch, len(latent)
-        described = torch.cat([latent[:, :32], part.dense(genre, "genre_embedding")], dim=-1)
-        condition = gelu(part.dense(gelu(part.dense(described, "condition_hidden")), "condition"))
+        described = torch.cat(
+            [latent[:, :32], part.dense(genre, "genre_embedding")], dim=-1
+        )
+        condition = gelu(
+            part.dense(gelu(part.dense(described, "condition_hidden")), "condition")
+        )
         x = torch.cat(
-            [part.dense(described, "from_whole").view(size, 8, 32), latent[:, 32:].reshape(size, 8, 8)], dim=-1
+            [
+                part.dense(described, "from_whole").view(size, 8, 32),
+                latent[:, 32:].reshape(size, 8, 8),
+            ],
+            dim=-1,
         )
         x = part.dense(x, "beat").view(size, 16, 208)
         for index in range(3):
@@ -393,45 +574,78 @@ class Twin:
         for name in ("onsets", "quarter_beats", "half_beats"):
             x = relu(part.conv(x, name, stride=2, padding=1))
         spread = self.torch.sqrt(x.var(dim=1, correction=0) + 1e-3)
-        return part.dense(dropout(self.torch.cat([x.mean(dim=1), spread], dim=-1), rate, training=rate > 0), "logits")
+        return part.dense(
+            dropout(
+                self.torch.cat([x.mean(dim=1), spread], dim=-1), rate, training=rate > 0
+            ),
+            "logits",
+        )
 
     def strength(self, scaled):
         energy = self.torch.square(scaled - scaled @ self.smooth[9].T)
-        return self.torch.sqrt(self.smooth[4][2::2] @ (energy @ self.smooth[8][4::4].T) + 1e-5)
+        return self.torch.sqrt(
+            self.smooth[4][2::2] @ (energy @ self.smooth[8][4::4].T) + 1e-5
+        )
 
-    def disguise(self, scaled):
+    def augment_for_critics(self, scaled):
         torch, size = self.torch, len(scaled)
         blurred = self.smooth[3] @ (scaled @ self.smooth[7].T)
-        share, gain = self.uniform(0.0, 1.0)(size, 1, 1), self.uniform(-0.17, 0.17)(size, 1, 1)
-        heard = scaled + share * (blurred - scaled) + gain + self.uniform(-0.1, 0.1)(*scaled.shape)
+        share, gain = (
+            self.uniform(0.0, 1.0)(size, 1, 1),
+            self.uniform(-0.17, 0.17)(size, 1, 1),
+        )
+        heard = (
+            scaled
+            + share * (blurred - scaled)
+            + gain
+            + self.uniform(-0.1, 0.1)(*scaled.shape)
+        )
         hidden = False
         for axis, longest in ((1, 0.3), (2, 0.4)):
             place = torch.linspace(0.0, 1.0, 128).view((-1, 1) if axis == 1 else (-1,))
-            start, length = self.uniform(-0.5 * longest, 1.0)(size, 1, 1), self.uniform(0.0, longest)(size, 1, 1)
+            start, length = (
+                self.uniform(-0.5 * longest, 1.0)(size, 1, 1),
+                self.uniform(0.0, longest)(size, 1, 1),
+            )
             hidden = ((place >= start) & (place < start + length)) | hidden
         return torch.where(hidden, heard.mean(dim=(1, 2), keepdim=True), heard)
 
     def discrepancy(self, latent, genre, noise):
         torch, count, num_noise = self.torch, genre.sum(dim=0), noise.shape[1]
-        within = torch.einsum("snm,ng,mg->sg", kernel(latent, latent) * (1.0 - torch.eye(len(genre))), genre, genre)
+        within = torch.einsum(
+            "snm,ng,mg->sg",
+            kernel(latent, latent) * (1.0 - torch.eye(len(genre))),
+            genre,
+            genre,
+        )
         within = within / torch.clamp(count * (count - 1.0), min=1.0)
-        across = torch.einsum("snm,ng->sg", kernel(latent, noise), genre) / (torch.clamp(count, min=1.0) * num_noise)
-        prior = torch.sum(kernel(noise, noise) * (1.0 - torch.eye(num_noise)), dim=(-2, -1))[:, None]
+        across = torch.einsum("snm,ng->sg", kernel(latent, noise), genre) / (
+            torch.clamp(count, min=1.0) * num_noise
+        )
+        prior = torch.sum(
+            kernel(noise, noise) * (1.0 - torch.eye(num_noise)), dim=(-2, -1)
+        )[:, None]
         enough = (count >= 2.0).float()
-        apart = torch.mean(within + prior / (num_noise * (num_noise - 1.0)) - 2.0 * across, dim=0)
+        apart = torch.mean(
+            within + prior / (num_noise * (num_noise - 1.0)) - 2.0 * across, dim=0
+        )
         return torch.sum(apart * enough) / torch.clamp(enough.sum(), min=1.0)
 
 
 def kernel(first, second):
     """`losses.multiquadric_kernel` in PyTorch."""
-    squares = first.square().sum(-1)[..., :, None] + second.square().sum(-1)[..., None, :]
+    squares = (
+        first.square().sum(-1)[..., :, None] + second.square().sum(-1)[..., None, :]
+    )
     distance = (squares - 2.0 * first @ second.transpose(-1, -2)).clamp(min=0.0)
     widths = [2.0 * first.shape[-1] * scale for scale in (0.2, 0.5, 1.0, 2.0, 5.0)]
     return sum(width / (width + distance) for width in widths) / len(widths)
 
 
-def averaging(size, width):
-    near = (np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= width / 2).astype("float32")
+def moving_average_matrix(size, width):
+    near = (
+        np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= width / 2
+    ).astype("float32")
     return near / near.sum(axis=1, keepdims=True)
 
 
@@ -445,7 +659,7 @@ def side(pipe, kind, given):
     """A process that makes steps when asked to: receives how many, sends the milliseconds of each, then its peak memory."""
     if kind == "ours":
         made = Ours()
-        pipe.send(made.checked())
+        pipe.send(made.check_number())
     else:
         import torch
 
@@ -474,7 +688,11 @@ def step_table(num_steps=40):
         List of dictionaries.
     """
     spawn, pipes, given, starts = multiprocessing.get_context("spawn"), {}, None, {}
-    names = {"ours": "Keras on TensorFlow", "eager": "PyTorch, eager", "compiled": "PyTorch, torch.compile"}
+    names = {
+        "ours": "Keras on TensorFlow",
+        "eager": "PyTorch, eager",
+        "compiled": "PyTorch, torch.compile",
+    }
     for kind in names:
         pipes[kind], end = spawn.Pipe()
         spawn.Process(target=side, args=(end, kind, given), daemon=True).start()
@@ -492,10 +710,15 @@ def step_table(num_steps=40):
     for kind, pipe in pipes.items():
         pipe.send(None)
         median = statistics.median(found[kind])
-        rows.append({
-            "side": names[kind], "a step (ms)": round(median, 1), "of ours": round(median / statistics.median(found["ours"]), 2),
-            "peak memory (MiB)": round(pipe.recv()), "first three steps (s)": round(starts[kind], 1),
-        })  # fmt: skip
+        rows.append(
+            {
+                "side": names[kind],
+                "a step (ms)": round(median, 1),
+                "of ours": round(median / statistics.median(found["ours"]), 2),
+                "peak memory (MiB)": round(pipe.recv()),
+                "first three steps (s)": round(starts[kind], 1),
+            }
+        )
     return rows
 
 
@@ -503,12 +726,18 @@ def main():
     import pandas as pd
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=40, help="timed steps of each side, at least 30")
     parser.add_argument(
-        "--profile", action="store_true", help="where the time of our own step goes, in place of a comparison"
+        "--steps", type=int, default=40, help="timed steps of each side, at least 30"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="where the time of our own step goes, in place of a comparison",
     )
     options = parser.parse_args()
-    table = pd.DataFrame(profile_table(options.steps) if options.profile else step_table(options.steps))
+    table = pd.DataFrame(
+        profile_table(options.steps) if options.profile else step_table(options.steps)
+    )
     if not options.profile:
         table.to_csv(RESULTS, index=False)
     print(table.to_string(index=False))

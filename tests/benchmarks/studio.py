@@ -43,10 +43,17 @@ def opening(port=8897):
     """Seconds until the page of `make studio` is ready to play."""
     from playwright.sync_api import sync_playwright
 
-    command = [sys.executable, str(ROOT / "tools" / "open_studio.py"), "--no-browser", f"--port={port}"]
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "open_studio.py"),
+        "--no-browser",
+        f"--port={port}",
+    ]
     start = time.perf_counter()
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             while server.poll() is None:
                 with socket.socket() as probe:
@@ -54,7 +61,9 @@ def opening(port=8897):
                         break
                 time.sleep(0.1)
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+                browser = playwright.chromium.launch(
+                    executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+                )
                 page = browser.new_page()
                 page.set_default_timeout(120_000)
                 page.goto(f"http://127.0.0.1:{port}")
@@ -80,14 +89,27 @@ def main():
         model, controls = studio.model, studio.controls
         genres = model.genres
         rows = [
-            {"what": "`make studio`", "sound": "first clip", "wall_ms": 1000 * np.median(seconds), "goal_ms": 20_000.0}
+            {
+                "what": "`make studio`",
+                "sound": "first clip",
+                "wall_ms": 1000 * np.median(seconds),
+                "goal_ms": 20_000.0,
+            }
         ]
 
         def row(what, sound, action):
             wall, processor = medians(action, repeats)
             seconds = 10.0 if sound == "10 s" else model.audio_config.seconds(110)
-            rows.append({"what": what, "sound": sound, "wall_ms": wall, "processor_ms": processor,
-                         "times_real_time": 1000 * seconds / processor, "goal_ms": GOALS[sound]})  # fmt: skip
+            rows.append(
+                {
+                    "what": what,
+                    "sound": sound,
+                    "wall_ms": wall,
+                    "processor_ms": processor,
+                    "times_real_time": 1000 * seconds / processor,
+                    "goal_ms": GOALS[sound],
+                }
+            )
 
         def clip(**settings):
             make_clip(model, controls, tempo=110, **settings)
@@ -97,13 +119,27 @@ def main():
         row(
             "half and half",
             "eight beats",
-            lambda k: clip(mix={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}),
+            lambda k: clip(
+                mix={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}
+            ),
         )
-        row("brightness", "eight beats", lambda k: clip(sliders={"brightness": 0.2 * k - 1}))
+        row(
+            "brightness",
+            "eight beats",
+            lambda k: clip(sliders={"brightness": 0.2 * k - 1}),
+        )
         row("map", "eight beats", lambda k: clip(at=(0.2 * k, -0.1 * k)))
-        row("genre, whole page", "eight beats", lambda k: studio.swap(genres[k % len(genres)]))
+        row(
+            "genre, whole page",
+            "eight beats",
+            lambda k: studio.swap(genres[k % len(genres)]),
+        )
         ends = {"seed": 1}, {"seed": 2}
-        row("morph", "10 s", lambda k: make_morph(model, controls, *ends, num_beats=20, tempo=120.0))
+        row(
+            "morph",
+            "10 s",
+            lambda k: make_morph(model, controls, *ends, num_beats=20, tempo=120.0),
+        )
     table = pd.DataFrame(rows).round(1)
     table.to_csv(RESULTS, index=False)
     print(table.to_string(index=False))

@@ -21,22 +21,37 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("CVAE_MUSIC_BROWSER_PYTHON", sys.executable)
-PATIENCE = 60_000
+XLA_MIN_SECONDS = 60_000
 CELL = "from cvae_music import Studio\nStudio.from_preset('known_cvae')"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or shutil.which("google-chrome")
+)
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
+]
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "in_voila_too: runs on the page of `make studio` as well as in JupyterLab")
+    config.addinivalue_line(
+        "markers",
+        "in_voila_too: runs on the page of `make studio` as well as in JupyterLab",
+    )
 
 
 def pytest_generate_tests(metafunc):
     if "page" in metafunc.fixturenames:
-        hosts = ["lab", "voila"] if metafunc.definition.get_closest_marker("in_voila_too") else ["lab"]
+        hosts = (
+            ["lab", "voila"]
+            if metafunc.definition.get_closest_marker("in_voila_too")
+            else ["lab"]
+        )
         metafunc.parametrize("page", hosts, indirect=True, scope="session")
 
 
@@ -50,12 +65,19 @@ def free_port():
 def served(command, folder, port, **environment):
     """Address of a server while it runs; its kernel works in `folder`, with nothing of the user's settings."""
     environment = {
-        **os.environ, "PYTHONPATH": str(ROOT / "lib"), "CVAE_MUSIC_OUTPUT": str(folder / "output"),
-        "CVAE_MUSIC_CACHE": str(folder / "cache"), "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "TF_CPP_MIN_LOG_LEVEL": "2", **environment,
-    }  # fmt: skip
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "lib"),
+        "CVAE_MUSIC_OUTPUT": str(folder / "output"),
+        "CVAE_MUSIC_CACHE": str(folder / "cache"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **environment,
+    }
     with open(folder / "log.txt", "w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             for _ in range(240):
                 try:
@@ -66,7 +88,9 @@ def served(command, folder, port, **environment):
                     time.sleep(0.5)
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(process.pid, signal.SIGTERM)  # the tool and the server it started; kernels end with the server
+            os.killpg(
+                process.pid, signal.SIGTERM
+            )  # the tool and the server it started; kernels end with the server
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
@@ -77,18 +101,34 @@ def served(command, folder, port, **environment):
 def lab(folder):
     """Address of a notebook in JupyterLab whose only cell opens the studio."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
     nbformat.write(notebook, folder / "studio.ipynb")
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    (settings / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}'
+    )
     port = free_port()
     command = [
-        PYTHON, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-        "--IdentityProvider.token=", "--ServerApp.token=", f"--ServerApp.root_dir={folder}",
+        PYTHON,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        "--ServerApp.token=",
+        f"--ServerApp.root_dir={folder}",
         "--ServerApp.tornado_settings={'websocket_max_message_size': 200_000_000}",  # as in `make lab`
-    ]  # fmt: skip
-    with served(command, folder, port, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings")) as address:
+    ]
+    with served(
+        command, folder, port, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings")
+    ) as address:
         yield f"{address}/doc/tree/studio.ipynb"
 
 
@@ -98,7 +138,12 @@ def voila(folder):
     if subprocess.run([PYTHON, "-c", "import voila"], capture_output=True).returncode:
         pytest.skip("no Voila in the environment of the server")
     port = free_port()
-    command = [PYTHON, str(ROOT / "tools" / "open_studio.py"), "--no-browser", f"--port={port}"]
+    command = [
+        PYTHON,
+        str(ROOT / "tools" / "open_studio.py"),
+        "--no-browser",
+        f"--port={port}",
+    ]
     with served(command, folder, port) as address:
         yield address
 
@@ -134,10 +179,12 @@ def page(request, browser, tmp_path_factory):
     """The studio, ready to play; `page.host` is "lab" or "voila"; its kernel runs `page.python` and writes to `page.folder`."""
     folder = tmp_path_factory.mktemp(request.param)
     with {"lab": lab, "voila": voila}[request.param](folder) as address:
-        context = browser.new_context(viewport={"width": 1280, "height": 1400}, accept_downloads=True)
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 1400}, accept_downloads=True
+        )
         page = context.new_page()
         page.host, page.folder, page.python = request.param, folder, PYTHON
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(XLA_MIN_SECONDS)
         page.goto(address)
         if request.param == "lab":
             run_first_cell(page)

@@ -32,15 +32,23 @@ def picture(page, name):
     """Keeps a picture of the studio, where a folder for them is named."""
     folder = os.environ.get("CVAE_MUSIC_SCREENSHOTS")
     if folder:
-        path = Path(folder) / f"{name}.png" if page.host == "lab" else Path(folder) / page.host / f"{name}.png"
+        path = (
+            Path(folder) / f"{name}.png"
+            if page.host == "lab"
+            else Path(folder) / page.host / f"{name}.png"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         output = page.locator(".jp-OutputArea-output .widget-hbox").first
         shot = Image.open(io.BytesIO(output.screenshot())).convert("RGB")
-        shot.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+        shot.quantize(
+            256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        ).save(path, optimize=True)
 
 
 def status(page):
-    return page.locator('.widget-html [role="status"], .widget-html [role="alert"]').first
+    return page.locator(
+        '.widget-html [role="status"], .widget-html [role="alert"]'
+    ).first
 
 
 def wait_ready(page, text="Ready:"):
@@ -52,7 +60,9 @@ def wait_ready(page, text="Ready:"):
 
 def change(page, action, text="Ready:"):
     """Does something and waits until the studio has answered: its message carries a new clip or a new text."""
-    page.evaluate("document.querySelector('.widget-html [role]').innerText = 'not yet answered'")
+    page.evaluate(
+        "document.querySelector('.widget-html [role]').innerText = 'not yet answered'"
+    )
     action()
     wait_ready(page, text)
 
@@ -66,7 +76,9 @@ def listen(page, name="the clip"):
 
 
 def click(page, name, text="Ready:"):
-    change(page, lambda: page.get_by_role("button", name=name, exact=True).click(), text)
+    change(
+        page, lambda: page.get_by_role("button", name=name, exact=True).click(), text
+    )
 
 
 def type_number(page, label, value):
@@ -81,10 +93,15 @@ def set_seed(page, value):
 
 @pytest.mark.in_voila_too
 def test_opens_quiet_and_ready(page):
-    state = player(page).evaluate("audio => [audio.paused, audio.autoplay, audio.loop, audio.controls]")
+    state = player(page).evaluate(
+        "audio => [audio.paused, audio.autoplay, audio.loop, audio.controls]"
+    )
     assert state == [True, False, False, True]
     heard = listen(page)
-    assert heard["seconds"] == pytest.approx(8 * 60 / 110, abs=0.01) and heard["rms"] > 0.01
+    assert (
+        heard["seconds"] == pytest.approx(8 * 60 / 110, abs=0.01)
+        and heard["rms"] > 0.01
+    )
     picture(page, "08_studio")
 
 
@@ -109,7 +126,9 @@ def test_two_seeds_differ_and_one_repeats(page):
 def test_sliders_answer_to_keys_and_numbers(page):
     type_number(page, "tempo (bpm)", 160)
     assert listen(page)["seconds"] == pytest.approx(8 * 60 / 160, abs=0.01)
-    row = page.locator(".widget-hbox", has=page.get_by_label("tempo (bpm), number", exact=True)).last
+    row = page.locator(
+        ".widget-hbox", has=page.get_by_label("tempo (bpm), number", exact=True)
+    ).last
     handle = row.locator("[role=slider], .ui-slider-handle").first
     handle.focus()
     change(page, lambda: page.keyboard.press("ArrowRight"))
@@ -126,7 +145,9 @@ def test_every_number_is_labelled_and_reached_by_tab(page):
     fields = page.locator(".jp-OutputArea-output input[type=number]")
     names = [
         re.sub(r"\s+", " ", name)
-        for name in fields.evaluate_all("all => all.map(one => one.labels[0]?.innerText ?? '')")
+        for name in fields.evaluate_all(
+            "all => all.map(one => one.labels[0]?.innerText ?? '')"
+        )
     ]
     assert len(names) > 20 and all(names)
     assert fields.evaluate_all("all => all.every(one => one.tabIndex >= 0)")
@@ -153,7 +174,10 @@ def test_map_and_compare(page):
     box = page.get_by_label("play at the cursor")
     before = listen(page)["samples"]
     type_number(page, "map x", 3)
-    assert box.is_checked() and page.get_by_label("map x, number", exact=True).input_value() == "3"
+    assert (
+        box.is_checked()
+        and page.get_by_label("map x, number", exact=True).input_value() == "3"
+    )
     assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
     click(page, "Hear the nearest clip", "the nearest clip")
     assert listen(page, "the real clip nearest to the cursor")["rms"] > 0.01
@@ -168,29 +192,43 @@ def test_morph_over_time(page):
     click(page, "reggae", "Ready: reggae")
     click(page, "Keep as B", "Kept as B")
     page.get_by_role("button", name="Morph A to B").click()
-    page.wait_for_function("document.querySelector('.widget-html [role=status]').innerText.startsWith('Busy')")
+    page.wait_for_function(
+        "document.querySelector('.widget-html [role=status]').innerText.startsWith('Busy')"
+    )
     picture(page, "08_studio_busy")
     wait_ready(page, "Ready: morph")
     tempo = float(page.get_by_label("tempo (bpm), number", exact=True).input_value())
     heard = listen(page, "the morph from A to B")
-    assert heard["seconds"] == pytest.approx(32 * 60 / tempo, abs=0.01) and heard["rms"] > 0.01
+    assert (
+        heard["seconds"] == pytest.approx(32 * 60 / tempo, abs=0.01)
+        and heard["rms"] > 0.01
+    )
     click(page, "Save the morph", "Ready: saved")
     with page.expect_download() as download:
         page.locator("a[download='morph.wav']").click()
-    assert soundfile.info(download.value.path()).duration == pytest.approx(heard["seconds"], abs=0.01)
+    assert soundfile.info(download.value.path()).duration == pytest.approx(
+        heard["seconds"], abs=0.01
+    )
     picture(page, "08_studio_morph")
 
 
 def test_quick_changes_end_at_the_last(page):
-    row = page.locator(".widget-hbox", has=page.get_by_label("tempo (bpm), number", exact=True)).last
+    row = page.locator(
+        ".widget-hbox", has=page.get_by_label("tempo (bpm), number", exact=True)
+    ).last
     row.locator("[role=slider], .ui-slider-handle").first.focus()
     tempo = float(page.get_by_label("tempo (bpm), number", exact=True).input_value())
     for _ in range(6):
         page.keyboard.press("ArrowLeft")
     page.get_by_role("button", name="jazz", exact=True).click()
-    page.get_by_role("button", name="strings", exact=True).click()  # both before the first sound is made
+    page.get_by_role(
+        "button", name="strings", exact=True
+    ).click()  # both before the first sound is made
     text = page.get_by_label("as code")
-    page.wait_for_function("area => area.value.includes(\"mix={'strings': 1.0}\")", arg=text.element_handle())
+    page.wait_for_function(
+        "area => area.value.includes(\"mix={'strings': 1.0}\")",
+        arg=text.element_handle(),
+    )
     wait_ready(page, "Ready: strings")
     assert f"tempo={tempo - 6}" in text.input_value()
     assert listen(page)["seconds"] == pytest.approx(8 * 60 / (tempo - 6), abs=0.01)
@@ -205,8 +243,12 @@ def test_downloads(page, tmp_path):
             page.locator(f"a[download*='seed'][download$='.{ending}']").click()
         download.value.save_as(tmp_path / f"clip.{ending}")
         samples, rate = soundfile.read(tmp_path / f"clip.{ending}")
-        assert rate == RATE and len(samples) / rate == pytest.approx(listen(page)["seconds"], abs=0.1)
-        assert np.sqrt(np.mean(samples**2)) == pytest.approx(listen(page)["rms"], rel=0.05)
+        assert rate == RATE and len(samples) / rate == pytest.approx(
+            listen(page)["seconds"], abs=0.1
+        )
+        assert np.sqrt(np.mean(samples**2)) == pytest.approx(
+            listen(page)["rms"], rel=0.05
+        )
 
 
 def upload(page, path, text):
@@ -225,8 +267,17 @@ def start_from(page, source):
 def write_beats(path, seconds=10):
     """A tone with noise on 120 beats a minute; returns the path."""
     beat, count = RATE // 2, 2 * seconds
-    hits = np.exp(-np.arange(beat) / 400) * np.random.default_rng(0).standard_normal(beat) * 0.4
-    soundfile.write(path, np.tile(hits, count) + 0.2 * np.sin(2 * np.pi * 220 * np.arange(count * beat) / RATE), RATE)
+    hits = (
+        np.exp(-np.arange(beat) / 400)
+        * np.random.default_rng(0).standard_normal(beat)
+        * 0.4
+    )
+    soundfile.write(
+        path,
+        np.tile(hits, count)
+        + 0.2 * np.sin(2 * np.pi * 220 * np.arange(count * beat) / RATE),
+        RATE,
+    )
     return path
 
 
@@ -235,7 +286,9 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     file = write_beats(tmp_path / "Übung 1.wav")
     upload(page, file, "Ready:")
     assert page.get_by_label("start from").input_value() == "my own clip"
-    assert page.get_by_text(re.compile(r"Übung 1.wav, 1(19|20)\.\d beats a minute, beats tracked")).count()
+    assert page.get_by_text(
+        re.compile(r"Übung 1.wav, 1(19|20)\.\d beats a minute, beats tracked")
+    ).count()
     before = listen(page)
     assert before["rms"] > 0.001
     click(page, "chiptune", "Ready: chiptune")
@@ -248,9 +301,13 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     upload(page, file, "Ready:")  # the same file once more
     assert page.get_by_label("start from").input_value() == "my own clip"
     large = write_beats(tmp_path / "large.wav", seconds=300)
-    assert large.stat().st_size > 13e6  # a server that does not know better drops messages over 10 MB
+    assert (
+        large.stat().st_size > 13e6
+    )  # a server that does not know better drops messages over 10 MB
     upload(page, large, "Ready:")
-    assert page.get_by_text(re.compile(r"large.wav, 1(19|20)\.\d beats a minute")).count()
+    assert page.get_by_text(
+        re.compile(r"large.wav, 1(19|20)\.\d beats a minute")
+    ).count()
 
 
 @pytest.mark.in_voila_too
@@ -276,7 +333,9 @@ def test_surprise_and_history(page):
     options = page.get_by_label("history").locator("option")
     click(page, "Surprise me")
     surprised = listen(page)["samples"]
-    other = "jazz" if "Ready: house" in status(page).inner_text() else "house"  # a surprise may be anything
+    other = (
+        "jazz" if "Ready: house" in status(page).inner_text() else "house"
+    )  # a surprise may be anything
     click(page, other, f"Ready: {other}")
     page.get_by_label("history").select_option(index=1)
     assert options.count() >= 3
@@ -291,7 +350,9 @@ def test_code_makes_the_same_sounds_in_another_process(page, tmp_path):
     def note(field="as code", name="the clip"):
         lines.append(page.get_by_label(field).input_value())
         heard.append(
-            hashlib.sha256(base64.b64decode(player(page, name).get_attribute("src").split(",")[1])).hexdigest()
+            hashlib.sha256(
+                base64.b64decode(player(page, name).get_attribute("src").split(",")[1])
+            ).hexdigest()
         )
 
     click(page, "house", "Ready: house")
@@ -322,7 +383,17 @@ for line in sys.stdin:
     sound = samples if line.startswith("samples") else clip.samples
     print(hashlib.sha256(encode_audio(sound, model.audio_config)).hexdigest())
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "lib")}
-    made = subprocess.run([page.python, "-c", remake], input="\n".join(lines), capture_output=True, text=True, check=True,
-                          env=environment, cwd=page.folder)  # fmt: skip
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "lib"),
+    }
+    made = subprocess.run(
+        [page.python, "-c", remake],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=page.folder,
+    )
     assert made.stdout.split() == heard and len(set(heard)) == len(heard) == 6

@@ -12,13 +12,30 @@ import numpy as np
 import soundfile
 import soxr
 
-from cvae_music.store import write_file
+from cvae_music.serialization import write_file
 
 # What libsndfile reads by itself, without ffmpeg: every door of this library accepts these and no others.
-AUDIO_ENDINGS = tuple(".wav .mp3 .ogg .flac .aiff .aif .aifc .oga .opus .au .caf .w64".split())
+AUDIO_ENDINGS = tuple(
+    ".wav .mp3 .ogg .flac .aiff .aif .aifc .oga .opus .au .caf .w64".split()
+)
 READABLE = ", ".join(AUDIO_ENDINGS)
-ENCODINGS = {"wav": "PCM_16", "mp3": "MPEG_LAYER_III", "ogg": "VORBIS", "flac": "PCM_16"}
-MP3_RATES = (44100, 48000, 32000, 22050, 24000, 16000, 11025, 12000, 8000)  # Hz, in the order of their numbers
+ENCODINGS = {
+    "wav": "PCM_16",
+    "mp3": "MPEG_LAYER_III",
+    "ogg": "VORBIS",
+    "flac": "PCM_16",
+}
+MP3_RATES = (
+    44100,
+    48000,
+    32000,
+    22050,
+    24000,
+    16000,
+    11025,
+    12000,
+    8000,
+)  # Hz, in the order of their numbers
 LOWEST_RATE, HIGHEST_RATE, MOST_CHANNELS = 1000, 400_000, 32  # of files that are read
 LONGEST = 24 * 3600.0  # seconds; who claims more does not know
 LOUDEST = 10.0  # float files of sound stay within 20 dB of full scale
@@ -47,18 +64,35 @@ def open_sound(path):
     if not os.path.isfile(path):
         raise AudioError(path, "missing", "Expected a file at this path.")
     if os.path.getsize(path) == 0:
-        raise AudioError(path, "empty file", "It holds 0 bytes; copy or download it again.")
+        raise AudioError(
+            path, "empty file", "It holds 0 bytes; copy or download it again."
+        )
     try:
-        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
-        counted = (file.subtype == ENCODINGS["mp3"] or file.frames == 0) and _with_count(path, file)
+        file = soundfile.SoundFile(
+            os.fsencode(path) if os.name == "posix" else str(path)
+        )
+        counted = (
+            file.subtype == ENCODINGS["mp3"] or file.frames == 0
+        ) and _with_count(path, file)
         file = soundfile.SoundFile(counted) if counted else file
     except (RuntimeError, TypeError) as error:  # a TypeError where the ending is .raw
-        raise AudioError(path, "unreadable", f"Expected one of {READABLE}; convert it or remove it.") from error
-    if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE or file.channels > MOST_CHANNELS:
+        raise AudioError(
+            path, "unreadable", f"Expected one of {READABLE}; convert it or remove it."
+        ) from error
+    if (
+        not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE
+        or file.channels > MOST_CHANNELS
+    ):
         wanted = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz, at most {MOST_CHANNELS} channels"
         found = f"{file.samplerate} Hz, {file.channels} channels"
-        raise AudioError(path, "absurd header", f"Its header claims {found}; expected {wanted}. Export it again.")
-    file.seekable = lambda: False  # else soundfile seeks after each read, and fails at the end of a piped FLAC
+        raise AudioError(
+            path,
+            "absurd header",
+            f"Its header claims {found}; expected {wanted}. Export it again.",
+        )
+    file.seekable = lambda: (
+        False
+    )  # else soundfile seeks after each read, and fails at the end of a piped FLAC
     return file
 
 
@@ -70,15 +104,30 @@ def _with_count(path, sound):
     """
     content = Path(path).read_bytes()
     if sound.subtype != ENCODINGS["mp3"]:
-        return io.BytesIO(re.sub(rb"data\0{4}", b"data" + bytes([255] * 4), content, count=1))
+        return io.BytesIO(
+            re.sub(rb"data\0{4}", b"data" + bytes([255] * 4), content, count=1)
+        )
     while content[:3] == b"ID3":  # a tag, with a cover of any size
-        content = content[10 + sum(digit << 7 * place for place, digit in enumerate(content[9:5:-1])) :]
+        content = content[
+            10
+            + sum(digit << 7 * place for place, digit in enumerate(content[9:5:-1])) :
+        ]
     if re.search(b"Xing|Info|VBRI", content[:4096]):
         return None
     version, rate = divmod(MP3_RATES.index(sound.samplerate), 3)  # MPEG 1, 2 or 2.5
     size, *sides = (72 * 80_000, 17, 9) if version else (144 * 128_000, 32, 17)
-    head = [0xFF, (0xFB, 0xF3, 0xE3)[version], 0x90 | rate << 2, 0xC0 if sound.channels == 1 else 0]
-    frame = bytes(head) + bytes(sides[sound.channels == 1]) + b"Xing" + struct.pack(">II", 1, 2**22)
+    head = [
+        0xFF,
+        (0xFB, 0xF3, 0xE3)[version],
+        0x90 | rate << 2,
+        0xC0 if sound.channels == 1 else 0,
+    ]
+    frame = (
+        bytes(head)
+        + bytes(sides[sound.channels == 1])
+        + b"Xing"
+        + struct.pack(">II", 1, 2**22)
+    )
     return io.BytesIO(frame.ljust(size // sound.samplerate, b"\0") + content)
 
 
@@ -86,7 +135,9 @@ def _blocks(file, count=np.inf):
     """Decodes up to `count` frames from where a file stands, to damage, or to its real end; arrays `(frames, channels)`."""
     with contextlib.suppress(RuntimeError):
         while count > 0:
-            block = file.read(out=np.empty((int(min(count, BLOCK)), file.channels), np.float32))
+            block = file.read(
+                out=np.empty((int(min(count, BLOCK)), file.channels), np.float32)
+            )
             yield block
             count -= len(block) or count
 
@@ -105,7 +156,9 @@ def audio_duration(path):
         if len(file.read(1)):
             return claimed, claimed
     with open_sound(path) as file:
-        return sum(map(len, _blocks(file))) / file.samplerate, claimed if claimed < LONGEST else np.inf
+        return sum(
+            map(len, _blocks(file))
+        ) / file.samplerate, claimed if claimed < LONGEST else np.inf
 
 
 def load_audio(path, config, start=0.0, duration=None):
@@ -131,20 +184,40 @@ def load_audio(path, config, start=0.0, duration=None):
 
 def read_mono(path, start=0.0, duration=None):
     """As `load_audio`, but `(samples, sample_rate)` at the rate that the file has."""
-    if not all(isinstance(value, numbers.Real) and 0 <= value < LONGEST for value in (start, duration or 0.0)):
-        raise AudioError(path, "no such piece", f"Got start={start!r}, duration={duration!r}; expected seconds.")
-    with open_sound(path) as file, contextlib.suppress(RuntimeError):  # where the start is beyond the end
+    if not all(
+        isinstance(value, numbers.Real) and 0 <= value < LONGEST
+        for value in (start, duration or 0.0)
+    ):
+        raise AudioError(
+            path,
+            "no such piece",
+            f"Got start={start!r}, duration={duration!r}; expected seconds.",
+        )
+    with (
+        open_sound(path) as file,
+        contextlib.suppress(RuntimeError),
+    ):  # where the start is beyond the end
         rate, blocks = file.samplerate, [np.zeros((0, file.channels), np.float32)]
         file.seek(round(start * rate))
         blocks += _blocks(file, np.inf if duration is None else round(duration * rate))
     samples = np.concatenate(blocks)
     if len(samples) == 0:
-        raise AudioError(path, "no audio", f"Nothing to read from {start:.2f} s on; it may be cut off or damaged.")
+        raise AudioError(
+            path,
+            "no audio",
+            f"Nothing to read from {start:.2f} s on; it may be cut off or damaged.",
+        )
     peak = np.abs(samples).max()
     if not np.isfinite(peak):
-        raise AudioError(path, "not finite", "It holds NaN or infinite samples; export it again.")
+        raise AudioError(
+            path, "not finite", "It holds NaN or infinite samples; export it again."
+        )
     if peak > LOUDEST:
-        raise AudioError(path, "not full scale 1", f"It peaks at {peak:.0f}: integers as floats? Divide by 32768.")
+        raise AudioError(
+            path,
+            "not full scale 1",
+            f"It peaks at {peak:.0f}: integers as floats? Divide by 32768.",
+        )
     return to_mono(samples), rate
 
 
@@ -191,17 +264,27 @@ def encode_audio(samples, config, kind="wav"):
         ValueError: If the kind is unknown, or the samples are not finite mono audio.
     """
     if kind not in ENCODINGS:
-        raise ValueError(f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}.")
+        raise ValueError(
+            f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}."
+        )
     if kind == "mp3" and config.sample_rate not in MP3_RATES:
-        raise ValueError(f"Got sample_rate={config.sample_rate} for an mp3; expected one of {MP3_RATES}, or a wav.")
+        raise ValueError(
+            f"Got sample_rate={config.sample_rate} for an mp3; expected one of {MP3_RATES}, or a wav."
+        )
     samples = np.asarray(samples)
     is_finite = samples.dtype.kind == "f" and bool(np.all(np.isfinite(samples)))
     if samples.ndim != 1 or len(samples) == 0 or not is_finite:
         what = f"Got {samples.dtype} of shape {samples.shape}, finite: {is_finite}"
-        raise ValueError(f"{what}; expected finite mono samples, (samples,), floats with full scale at 1.")
+        raise ValueError(
+            f"{what}; expected finite mono samples, (samples,), floats with full scale at 1."
+        )
     samples, buffer = full_scale(samples.astype(np.float32))[0], io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()) as file:
-        for first in range(0, len(samples), 2**16):  # libsndfile crashes on minutes of Ogg handed over at once
+    with soundfile.SoundFile(
+        buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()
+    ) as file:
+        for first in range(
+            0, len(samples), 2**16
+        ):  # libsndfile crashes on minutes of Ogg handed over at once
             file.write(samples[first : first + 2**16])
     return buffer.getvalue()
 

@@ -7,11 +7,20 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from cvae_music.audio import phases
-from cvae_music.audio.analysis import TINY, bands_as_curve, bands_to_bins, hann_window, mel_filters
-from cvae_music.config import checked
+from cvae_music.audio import phase_retrieval
+from cvae_music.audio.analysis import (
+    TINY,
+    bands_as_curve,
+    hann_window,
+    mel_filters,
+    mel_to_stft_weights,
+)
+from cvae_music.config import check_number
 
-TEMPI = (10, 1000)  # beats a minute; beyond, a clip would fill the memory or be no sound
+TEMPI = (
+    10,
+    1000,
+)  # beats a minute; beyond, a clip would fill the memory or be no sound
 LONGEST_STEP = 0.375  # of the window; longer steps between frames get frames in between
 
 
@@ -20,7 +29,7 @@ class Method(NamedTuple):
 
     Args:
         start: Function of `(magnitude, loop, rng)` that returns phases.
-        rounds: Rounds of `phases.fast_griffin_lim`.
+        rounds: Rounds of `phase_retrieval.fast_griffin_lim`.
         momentum: Of these rounds.
         band_rounds: Rounds afterwards that hold the mel bands only and leave the frequencies inside them free.
         learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a band, and what is noise.
@@ -34,12 +43,19 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "zero_phase": Method(phases.zero_phases),
-    "griffin_lim": Method(phases.random_phases, rounds=32, momentum=0.0),
-    "fast_griffin_lim": Method(phases.random_phases, rounds=32),
-    "pghi": Method(phases.integrated_phases),
-    "pghi_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6),
-    "learned_bands": Method(phases.integrated_phases, rounds=8, band_rounds=6, learned=True),
+    "zero_phase": Method(phase_retrieval.zero_phases),
+    "griffin_lim": Method(phase_retrieval.random_phases, rounds=32, momentum=0.0),
+    "fast_griffin_lim": Method(phase_retrieval.random_phases, rounds=32),
+    "pghi": Method(phase_retrieval.phase_gradient_integration),
+    "pghi_bands": Method(
+        phase_retrieval.phase_gradient_integration, rounds=8, band_rounds=6
+    ),
+    "learned_bands": Method(
+        phase_retrieval.phase_gradient_integration,
+        rounds=8,
+        band_rounds=6,
+        learned=True,
+    ),
 }
 
 
@@ -53,15 +69,23 @@ class LoopSTFT:
     """
 
     def __init__(self, centres, length, n_fft):
-        self.centres, self.length, self.n_fft = np.asarray(centres, np.int64), int(length), n_fft
+        self.centres, self.length, self.n_fft = (
+            np.asarray(centres, np.int64),
+            int(length),
+            n_fft,
+        )
         self.window = hann_window(n_fft)
         self._around = (np.arange(self.length + n_fft) - n_fft // 2) % self.length
-        weight = self._overlap_add(np.broadcast_to(self.window**2, (len(self.centres), n_fft)))
+        weight = self._overlap_add(
+            np.broadcast_to(self.window**2, (len(self.centres), n_fft))
+        )
         self._weight = 1.0 / np.maximum(weight, 1e-3 * weight.max())
 
     def forward(self, samples):
         """Complex spectra of a loop, shape `(frames, n_fft // 2 + 1)`."""
-        around = np.lib.stride_tricks.sliding_window_view(samples[self._around], self.n_fft)
+        around = np.lib.stride_tricks.sliding_window_view(
+            samples[self._around], self.n_fft
+        )
         return scipy.fft.rfft(around[self.centres] * self.window, axis=1)
 
     def inverse(self, spectra):
@@ -73,14 +97,20 @@ class LoopSTFT:
     def with_phases(self, magnitude, phase):
         """Complex spectra with these phases at the centres of the frames."""
         spectra = magnitude * (np.cos(phase) + 1j * np.sin(phase))
-        spectra[:, 1::2] *= -1  # a transform counts from the beginning of the window, half a turn a bin earlier
+        spectra[
+            :, 1::2
+        ] *= -1  # a transform counts from the beginning of the window, half a turn a bin earlier
         return spectra.astype(np.complex64)
 
     def _overlap_add(self, frames):
-        unrolled = np.zeros(-(-(self.length + self.n_fft) // self.length) * self.length, np.float32)
+        unrolled = np.zeros(
+            -(-(self.length + self.n_fft) // self.length) * self.length, np.float32
+        )
         for start, frame in zip(self.centres.tolist(), frames, strict=True):
             unrolled[start : start + self.n_fft] += frame
-        return np.roll(unrolled.reshape(-1, self.length).sum(axis=0), -(self.n_fft // 2))
+        return np.roll(
+            unrolled.reshape(-1, self.length).sum(axis=0), -(self.n_fft // 2)
+        )
 
 
 def mel_to_linear(mel_power, config, num_rounds=None, start=None):
@@ -101,13 +131,15 @@ def mel_to_linear(mel_power, config, num_rounds=None, start=None):
 
     Source: multiplicative updates for the Kullback-Leibler divergence, Lee and Seung (2001).
     """
-    filters, to_bins = mel_filters(config), bands_to_bins(config)
+    filters, to_bins = mel_filters(config), mel_to_stft_weights(config)
     mel_power = np.asarray(mel_power, np.float32)
     if num_rounds is None:
         num_rounds = 16 if start is None else 4
     if start is None:
         curve = bands_as_curve(mel_power, config)
-        curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))  # twice the main lobe of the window
+        curve += 1.5 * (
+            curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1)
+        )  # twice the main lobe of the window
         start = np.exp(curve)
     linear = start * (filters.sum(axis=0) > 0)
     for _ in range(num_rounds):
@@ -138,37 +170,51 @@ def to_audio(log_mel_db, config, tempo=110.0, seed=0, method=None):
             configuration.
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
-    if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels or len(log_mel_db) == 0:
+    if (
+        log_mel_db.ndim != 2
+        or log_mel_db.shape[1] != config.n_mels
+        or len(log_mel_db) == 0
+    ):
         raise ValueError(
             f"to_audio got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB. "
             "Pass one clip at a time, and use AudioConfig.unscale on what a model returns."
         )
     if not np.all(np.isfinite(log_mel_db)):
-        raise ValueError("to_audio got NaN or infinite levels; expected dB. Look for a division by zero before it.")
-    checked("tempo", tempo, *TEMPI, kind=numbers.Real)
-    checked("seed", seed)
+        raise ValueError(
+            "to_audio got NaN or infinite levels; expected dB. Look for a division by zero before it."
+        )
+    check_number("tempo", tempo, *TEMPI, kind=numbers.Real)
+    check_number("seed", seed)
     chosen, vocoder = _method(method, config)
-    loop, mel_power = loop_frames(log_mel_db, config, tempo)
+    loop, mel_power = frame_grid(log_mel_db, config, tempo)
     rng, noise = np.random.default_rng(seed), None
     if vocoder is None:
         magnitude = np.sqrt(mel_to_linear(mel_power, config))
     else:
         power, uncertainty = vocoder.spread(mel_power)
         magnitude = np.sqrt(mel_to_linear(mel_power, config, start=power))
-        magnitude, noise = phases.as_noise(magnitude, uncertainty, loop, rng)
-    magnitude *= magnitude_scale(config)
+        magnitude, noise = phase_retrieval.noise_substitution(
+            magnitude, uncertainty, loop, rng
+        )
+    magnitude *= stft_scale(config)
     start = loop.with_phases(magnitude, chosen.start(magnitude, loop, rng))
     if noise is not None:
         start = np.where(noise == 0.0, start, magnitude * noise)
-    samples = phases.fast_griffin_lim(magnitude, start, loop, chosen.rounds, chosen.momentum)
-    given = mel_power[:: len(mel_power) // len(log_mel_db)]  # frames in between are a guess
-    return hold_bands(samples, given, loop, config, chosen.band_rounds)
+    samples = phase_retrieval.fast_griffin_lim(
+        magnitude, start, loop, chosen.rounds, chosen.momentum
+    )
+    given = mel_power[
+        :: len(mel_power) // len(log_mel_db)
+    ]  # frames in between are a guess
+    return project_to_mel(samples, given, loop, config, chosen.band_rounds)
 
 
 def _method(name, config):
     """`(Method, Vocoder or None)` of a name."""
     if name is not None and name not in METHODS:
-        raise ValueError(f"to_audio got method={name!r}; expected one of {list(METHODS)}, or None for the best.")
+        raise ValueError(
+            f"to_audio got method={name!r}; expected one of {list(METHODS)}, or None for the best."
+        )
     if name is not None and not METHODS[name].learned:
         return METHODS[name], None
     from cvae_music.audio.vocoder import shipped_vocoder
@@ -182,7 +228,7 @@ def _method(name, config):
     return METHODS["pghi_bands" if vocoder is None else "learned_bands"], vocoder
 
 
-def loop_frames(log_mel_db, config, tempo):
+def frame_grid(log_mel_db, config, tempo):
     """The frames to make sound from, close enough to each other to overlap.
 
     Returns:
@@ -199,10 +245,12 @@ def loop_frames(log_mel_db, config, tempo):
     level += share * (np.roll(level, -finer, axis=0) - level)
     # The floor means "no sound" and must not come back as a hiss of 128 bands.
     power = np.where(level <= config.floor_db + 0.01, 0.0, 10.0 ** (level / 10.0))
-    return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power.astype(np.float32)
+    return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power.astype(
+        np.float32
+    )
 
 
-def hold_bands(samples, mel_power, loop, config, rounds):
+def project_to_mel(samples, mel_power, loop, config, rounds):
     """Brings the mel bands of a loop closer to those wanted; phases and lines inside the bands stay free.
 
     What Griffin-Lim asks of every frequency is a guess, what the bands say is known: so each round
@@ -219,16 +267,19 @@ def hold_bands(samples, mel_power, loop, config, rounds):
     Returns:
         Float32 array, shape `(loop.length,)`.
     """
-    wanted = mel_power * magnitude_scale(config) ** 2
+    wanted = mel_power * stft_scale(config) ** 2
     for _ in range(rounds):
         spectra = loop.forward(samples)
         held = spectra[:: len(spectra) // len(wanted)]
         found = (held.real**2 + held.imag**2) @ mel_filters(config).T
-        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ bands_to_bins(config))
+        held *= np.sqrt(
+            np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4)
+            @ mel_to_stft_weights(config)
+        )
         samples = loop.inverse(spectra)
     return samples
 
 
-def magnitude_scale(config):
+def stft_scale(config):
     """Magnitude that `LoopSTFT.forward` gives a sine wave of amplitude 1."""
     return np.float32(hann_window(config.n_fft).sum() / 2.0)

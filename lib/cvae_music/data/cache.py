@@ -23,8 +23,13 @@ from joblib.parallel import BACKENDS, get_active_backend
 from tqdm import tqdm
 
 from cvae_music.data import extraction
-from cvae_music.data.collection import SKIPPED_COLUMNS, SOURCE_COLUMNS, SPLITS, Collection
-from cvae_music.store import write_file, write_text
+from cvae_music.data.collection import (
+    SKIPPED_COLUMNS,
+    SOURCE_COLUMNS,
+    SPLITS,
+    Collection,
+)
+from cvae_music.serialization import write_file, write_text
 
 SHARD_SIZE = 32  # sources
 TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
@@ -45,7 +50,9 @@ def code_key(*modules):
             seen[name] = ast.dump(tree)
             found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
             waiting += [
-                f"{node.module}{dot}" for node in found for dot in ("", *(f".{alias.name}" for alias in node.names))
+                f"{node.module}{dot}"
+                for node in found
+                for dot in ("", *(f".{alias.name}" for alias in node.names))
             ]
     return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:8]
 
@@ -68,10 +75,15 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
         PermissionError: If the folder cannot be written.
         OSError: If the disk is full; the message says how far it came.
     """
-    in_order = collection.table.sort_values("split", key=lambda split: split.map(SPLITS.index), kind="stable")
+    in_order = collection.table.sort_values(
+        "split", key=lambda split: split.map(SPLITS.index), kind="stable"
+    )
     sources = in_order.to_dict("records")
     starts = range(0, len(sources), SHARD_SIZE)
-    shards = {folder / f"shard-{k // SHARD_SIZE:05d}.npz": sources[k : k + SHARD_SIZE] for k in starts}
+    shards = {
+        folder / f"shard-{k // SHARD_SIZE:05d}.npz": sources[k : k + SHARD_SIZE]
+        for k in starts
+    }
     with _explained(folder, len(shards)):
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
@@ -80,18 +92,41 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
             for leftover in folder.glob("*.tmp"):  # being written when a run was killed
                 leftover.unlink()
             missing = {path: part for path, part in shards.items() if not path.exists()}
-            make_shards(extraction.make_shard, missing, config, len(sources), num_workers, progress)
+            make_shards(
+                extraction.make_shard,
+                missing,
+                config,
+                len(sources),
+                num_workers,
+                progress,
+            )
             found = _join(shards, folder / "log_mel.npy", collection, config)
-            write_text(folder / "table.csv", found.table.to_csv(index=False, lineterminator="\n"))
-            write_text(folder / "skipped.csv", found.skipped.to_csv(index=False, lineterminator="\n"))
-            write_text(folder / "meta.json", json.dumps({"config": config.get_config(), "genres": found.genres}))
-            for path in (*shards, *folder.glob("*.tmp")):  # of a machine that was lost on the way
+            write_text(
+                folder / "table.csv",
+                found.table.to_csv(index=False, lineterminator="\n"),
+            )
+            write_text(
+                folder / "skipped.csv",
+                found.skipped.to_csv(index=False, lineterminator="\n"),
+            )
+            write_text(
+                folder / "meta.json",
+                json.dumps({"config": config.get_config(), "genres": found.genres}),
+            )
+            for path in (
+                *shards,
+                *folder.glob("*.tmp"),
+            ):  # of a machine that was lost on the way
                 path.unlink()
 
 
 def read_table(path):
     """Reads a table as it was written: genres named `NA` stay text, names may hold line breaks."""
-    exact = {"keep_default_na": False, "float_precision": "round_trip", "lineterminator": "\n"}
+    exact = {
+        "keep_default_na": False,
+        "float_precision": "round_trip",
+        "lineterminator": "\n",
+    }
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), **exact)
 
 
@@ -141,14 +176,23 @@ def make_shards(make, parts, config, num_sources, num_workers=None, progress=Tru
     num_workers = min(num_workers, max(1, len(parts))) if is_local else num_workers
     # Plain text works in terminals and in every kind of notebook, and saves no widget state.
     bar = tqdm(
-        total=num_sources, initial=num_sources - sum(map(len, parts.values())), desc="Extracting features", unit="source",
-        file=sys.stdout, disable=not progress or not parts, mininterval=0.5 if sys.stdout.isatty() else 5.0,
-    )  # fmt: skip
+        total=num_sources,
+        initial=num_sources - sum(map(len, parts.values())),
+        desc="Extracting features",
+        unit="source",
+        file=sys.stdout,
+        disable=not progress or not parts,
+        mininterval=0.5 if sys.stdout.isatty() else 5.0,
+    )
     with bar:
         parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
-        for count in parallel(joblib.delayed(make)(place, part, config) for place, part in parts.items()):
+        for count in parallel(
+            joblib.delayed(make)(place, part, config) for place, part in parts.items()
+        ):
             bar.update(count)
-    if is_local and num_workers > 1:  # idle processes would hold memory that the training wants, for five minutes
+    if (
+        is_local and num_workers > 1
+    ):  # idle processes would hold memory that the training wants, for five minutes
         loky.get_reusable_executor().shutdown(wait=False)
 
 
@@ -160,13 +204,20 @@ def _join(shards, joined, collection, config):
             records.append(json.loads(str(shard["about"])))
     rows = [row for record in records for row in record["rows"]]
     table = pd.DataFrame(rows, columns=None if rows else collection.table.columns)
-    skipped = [*collection.skipped.values.tolist(), *(row for record in records for row in record["skipped"])]
-    found = Collection.of_complete_genres(collection.name, table, collection.genres, skipped)
+    skipped = [
+        *collection.skipped.values.tolist(),
+        *(row for record in records for row in record["skipped"]),
+    ]
+    found = Collection.of_complete_genres(
+        collection.name, table, collection.genres, skipped
+    )
 
     def write(file):
         # Not through open_memmap: on a full disk a memory map ends the process, where a write can be explained.
         shape = (len(found), *config.shape)
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f2", "fortran_order": False, "shape": shape}
+        )
         kept, first = table["genre"].isin(found.genres).to_numpy(), 0
         for path, record in zip(shards, records, strict=True):
             last = first + len(record["rows"])

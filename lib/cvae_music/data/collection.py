@@ -23,7 +23,9 @@ def skipped_table(rows=()):
 
 def count_splits(table, genres):
     """Rows of each genre in each split, genres as rows."""
-    return pd.crosstab(table["genre"], table["split"]).reindex(index=list(genres), columns=list(SPLITS), fill_value=0)
+    return pd.crosstab(table["genre"], table["split"]).reindex(
+        index=list(genres), columns=list(SPLITS), fill_value=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +51,22 @@ class Collection:
 
     def __post_init__(self):
         if len(self.genres) < 2:
-            reasons = ", ".join(f"{n} × {reason}" for reason, n in self.skipped["reason"].value_counts().items())
+            reasons = ", ".join(
+                f"{n} × {reason}"
+                for reason, n in self.skipped["reason"].value_counts().items()
+            )
             found = f"The collection {self.name!r} has {len(self.genres)} usable genres {tuple(self.genres)}"
             found += f" (left out: {reasons})" if reasons else ""
             wanted = f"at least 2, each with at least {MIN_GROUPS} tracks ending in {READABLE}"
-            raise ValueError(f"{found}; expected {wanted}. Add music, replace what cannot be read, or check the path.")
+            raise ValueError(
+                f"{found}; expected {wanted}. Add music, replace what cannot be read, or check the path."
+            )
         shared = self.table.groupby("group")["split"].nunique()
         if (shared > 1).any():
             found = f"The collection {self.name!r} has groups in two splits: {list(shared.index[shared > 1])[:5]}"
-            raise ValueError(f"{found}; expected each track or artist in one. Give the rows of a group one split.")
+            raise ValueError(
+                f"{found}; expected each track or artist in one. Give the rows of a group one split."
+            )
 
     @classmethod
     def of_complete_genres(cls, name, table, genres, skipped):
@@ -77,7 +86,10 @@ class Collection:
                 continue
             detail = f"genre {genre!r} has nothing in: {', '.join(empty)}. Add tracks, or repair those in this report"
             sources = table.loc[table["genre"] == genre, "source_id"].unique()
-            lost += [(source, "genre with too few tracks", detail) for source in (sources if len(sources) else [genre])]
+            lost += [
+                (source, "genre with too few tracks", detail)
+                for source in (sources if len(sources) else [genre])
+            ]
         table = table[table["genre"].isin(kept)].reset_index(drop=True)
         return cls(name, table, tuple(kept), skipped_table([*skipped, *lost]))
 
@@ -98,7 +110,9 @@ class Collection:
         # Where the folder stands does not matter: a collection that was moved keeps its cache.
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
         digest.update(self.table.drop(columns="path").to_csv(index=False).encode())
-        for path in filter(os.path.exists, self.table["path"]):  # composed music has none, others may be gone
+        for path in filter(
+            os.path.exists, self.table["path"]
+        ):  # composed music has none, others may be gone
             status = os.stat(path)
             digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:10]
@@ -116,11 +130,15 @@ def split_groups(groups, seed=0):
     """
     order = np.argsort(np.random.default_rng(seed).random(len(groups)), kind="stable")
     held = max(1, round(HELD_OUT * len(groups)))
-    labels = ["test"] * held + ["validation"] * held + ["train"] * (len(groups) - 2 * held)
-    return {groups[position]: label for position, label in zip(order, labels, strict=True)}
+    labels = (
+        ["test"] * held + ["validation"] * held + ["train"] * (len(groups) - 2 * held)
+    )
+    return {
+        groups[position]: label for position, label in zip(order, labels, strict=True)
+    }
 
 
-def keep_home(table, skipped, reason):
+def drop_split_leaks(table, skipped, reason):
     """The rows of groups in the split that holds most of them; the others would let a model know its test tracks."""
     home = table.groupby("group")["split"].agg(lambda found: found.mode()[0])
     is_home = table["split"] == table["group"].map(home)

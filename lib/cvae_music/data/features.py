@@ -45,7 +45,11 @@ class FeatureSet:
     @property
     def genre_index(self):
         """Index of each clip's genre, int32, shape `(len(self),)`."""
-        return self.table["genre"].map({genre: i for i, genre in enumerate(self.genres)}).to_numpy(np.int32)
+        return (
+            self.table["genre"]
+            .map({genre: i for i, genre in enumerate(self.genres)})
+            .to_numpy(np.int32)
+        )
 
     @property
     def num_genres(self):
@@ -59,7 +63,9 @@ class FeatureSet:
             ValueError: If there is no such split.
         """
         if split not in SPLITS:
-            raise ValueError(f"FeatureSet got split={split!r}; expected one of {SPLITS}.")
+            raise ValueError(
+                f"FeatureSet got split={split!r}; expected one of {SPLITS}."
+            )
         rows = np.flatnonzero(self.table["split"] == split)
         part = slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
         table = self.table.iloc[part].reset_index(drop=True)
@@ -78,7 +84,12 @@ class FeatureSet:
     def key(self):
         """Ten hexadecimal digits that change with the clips; of a large set a sample is looked at."""
         sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(int)
-        found = self.config.key(), self.genres, self.table.to_csv(), np.asarray(self.log_mel[sample])
+        found = (
+            self.config.key(),
+            self.genres,
+            self.table.to_csv(),
+            np.asarray(self.log_mel[sample]),
+        )
         return joblib.hash(found)[:10]
 
     def counts(self):
@@ -89,14 +100,23 @@ class FeatureSet:
         """A few lines of text: how many clips, and what was left out why."""
         splits = ", ".join(f"{n:,} {split}" for split, n in self.counts().sum().items())
         sources = self.table["source_id"].nunique()
-        lines = [f"{len(self):,} clips of {len(self.genres)} genres from {sources:,} sources: {splits}."]
+        lines = [
+            f"{len(self):,} clips of {len(self.genres)} genres from {sources:,} sources: {splits}."
+        ]
         grids = self.table.drop_duplicates("source_id")["grid"].value_counts()
         if "fallback" in grids:
-            lines.append(f"No steady beat in {grids['fallback']} sources: their clips lie on a fixed grid of 120 BPM.")
+            lines.append(
+                f"No steady beat in {grids['fallback']} sources: their clips lie on a fixed grid of 120 BPM."
+            )
         if len(self.report):
-            reasons = ", ".join(f"{n} {reason}" for reason, n in self.report["reason"].value_counts().items())
+            reasons = ", ".join(
+                f"{n} {reason}"
+                for reason, n in self.report["reason"].value_counts().items()
+            )
             lines.append(f"Left out or noted: {reasons} (see .report).")
-            lost = self.report.loc[self.report["reason"] == "genre with too few tracks", "detail"].unique()
+            lost = self.report.loc[
+                self.report["reason"] == "genre with too few tracks", "detail"
+            ].unique()
             lines += [f"Too few tracks: {detail}." for detail in lost]
         return "\n".join(lines)
 
@@ -122,14 +142,21 @@ def build_features(collection, config, cache_dir, *, num_workers=None, progress=
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
     """
-    modules = ["cvae_music.data.cache"] + ["known_music.music"] * collection.is_composed
+    modules = ["cvae_music.data.cache"] + [
+        "known_music.composer"
+    ] * collection.is_composed
     key = joblib.hash([collection.key(), config.key(), code_key(*modules)])[:12]
-    folder = Path(os.path.expanduser(cache_dir)) / f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{key}"
+    folder = (
+        Path(os.path.expanduser(cache_dir))
+        / f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{key}"
+    )
     if not (folder / "meta.json").exists():
         make_features(folder, collection, config, num_workers, progress)
     features = load_features(folder, config)
     # The files may have moved since the cache was made.
-    paths = features.table["source_id"].map(collection.table.set_index("source_id")["path"])
+    paths = features.table["source_id"].map(
+        collection.table.set_index("source_id")["path"]
+    )
     features = dataclasses.replace(features, table=features.table.assign(path=paths))
     if progress:
         print(features.summary())
@@ -151,14 +178,23 @@ def load_features(path, config=None):
     """
     path = Path(path)
     if not (path / "meta.json").exists():
-        raise ValueError(f"{str(path)!r} holds no complete features. Run build_features; it goes on where it stopped.")
+        raise ValueError(
+            f"{str(path)!r} holds no complete features. Run build_features; it goes on where it stopped."
+        )
     try:
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-        found, log_mel = AudioConfig.from_dict(meta["config"]), np.load(path / "log_mel.npy", mmap_mode="r")
+        found, log_mel = (
+            AudioConfig.from_dict(meta["config"]),
+            np.load(path / "log_mel.npy", mmap_mode="r"),
+        )
         table, report = read_table(path / "table.csv"), read_table(path / "skipped.csv")
         if log_mel.shape != (len(table), *found.shape):
-            raise ValueError(f"{len(table)} rows beside features of shape {log_mel.shape}")
+            raise ValueError(
+                f"{len(table)} rows beside features of shape {log_mel.shape}"
+            )
     except Exception as error:  # NumPy, pandas and json raise a dozen kinds, one of them from Python's own tokenizer
-        raise ValueError(f"{str(path)!r} holds damaged features ({error}). Delete it and build them again.") from error
+        raise ValueError(
+            f"{str(path)!r} holds damaged features ({error}). Delete it and build them again."
+        ) from error
     (config or found).check_same(found, where=f"The feature cache {str(path)!r}")
     return FeatureSet(found, tuple(meta["genres"]), table, log_mel, report, path)

@@ -10,12 +10,28 @@ import numpy as np
 import pandas as pd
 
 from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable, read_mono
-from cvae_music.config import checked
-from cvae_music.data.collection import MIN_GROUPS, SOURCE_COLUMNS, Collection, keep_home, skipped_table, split_groups
+from cvae_music.config import check_number
+from cvae_music.data.collection import (
+    MIN_GROUPS,
+    SOURCE_COLUMNS,
+    Collection,
+    drop_split_leaks,
+    skipped_table,
+    split_groups,
+)
 from cvae_music.data.fma import fma_collection, is_fma, walk
 
-SYSTEM_FOLDERS = {"$recycle.bin", "system volume information", "__macosx", "@eadir", "#recycle", "lost+found"}
-SPLIT_FOLDERS = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("test", "testing"), "test")
+SYSTEM_FOLDERS = {
+    "$recycle.bin",
+    "system volume information",
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "lost+found",
+}
+SPLIT_FOLDERS = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(
+    ("test", "testing"), "test"
+)
 SPLIT_FOLDERS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 
 
@@ -34,12 +50,22 @@ def known_factor_collection(num_clips=2400, seed=0):
     """
     from known_music import GENRES, draw_factors
 
-    checked("seed", seed), checked("num_clips", num_clips, MIN_GROUPS * len(GENRES))
+    (
+        check_number("seed", seed),
+        check_number("num_clips", num_clips, MIN_GROUPS * len(GENRES)),
+    )
     table = draw_factors(num_clips, seed)
-    source_id, split = pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)]), {}
+    source_id, split = (
+        pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)]),
+        {},
+    )
     for number, genre in enumerate(GENRES):
-        split |= split_groups(list(source_id[table["genre"] == genre]), seed=(seed, number))
-    table = table.assign(source_id=source_id, path="", split=source_id.map(split), group=source_id)
+        split |= split_groups(
+            list(source_id[table["genre"] == genre]), seed=(seed, number)
+        )
+    table = table.assign(
+        source_id=source_id, path="", split=source_id.map(split), group=source_id
+    )
     table = table[[*SOURCE_COLUMNS, *table.columns.drop(list(SOURCE_COLUMNS))]]
     return Collection(f"known-{num_clips}", table, GENRES, skipped_table())
 
@@ -64,14 +90,24 @@ def folder_collection(root, seed=0):
         ValueError: If fewer than two genres are left, or they stand in a folder inside this one.
     """
     root, tunes, rows, skipped = Path(os.path.expanduser(root)), [], [], []
-    checked("seed", seed)
-    for path in sorted(Path(folder, name) for folder, _, names in walk(root, skipped) for name in names):
+    check_number("seed", seed)
+    for path in sorted(
+        Path(folder, name) for folder, _, names in walk(root, skipped) for name in names
+    ):
         place = path.relative_to(root).as_posix()
         name, parts = printable(place), unicodedata.normalize("NFC", place).split("/")
-        if any(part.startswith(".") or part.casefold() in SYSTEM_FOLDERS for part in parts):
+        if any(
+            part.startswith(".") or part.casefold() in SYSTEM_FOLDERS for part in parts
+        ):
             skipped.append((name, "hidden file", ""))
         elif path.suffix.lower() not in AUDIO_ENDINGS:
-            skipped.append((name, "not audio", f"ending {printable(path.suffix)!r}; expected one of {READABLE}"))
+            skipped.append(
+                (
+                    name,
+                    "not audio",
+                    f"ending {printable(path.suffix)!r}; expected one of {READABLE}",
+                )
+            )
         elif name != place:
             skipped.append((name, "name is not UTF-8", "rename it, or its folder"))
         elif not path.is_file():
@@ -85,23 +121,39 @@ def folder_collection(root, seed=0):
         if split is None or len(parts) < 2:
             skipped.append((name, "no genre", "not inside a genre folder"))
         else:
-            rows.append((name, str(path), parts[0], split, re.sub(r"__\d+$", "", name.removesuffix(path.suffix))))
+            rows.append(
+                (
+                    name,
+                    str(path),
+                    parts[0],
+                    split,
+                    re.sub(r"__\d+$", "", name.removesuffix(path.suffix)),
+                )
+            )
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
-    inner = Path(os.path.commonpath([Path(path).parents[1] for path in table["path"]] or [root]))
+    inner = Path(
+        os.path.commonpath([Path(path).parents[1] for path in table["path"]] or [root])
+    )
     if table["genre"].nunique() == 1 and not are_splits and not inner.samefile(root):
         found = f"{str(root)!r} holds one folder of music, which has folders of its own"
-        raise ValueError(f"{found}; expected one subfolder a genre. Pass {str(inner)!r} if the genres are there.")
-    marks = _join_twins(table, skipped)
+        raise ValueError(
+            f"{found}; expected one subfolder a genre. Pass {str(inner)!r} if the genres are there."
+        )
+    marks = _group_duplicates(table, skipped)
     _deal(table, set(table["group"][marks.notna()]), seed)
-    table = keep_home(table, skipped, "same recording in another split")
+    table = drop_split_leaks(table, skipped, "same recording in another split")
     genres = sorted({parts[0] for *_, parts in tunes if len(parts) > 1})
-    return Collection.of_complete_genres(root.resolve().name or "folder", table, genres, skipped)
+    return Collection.of_complete_genres(
+        root.resolve().name or "folder", table, genres, skipped
+    )
 
 
-def _join_twins(table, skipped):
+def _group_duplicates(table, skipped):
     """Gives files that begin with the same samples one group, and says so; returns what they begin with."""
     with ThreadPoolExecutor() as pool:
-        marks = pd.Series(list(pool.map(_beginning, table["path"])), table.index, dtype=object)
+        marks = pd.Series(
+            list(pool.map(_audio_fingerprint, table["path"])), table.index, dtype=object
+        )
     first, group = {}, table["group"]
     for row in marks.index[marks.notna()]:
         twin = first.setdefault(marks[row], row)
@@ -112,12 +164,14 @@ def _join_twins(table, skipped):
     return marks
 
 
-def _beginning(path):
+def _audio_fingerprint(path):
     """What the first three seconds of sound in a file are known by; None where less than two of them can be read."""
     try:
         for seconds in (4.0, 10.0):  # more where it begins with silence
             samples, rate = read_mono(path, 0.0, seconds)
-            heard = np.trim_zeros(np.round(samples * 2**15).astype(np.int32), "f")[: 3 * rate]
+            heard = np.trim_zeros(np.round(samples * 2**15).astype(np.int32), "f")[
+                : 3 * rate
+            ]
             if len(heard) == 3 * rate:
                 break
     except Exception:  # whoever needs the features will be told
@@ -134,12 +188,18 @@ def _deal(table, heard, seed):
         groups = groups & heard if len(groups & heard) >= MIN_GROUPS else groups
         if len(groups) >= MIN_GROUPS:
             dealt = split_groups(sorted(groups), seed=(seed, number))
-            homes = {group: split for group, split in dealt.items() if split not in set(here["split"])} | homes
+            homes = {
+                group: split
+                for group, split in dealt.items()
+                if split not in set(here["split"])
+            } | homes
     moved = (table["split"] == "train") & table["group"].isin(homes)
     table.loc[moved, "split"] = table.loc[moved, "group"].map(homes)
 
 
-def open_collection(data="known", *, num_clips=2400, seed=0, subset=None, download=False):
+def open_collection(
+    data="known", *, num_clips=2400, seed=0, subset=None, download=False
+):
     """Opens any of the three sources by one name.
 
     Args:
@@ -163,5 +223,11 @@ def open_collection(data="known", *, num_clips=2400, seed=0, subset=None, downlo
     if not os.path.isdir(os.path.expanduser(data)) or printable(data) != str(data):
         wanted = "'known', 'fma', or the path, in UTF-8, of a folder with one subfolder a genre, such as jazz/tune.wav"
         found = f"open_collection got data={str(data)!r}; expected {wanted}"
-        raise ValueError(f"{found}. Check the path; the current folder is {str(Path.cwd())!r}.")
-    return fma_collection(data, subset=subset) if is_fma(data) else folder_collection(data, seed)
+        raise ValueError(
+            f"{found}. Check the path; the current folder is {str(Path.cwd())!r}."
+        )
+    return (
+        fma_collection(data, subset=subset)
+        if is_fma(data)
+        else folder_collection(data, seed)
+    )

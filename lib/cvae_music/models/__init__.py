@@ -2,4 +2,3 @@
 
 # Keras finds the class of a saved model by name once its module has been imported.
 from cvae_music.models import adversarial, autoencoders, conditional  # noqa: F401
-from cvae_music.store import load_model  # noqa: F401

@@ -7,12 +7,12 @@ from keras import layers, ops
 
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
-from cvae_music.models.losses import averaging
+from cvae_music.models.losses import moving_average_matrix
 
 
 def detail(scaled):
     """What sticks out: levels minus their average over nine bands, of clips `(batch, num_frames, n_mels)`."""
-    return scaled - ops.matmul(scaled, averaging(scaled.shape[-1], 9).T)
+    return scaled - ops.matmul(scaled, moving_average_matrix(scaled.shape[-1], 9).T)
 
 
 def build_discriminator(shape, num_genres, width=16):
@@ -34,24 +34,39 @@ def build_discriminator(shape, num_genres, width=16):
     Source: patches from Isola et al. (2017), arXiv:1611.07004; the label by projection, Miyato and Koyama (2018),
     arXiv:1802.05637.
     """
-    clip, genre = keras.Input(shape, name="log_mel"), keras.Input((num_genres,), name="genre_weights")
+    clip, genre = (
+        keras.Input(shape, name="log_mel"),
+        keras.Input((num_genres,), name="genre_weights"),
+    )
     beat = np.pi / 8 * np.arange(shape[0])[:, None]
-    place = np.broadcast_arrays(np.sin(beat), np.cos(beat), np.linspace(-1.0, 1.0, shape[1]))
+    place = np.broadcast_arrays(
+        np.sin(beat), np.cos(beat), np.linspace(-1.0, 1.0, shape[1])
+    )
     level = clip[..., None]
     place = ops.zeros_like(level) + np.stack(place, -1).astype("float32")
     x = layers.Concatenate()([level, 5.0 * detail(clip)[..., None], place])
     features = []
     for index, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
         size, step = (4, 2) if index < 3 else (3, 1)
-        x = layers.Conv2D(channels, size, step, "same", kernel_initializer="he_normal", name=f"patch_{index}")(x)
+        x = layers.Conv2D(
+            channels,
+            size,
+            step,
+            "same",
+            kernel_initializer="he_normal",
+            name=f"patch_{index}",
+        )(x)
         x = ops.maximum(x, 0.2 * x)  # leaky ReLU
         features.append(x)
-    named = layers.Dense(4 * width, use_bias=False, name="genre")(genre)[:, None, None] / (4 * width) ** 0.5
+    named = (
+        layers.Dense(4 * width, use_bias=False, name="genre")(genre)[:, None, None]
+        / (4 * width) ** 0.5
+    )
     verdict = layers.Dense(1, name="real")(x)[..., 0] + ops.sum(x * named, axis=-1)
     return keras.Model([clip, genre], [verdict, *features], name="discriminator")
 
 
-class Detail(keras.layers.Layer):
+class UnsharpMask(keras.layers.Layer):
     """Enlarges what sticks out of its surroundings until it varies as much as in music; does nothing until it is fitted.
 
     What is added to a level is a share of its distance from the average over nine bands, one share for each band.
@@ -69,10 +84,15 @@ class Detail(keras.layers.Layer):
 
     def fit(self, model, features):
         """Shares with which reconstructions vary as much about their surroundings as the clips do."""
-        clips, genre = (part[:: 1 + len(part) // 1000] for part in features.arrays("train"))
+        clips, genre = (
+            part[:: 1 + len(part) // 1000] for part in features.arrays("train")
+        )
         self.gain.assign(ops.zeros_like(self.gain))
         rebuilt = model.decode(model.encode(clips)[0], genre)
-        spread = [np.sqrt(np.mean(np.square(detail(part)), axis=(0, 1))) for part in (clips, rebuilt)]
+        spread = [
+            np.sqrt(np.mean(np.square(detail(part)), axis=(0, 1)))
+            for part in (clips, rebuilt)
+        ]
         self.gain.assign(np.maximum(spread[0] / spread[1] - 1.0, 0.0))
 
     def call(self, picture):
@@ -91,13 +111,17 @@ def draw_latents(density, weights, noise):
         Float tensor, shape `(batch, latent_dim)`.
     """
     shares, means, factors = (ops.convert_to_tensor(value) for value in density.weights)
-    component = keras.random.categorical(ops.log(ops.matmul(weights, shares) + 1e-9), 1, seed=noise)[:, 0]
+    component = keras.random.categorical(
+        ops.log(ops.matmul(weights, shares) + 1e-9), 1, seed=noise
+    )[:, 0]
     chosen = weights[:, :, None] * ops.one_hot(component, shares.shape[1])[:, None, :]
     mean, factor = (ops.tensordot(chosen, values, 2) for values in (means, factors))
-    return mean + ops.einsum("bij,bj->bi", factor, keras.random.normal(ops.shape(mean), seed=noise))
+    return mean + ops.einsum(
+        "bij,bj->bi", factor, keras.random.normal(ops.shape(mean), seed=noise)
+    )
 
 
-def duel(discriminator, real, wrong):
+def adversarial_losses(discriminator, real, wrong):
     """What the two sides lose, and how far reconstructions are from their clips in what the discriminator sees.
 
     Args:
@@ -116,10 +140,20 @@ def duel(discriminator, real, wrong):
     verdict, *wanted = discriminator(list(real))
     doubt, *seen = discriminator(list(wrong))
     count = ops.shape(doubt)[0] // 4
-    pairs = [(ops.stop_gradient(there[::2]), here[:count]) for there, here in zip(wanted, seen, strict=True)]
-    apart = [ops.mean(ops.abs(there - here)) / ops.mean(ops.abs(there)) for there, here in pairs]
+    pairs = [
+        (ops.stop_gradient(there[::2]), here[:count])
+        for there, here in zip(wanted, seen, strict=True)
+    ]
+    apart = [
+        ops.mean(ops.abs(there - here)) / ops.mean(ops.abs(there))
+        for there, here in pairs
+    ]
     adversary = ops.mean(ops.relu(1.0 - verdict)) + ops.mean(ops.relu(1.0 + doubt))
-    return {"adversary": adversary, "fooled": -ops.mean(doubt[: 3 * count]), "matching": sum(apart) / len(apart)}
+    return {
+        "adversary": adversary,
+        "fooled": -ops.mean(doubt[: 3 * count]),
+        "matching": sum(apart) / len(apart),
+    }
 
 
 class ConditionalVAEGAN(ConditionalVAE):
@@ -142,14 +176,25 @@ class ConditionalVAEGAN(ConditionalVAE):
     metric_names = (*VAE.metric_names, "swap", "adversary", "fooled", "matching")
 
     def __init__(
-        self, audio_config=None, genres=(), likelihood_weight=0.3, adversary_weight=600.0, matching_weight=1000.0,
-        adversary_rate=1e-3, **kwargs,
-    ):  # fmt: skip
+        self,
+        audio_config=None,
+        genres=(),
+        likelihood_weight=0.3,
+        adversary_weight=600.0,
+        matching_weight=1000.0,
+        adversary_rate=1e-3,
+        **kwargs,
+    ):
         super().__init__(audio_config, genres, **kwargs)
-        self.likelihood_weight, self.adversary_weight = likelihood_weight, adversary_weight
+        self.likelihood_weight, self.adversary_weight = (
+            likelihood_weight,
+            adversary_weight,
+        )
         self.matching_weight, self.adversary_rate = matching_weight, adversary_rate
-        self.detail = Detail(self.audio_config.n_mels)
-        self.discriminator = build_discriminator(self.audio_config.shape, self.num_genres)
+        self.detail = UnsharpMask(self.audio_config.n_mels)
+        self.discriminator = build_discriminator(
+            self.audio_config.shape, self.num_genres
+        )
         # What is trainable belongs to the first optimiser: the decoder and the listeners.
         self.encoder.trainable = self.discriminator.trainable = False
         self.adversary_optimizer = keras.optimizers.Adam(adversary_rate, beta_1=0.5)
@@ -157,21 +202,38 @@ class ConditionalVAEGAN(ConditionalVAE):
 
     def decode_latent(self, latent, genre=None, training=False):
         weights = self.genre_weights(genre)
-        picture = self.decoder([self.shift(latent, weights), weights], training=training)
+        picture = self.decoder(
+            [self.shift(latent, weights), weights], training=training
+        )
         return picture if training else self.detail(picture)
 
     def loss_terms(self, data, training):
         log_mel, weights = data[0], self.genre_weights(data[1])
         terms, latent, rebuilt = self.elbo_terms((log_mel, weights), training)
         lesson, terms["swap"] = self.listen(log_mel, rebuilt, latent, weights, training)
-        asked = ops.roll(weights[::2], keras.random.randint((), 1, self.num_genres, seed=self.noise), axis=1)
-        latents = ops.concatenate([latent[::2], draw_latents(self.latent_density, asked, self.noise)])
+        asked = ops.roll(
+            weights[::2],
+            keras.random.randint((), 1, self.num_genres, seed=self.noise),
+            axis=1,
+        )
+        latents = ops.concatenate(
+            [latent[::2], draw_latents(self.latent_density, asked, self.noise)]
+        )
         made = self.decode_latent(latents, ops.tile(asked, (2, 1)), training)
         wrong = ops.concatenate([rebuilt[::2], made, log_mel[::2]])
         told = ops.concatenate([weights[::2], ops.tile(asked, (3, 1))])
-        terms |= duel(self.discriminator, (log_mel, weights), (wrong, told))
-        terms["loss"] = self.likelihood_weight * terms["loss"] + self.swap_weight * terms["swap"] + lesson
-        terms["loss"] += self.adversary_weight * terms["fooled"] + self.matching_weight * terms["matching"]
+        terms |= adversarial_losses(
+            self.discriminator, (log_mel, weights), (wrong, told)
+        )
+        terms["loss"] = (
+            self.likelihood_weight * terms["loss"]
+            + self.swap_weight * terms["swap"]
+            + lesson
+        )
+        terms["loss"] += (
+            self.adversary_weight * terms["fooled"]
+            + self.matching_weight * terms["matching"]
+        )
         return terms
 
     def train_step(self, data):
@@ -180,7 +242,9 @@ class ConditionalVAEGAN(ConditionalVAE):
             loss = self.optimizer.scale_loss(terms["loss"])
         ours, theirs = self.trainable_variables, self.discriminator.weights
         self.optimizer.apply(tape.gradient(loss, ours), ours)
-        self.adversary_optimizer.apply(tape.gradient(terms["adversary"], theirs), theirs)
+        self.adversary_optimizer.apply(
+            tape.gradient(terms["adversary"], theirs), theirs
+        )
         return self.track(terms)
 
 
@@ -195,8 +259,12 @@ def go_on(model, features, **settings):
     Raises:
         ValueError: If the features have another `AudioConfig` or other genres than the model.
     """
-    model.audio_config.check_fits(features, model.genres)
-    config = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
+    model.audio_config.check_compatible(features, model.genres)
+    config = {
+        name: value
+        for name, value in model.get_config().items()
+        if name not in ("name", "trainable", "dtype")
+    }
     successor = ConditionalVAEGAN(**config | settings)
     for part in ("encoder", "decoder", "listeners", "latent_density", "shift"):
         getattr(successor, part).set_weights(getattr(model, part).get_weights())

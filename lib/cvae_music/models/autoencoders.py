@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from cvae_music.models.base import ClipModel
-from cvae_music.models.density import LatentDensity
+from cvae_music.models.latent_density import LatentDensity
 from cvae_music.models.losses import contrast_loss, gaussian_kl, optimal_variance_nll
 from cvae_music.models.networks import build_decoder, build_encoder
 from cvae_music.models.schedules import get_schedule
@@ -26,12 +26,26 @@ class Autoencoder(ClipModel):
     """
 
     def __init__(
-        self, audio_config=None, global_dim=32, local_dim=8, width=208, depth=3, contrast_weight=0.6, **kwargs
-    ):  # fmt: skip
+        self,
+        audio_config=None,
+        global_dim=32,
+        local_dim=8,
+        width=208,
+        depth=3,
+        contrast_weight=0.6,
+        **kwargs,
+    ):
         super().__init__(audio_config, **kwargs)
-        self.global_dim, self.local_dim, self.width, self.depth = global_dim, local_dim, width, depth
+        self.global_dim, self.local_dim, self.width, self.depth = (
+            global_dim,
+            local_dim,
+            width,
+            depth,
+        )
         self.contrast_weight = contrast_weight
-        self.encoder, self.decoder = self.build_networks(self.audio_config.shape, global_dim, local_dim, width, depth)
+        self.encoder, self.decoder = self.build_networks(
+            self.audio_config.shape, global_dim, local_dim, width, depth
+        )
 
     def build_networks(self, *sizes):
         """The encoder and the decoder; `sizes` are the arguments of `build_encoder`."""
@@ -51,13 +65,19 @@ class Autoencoder(ClipModel):
         squared = ops.mean(ops.square(log_mel - rebuilt))
         distortion = squared + self.contrast_weight * contrast_loss(log_mel, rebuilt)
         nll = optimal_variance_nll(distortion, int(np.prod(self.audio_config.shape)))
-        return {"loss": nll, "reconstruction": nll, "rms_db": ops.sqrt(squared) * self.audio_config.db_per_unit}
+        return {
+            "loss": nll,
+            "reconstruction": nll,
+            "rms_db": ops.sqrt(squared) * self.audio_config.db_per_unit,
+        }
 
     def loss_terms(self, data, training):
         """Every term of the loss of `(log_mel, genre)`, shared by training and test: a dict of scalars."""
         log_mel, genre = data
         mean, _ = self.encode_parameters(log_mel, training)
-        return self.reconstruction_terms(log_mel, self.decode_latent(mean, genre, training))
+        return self.reconstruction_terms(
+            log_mel, self.decode_latent(mean, genre, training)
+        )
 
     def train_step(self, data):
         with tf.GradientTape() as tape:
@@ -86,20 +106,28 @@ class VAE(Autoencoder):
         super().__init__(audio_config, **kwargs)
         self.kl = get_schedule(kl)
         start = keras.initializers.Constant(self.kl.weight)
-        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, initializer=start)
-        self.latent_density = LatentDensity(max(1, self.num_genres), self.latent_dim, name="latent_density")
+        self.kl_weight = self.add_weight(
+            name="kl_weight", shape=(), trainable=False, initializer=start
+        )
+        self.latent_density = LatentDensity(
+            max(1, self.num_genres), self.latent_dim, name="latent_density"
+        )
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_decoder(*sizes)
 
     def encode_parameters(self, log_mel, training=False):
-        mean, log_var = ops.split(ops.cast(self.encoder(log_mel, training=training), "float32"), 2, axis=-1)
+        mean, log_var = ops.split(
+            ops.cast(self.encoder(log_mel, training=training), "float32"), 2, axis=-1
+        )
         # Bounded to (-8, 2): a free log-variance once sent the KL divergence from 80 to 257 nats in one epoch.
         return mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0
 
     def sample_posterior(self, mean, log_var):
         """A draw of each posterior, by the reparameterisation trick; shape `(batch, latent_dim)`."""
-        return mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=self.noise)
+        return mean + ops.exp(0.5 * log_var) * keras.random.normal(
+            ops.shape(mean), seed=self.noise
+        )
 
     def elbo_terms(self, data, training):
         """The terms of the loss, the latents that were drawn, and the clips rebuilt from them."""
@@ -108,11 +136,17 @@ class VAE(Autoencoder):
         latent = self.sample_posterior(mean, log_var)
         rebuilt = self.decode_latent(latent, genre, training)
         kl_per_dimension = ops.mean(gaussian_kl(mean, log_var), axis=0)
-        kl, step = ops.sum(kl_per_dimension), 0 if self.optimizer is None else self.optimizer.iterations
+        kl, step = (
+            ops.sum(kl_per_dimension),
+            0 if self.optimizer is None else self.optimizer.iterations,
+        )
         if training:
             self.kl_weight.assign(self.kl.next_weight(step, self.kl_weight.value, kl))
         weight = ops.convert_to_tensor(self.kl_weight)
-        terms = self.reconstruction_terms(log_mel, rebuilt) | {"kl": kl, "kl_weight": weight}
+        terms = self.reconstruction_terms(log_mel, rebuilt) | {
+            "kl": kl,
+            "kl_weight": weight,
+        }
         terms["loss"] = terms["loss"] + self.kl.penalty(kl_per_dimension, weight, step)
         return terms, latent, rebuilt
 
@@ -131,4 +165,6 @@ class VAE(Autoencoder):
             Float32 array, shape `(clips, latent_dim)`.
         """
         genre = np.asarray(genre, np.int32) * bool(self.num_genres)
-        return self.latent_density.sample(genre, np.random.default_rng(seed), temperature)
+        return self.latent_density.sample(
+            genre, np.random.default_rng(seed), temperature
+        )

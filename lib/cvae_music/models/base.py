@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvae_music import store
+from cvae_music import saving
 from cvae_music.config import AudioConfig
 
 FRAMES_PER_SLOT = 16  # one local latent vector to a beat
@@ -36,10 +36,18 @@ class ClipModel(keras.Model):
 
     def __init__(self, audio_config=None, genres=(), seed=0, **kwargs):
         super().__init__(**kwargs)
-        config = audio_config if isinstance(audio_config, AudioConfig) else AudioConfig.from_dict(audio_config or {})
-        self.num_slots, rest = divmod(config.num_frames, FRAMES_PER_SLOT)  # beats, on the beat grid
+        config = (
+            audio_config
+            if isinstance(audio_config, AudioConfig)
+            else AudioConfig.from_dict(audio_config or {})
+        )
+        self.num_slots, rest = divmod(
+            config.num_frames, FRAMES_PER_SLOT
+        )  # beats, on the beat grid
         if rest:
-            raise ValueError(f"Got num_frames={config.num_frames}; expected a multiple of {FRAMES_PER_SLOT}.")
+            raise ValueError(
+                f"Got num_frames={config.num_frames}; expected a multiple of {FRAMES_PER_SLOT}."
+            )
         self.audio_config, self.seed = config, int(seed)
         self.genres, self.num_genres = tuple(map(str, genres)), len(genres)
         self.noise = keras.random.SeedGenerator(self.seed)
@@ -64,7 +72,9 @@ class ClipModel(keras.Model):
     def call(self, inputs, training=False):
         """Reconstructions of `log_mel`, or of `(log_mel, genre)`, from the means of the latents."""
         log_mel, genre = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
-        return self.decode_latent(self.encode_parameters(log_mel, training)[0], genre, training)
+        return self.decode_latent(
+            self.encode_parameters(log_mel, training)[0], genre, training
+        )
 
     def encode(self, log_mel, batch_size=64):
         """NumPy `(mean, log_var)`, each `(clips, latent_dim)`, of scaled clips `(clips, num_frames, n_mels)`.
@@ -75,10 +85,18 @@ class ClipModel(keras.Model):
         log_mel = np.asarray(log_mel, np.float32)
         if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
             expected = f"(clips, {self.audio_config.num_frames}, {self.audio_config.n_mels}), scaled to [-1, 1]"
-            raise ValueError(f"encode got shape {log_mel.shape}; expected {expected}. Use AudioConfig.scale on dB.")
-        pieces = [self._encode_graph(log_mel[i : i + batch_size]) for i in range(0, len(log_mel), batch_size)]
+            raise ValueError(
+                f"encode got shape {log_mel.shape}; expected {expected}. Use AudioConfig.scale on dB."
+            )
+        pieces = [
+            self._encode_graph(log_mel[i : i + batch_size])
+            for i in range(0, len(log_mel), batch_size)
+        ]
         none = np.zeros((0, self.latent_dim), np.float32)  # of no clips
-        return tuple(np.concatenate([none, *(np.asarray(piece[k]) for piece in pieces)]) for k in range(2))
+        return tuple(
+            np.concatenate([none, *(np.asarray(piece[k]) for piece in pieces)])
+            for k in range(2)
+        )
 
     def decode(self, latent, genre=None, batch_size=64):
         """Scaled clips `(clips, num_frames, n_mels)`, NumPy, of latents `(clips, latent_dim)`.
@@ -94,38 +112,74 @@ class ClipModel(keras.Model):
         """
         latent = np.asarray(latent, np.float32)
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
-            raise ValueError(f"decode got latents of shape {latent.shape}; expected (clips, {self.latent_dim}).")
-        weights, steps = self._rows_of(genre, len(latent)), range(0, len(latent), batch_size)
-        pieces = [self._decode_graph(latent[i : i + batch_size], weights[i : i + batch_size]) for i in steps]
-        return np.concatenate([np.zeros((0, *self.audio_config.shape), np.float32), *map(np.asarray, pieces)])
+            raise ValueError(
+                f"decode got latents of shape {latent.shape}; expected (clips, {self.latent_dim})."
+            )
+        weights, steps = (
+            self._rows_of(genre, len(latent)),
+            range(0, len(latent), batch_size),
+        )
+        pieces = [
+            self._decode_graph(latent[i : i + batch_size], weights[i : i + batch_size])
+            for i in steps
+        ]
+        return np.concatenate(
+            [
+                np.zeros((0, *self.audio_config.shape), np.float32),
+                *map(np.asarray, pieces),
+            ]
+        )
 
     def _rows_of(self, genre, num_clips):
         """Rows of genre weights, `(num_clips, num_genres)`, of indices or weights; one column of 0 without a label."""
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
         found = np.asarray([] if genre is None else genre)
-        indices = found.shape == (num_clips,) and np.isin(found, range(self.num_genres)).all()
+        indices = (
+            found.shape == (num_clips,) and np.isin(found, range(self.num_genres)).all()
+        )
         if not indices and found.shape != (num_clips, self.num_genres):
             expected = f"an index, 0 to {self.num_genres - 1} into {list(self.genres)}, or {self.num_genres} weights"
-            raise ValueError(f"decode got {num_clips} latents and genre={genre}; expected for each latent {expected}.")
-        return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)] if indices else found.astype(np.float32)
+            raise ValueError(
+                f"decode got {num_clips} latents and genre={genre}; expected for each latent {expected}."
+            )
+        return (
+            np.eye(self.num_genres, dtype=np.float32)[found.astype(int)]
+            if indices
+            else found.astype(np.float32)
+        )
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _encode_graph(self, log_mel):
         return self.encode_parameters(log_mel)
 
     # One graph for any number of clips: a mix, which decodes several, does not wait for another to be traced.
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((None, None))])
+    @tf.function(
+        autograph=False,
+        input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((None, None))],
+    )
     def _decode_graph(self, latent, weights):
         latent = tf.ensure_shape(latent, (None, self.latent_dim))
-        return self.decode_latent(latent, tf.ensure_shape(weights, (None, max(1, self.num_genres))))
+        return self.decode_latent(
+            latent, tf.ensure_shape(weights, (None, max(1, self.num_genres)))
+        )
 
     def get_config(self):
         """Every argument of `__init__`, of this class and of those it comes from."""
         kinds = [kind for kind in type(self).__mro__ if issubclass(kind, ClipModel)]
-        names = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
-        kept = {name: getattr(self, name) for name in sorted(names - {"self", "args", "kwargs"})}
-        plain = {n: v.get_config() if hasattr(v, "get_config") else v for n, v in kept.items()}
+        names = {
+            name
+            for kind in kinds
+            for name in inspect.signature(kind.__init__).parameters
+        }
+        kept = {
+            name: getattr(self, name)
+            for name in sorted(names - {"self", "args", "kwargs"})
+        }
+        plain = {
+            n: v.get_config() if hasattr(v, "get_config") else v
+            for n, v in kept.items()
+        }
         return {**super().get_config(), **plain}
 
     @classmethod
@@ -138,7 +192,9 @@ class ClipModel(keras.Model):
         Raises:
             ValueError: If there is no such preset, or it is of another class.
         """
-        model = store.load_compact(store.preset(name))
+        model = saving.load_compact(saving.preset(name))
         if not isinstance(model, cls):
-            raise ValueError(f"The preset {name!r} is a {type(model).__name__}; call from_preset of that class.")
+            raise ValueError(
+                f"The preset {name!r} is a {type(model).__name__}; call from_preset of that class."
+            )
         return model

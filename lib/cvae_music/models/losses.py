@@ -52,8 +52,13 @@ def multiquadric_kernel(first, second, scales=(0.2, 0.5, 1.0, 2.0, 5.0)):
 
     Source: Tolstikhin et al. (2018), "Wasserstein auto-encoders", arXiv:1711.01558.
     """
-    squares = ops.sum(ops.square(first), -1)[..., :, None] + ops.sum(ops.square(second), -1)[..., None, :]
-    distance = ops.maximum(squares - 2.0 * ops.matmul(first, ops.swapaxes(second, -1, -2)), 0.0)
+    squares = (
+        ops.sum(ops.square(first), -1)[..., :, None]
+        + ops.sum(ops.square(second), -1)[..., None, :]
+    )
+    distance = ops.maximum(
+        squares - 2.0 * ops.matmul(first, ops.swapaxes(second, -1, -2)), 0.0
+    )
     widths = [2.0 * first.shape[-1] * scale for scale in scales]
     return sum(width / (width + distance) for width in widths) / len(widths)
 
@@ -82,14 +87,16 @@ def genre_discrepancy(latent, genre_weights, noise):
     within = within / ops.maximum(count * (count - 1.0), 1.0)
     across = ops.einsum("snm,ng->sg", multiquadric_kernel(latent, noise), genre_weights)
     across = across / (ops.maximum(count, 1.0) * num_noise)
-    prior = ops.sum(multiquadric_kernel(noise, noise) * (1.0 - ops.eye(num_noise)), axis=(-2, -1))
+    prior = ops.sum(
+        multiquadric_kernel(noise, noise) * (1.0 - ops.eye(num_noise)), axis=(-2, -1)
+    )
     prior = prior[:, None] / (num_noise * (num_noise - 1.0))
     enough = ops.cast(count >= 2.0, within.dtype)
     total = ops.sum(ops.mean(within + prior - 2.0 * across, axis=0) * enough)
     return total / ops.maximum(ops.sum(enough), 1.0)
 
 
-def averaging(size, width):
+def moving_average_matrix(size, width):
     """Matrix of a moving average over `width` neighbours, shape `(size, size)`; fewer at the ends.
 
     A matrix product is many times faster on a CPU than pooling over one channel.
@@ -118,9 +125,13 @@ def contrast_loss(target, rebuilt, width=9, frames=4, bands=8):
 
     Source: ours, after the global-variance term of Toda and Tokuda (2007) for speech. First used in notebook 02.
     """
-    smooth = averaging(target.shape[2], width).T
-    over_time = averaging(target.shape[1], frames)[frames // 2 :: frames // 2]
-    over_bands = averaging(target.shape[2], bands)[bands // 2 :: bands // 2].T
+    smooth = moving_average_matrix(target.shape[2], width).T
+    over_time = moving_average_matrix(target.shape[1], frames)[
+        frames // 2 :: frames // 2
+    ]
+    over_bands = moving_average_matrix(target.shape[2], bands)[
+        bands // 2 :: bands // 2
+    ].T
 
     def strength(scaled):
         energy = ops.square(scaled - ops.matmul(scaled, smooth))
@@ -129,7 +140,7 @@ def contrast_loss(target, rebuilt, width=9, frames=4, bands=8):
     return ops.mean(ops.square(strength(target) - strength(rebuilt)))
 
 
-def disguise(scaled, noise):
+def augment_for_critics(scaled, noise):
     """Copies that keep the genre and lose sharpness, level and some of their cells, so that a listener needs many cues.
 
     Args:
@@ -143,10 +154,18 @@ def disguise(scaled, noise):
     Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
     """
     each = (ops.shape(scaled)[0], 1, 1)
-    blurred = ops.matmul(averaging(scaled.shape[1], 3), ops.matmul(scaled, averaging(scaled.shape[2], 7).T))
+    blurred = ops.matmul(
+        moving_average_matrix(scaled.shape[1], 3),
+        ops.matmul(scaled, moving_average_matrix(scaled.shape[2], 7).T),
+    )
     share = keras.random.uniform(each, seed=noise)
     gain = keras.random.uniform(each, -0.17, 0.17, seed=noise)
-    heard = scaled + share * (blurred - scaled) + gain + keras.random.uniform(ops.shape(scaled), -0.1, 0.1, seed=noise)
+    heard = (
+        scaled
+        + share * (blurred - scaled)
+        + gain
+        + keras.random.uniform(ops.shape(scaled), -0.1, 0.1, seed=noise)
+    )
     hidden = False
     for axis, longest in ((1, 0.3), (2, 0.4)):
         place = np.linspace(0.0, 1.0, scaled.shape[axis], dtype=np.float32)

@@ -18,7 +18,12 @@ def gelu(x):
     Source: Hendrycks and Gimpel (2016), arXiv:1606.08415.
     """
     below = 0.5 + 0.5 * ops.erf(x * math.sqrt(0.5))
-    return x * below, lambda upstream: upstream * (below + x * ops.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
+    return (
+        x * below,
+        lambda upstream: (
+            upstream * (below + x * ops.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
+        ),
+    )
 
 
 def block(x, name, condition=None):
@@ -29,11 +34,19 @@ def block(x, name, condition=None):
     width = x.shape[-1]
     h = layers.LayerNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
     if condition is not None:
-        film = layers.Dense(2 * width, kernel_initializer="zeros", name=f"{name}_film")(condition)
-        scale, shift = ops.split(film[:, None, :], 2, axis=-1)  # one of each for a channel, the same at all tokens
+        film = layers.Dense(2 * width, kernel_initializer="zeros", name=f"{name}_film")(
+            condition
+        )
+        scale, shift = ops.split(
+            film[:, None, :], 2, axis=-1
+        )  # one of each for a channel, the same at all tokens
         h = h * (1.0 + scale) + shift
     h = layers.Conv1D(width, 3, padding="same", activation=gelu, name=f"{name}_conv")(h)
-    h = layers.Dense(width, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name=f"{name}_out")(h)
+    h = layers.Dense(
+        width,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        name=f"{name}_out",
+    )(h)
     return x + h
 
 
@@ -65,8 +78,12 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
     for index in range(outputs_per_latent):
         parts.append(layers.Dense(global_dim, name=f"global_{index}")(whole))
         if local_dim:
-            parts.append(layers.Flatten()(layers.Dense(local_dim, name=f"local_{index}")(beats)))
-    return keras.Model(clip, layers.Concatenate(name="parameters")(parts), name="encoder")
+            parts.append(
+                layers.Flatten()(layers.Dense(local_dim, name=f"local_{index}")(beats))
+            )
+    return keras.Model(
+        clip, layers.Concatenate(name="parameters")(parts), name="encoder"
+    )
 
 
 def decode_layers(described, local, shape, width, depth):
@@ -88,13 +105,19 @@ def decode_layers(described, local, shape, width, depth):
     num_slots = shape[0] // 16
     condition = layers.Dense(128, activation=gelu, name="condition_hidden")(described)
     condition = layers.Dense(96, activation=gelu, name="condition")(condition)
-    x = layers.Reshape((num_slots, 32))(layers.Dense(num_slots * 32, name="from_whole")(described))
+    x = layers.Reshape((num_slots, 32))(
+        layers.Dense(num_slots * 32, name="from_whole")(described)
+    )
     if local.shape[-1]:
-        x = layers.Concatenate(name="beats")([x, layers.Reshape((num_slots, local.shape[-1] // num_slots))(local)])
+        x = layers.Concatenate(name="beats")(
+            [x, layers.Reshape((num_slots, local.shape[-1] // num_slots))(local)]
+        )
     x = layers.Reshape((num_slots * 2, width))(layers.Dense(2 * width, name="beat")(x))
     for index in range(depth):
         x = block(x, f"half_{index}", condition)
-    x = layers.Reshape((num_slots * 4, width - 32))(layers.Dense(2 * (width - 32), name="quarter")(x))
+    x = layers.Reshape((num_slots * 4, width - 32))(
+        layers.Dense(2 * (width - 32), name="quarter")(x)
+    )
     for index in range(2):
         x = block(x, f"quarter_{index}", condition)
     x = layers.Reshape(shape)(layers.Dense(4 * shape[1], name="patch")(x))
@@ -110,7 +133,9 @@ def build_decoder(shape, global_dim, local_dim, width, depth):
         A `keras.Model` from `(batch, latent_dim)` to scaled log-mel `(batch, num_frames, n_mels)`.
     """
     latent = keras.Input((global_dim + shape[0] // 16 * local_dim,), name="latent")
-    picture = decode_layers(latent[:, :global_dim], latent[:, global_dim:], shape, width, depth)
+    picture = decode_layers(
+        latent[:, :global_dim], latent[:, global_dim:], shape, width, depth
+    )
     return keras.Model(latent, picture, name="decoder")
 
 
@@ -130,7 +155,7 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
     return keras.Model([latent, genre], picture, name="decoder")
 
 
-def build_listener(shape, num_genres):
+def build_classifier(shape, num_genres):
     """Clip to genre logits: small, in one dimension, and deaf to the level of the clip.
 
     Args:
@@ -143,8 +168,14 @@ def build_listener(shape, num_genres):
     clip = keras.Input(shape, name="log_mel")
     x = clip - ops.mean(clip, axis=(1, 2), keepdims=True)
     for width, name in ((64, "onsets"), (96, "quarter_beats"), (96, "half_beats")):
-        x = layers.Conv1D(width, 4, strides=2, padding="same", activation="relu", name=name)(x)
+        x = layers.Conv1D(
+            width, 4, strides=2, padding="same", activation="relu", name=name
+        )(x)
     spread = ops.sqrt(ops.var(x, axis=1) + 1e-3)
     x = layers.Concatenate(name="heard")([ops.mean(x, axis=1), spread])
     x = layers.Dropout(0.3, seed=0, name="dropout")(x)
-    return keras.Model(clip, layers.Dense(num_genres, dtype="float32", name="logits")(x), name="listener")
+    return keras.Model(
+        clip,
+        layers.Dense(num_genres, dtype="float32", name="logits")(x),
+        name="listener",
+    )

@@ -18,7 +18,9 @@ class Constant:
 
     def __post_init__(self):
         if not self.weight >= 0:
-            raise ValueError(f"KL weight got {self.weight}; expected a number of at least 0.")
+            raise ValueError(
+                f"KL weight got {self.weight}; expected a number of at least 0."
+            )
 
     def next_weight(self, step, last_weight, kl):
         """KL weight of this step.
@@ -58,7 +60,9 @@ class Linear(Constant):
     warmup_steps: int = 500
 
     def next_weight(self, step, last_weight, kl):
-        return self.weight * ops.minimum(ops.cast(step, "float32") / max(self.warmup_steps, 1), 1.0)
+        return self.weight * ops.minimum(
+            ops.cast(step, "float32") / max(self.warmup_steps, 1), 1.0
+        )
 
 
 @dataclasses.dataclass
@@ -69,7 +73,10 @@ class Cyclical(Constant):
     ramp: float = 0.5
 
     def next_weight(self, step, last_weight, kl):
-        position = ops.mod(ops.cast(step, "float32"), float(self.cycle_steps)) / self.cycle_steps
+        position = (
+            ops.mod(ops.cast(step, "float32"), float(self.cycle_steps))
+            / self.cycle_steps
+        )
         return self.weight * ops.minimum(position / max(self.ramp, 1e-6), 1.0)
 
 
@@ -80,7 +87,9 @@ class FreeBits(Constant):
     bits: float = 0.25
 
     def penalty(self, kl_per_dimension, weight, step):
-        return weight * ops.sum(ops.maximum(kl_per_dimension, self.bits * math.log(2.0)))
+        return weight * ops.sum(
+            ops.maximum(kl_per_dimension, self.bits * math.log(2.0))
+        )
 
 
 @dataclasses.dataclass
@@ -111,7 +120,9 @@ class TargetKL(Constant):
 
     def next_weight(self, step, last_weight, kl):
         error = ops.clip(kl / self.target - 1.0, -1.0, 1.0)
-        moved = ops.clip(last_weight * ops.exp(self.rate * error), self.lowest, self.highest)
+        moved = ops.clip(
+            last_weight * ops.exp(self.rate * error), self.lowest, self.highest
+        )
         return ops.where(ops.equal(step, 0), self.weight, moved)
 
 
@@ -133,8 +144,12 @@ def get_schedule(kl):
     if isinstance(kl, (int, float)) and not isinstance(kl, bool):
         return Constant(kl)
     arguments = dict(kl) if isinstance(kl, dict) else {"name": kl}
-    kinds = {kind.__name__.lower(): kind for kind in (Constant, *Constant.__subclasses__())}  # also a notebook's own
+    kinds = {
+        kind.__name__.lower(): kind for kind in (Constant, *Constant.__subclasses__())
+    }  # also a notebook's own
     kind = kinds.get(str(arguments.pop("name", None)).replace("_", "").lower())
     if kind is None:
-        raise ValueError(f"kl got {kl!r}; expected a number, one of {sorted(kinds)}, or a dict with such a name.")
+        raise ValueError(
+            f"kl got {kl!r}; expected a number, one of {sorted(kinds)}, or a dict with such a name."
+        )
     return kind(**arguments)

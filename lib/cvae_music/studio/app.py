@@ -7,7 +7,7 @@ import re
 import threading
 from pathlib import Path
 
-from cvae_music import generation, store
+from cvae_music import generation, serialization
 from cvae_music.audio.files import encode_audio, full_scale
 from cvae_music.controls import fingerprint, shipped_controls
 from cvae_music.models.autoencoders import VAE
@@ -35,11 +35,17 @@ def action(method, beside=None):
             self.panel.status.value = message("Busy: making sound …")
             try:
                 text = method(self, *values)
-                self.panel.status.value = message(text) if text else before  # no text: there was nothing to do
-            except Exception as error:  # an error nobody sees would leave the page busy for ever
+                self.panel.status.value = (
+                    message(text) if text else before
+                )  # no text: there was nothing to do
+            except (
+                Exception
+            ) as error:  # an error nobody sees would leave the page busy for ever
                 foreseen = isinstance(error, (ValueError, OSError))
                 fault = f"{type(error).__name__}: {error}. This is a fault of the studio; set another value and go on."
-                self.panel.status.value = message(str(error) if foreseen else fault, "alert")
+                self.panel.status.value = message(
+                    str(error) if foreseen else fault, "alert"
+                )
                 if beside:
                     getattr(self.panel, beside).value = self.panel.status.value
             finally:
@@ -68,21 +74,39 @@ class Studio:
 
     def __init__(self, model, controls, folder=None):
         if controls.fingerprint != fingerprint(model):
-            raise ValueError("The controls were measured of another model; expected fit_controls(model, features).")
+            raise ValueError(
+                "The controls were measured of another model; expected fit_controls(model, features)."
+            )
         self.model, self.controls, self.config = model, controls, model.audio_config
-        self.folder = Path(folder or store.results_folder() / "studio")
+        self.folder = Path(folder or serialization.results_folder() / "studio")
         self.turn, self.acting = threading.RLock(), False
         self.clip = self.own = self.walked = None
         self.made, self.kept, self.history, self.count = {}, {}, {}, 0
-        self.panel = Panel(model.genres, controls, {
-            "change": self.change, "swap": self.swap, "reset": self.reset, "surprise": self.surprise,
-            "recall": self.recall, "repeat": self.repeat, "save": self.save, "upload": self.take_upload,
-            "path": self.take_path, "start": self.start_elsewhere, "nearest": self.hear_nearest,
-            "compare": self.compare, "keep": self.keep, "morph": self.morph,
-        })  # fmt: skip
+        self.panel = Panel(
+            model.genres,
+            controls,
+            {
+                "change": self.change,
+                "swap": self.swap,
+                "reset": self.reset,
+                "surprise": self.surprise,
+                "recall": self.recall,
+                "repeat": self.repeat,
+                "save": self.save,
+                "upload": self.take_upload,
+                "path": self.take_path,
+                "start": self.start_elsewhere,
+                "nearest": self.hear_nearest,
+                "compare": self.compare,
+                "keep": self.keep,
+                "morph": self.morph,
+            },
+        )
         genres = list(model.genres) or sorted(set(controls.table["genre"]))
         self.spectrogram = views.SpectrogramView(self.config)
-        self.map = views.MapView(controls.points, [genres.index(g) for g in controls.table["genre"]], genres)
+        self.map = views.MapView(
+            controls.points, [genres.index(g) for g in controls.table["genre"]], genres
+        )
         self.reset()
 
     @classmethod
@@ -100,9 +124,19 @@ class Studio:
         return f"clip = make_clip(model, controls, {as_code(self.made, self.own)})"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        page = self.clip and views.static_page(self.clip, self.config, self.panel.picture.value, self.code_line())
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.panel.box.model_id}
-        return {"application/vnd.jupyter.widget-view+json": view, "text/html": page or "", "text/plain": "Studio"}
+        page = self.clip and views.static_page(
+            self.clip, self.config, self.panel.picture.value, self.code_line()
+        )
+        view = {
+            "version_major": 2,
+            "version_minor": 0,
+            "model_id": self.panel.box.model_id,
+        }
+        return {
+            "application/vnd.jupyter.widget-view+json": view,
+            "text/html": page or "",
+            "text/plain": "Studio",
+        }
 
     def _set(self, state):
         """Puts knobs where a state, or a part of one, has them, then makes the clip and shows it."""
@@ -119,27 +153,41 @@ class Studio:
         words = in_words(self.clip, settings, own, self.controls.dimensions)
         self._draw(words)
         self._remember(words, state)
-        seconds, turned_down = len(self.clip.samples) / self.config.sample_rate, full_scale(self.clip.samples)[1]
+        seconds, turned_down = (
+            len(self.clip.samples) / self.config.sample_rate,
+            full_scale(self.clip.samples)[1],
+        )
         note = f", turned down by {turned_down:.1f} dB" if turned_down else ""
         return f"Ready: {self.clip.genre or 'clip'}, {seconds:.2f} s{note}"
 
     def _draw(self, words):
         picture = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
-        self.panel.picture.value = views.image_tag(picture, f"Log-mel spectrogram of {words}.")
+        self.panel.picture.value = views.image_tag(
+            picture, f"Log-mel spectrogram of {words}."
+        )
         x, y = at = self.clip.latent @ self.controls.axes.T
         if "at" not in self.made:
             self.panel.set({("at", axis): round(float(at[axis]), 2) for axis in (0, 1)})
         points, near = self.controls.points, self.controls.nearest(at)
         genre = self.controls.table["genre"].iloc[near]
         alt = f"Map of the latents: cursor at {x:.1f}, {y:.1f}; the nearest of {len(points)} clips is {genre}."
-        self.panel.map_picture.value = views.image_tag(self.map.png(at, points[near]), alt)
+        self.panel.map_picture.value = views.image_tag(
+            self.map.png(at, points[near]), alt
+        )
 
     def _remember(self, words, state):
         code = self.panel.code.value
-        number = self.history.pop(code, (self.count + 1,))[0]  # what is made again keeps its number and moves up
+        number = self.history.pop(code, (self.count + 1,))[
+            0
+        ]  # what is made again keeps its number and moves up
         self.count = max(self.count, number)
-        self.history = dict([*self.history.items(), (code, (number, words, state))][-NUM_REMEMBERED:])
-        self.panel.past.options = [(f"{k}: {words}", code) for code, (k, words, _) in reversed(self.history.items())]
+        self.history = dict(
+            [*self.history.items(), (code, (number, words, state))][-NUM_REMEMBERED:]
+        )
+        self.panel.past.options = [
+            (f"{k}: {words}", code)
+            for code, (k, words, _) in reversed(self.history.items())
+        ]
 
     @action
     def recall(self):
@@ -161,12 +209,20 @@ class Studio:
     @action
     def swap(self, genre):
         """The same latent as another genre."""
-        return self._set({("mix", name): float(name == genre) for name in self.model.genres})
+        return self._set(
+            {("mix", name): float(name == genre) for name in self.model.genres}
+        )
 
     @action
     def reset(self):
         """Sound sliders and dimensions back to 0."""
-        return self._set({key: 0.0 for key in self.panel.knobs if key[0] in ("sliders", "dimensions")})
+        return self._set(
+            {
+                key: 0.0
+                for key in self.panel.knobs
+                if key[0] in ("sliders", "dimensions")
+            }
+        )
 
     @action
     def surprise(self):
@@ -174,8 +230,12 @@ class Studio:
         names = self.model.genres
         chosen = random.sample(names, min(len(names), random.choice((1, 2))))
         state = {("mix", name): (name in chosen) / len(chosen) for name in names}
-        state |= {"drawn_as": chosen[0]} if chosen else {}
-        state |= {"seed": random.randrange(10**6), "tempo": float(random.randrange(80, 161, 4)), "source": ""}
+        state |= {"prior_genre": chosen[0]} if chosen else {}
+        state |= {
+            "seed": random.randrange(10**6),
+            "tempo": float(random.randrange(80, 161, 4)),
+            "source": "",
+        }
         return self._set(state | {"on_map": False, "share": 0.0})
 
     @action
@@ -189,11 +249,18 @@ class Studio:
             raise ValueError("There is no morph to save yet. Press Morph A to B first.")
         wav, mp3 = sounds.save_sound(samples, self.config, self.folder / f"{stem}.wav")
         place.value = f"{views.download_link(wav)}<br>{views.download_link(mp3)}"
-        folder = wav.parent.relative_to(Path.cwd()) if wav.is_relative_to(Path.cwd()) else wav.parent
+        folder = (
+            wav.parent.relative_to(Path.cwd())
+            if wav.is_relative_to(Path.cwd())
+            else wav.parent
+        )
         return f"Ready: saved as {wav.stem}.wav and .mp3 in {folder}, links beside the button"
 
     def _read(self, path):
-        own, tempo = sounds.read_own(self.model, path, self.panel.start.value), self.panel.knobs["tempo"]
+        own, tempo = (
+            sounds.read_own(self.model, path, self.panel.start.value),
+            self.panel.knobs["tempo"],
+        )
         heard = min(max(float(round(own.clip.tempo)), tempo.min), tempo.max)
         return self._set({"source": own, "tempo": heard, "on_map": False, "share": 0.0})
 
@@ -208,7 +275,10 @@ class Studio:
     @own_action
     def take_path(self):
         """Starts from the file of the path, unless it is played: the button may be answered before the field."""
-        path, source = self.panel.path.value.strip().strip("'\""), self.panel.knobs["source"].value
+        path, source = (
+            self.panel.path.value.strip().strip("'\""),
+            self.panel.knobs["source"].value,
+        )
         if not source or source.path != Path(os.path.expanduser(path)):
             return self._read(path)
 
@@ -225,7 +295,9 @@ class Studio:
     def hear_nearest(self):
         """The real clip nearest to the cursor."""
         real, _ = self._nearest()
-        self.panel.nearest.play(encode_audio(real.samples, self.config), sounds.about(real))
+        self.panel.nearest.play(
+            encode_audio(real.samples, self.config), sounds.about(real)
+        )
         return "Ready: the nearest clip, in the player below its button"
 
     @action
@@ -233,7 +305,9 @@ class Studio:
         """Makes the sound to compare with: of the own clip where it is played, else of the nearest real clip."""
         own, kind = self.own, self.panel.comparison.value
         real, mix = (own.clip, self.made.get("mix")) if own else self._nearest()
-        sound = encode_audio(sounds.comparison(self.model, real, mix, kind), self.config)
+        sound = encode_audio(
+            sounds.comparison(self.model, real, mix, kind), self.config
+        )
         self.panel.compared.play(sound, f"{kind}: {sounds.about(real)}")
         return "Ready: the sound to compare with"
 
@@ -241,19 +315,31 @@ class Studio:
     def keep(self, name):
         """Remembers the settings of the sound as A or B."""
         settings = {key: value for key, value in self.made.items() if key != "tempo"}
-        self.kept[name] = settings, f"dict({as_code(settings, self.own)})", self.clip.genre or name
+        self.kept[name] = (
+            settings,
+            f"dict({as_code(settings, self.own)})",
+            self.clip.genre or name,
+        )
         return f"Kept as {name}: {self.clip.genre or 'clip'}"
 
     @action
     def morph(self):
         """One long clip that walks from A to B along the sphere."""
         if {"A", "B"} - set(self.kept):
-            raise ValueError("Nothing kept yet as A, or as B. Keep two sounds first, one as A and one as B.")
+            raise ValueError(
+                "Nothing kept yet as A, or as B. Keep two sounds first, one as A and one as B."
+            )
         ends, codes, genres = zip(self.kept["A"], self.kept["B"], strict=True)
-        length = {"num_beats": self.panel.beats.value, "tempo": self.panel.knobs["tempo"].value}
+        length = {
+            "num_beats": self.panel.beats.value,
+            "tempo": self.panel.knobs["tempo"].value,
+        }
         self.walked = generation.make_morph(self.model, self.controls, *ends, **length)
         seconds = len(self.walked) / self.config.sample_rate
-        self.panel.journey.play(encode_audio(self.walked, self.config), f"{' to '.join(genres)}, {seconds:.1f} s")
+        self.panel.journey.play(
+            encode_audio(self.walked, self.config),
+            f"{' to '.join(genres)}, {seconds:.1f} s",
+        )
         arguments = ", ".join(["model", "controls", *codes, as_code(length)])
         self.panel.journey_code.value = f"samples = make_morph({arguments})"
         self.panel.journey_links.value = ""

@@ -20,7 +20,9 @@ def image_tag(png, alt):
 def download_link(path):
     """An HTML link that saves a sound file from the page."""
     content, name = path.read_bytes(), html.escape(path.name)
-    label = f'style="text-decoration: underline">save {name} ({len(content) / 1000:.0f} kB)'
+    label = (
+        f'style="text-decoration: underline">save {name} ({len(content) / 1000:.0f} kB)'
+    )
     return f'<a download="{name}" href="{as_address(content, f"audio/{path.suffix[1:]}")}" {label}</a>'
 
 
@@ -51,7 +53,9 @@ class Picture:
         for artist in self.changing:
             artist.axes.draw_artist(artist)
         buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB").save(buffer, "png", compress_level=1)
+        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB").save(
+            buffer, "png", compress_level=1
+        )
         return buffer.getvalue()
 
 
@@ -61,12 +65,19 @@ class SpectrogramView:
     def __init__(self, config):
         figure = Figure(figsize=(5.15, 2.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
-        image = plots.plot_log_mel(np.full(config.shape, config.floor_db, np.float32), config, ax)
+        image = plots.plot_log_mel(
+            np.full(config.shape, config.floor_db, np.float32), config, ax
+        )
         figure.colorbar(image, ax=ax, label="level (dB)")
         changing, self.tempo = [image], 120.0
         if config.grid == "beats":
-            convert = (lambda beats: beats * 60.0 / self.tempo, lambda seconds: seconds * self.tempo / 60.0)
-            changing.append(ax.secondary_xaxis("top", functions=convert, xlabel="time (s)"))
+            convert = (
+                lambda beats: beats * 60.0 / self.tempo,
+                lambda seconds: seconds * self.tempo / 60.0,
+            )
+            changing.append(
+                ax.secondary_xaxis("top", functions=convert, xlabel="time (s)")
+            )
         self.picture = Picture(figure, changing)
 
     def png(self, log_mel_db, tempo):
@@ -83,9 +94,22 @@ class MapView:
         figure = Figure(figsize=(3.8, 3.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
         plots.plot_latent_map(points, genre, genres, ax)
-        ax.set(xlim=1.2 * np.array(ax.get_xlim()), ylim=1.2 * np.array(ax.get_ylim()), xlabel="map x", ylabel="map y")
-        ax.legend(fontsize="small", markerscale=1.5, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-        (cursor,) = ax.plot([0], [0], "+", color="black", markersize=22, markeredgewidth=2.5)
+        ax.set(
+            xlim=1.2 * np.array(ax.get_xlim()),
+            ylim=1.2 * np.array(ax.get_ylim()),
+            xlabel="map x",
+            ylabel="map y",
+        )
+        ax.legend(
+            fontsize="small",
+            markerscale=1.5,
+            ncols=3,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+        )
+        (cursor,) = ax.plot(
+            [0], [0], "+", color="black", markersize=22, markeredgewidth=2.5
+        )
         (near,) = ax.plot([0], [0], "o", color="black", markersize=12, fillstyle="none")
         self.picture = Picture(figure, [cursor, near])
 

@@ -1,0 +1,92 @@
+"""Counts tokens and lines of the library: `python tools/thinness.py`, docstrings, comments and blank lines left out.
+
+A bound on lines can be met by writing denser, one on tokens cannot. Lines are those that `ruff format` leaves at 88 columns.
+"""
+
+import argparse
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+LIB = Path(__file__).resolve().parents[1] / "lib"
+LAYOUT = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+# Networks, losses, schedules, models, density, training: what a reader of notebooks 02 to 04 writes.
+MODEL_PATH = (
+    "cvae_music/models/networks.py",
+    "cvae_music/models/losses.py",
+    "cvae_music/models/schedules.py",
+    "cvae_music/models/base.py",
+    "cvae_music/models/autoencoders.py",
+    "cvae_music/models/conditional.py",
+    "cvae_music/models/latent_density.py",
+    "cvae_music/training.py",
+)
+PARTS = {
+    "cvae_music": ("cvae_music/**/*.py",),
+    "model path": MODEL_PATH,
+    "cvae_lab": ("cvae_lab/**/*.py",),
+    "known_music": ("known_music/**/*.py",),
+    "lib": ("**/*.py",),
+}
+
+
+def docstring_lines(tree):
+    """Numbers of the lines that docstrings stand on, a set."""
+    found = set()
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        if documented and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            found |= set(range(text.lineno, text.end_lineno + 1))
+    return found
+
+
+def count(path):
+    """`(tokens, lines)` of the code of one file."""
+    text = path.read_text(encoding="utf-8")
+    hidden = docstring_lines(ast.parse(text))
+    tokens = [
+        token
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type not in LAYOUT and token.start[0] not in hidden
+    ]
+    lines = {
+        line for token in tokens for line in range(token.start[0], token.end[0] + 1)
+    }
+    return len(tokens), len(lines)
+
+
+def count_part(part, lib=LIB):
+    """`(tokens, lines)` of a part named in `PARTS`."""
+    paths = {path for pattern in PARTS[part] for path in lib.glob(pattern)}
+    counts = [count(path) for path in paths]
+    return tuple(sum(column) for column in zip(*counts, strict=True))
+
+
+def main(arguments=None):
+    """Prints a line a part; with `--files` a line a file too."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--files", action="store_true", help="a line a file too")
+    parser.add_argument("--lib", type=Path, default=LIB, help="another lib folder")
+    options = parser.parse_args(arguments)
+    if options.files:
+        for path in sorted(options.lib.rglob("*.py")):
+            tokens, lines = count(path)
+            name = path.relative_to(options.lib).as_posix()
+            print(f"{tokens:7,} tokens {lines:6,} lines  {name}")
+    for part in PARTS:
+        tokens, lines = count_part(part, options.lib)
+        ratio = f"{tokens / lines:.1f} tokens a line"
+        print(f"{part:12} {tokens:7,} tokens {lines:6,} lines {ratio}")
+
+
+if __name__ == "__main__":
+    main()
