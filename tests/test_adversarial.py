@@ -253,8 +253,10 @@ def test_obedience_in_sound_hears_who_obeys(features):
     assert (
         found["real"]
         == found["hears_swap"]
-        == found["hears_prior"]
+        == found["hears_fresh"]
         == found["deaf_rebuilt"]
         == 1.0
     )
+    assert found["hears_class_conditional"] == found["deaf_class_conditional"] == 1.0
     assert found["deaf_swap"] == 0.0
+    assert found["deaf_fresh"] < 0.5  # chance but for how two clips a genre fall

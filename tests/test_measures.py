@@ -7,7 +7,11 @@ from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
 from cvae_lab.measures import scores
-from cvae_lab.measures.scoreboard import evaluate_model, obedience_table
+from cvae_lab.measures.scoreboard import (
+    balanced_genres,
+    evaluate_model,
+    obedience_table,
+)
 from cvae_music.data.features import FeatureSet
 
 
@@ -111,9 +115,15 @@ class CellJudge:
         return np.asarray(clips)[:, -1, :4].astype(float)
 
 
-def test_label_obedience_is_the_share_of_agreement():
+def test_label_obedience_is_the_share_of_agreement_averaged_over_genres():
     clips = np.array([0, 1, 2, 2]).reshape(-1, 1, 1) / 10.0
-    assert scores.label_obedience(CellJudge(), clips, [0, 1, 2, 0]) == 0.75
+    assert scores.label_obedience(CellJudge(), clips, [0, 1, 2, 0]) == pytest.approx(
+        (1 / 2 + 1 + 1) / 3
+    )
+    always_first = np.zeros(
+        (10, 1, 1)
+    )  # a judge or a model that knows one genre alone is at chance, 1/2, not at 9/10
+    assert scores.label_obedience(CellJudge(), always_first, 9 * [0] + [1]) == 0.5
     with pytest.raises(ValueError, match="one label a clip"):
         scores.label_obedience(CellJudge(), clips, [0, 1])
 
@@ -233,19 +243,22 @@ def test_scoreboard_of_a_model_that_listens(stub_features, tiny_config):
         StubModel(tiny_config), stub_features, {"cell": CellJudge()}, num_per_genre=200
     )
     for name in (
-        "cell_real",
-        "cell_rebuilt",
-        "cell_prior",
-        "cell_swap",
-        "cell_swap_over_real",
+        "real",
+        "rebuilt",
+        "swap",
+        "fresh",
+        "class_conditional",
+        "swap_over_real",
+        "fresh_over_rebuilt",
     ):
+        name = f"cell_{name}"
         assert row[name] == 1.0, name
     assert row["active_units"] == 4
     assert row["reconstruction_rms_db"] == pytest.approx(0.0, abs=1e-3)
     assert row["sharpness_reconstruction"] == pytest.approx(1.0, abs=1e-3)
     assert row["cell_diversity"] == pytest.approx(1.0, abs=0.15)
     assert row["chance"] == pytest.approx(1 / 3)
-    assert (row["num_test_clips"], row["num_prior_clips"]) == (60, 600)
+    assert (row["num_test_clips"], row["num_sampled_clips"]) == (60, 600)
 
 
 def test_scoreboard_of_a_collapsed_model(stub_features, tiny_config):
@@ -255,7 +268,7 @@ def test_scoreboard_of_a_collapsed_model(stub_features, tiny_config):
     assert row["active_units"] == 0
     assert row["kl"] == 0.0
     assert row["cell_diversity"] == row["diversity_log_mel"] == 0.0
-    for name in ("cell_rebuilt", "cell_prior", "cell_swap"):
+    for name in ("cell_rebuilt", "cell_fresh", "cell_class_conditional", "cell_swap"):
         assert row[name] == pytest.approx(1 / 3), name
 
 
@@ -263,12 +276,12 @@ def test_scoreboard_of_a_model_without_a_label(stub_features, tiny_config):
     row = evaluate_model(
         StubModel(tiny_config, num_genres=0), stub_features, {"cell": CellJudge()}
     )
+    assert row[["cell_fresh", "cell_class_conditional", "cell_swap"]].isna().all()
     assert (
         row[
             [
-                "cell_prior",
-                "cell_swap",
-                "cell_prior_over_real",
+                "cell_fresh_over_real",
+                "cell_class_conditional_over_real",
                 "cell_swap_over_rebuilt",
             ]
         ]
@@ -296,18 +309,141 @@ def test_scoreboard_of_a_model_without_a_prior(stub_features, tiny_config):
     assert row["diversity_log_mel"] == 0.0
 
 
+class LabelInLatent(StubModel):
+    """Its latent says the genre; the decoder plays that, and never looks at the label."""
+
+    def encode(self, clips):
+        mean = np.concatenate([clips[:, 0, :1], clips[:, -1, :4]], axis=1)
+        return mean, np.zeros_like(mean)
+
+    def decode(self, latents, genres=None):
+        return super().decode(latents[:, 1:], np.rint(10.0 * latents[:, 0]))
+
+    def sample_latents(self, genres, seed=0):
+        return np.concatenate(
+            [np.asarray(genres)[:, None] / 10.0, super().sample_latents(genres, seed)],
+            axis=1,
+        )
+
+
+def test_a_model_that_ignores_its_label_is_at_chance_in_fresh_draws(
+    stub_features, tiny_config
+):
+    row = evaluate_model(
+        LabelInLatent(tiny_config),
+        stub_features,
+        {"cell": CellJudge()},
+        num_per_genre=60,
+    )
+    assert (
+        row["cell_class_conditional"] == row["cell_rebuilt"] == row["cell_real"] == 1.0
+    )
+    assert row["cell_fresh"] == row["chance"] == pytest.approx(1 / 3)
+    assert row["cell_swap"] == 0.0
+
+
+def test_a_sampler_is_asked_for_latents_of_every_genre(stub_features, tiny_config):
+    drawn = []
+
+    def sampler(genres, rng):
+        drawn.append(genres)
+        return LabelInLatent(tiny_config).sample_latents(genres)
+
+    row = evaluate_model(
+        LabelInLatent(tiny_config),
+        stub_features,
+        {"cell": CellJudge()},
+        sampler=sampler,
+    )
+    assert (
+        row["cell_class_conditional"] == 1.0 and abs(row["cell_fresh"] - 1 / 3) < 0.01
+    )
+    assert not np.array_equal(*drawn)
+
+
+def test_sources_say_nothing_of_the_genre_asked_for():
+    asked, sources = balanced_genres(4, 12)
+    pairs = np.histogram2d(asked, sources, bins=4)[0]
+    assert np.all(pairs == 3)
+    asked, sources = balanced_genres(6, 50, seed=1)
+    pairs = np.histogram2d(asked, sources, bins=6)[0]
+    assert pairs.min() == 8 and pairs.max() == 9 and np.all(pairs.sum(axis=1) == 50)
+    assert np.array_equal(balanced_genres(6, 50, seed=1)[1], sources)
+    assert not np.array_equal(balanced_genres(6, 50, seed=2)[1], sources)
+
+
+class UnevenJudge(CellJudge):
+    """Names the first genre always, the second in every other clip."""
+
+    def predict(self, clips):
+        genre = super().predict(clips)
+        return np.where((genre == 1) & (np.asarray(clips)[:, -1, 0] < 0.0), 0, genre)
+
+
+def test_a_perfect_model_has_ratio_one_with_genres_of_unequal_size(tiny_config):
+    """180 easy clips and 20 hard ones: the share of all clips would be 0.95, that of balanced samples 0.75."""
+
+    class Perfect(StubModel):
+        def sample_latents(self, genres, seed=0):
+            return np.tile([[0.2] * 4, [-0.2] * 4], (len(genres) // 2, 1))
+
+    labels = np.repeat([0, 1], [180, 20])
+    model = Perfect(tiny_config, num_genres=2)
+    log_mel = tiny_config.unscale(model.decode(model.sample_latents(labels), labels))
+    table = pd.DataFrame({"genre": np.array(["easy", "hard"])[labels], "split": "test"})
+    features = FeatureSet(
+        tiny_config, ("easy", "hard"), table, log_mel, pd.DataFrame(), None
+    )
+    row = evaluate_model(model, features, {"cell": UnevenJudge()})
+    assert (
+        row["cell_real"] == row["cell_rebuilt"] == row["cell_swap"] == 0.75
+        and row["chance"] == 0.5
+    )
+    for kind in ("swap", "fresh", "class_conditional"):
+        assert (
+            row[f"cell_{kind}_over_real"] == row[f"cell_{kind}_over_rebuilt"] == 1.0
+        ), kind
+
+
+def test_decoded_clips_are_cut_to_the_range_of_music(stub_features, tiny_config):
+    """What lies outside [-1, 1] is never heard: it must not count as diversity, nor reach a judge."""
+    seen = []
+
+    class Loud(StubModel):
+        def decode(self, latents, genres=None):
+            clips = super().decode(latents, genres)
+            clips[:, 1] = np.where(np.arange(clips.shape[-1]) % 2, 1.0, -1.0)
+            clips[:, 1] *= 1.0 + 5.0 * np.random.default_rng(0).random(
+                (len(clips), 1)
+            )  # all the same when it is cut
+            return clips
+
+    class Watching(CellJudge):
+        def predict(self, clips):
+            seen.append(np.abs(clips).max())
+            return super().predict(clips)
+
+        def embedding(self, clips):
+            seen.append(np.abs(clips).max())
+            return super().embedding(clips)
+
+    rows = [
+        evaluate_model(
+            kind(tiny_config), stub_features, {"cell": Watching()}, num_per_genre=20
+        )
+        for kind in (Loud, StubModel)
+    ]
+    assert max(seen) <= 1.0
+    assert rows[0]["diversity_log_mel"] == pytest.approx(rows[1]["diversity_log_mel"])
+
+
 def test_obedience_table_shows_ceilings_and_chance(stub_features, tiny_config):
     row = evaluate_model(
         StubModel(tiny_config), stub_features, {"cell": CellJudge()}, max_clips=30
     )
     table = obedience_table(row, ["cell"])
-    assert list(table.columns) == [
-        "chance",
-        "prior",
-        "swap",
-        "reconstructions",
-        "real clips",
-    ]
+    asked = ["fresh draws", "swap", "class-conditional"]
+    assert list(table.columns) == ["chance", *asked, "reconstructions", "real clips"]
     assert table.loc["cell", "real clips"] == 1.0
     assert row["num_test_clips"] == 30
 

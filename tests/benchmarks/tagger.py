@@ -266,7 +266,7 @@ def obedience_rows(data, files):
                 about
                 | {
                     kind: found[f"{name}_{kind}"]
-                    for kind in ("rebuilt", "swap", "prior")
+                    for kind in ("rebuilt", "swap", "fresh", "class_conditional")
                 }
             )
     return rows

@@ -6,7 +6,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from cvae_music.audio.analysis import TINY
-from cvae_music.controls import bass_and_register, log_mel_attributes, training_clips
+from cvae_music.attributes import bass_and_register, log_mel_attributes
+from cvae_music.controls import training_clips
 
 
 def measure_attributes(samples, config, tempo):
@@ -18,7 +19,7 @@ def measure_attributes(samples, config, tempo):
         tempo: Beats a minute the clip was made with: tells how long a beat is.
 
     Returns:
-        Dict of floats: the `controls.ATTRIBUTES` (levels in dB, frequencies in Hz), `tempo_bpm` as librosa hears
+        Dict of floats: the `attributes.ATTRIBUTES` (levels in dB, frequencies in Hz), `tempo_bpm` as librosa hears
         it, and `onsets_per_second`.
 
     Raises:
@@ -79,7 +80,7 @@ def latent_correlations(model, features):
 
     Returns:
         DataFrame, a row a dimension in order, a column for each recorded factor that has an order (the key goes round)
-        and each of the `controls.ATTRIBUTES`; 0 where one is constant.
+        and each of the `attributes.ATTRIBUTES`; 0 where one is constant.
 
     Source: Spearman's correlation.
     """

@@ -1,4 +1,13 @@
-"""Obedience in sound: whether clips are of the genre asked for once they are samples again, heard by ears that no model was trained by."""
+"""Obedience in sound: the genre of clips after inversion to samples.
+
+A classifier of real clips judges them. No model was trained with it, unlike with the
+judges of log-mel clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import librosa
 import numpy as np
@@ -6,148 +15,186 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cvae_lab.measures.scoreboard import balanced_genres, decode_clips
+from cvae_lab.measures.scores import balanced_share
 from cvae_music.audio.inversion import to_audio
 
-TEMPO = 110.0  # of all clips, so that nobody tells a genre by its tempo
-HOP = 512
+TEMPO = 110.0  # beats a minute, the same for all clips: no genre is told by its tempo
+HOP = 512  # samples
 
 
-def sound_descriptors(samples, sample_rate):
-    """Level, timbre, harmony and rhythm of one clip, read from its samples.
+def sound_descriptors(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Describes level, timbre, harmony and rhythm of one clip from its samples.
 
-    Unlike `clip_descriptors` these hear the level, all that lies between the mel bands, and what the phases did.
+    Unlike `clip_descriptors` these depend on the level, on the fine structure between
+    mel bands, and on the phases.
 
     Args:
         samples: Float array, shape `(samples,)`.
         sample_rate: Samples a second.
 
     Returns:
-        Float array, shape `(num_descriptors,)`: mean, spread and movement of levels, MFCCs, spectral contrast, flatness,
-        centroid, rolloff, zero crossings and onset strength; the sorted chroma; the autocorrelation of the onsets.
+        Float array, shape `(num_descriptors,)`: mean, spread and movement of levels,
+        MFCCs, spectral contrast, flatness, centroid, rolloff, zero crossings and onset
+        strength; the sorted chroma; the autocorrelation of the onsets.
 
     Source: the descriptors are librosa's.
     """
+    feature = librosa.feature
     magnitude = np.abs(librosa.stft(samples, hop_length=HOP))
-    power, settings = magnitude**2, {"sr": sample_rate}
-    mel = librosa.power_to_db(
-        librosa.feature.melspectrogram(S=power, **settings), top_db=None
-    )
-    onsets = librosa.onset.onset_strength(S=mel, **settings)[None]
-    chroma = librosa.feature.chroma_stft(S=power, tuning=0.0, **settings)
-    tracks = [
-        np.log(librosa.feature.rms(S=magnitude) + 1e-6),
-        librosa.feature.mfcc(S=mel, n_mfcc=20),
-        librosa.feature.spectral_contrast(S=magnitude, **settings),
-        np.log(librosa.feature.spectral_flatness(S=magnitude) + 1e-9),
-        np.log(librosa.feature.spectral_centroid(S=magnitude, **settings) + 1.0),
-        np.log(librosa.feature.spectral_rolloff(S=magnitude, **settings) + 1.0),
-        librosa.feature.zero_crossing_rate(samples, hop_length=HOP),
+    power = magnitude**2
+    mel = feature.melspectrogram(S=power, sr=sample_rate)
+    mel = librosa.power_to_db(mel, top_db=None)
+    onsets = librosa.onset.onset_strength(S=mel, sr=sample_rate)[None]
+    chroma = feature.chroma_stft(S=power, tuning=0.0, sr=sample_rate)
+    centroid = feature.spectral_centroid(S=magnitude, sr=sample_rate)
+    rolloff = feature.spectral_rolloff(S=magnitude, sr=sample_rate)
+    curves = [
+        np.log(feature.rms(S=magnitude) + 1e-6),
+        feature.mfcc(S=mel, n_mfcc=20),
+        feature.spectral_contrast(S=magnitude, sr=sample_rate),
+        np.log(feature.spectral_flatness(S=magnitude) + 1e-9),
+        np.log(centroid + 1.0),
+        np.log(rolloff + 1.0),
+        feature.zero_crossing_rate(samples, hop_length=HOP),
         onsets,
     ]
-    told = [
-        part
-        for x in tracks
-        for part in (
-            x.mean(axis=1),
-            x.std(axis=1),
-            np.abs(np.diff(x, axis=1)).mean(axis=1),
-        )
-    ]
+    described = []
+    for curve in curves:
+        movement = np.abs(np.diff(curve, axis=1)).mean(axis=1)
+        described += [curve.mean(axis=1), curve.std(axis=1), movement]
     repeated = librosa.autocorrelate(onsets[0] - onsets.mean(), max_size=120)
-    return np.concatenate(
-        [*told, np.sort(chroma.mean(axis=1)), repeated[1::4] / (repeated[0] + 1e-9)]
-    )
+    described.append(np.sort(chroma.mean(axis=1)))
+    described.append(repeated[1::4] / (repeated[0] + 1e-9))
+    return np.concatenate(described)
 
 
-def describe_sound(levels, config):
-    """`sound_descriptors` of clips that are made sound, shape `(clips, num_descriptors)`.
+def describe_sound(levels: np.ndarray, config: Any) -> np.ndarray:
+    """Inverts clips to samples and describes each by `sound_descriptors`.
 
     Args:
         levels: Log-mel clips in dB, shape `(clips, num_frames, n_mels)`.
         config: `AudioConfig` of the clips.
+
+    Returns:
+        Array of shape `(clips, num_descriptors)`.
     """
-    sounds = (
-        to_audio(level, config, TEMPO, seed=seed) for seed, level in enumerate(levels)
-    )
-    return np.array(
-        [sound_descriptors(samples, config.sample_rate) for samples in sounds]
-    )
+    described = []
+    for seed, level in enumerate(levels):
+        samples = to_audio(level, config, TEMPO, seed=seed)
+        described.append(sound_descriptors(samples, config.sample_rate))
+    return np.array(described)
 
 
-def balanced_clips(features, split, num_per_genre, seed=0):
-    """`(clips, genres)`: at most so many clips of each genre of a split, scaled log-mel, chosen by the seed."""
-    part, rng = features.subset(split), np.random.default_rng(seed)
-    rows = [
-        rng.permutation(np.flatnonzero(part.genre_index == genre))
-        for genre in range(len(features.genres))
-    ]
-    rows = np.sort(np.concatenate([some[:num_per_genre] for some in rows]))
+def balanced_clips(
+    features: Any, split: str, num_per_genre: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Chooses at most so many clips of each genre of a split, by the seed.
+
+    Args:
+        features: `FeatureSet`.
+        split: Name of the split.
+        num_per_genre: Most clips of a genre.
+        seed: Seed of the choice.
+
+    Returns:
+        `(clips, genres)`: scaled log-mel `(clips, num_frames, n_mels)` and indices.
+    """
+    part = features.subset(split)
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for genre in range(len(features.genres)):
+        members = rng.permutation(np.flatnonzero(part.genre_index == genre))
+        chosen.append(members[:num_per_genre])
+    rows = np.sort(np.concatenate(chosen))
     return features.config.scale(part.log_mel[rows]), part.genre_index[rows]
 
 
-def swap_labels(labels, num_genres, seed=0):
-    """For each clip a genre that is not its own, every other one equally often."""
+def swap_labels(labels: np.ndarray, num_genres: int, seed: int = 0) -> np.ndarray:
+    """Draws for each clip another genre than its own, every other one equally often.
+
+    Args:
+        labels: Genre indices, shape `(clips,)`.
+        num_genres: Number of genres.
+        seed: Seed of the draw.
+
+    Returns:
+        int32 genre indices, shape `(clips,)`.
+    """
     steps = 1 + np.random.default_rng(seed).permutation(len(labels)) % (num_genres - 1)
     return ((labels + steps) % num_genres).astype(np.int32)
 
 
 def obedience_in_sound(
-    models,
-    features,
+    models: Mapping[str, Any],
+    features: Any,
     *,
-    num_per_genre=16,
-    num_training=40,
-    seed=0,
-    split="test",
-    describe=describe_sound,
-):
-    """Obedience of conditional models as it is heard in their sound, by a probe of real clips only.
+    num_per_genre: int = 16,
+    num_training: int = 40,
+    seed: int = 0,
+    split: str = "test",
+    describe: Callable = describe_sound,
+) -> dict[str, float]:
+    """Measures the obedience of conditional models in their sound.
 
-    Every clip goes the same way, through features and back to samples, the real ones too: what the way takes is in the
-    ceiling. The probe is a logistic regression on descriptors of real training clips.
+    All clips pass the same way through features and back to samples, the real ones too:
+    what the inversion loses is in the ceiling. A logistic regression on descriptors of
+    real training clips judges them.
 
     Args:
         models: Dictionary name -> `ConditionalVAE`.
         features: `FeatureSet`.
         num_per_genre: Clips of each genre to judge.
-        num_training: Real training clips of each genre that the probe learns from.
+        num_training: Real training clips of each genre for the regression.
         seed: Seed of the choice of clips and of all draws.
         split: Split that is judged.
-        describe: Function `(levels in dB, config) -> (clips, dimensions)`; another pair of ears, if wanted.
+        describe: Function `(levels in dB, config) -> (clips, dimensions)`.
 
     Returns:
-        Dictionary: `real` (the ceiling), and for each model `<name>_rebuilt`, `<name>_swap`, `<name>_prior`: shares of clips
-        that are heard as the genre asked for.
+        Dictionary: `real` (the ceiling), and for each model `<name>_rebuilt`,
+        `<name>_swap`, `<name>_fresh` and `<name>_class_conditional` (as in
+        `evaluate_model`): shares of clips classified as the genre asked for, averaged
+        over genres.
     """
-    config, num_genres = features.config, len(features.genres)
+    config = features.config
+    num_genres = len(features.genres)
 
-    def heard(clips):
-        return describe(config.unscale(clips), config)
+    def share(clips, genres):
+        named = probe.predict(describe(config.unscale(clips), config))
+        return balanced_share(named == genres, genres)
 
     clips, labels = balanced_clips(features, "train", num_training, seed)
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.02, max_iter=2000)
-    ).fit(heard(clips), labels)
+    regression = LogisticRegression(C=0.02, max_iter=2000)
+    probe = make_pipeline(StandardScaler(), regression)
+    probe.fit(describe(config.unscale(clips), config), labels)
     clips, labels = balanced_clips(features, split, num_per_genre, seed)
-    swapped, asked = (
-        swap_labels(labels, num_genres, seed),
-        np.repeat(np.arange(num_genres), num_per_genre),
-    )
-    found = {"real": probe.score(heard(clips), labels)}
+    swapped = swap_labels(labels, num_genres, seed)
+    asked, sources = balanced_genres(num_genres, num_per_genre, seed)
+    found = {"real": share(clips, labels)}
     for name, model in models.items():
         mean = model.encode(clips)[0]
-        made = {"rebuilt": (mean, labels), "swap": (mean, swapped)}
-        made["prior"] = (model.sample_latents(asked, seed=seed), asked)
-        for kind, (latents, genres) in made.items():
-            found[f"{name}_{kind}"] = float(
-                probe.score(heard(model.decode(latents, genres)), genres)
-            )
+        requests = {
+            "rebuilt": (mean, labels),
+            "swap": (mean, swapped),
+            "fresh": (model.sample_latents(sources, seed=seed), asked),
+            "class_conditional": (model.sample_latents(asked, seed=seed), asked),
+        }
+        for kind, (latents, genres) in requests.items():
+            made = decode_clips(model, latents, genres)
+            found[f"{name}_{kind}"] = share(made, genres)
     return found
 
 
-def sound_row(model, features):
-    """What `obedience_in_sound` finds for one model, as `sound_real` (its ceiling), `sound_rebuilt`, `sound_swap`, `sound_prior`."""
-    heard = obedience_in_sound(
-        {"sound": model}, features, num_per_genre=96 // len(features.genres)
-    )
-    return {"sound_real": heard.pop("real")} | heard
+def sound_row(model: Any, features: Any) -> dict[str, float]:
+    """Measures `obedience_in_sound` of one model as columns `sound_*`.
+
+    Args:
+        model: `ConditionalVAE`.
+        features: `FeatureSet`.
+
+    Returns:
+        Dictionary; `sound_real` is the ceiling of the other columns.
+    """
+    num_per_genre = 96 // len(features.genres)
+    found = obedience_in_sound({"sound": model}, features, num_per_genre=num_per_genre)
+    return {"sound_real": found.pop("real")} | found

@@ -1,13 +1,39 @@
-"""One row of measures for one model: every score beside its ceiling and beside chance."""
+"""One row of measures for one model: every score beside its ceiling and beside chance.
+
+Not every column is independent evidence. Models are trained with two of the measures:
+
+- `sharpness_*`: the contrast loss and `UnsharpMask` fit almost the same quantity.
+- `cnn_*` and `descriptors_*`: the judges are trained on degraded copies of clips, like
+  the genre critics of a `ConditionalVAE`.
+
+The columns `sound_*` of `audio_obedience.sound_row` come from a classifier of the sound
+that no model was trained with. Tables print them first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cvae_lab.measures import scores
 
+OBEDIENCE = ("swap", "fresh", "class_conditional")  # the ways to ask for a genre
 
-def latent_row(mean, log_var, seed=0):
-    """How much the latents say: `active_units`, and in nats `kl` and `mutual_information`."""
+
+def latent_row(mean: np.ndarray, log_var: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """Measures how much the latents say.
+
+    Args:
+        mean: Posterior means, shape `(num_clips, latent_dim)`.
+        log_var: Logarithms of the posterior variances, same shape.
+        seed: Seed of the draws.
+
+    Returns:
+        Dictionary: `active_units`; `kl` and `mutual_information` in nats.
+    """
     return {
         "active_units": scores.active_units(mean),
         "kl": float(scores.kl_per_dimension(mean, log_var).sum()),
@@ -15,129 +41,180 @@ def latent_row(mean, log_var, seed=0):
     }
 
 
-def obedience(judge, heard):
-    """`label_obedience` of each of several sets of clips: a dictionary name -> `(clips, labels)` in, name -> share out."""
+def decode_clips(model: Any, latents: np.ndarray, genres: np.ndarray) -> np.ndarray:
+    """Decodes clips and clips them to [-1, 1], the range of scaled log-mel.
+
+    Values outside the range are never heard, so no measure may count them.
+
+    Args:
+        model: Has `decode(latents, genres)`.
+        latents: Shape `(num_clips, latent_dim)`.
+        genres: Genre indices, shape `(num_clips,)`.
+
+    Returns:
+        Array of shape `(num_clips, num_frames, n_mels)`.
+    """
+    clips = model.decode(np.asarray(latents, np.float32), genres)
+    return np.clip(np.asarray(clips), -1.0, 1.0)
+
+
+def balanced_genres(
+    num_genres: int, num_per_genre: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lists genres to ask for, and for each an independent genre of its latent.
+
+    Args:
+        num_genres: Number of genres.
+        num_per_genre: Clips to ask for in each genre.
+        seed: Seed of the order of the sources.
+
+    Returns:
+        `(asked, sources)`, int32 of shape `(num_genres * num_per_genre,)`. Within each
+        genre that is asked for, every source genre occurs equally often. A remainder is
+        dealt out by the seed.
+    """
+    rng = np.random.default_rng([seed, 1])
+    turn = np.arange(num_per_genre) % num_genres
+    asked = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre)
+    sources = [rng.permutation(num_genres)[turn] for _ in range(num_genres)]
+    return asked, np.concatenate(sources).astype(np.int32)
+
+
+def obedience(
+    judge: Any, sets: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, float]:
+    """Measures `label_obedience` of several sets of clips.
+
+    Args:
+        judge: Has `predict(clips)`.
+        sets: Name -> `(clips, labels)`.
+
+    Returns:
+        Name -> share.
+    """
     return {
         name: scores.label_obedience(judge, clips, labels)
-        for name, (clips, labels) in heard.items()
+        for name, (clips, labels) in sets.items()
     }
 
 
 def evaluate_model(
-    model,
-    features,
-    judges,
+    model: Any,
+    features: Any,
+    judges: Mapping[str, Any],
     *,
-    num_per_genre=50,
-    seed=0,
-    sampler=None,
-    max_clips=1000,
-    split="test",
-):
+    num_per_genre: int = 50,
+    seed: int = 0,
+    sampler: Callable | None = None,
+    max_clips: int = 1000,
+    split: str = "test",
+) -> pd.Series:
     """Measures one model on one split of the features.
 
-    Prior obedience asks for `num_per_genre` clips of each genre, with latents from the sampler; swap
-    obedience decodes the posterior mean of each real clip as every other genre. A model without a
-    label (`num_genres` 0) cannot obey: both are NaN, and its diversity is that of all clips at once. A
-    model without `sample_latents` has no prior: without a sampler all that needs one is NaN.
+    Obedience is measured in three ways, with `num_per_genre` clips of each genre in the
+    first and the last:
+
+    - `fresh`: the latent is drawn for a genre that is independent of the genre asked
+      for. A model that ignores its label scores chance.
+    - `swap`: the posterior mean of each real clip is decoded as every other genre.
+    - `class_conditional`: the latent is drawn for the genre asked for, as a generator
+      does. The latent may determine the genre, so a model that ignores its label can
+      score 1. Diversity, sharpness and distances are of these clips.
+
+    A model without a label (`num_genres` 0) cannot obey: all three are NaN, and its
+    diversity is that of all clips at once. A model without `sample_latents` has no
+    prior: without a sampler all measures of samples are left out or NaN. Shares are
+    averaged over genres, the ceilings too. Decoded clips are clipped to [-1, 1].
+
+    `sharpness_*` and the judges' columns are close to what the models are trained with
+    (see the top of this module).
 
     Args:
-        model: Has `num_genres`, `encode(clips) -> (mean, log_var)`, `decode(latents, genres)`.
+        model: Has `num_genres`, `encode(clips) -> (mean, log_var)` and
+            `decode(latents, genres)`.
         features: `FeatureSet`.
         judges: Dictionary name -> judge, as `train_judges` returns it.
         num_per_genre: Clips to sample for each genre.
         seed: Seed of all draws.
-        sampler: Callable `(genres, rng) -> latents`; by default `model.sample_latents(genres, seed=seed)`.
-        max_clips: At most so many clips of the split are used, chosen by the seed.
+        sampler: Callable `(genres, rng) -> latents`, given the genres to draw latents
+            of; by default `model.sample_latents(genres, seed=seed)`.
+        max_clips: Most clips of the split to use, chosen by the seed.
         split: Split to measure on.
 
     Returns:
-        pandas Series of floats. Columns of a judge start with its name; `_over_real` and
-        `_over_rebuilt` are obedience divided by the judge's accuracy on real clips and on
-        reconstructions.
+        pandas Series of floats. Columns of a judge start with its name; `_over_real`
+        and `_over_rebuilt` are obedience divided by the judge's accuracy on real clips
+        and on reconstructions.
 
     Raises:
-        ValueError: If the split holds fewer than two clips, or the features have another `AudioConfig` or other genres
-            than the model or a judge.
+        ValueError: If the split holds fewer than two clips, or the features have
+            another `AudioConfig` or other genres than the model or a judge.
     """
-    getattr(model, "audio_config", features.config).check_compatible(
-        features, getattr(model, "genres", ())
-    )
+    config = features.config
+    genres = getattr(model, "genres", ())
+    getattr(model, "audio_config", config).check_compatible(features, genres)
     check_judges(judges, features)
-    part, config, num_genres = (
-        features.subset(split),
-        features.config,
-        len(features.genres),
-    )
+    part = features.subset(split)
+    num_genres = len(features.genres)
     if len(part) < 2:
         raise ValueError(
-            f"the {split} split holds {len(part)} clips; expected at least two. Use a larger collection."
+            f"the {split} split holds {len(part)} clips; expected at least two. "
+            "Use a larger collection."
         )
     rows = np.sort(np.random.default_rng(seed).permutation(len(part))[:max_clips])
-    labels, pieces = part.genre_index[rows], range(0, len(rows), scores.PIECE)
-    parts = [
-        _hear(
-            model,
-            config,
-            *(
-                values[rows[k : k + scores.PIECE]]
-                for values in (part.log_mel, part.genre_index)
-            ),
-            judges,
-        )
-        for k in pieces
+    labels = part.genre_index[rows]
+    pieces = [
+        _measure_clips(model, config, part.log_mel[some], part.genre_index[some], judges)
+        for some in np.split(rows, range(scores.PIECE, len(rows), scores.PIECE))
     ]
-    heard = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    found = {key: np.concatenate([one[key] for one in pieces]) for key in pieces[0]}
 
-    latents = latent_row(heard.pop("mean"), heard.pop("log_var"), seed)
+    row: dict[str, Any] = {"num_test_clips": len(rows)}
+    row |= latent_row(found.pop("mean"), found.pop("log_var"), seed)
     if not hasattr(model, "sample_latents"):
-        latents |= {"kl": np.nan, "mutual_information": np.nan}
-    row = {"num_test_clips": len(rows)} | latents
-    row["reconstruction_rms_db"] = np.sqrt(heard["squared_error"].mean())
-    row["reconstruction_mean_abs_db"] = heard["absolute_error"].mean()
+        row |= {"kl": np.nan, "mutual_information": np.nan}
+    row["reconstruction_rms_db"] = np.sqrt(found["squared_error"].mean())
+    row["reconstruction_mean_abs_db"] = found["absolute_error"].mean()
     row["sharpness_reconstruction"] = scores.over_real_sharpness(
-        heard["sharpness_rebuilt"], heard["sharpness_real"]
+        found["sharpness_rebuilt"], found["sharpness_real"]
     )
-    row["chance"] = scores.chance(labels)
+    row["chance"] = 1.0 / num_genres
 
-    asked = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre)
-    # Without a label every clip is of one and the same group.
-    asked_group, real_group = (
-        (asked, labels)
-        if model.num_genres
-        else (np.zeros_like(asked), np.zeros_like(labels))
-    )
-    sampled = _sample(model, asked, sampler, seed)
+    asked, sources = balanced_genres(num_genres, num_per_genre, seed)
+    asked_group, real_group = asked, labels
+    if not model.num_genres:  # every clip is of one and the same group
+        asked_group, real_group = np.zeros_like(asked), np.zeros_like(labels)
+    sampled = _sample(model, asked, asked, sampler, seed)
+    fresh = None
+    if model.num_genres:
+        fresh = _sample(model, sources, asked, sampler, seed)
     if sampled is not None:
         sharpness = scores.sharpness(config.unscale(sampled))
-        row["num_prior_clips"] = len(sampled)
-        row["sharpness_prior"] = scores.over_real_sharpness(
-            sharpness, heard["sharpness_real"]
+        row["num_sampled_clips"] = len(sampled)
+        row["sharpness_sampled"] = scores.over_real_sharpness(
+            sharpness, found["sharpness_real"]
         )
-        spread = (
-            sampled * config.db_per_unit,
-            asked_group,
-            part.log_mel[rows],
-            real_group,
-        )  # distances in dB
-        row["diversity_log_mel"] = scores.diversity_ratio(*spread)
+        sampled_db = sampled * config.db_per_unit  # distances in dB
+        row["diversity_log_mel"] = scores.diversity_ratio(
+            sampled_db, asked_group, part.log_mel[rows], real_group
+        )
     for name, judge in judges.items():
-        shares = {
-            key: heard.get(f"{name}_{key}", np.array(np.nan)).mean()
-            for key in ("real", "rebuilt", "swap")
-        }
-        known = model.num_genres and sampled is not None
-        shares["prior"] = (
-            scores.label_obedience(judge, sampled, asked) if known else np.nan
-        )
-        row |= {f"{name}_{key}": score for key, score in scores.items()}
-        for key in ("prior", "swap"):
+        shares = dict.fromkeys(("real", "rebuilt", *OBEDIENCE), np.nan)
+        for key in ("real", "rebuilt", "swap"):
+            if f"{key}_labels" in found:
+                hits = found[f"{name}_{key}"]
+                shares[key] = scores.balanced_share(hits, found[f"{key}_labels"])
+        if fresh is not None and sampled is not None:
+            sets = {"fresh": (fresh, asked), "class_conditional": (sampled, asked)}
+            shares |= obedience(judge, sets)
+        row |= {f"{name}_{key}": share for key, share in shares.items()}
+        for key in OBEDIENCE:
             for ceiling in ("real", "rebuilt"):
-                row[f"{name}_{key}_over_{ceiling}"] = shares[key] / max(
-                    shares[ceiling], 1e-9
-                )
+                ratio = shares[key] / max(shares[ceiling], 1e-9)
+                row[f"{name}_{key}_over_{ceiling}"] = ratio
         if sampled is not None:
-            made, real = judge.embedding(sampled), heard[f"{name}_points"]
+            made = judge.embedding(sampled)
+            real = found[f"{name}_points"]
             row[f"{name}_diversity"] = scores.diversity_ratio(
                 made, asked_group, real, real_group
             )
@@ -146,22 +223,29 @@ def evaluate_model(
     return pd.Series(row, dtype="float64")
 
 
-def check_judges(judges, features):
-    """ValueError if a judge knows other genres than the features, or the same in another order."""
+def check_judges(judges: Mapping[str, Any], features: Any) -> None:
+    """Checks that judges know the genres of the features, in the same order.
+
+    Args:
+        judges: Dictionary name -> judge.
+        features: `FeatureSet`.
+
+    Raises:
+        ValueError: If a judge has other genres or another `AudioConfig`.
+    """
     for name, judge in judges.items():
-        config, genres = (
-            getattr(judge, "config", features.config),
-            getattr(judge, "genres", ()),
-        )
+        config = getattr(judge, "config", features.config)
+        genres = getattr(judge, "genres", ())
         config.check_compatible(features, genres, f"The judge {name!r}")
 
 
-def _hear(model, config, log_mel, labels, judges):
-    """What some clips tell, a value or a row for each: latents, errors, sharpness, hits of the judges, embeddings."""
+def _measure_clips(model, config, log_mel, labels, judges):
+    """Measures each clip of a piece: latents, errors, sharpness, hits, embeddings."""
     clips = config.scale(log_mel)
     mean, log_var = (np.asarray(values) for values in model.encode(clips))
-    rebuilt = np.asarray(model.decode(mean, labels))
-    real_db, rebuilt_db = config.unscale(clips), config.unscale(rebuilt)
+    rebuilt = decode_clips(model, mean, labels)
+    real_db = config.unscale(clips)
+    rebuilt_db = config.unscale(rebuilt)
     pairs = list(zip(real_db, rebuilt_db, strict=True))
     found = {
         "mean": mean,
@@ -171,55 +255,65 @@ def _hear(model, config, log_mel, labels, judges):
         "sharpness_real": [scores.sharpness(clip) for clip in real_db],
         "sharpness_rebuilt": [scores.sharpness(clip) for clip in rebuilt_db],
     }
-    heard = {"real": (clips, labels), "rebuilt": (rebuilt, labels)}
+    sets = {"real": (clips, labels), "rebuilt": (rebuilt, labels)}
     if model.num_genres:
-        heard["swap"] = _swap(model, mean, labels)
+        sets["swap"] = _swap(model, mean, labels)
+    for key, (made, wanted) in sets.items():
+        found[f"{key}_labels"] = wanted
+        for name, judge in judges.items():
+            found[f"{name}_{key}"] = judge.predict(made) == wanted
     for name, judge in judges.items():
-        found |= {
-            f"{name}_{key}": judge.predict(made) == wanted
-            for key, (made, wanted) in heard.items()
-        }
         found[f"{name}_points"] = judge.embedding(clips)
     return found
 
 
-def _sample(model, asked, sampler, seed):
+def _sample(model, sources, asked, sampler, seed):
+    """Decodes latents drawn for the source genres as the genres asked for."""
     if sampler is not None:
-        latents = sampler(asked, np.random.default_rng(seed))
+        latents = sampler(sources, np.random.default_rng(seed))
     elif hasattr(model, "sample_latents"):
-        latents = model.sample_latents(asked, seed=seed)
+        latents = model.sample_latents(sources, seed=seed)
     else:
         return None
-    return np.asarray(model.decode(np.asarray(latents, np.float32), asked))
+    return decode_clips(model, latents, asked)
 
 
 def _swap(model, mean, labels):
-    """Decodes every latent as each genre but its own; returns clips and the genres asked for."""
+    """Decodes every latent as each genre but its own; returns clips and labels."""
     source = np.repeat(np.arange(len(labels)), model.num_genres - 1)
     steps = np.tile(np.arange(1, model.num_genres), len(labels))
     targets = ((labels[source] + steps) % model.num_genres).astype(np.int32)
-    return np.asarray(model.decode(mean[source], targets)), targets
+    return decode_clips(model, mean[source], targets), targets
 
 
-def obedience_table(row, judges):
-    """The obedience scores of one row with ceilings and chance beside them.
+def obedience_table(row: Mapping[str, float], judges: Iterable[str]) -> pd.DataFrame:
+    """Tabulates the obedience scores of one row with ceilings and chance.
 
     Args:
-        row: What `evaluate_model` returned.
+        row: What `evaluate_model` returned, with or without `sound_row` added.
         judges: Names of the judges (or the dictionary passed to `evaluate_model`).
 
     Returns:
-        DataFrame, one line a judge; columns chance, prior, swap, reconstructions, real clips.
+        DataFrame, one line a judge; columns chance, fresh draws, swap,
+        class-conditional, reconstructions, real clips. Where the row holds obedience in
+        sound, it is the first line: no model was trained with it.
+
+    Example:
+        >>> row = {"chance": 0.5, "cnn_fresh": 0.9, "cnn_swap": 0.8}
+        >>> row |= {"cnn_class_conditional": 1.0, "cnn_rebuilt": 1.0, "cnn_real": 1.0}
+        >>> obedience_table(row, ["cnn"]).loc["cnn", "fresh draws"]
+        0.9
     """
     columns = {
-        "prior": "prior",
+        "fresh": "fresh draws",
         "swap": "swap",
+        "class_conditional": "class-conditional",
         "rebuilt": "reconstructions",
         "real": "real clips",
     }
-    lines = {
-        name: {"chance": row["chance"]}
-        | {title: row[f"{name}_{key}"] for key, title in columns.items()}
-        for name in judges
-    }
+    names = ["sound"] if "sound_real" in row else []
+    lines = {}
+    for name in [*names, *judges]:
+        lines[name] = {"chance": row["chance"]}
+        lines[name] |= {title: row[f"{name}_{key}"] for key, title in columns.items()}
     return pd.DataFrame.from_dict(lines, orient="index")

@@ -4,7 +4,13 @@ Arrays in, plain floats out. Log-mel clips have the shape `(num_clips, num_frame
 `scoreboard.evaluate_model` puts the measures of one model into one row.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 from scipy.spatial.distance import pdist
 from sklearn.linear_model import LogisticRegression
@@ -193,28 +199,60 @@ def over_real_sharpness(generated, real):
     return float(np.mean(generated) / reference)
 
 
-def label_obedience(judge, clips, labels):
-    """Share of clips that a judge assigns to the genre they were asked to be.
+def label_obedience(judge: Any, clips: np.ndarray, labels: ArrayLike) -> float:
+    """Measures the share of clips that a judge assigns to the genre asked for.
 
-    With real clips and their own labels it is the judge's accuracy: the ceiling of the others.
+    Shares are averaged over genres. With real clips and their own labels it is the
+    judge's balanced accuracy: the ceiling of the others. Chance is one over the number
+    of genres, however many clips of each there are.
 
     Args:
         judge: Object with `predict(clips) -> int array`.
         clips: Scaled log-mel, shape `(num_clips, num_frames, n_mels)`.
-        labels: Genre numbers asked for, shape `(num_clips,)`.
+        labels: Genre indices asked for, shape `(num_clips,)`.
 
     Returns:
         Share between 0 and 1.
 
     Raises:
         ValueError: If there is not one label for each clip.
+
+    Example:
+        >>> class Judge:
+        ...     def predict(self, clips):
+        ...         return clips[:, 0, 0].astype(int)
+        >>> label_obedience(Judge(), np.arange(4).reshape(4, 1, 1), [0, 1, 2, 2])
+        0.8333333333333334
     """
     labels = np.asarray(labels)
     if len(clips) != len(labels) or labels.ndim != 1 or not len(labels):
         raise ValueError(
-            f"got {len(clips)} clips and labels of shape {labels.shape}; expected one label a clip."
+            f"got {len(clips)} clips and labels of shape {labels.shape}; expected one "
+            "label a clip."
         )
-    return float(np.mean(np.asarray(judge.predict(clips)) == labels))
+    return balanced_share(np.asarray(judge.predict(clips)) == labels, labels)
+
+
+def balanced_share(hits: ArrayLike, labels: ArrayLike) -> float:
+    """Averages the share of hits over the genres that occur: balanced accuracy.
+
+    Args:
+        hits: Whether each clip was classified as intended, shape `(num_clips,)`.
+        labels: Genre index intended for each clip, shape `(num_clips,)`.
+
+    Returns:
+        Share between 0 and 1.
+
+    Raises:
+        ValueError: If there is not one label for each hit.
+    """
+    hits, labels = np.asarray(hits), np.asarray(labels)
+    if hits.shape != labels.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"got hits of shape {hits.shape}, labels of {labels.shape}; expected one "
+            "label a hit."
+        )
+    return float(np.mean([np.mean(hits[labels == one]) for one in np.unique(labels)]))
 
 
 def chance(labels):
