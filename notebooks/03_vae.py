@@ -146,7 +146,7 @@ cm.show_figure(fig, "03_elbo", "The ELBO is a parabola below a dashed line and t
 
 # %%
 tight, off = log_evidence - elbo.max(), elbo.max() - np.interp(best_mean + 0.5, means, elbo)
-lab.lesson(
+lab.takeaway(
     f"The right proposal lies {tight:.3f} nats below the truth, one that is off by a half {off:.2f}.",
     {
         "Pushing the bound up improves the model and the proposal together.": tight < 0.01 < off,
@@ -416,7 +416,7 @@ cm.show_figure(fig, "03_live_training", "Errors fall, lower at weight 1; the KL 
 
 # %%
 cheap, dear = (curves[kl].iloc[-1] for kl in (1.0, 10.0))
-lab.lesson(
+lab.takeaway(
     f"At the tenfold price the latent holds {dear['kl']:.0f} nats in place of {cheap['kl']:.0f}; the error differs by "
     f"{dear['val_rms_db'] - cheap['val_rms_db']:+.2f} dB.",
     {
@@ -484,7 +484,7 @@ cm.show_figure(fig, "03_posterior", "Narrow costs KL, wide costs reconstruction;
 
 # %%
 lowest = spreads[by_spread.sum(axis=1).argmin()]
-lab.lesson(
+lab.takeaway(
     f"The lowest sum is at a spread of {lowest:.3f}; the encoder says {told_spread:.3f}, where the prior has 1.",
     {
         "A narrow place: this music is worth its price.": 0.5 < lowest / told_spread < 2 and told_spread < 0.2,
@@ -494,7 +494,7 @@ lab.lesson(
 )
 # %%
 saved, moved = -by_shift.sum(axis=1).min(), shifts[by_shift.sum(axis=1).argmin()]
-lab.lesson(
+lab.takeaway(
     f"Moving the mean by {moved:+.2f} would save this clip {saved:.0f} nats.",
     {
         "One encoder answers for all clips, so its answer for one is not the best.": saved > 1,
@@ -512,7 +512,7 @@ def turn(shift, spread):
     print(f"change in nats: reconstruction {nats[0]:+.1f}, KL {nats[1]:+.1f}, both {nats.sum():+.1f}")
     latent = mean[example].copy()
     latent[chosen] += shift
-    display(cm.player(cm.make_clip(vae, start=latent, tempo=110.0).samples, config, f"moved by {shift:+.2f}"))
+    display(cm.player(cm.make_clip(vae, latent=latent, tempo=110.0).samples, config, f"moved by {shift:+.2f}"))
 
 
 def warm(temperature, number):
@@ -556,7 +556,7 @@ cloud = train_mean + np.exp(0.5 * train_log_var) * rng.standard_normal(train_mea
 total = np.array(gaussian_kl(train_mean, train_log_var)).sum(axis=1).mean()
 information = lab.mutual_information(train_mean, train_log_var, seed=seed)
 narrow = np.exp(0.5 * train_log_var).mean() / cloud.std(axis=0).mean()
-lab.lesson(
+lab.takeaway(
     f"Of {total:.0f} nats, {information:.2f} tell which clip it was. A clip's cloud has {narrow:.3f} of all spread.",
     {
         "No clouds overlap; the rest is gap.": information > 0.98 * np.log(len(train)) and total > 2 * information,
@@ -611,7 +611,7 @@ axes[1].legend(loc="upper left", ncols=2)
 cm.show_figure(fig, "03_gap", "Left: beats' dimensions correlate with those of other beats. Right: parts of the KL.")
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"At least {sum(gap.values()):.0f} nats are gap: {gap['centres and spreads']:.0f} for centres and spreads, "
     f"{gap['correlations']:.0f} for correlations.",
     {
@@ -677,7 +677,7 @@ cm.show_figure(fig, "03_places", "For both models the distance falls step by ste
 
 # %%
 at_prior, at_density = board["VAE"]["declared prior"], board["VAE"]["+ clusters (density)"]
-lab.lesson(
+lab.takeaway(
     f"At its prior the VAE is {at_prior:.1f} from music, at the density {at_density:.1f}; real clips {floor:.1f}.",
     {
         "The declared prior is the wrong place to draw from.": at_prior > 2 * at_density,
@@ -687,7 +687,7 @@ lab.lesson(
 )
 # %%
 box, patched = board["autoencoder"]["+ centres, spreads"], board["autoencoder"]["+ clusters (density)"]
-lab.lesson(
+lab.takeaway(
     f"The autoencoder has {box:.1f} at its own centres and spreads, {patched:.1f} at its density.",
     {
         "So at this price the prior bought no better samples.": at_prior > 0.8 * box and abs(at_density - patched) < 3,
@@ -702,7 +702,7 @@ lab.lesson(
 # %%
 def sounding(model, latent, label, tempo=110.0):
     """A latent as something to look at and to listen to."""
-    return {**vars(cm.make_clip(model, start=latent, tempo=tempo, seed=seed)), "label": label, "seed": None}
+    return {**vars(cm.make_clip(model, latent=latent, tempo=tempo, seed=seed)), "label": label, "seed": None}
 
 
 sources = [("VAE", "declared prior"), ("VAE", "+ clusters (density)"), ("autoencoder", "+ clusters (density)")]
@@ -723,7 +723,7 @@ cells, proved = config.num_frames * config.n_mels, sum(gap.values())
 rebuilt = {name: model.decode(model.encode(test)[0]) for name, model in models.items()}
 error = {name: lab.reconstruction_rms_db(real_db, config.unscale(clips)) for name, clips in rebuilt.items()}
 worth = error["VAE"] * -np.expm1(-proved / cells)
-lab.lesson(
+lab.takeaway(
     f"All {proved:.0f} nats of the gap weigh as much as {worth:.3f} dB of error.",
     {
         "At weight 1 the loss has better things to do than to close it.": worth < 0.1,
@@ -749,7 +749,7 @@ by_weight.rename_axis("KL weight").round(2)
 
 # %%
 ratio = by_weight["Fréchet distance, prior"] / by_weight["Fréchet distance, density"]
-lab.lesson(
+lab.takeaway(
     f"The tenfold price brings the gap from {by_weight['gap proved (nats)'][1.0]:.0f} to "
     f"{by_weight['gap proved (nats)'][10.0]:.0f} nats.",
     {
@@ -792,7 +792,7 @@ walks.rename_axis("half-way by").round(1)
 
 # %%
 line, arc, fade = walks["VAE"][["straight line", "arc", "crossfade"]]
-lab.lesson(
+lab.takeaway(
     f"Half-way on the arc the distance is {arc:.1f}, on the line {line:.1f}, by crossfade {fade:.1f}.",
     {
         "The walk is nearer to music, the arc most; between genres none is music.":
@@ -803,7 +803,7 @@ lab.lesson(
 )  # fmt: skip
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"On the autoencoder's arc it is {walks['autoencoder']['arc']:.1f}.",
     {
         "The prior did not fill the space between: clouds this narrow do not reach that far.":
@@ -821,7 +821,7 @@ lab.lesson(
 originals = 0.5 * (test[first[mixed]] + test[second[mixed]])
 compared = middles["VAE"] | {"average of the originals": originals, "rebuilt, no walk": rebuilt["VAE"]}
 sharp = {way: lab.sharpness_ratio(config.unscale(clips), real_db) for way, clips in compared.items()}
-lab.lesson(
+lab.takeaway(
     f"Half-way sharpness is {sharp['straight line']:.2f}, of the rebuilt ends' average {sharp['crossfade']:.2f}, of "
     f"the originals' average {sharp['average of the originals']:.2f}.",
     {
@@ -855,7 +855,7 @@ cost = pd.DataFrame({
 })  # fmt: skip
 display(cost.round(3))
 extra = error["VAE"] - error["autoencoder"]
-lab.lesson(
+lab.takeaway(
     f"The prior changes the error by {extra:+.2f} dB, to {error['VAE']:.2f}; three seeds span {np.ptp(seeds):.2f}.",
     {
         "At this price it costs nothing: clouds that do not overlap blur nothing.":

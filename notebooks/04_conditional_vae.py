@@ -108,7 +108,7 @@ latents = {name: model.encode(clips)[0] for name, model in models.items()}
 # %%
 def asked_for(name, row, wanted):
     """The latent of a real clip, played by one of the models as the genre that is wanted."""
-    clip = cm.make_clip(models[name], start=latents[name][row], mix=wanted, tempo=table["tempo"][row])
+    clip = cm.make_clip(models[name], latent=latents[name][row], genre=wanted, tempo=table["tempo"][row])
     return vars(clip) | {"label": f"{name}: {table['genre'][row]} as {wanted}", "seed": None}
 
 
@@ -134,7 +134,7 @@ cm.show_clips(
 @widgets.interact(model=list(models), asked=genres, seed=widgets.IntSlider(0, 0, 9, continuous_update=False), swap=True)
 def listen(model, asked, seed, swap):
     row = np.random.default_rng(seed).choice(np.flatnonzero(table["genre"] != asked))
-    drawn = cm.make_clip(models[model], mix=asked, seed=seed)
+    drawn = cm.make_clip(models[model], genre=asked, seed=seed)
     cm.show_clips(asked_for(model, row, asked) if swap else drawn, config)
 
 
@@ -196,7 +196,7 @@ def log(model):
 logs = pd.DataFrame({name: log(model) for name, model in models.items()}).T
 display(logs.round(2))
 prior, swap, stays = heard.loc[("deaf", "cnn"), ["prior", "swap", "swap, genre stays"]]
-lab.lesson(
+lab.takeaway(
     f"The deaf model: {prior:.0%} right when latent and label agree, {swap:.0%} when they do not; {stays:.0%} stay "
     "what they were.",
     {
@@ -258,7 +258,7 @@ def moved(model, latent):
 moves = pd.DataFrame({name: moved(model, latents[name][:24]) for name, model in models.items()}).T
 moves.columns = ["another label (dB)", "another latent (dB)"]
 display(moves.round(1))
-lab.lesson(
+lab.takeaway(
     f"Another label moves the deaf decoder by {moves.iloc[0, 0]:.1f} dB, another latent by {moves.iloc[0, 1]:.1f}; the "
     f"cured one's label moves it by {moves.iloc[1, 0]:.1f}.",
     {
@@ -319,7 +319,7 @@ ax.set(ylabel="change of scale and shift", xlabel="stage, from the entrance to t
 fig.legend(fontsize="small", loc="outside upper center", ncols=2)
 cm.show_figure(fig, "04_film", alt="At every stage bars for another label and for another latent, side by side.")
 listening = int((spread["label"] > spread["latent"]).sum())
-lab.lesson(
+lab.takeaway(
     f"At {listening} of {len(stages)} stages another label changes more than another latent.",
     {
         "The cured model is told everywhere, and reacts everywhere.": listening == len(stages),
@@ -397,7 +397,7 @@ fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharex=True, sharey=True, layou
 for ax, (name, points) in zip(axes, {"same place": same, "each on its side": apart}.items(), strict=True):
     cm.plot_latent_map(points, sides, ["genre A", "genre B"], ax, f"{name}: {toys[name]:.4f}")
 cm.show_figure(fig, "04_discrepancy", alt="Two clouds of points: mixed on the left, side by side on the right.")
-lab.lesson(
+lab.takeaway(
     f"At one place the discrepancy is {toys['same place']:.3f}, apart {toys['each on its side']:.3f}; without the "
     f"genres it would be {toys['no genres']:.3f}.",
     {
@@ -419,7 +419,7 @@ def measured_discrepancy(model):
 
 
 found = {name: measured_discrepancy(model) for name, model in models.items()}
-lab.lesson(
+lab.takeaway(
     f"On test clips: {found['deaf']:.3f} for the deaf model, {found['cured']:.3f} for the cured one.",
     {
         "The penalty has pulled the genres over each other.": found["cured"] < 0.5 * found["deaf"],
@@ -538,7 +538,7 @@ panel = GenreCritics(config.shape, len(genres))
 panel.set_weights(cured.listeners.get_weights())
 swaps = {name: augment_for_critics(models[name].decode(latents[name], other), generator) for name in models}
 opinions = {name: float(panel.opinion(swapped, one_hot[other])) for name, swapped in swaps.items()}
-lab.lesson(
+lab.takeaway(
     f"To the listeners the deaf model's swaps are {opinions['deaf']:.2f} nats off, the cured one's "
     f"{opinions['cured']:.2f}; a blind guess is {nothing:.2f}.",
     {
@@ -609,7 +609,7 @@ for name, factor in (("shift off", 0.0), ("shift on", 1.0)):
 off = pd.DataFrame(off)
 display(off.round(1))
 before, after = off.mean()
-lab.lesson(
+lab.takeaway(
     f"The rule names {np.mean(guessed == genre):.0%} of the genres; swaps are {before:.1f} dB off, shifted {after:.1f} dB.",
     {
         "The genre was still there, and the decoder played it.": after < before
@@ -779,7 +779,7 @@ cm.show_figure(fig, "04_live_training", alt="By epoch: error, KL, listeners' los
 
 # %%
 ends = {name: swap_shares(model)[0] for name, model in live.items()}
-lab.lesson(
+lab.takeaway(
     f"After {sum(seconds.values()) / 60:.1f} minutes: swap obedience {ends['FiLM alone']:.2f} with FiLM alone, "
     f"{ends['all steps']:.2f} with all steps.",
     {
@@ -820,7 +820,7 @@ cm.show_figure(fig, "04_steps", alt="Bars of swap obedience, from the deaf model
 
 # %%
 mean = steps["mean"]
-lab.lesson(
+lab.takeaway(
     f"Small models obey in {mean['label once']:.2f} when told once, {mean['plain']:.2f} with FiLM alone, "
     f"{mean['discrepancy and listener']:.2f} with all steps.",
     {
@@ -831,7 +831,7 @@ lab.lesson(
         "Here the steps buy nothing.": True,
     },
 )
-lab.lesson(
+lab.takeaway(
     f"Each alone: discrepancy {mean['discrepancy']:.2f}, listeners {mean['listener']:.2f}, a dear latent "
     f"{mean['beta 5']:.2f}.",
     {
@@ -870,7 +870,7 @@ cm.show_figure(fig, "04_real_music", alt="Bars of prior and swap obedience on re
 
 # %%
 swap = real_music["cnn_swap"]
-lab.lesson(
+lab.takeaway(
     f"Real music: swap obedience {swap['no listeners']:.2f} without listeners, {swap['listener and sceptic']:.2f} with "
     f"both, {swap['all steps, full size']:.2f} at full size.",
     {
@@ -912,7 +912,7 @@ display(inside.round(3))
 
 # %%
 row, by_chance = inside.loc["cured"], lab.chance(genre)
-lab.lesson(
+lab.takeaway(
     f"From the cured z neighbours name {row['neighbours']:.0%} of genres, a probe {row['probe']:.0%}; swaps obey in "
     f"{row['swap obedience']:.0%}.",
     {
@@ -938,7 +938,7 @@ lab.lesson(
 # %%
 shown = genres[:6]
 ideas = cured.sample_latents(np.zeros(2, int), seed=seed)
-played = [[cm.make_clip(cured, start=idea, mix=name) for name in shown] for idea in ideas]
+played = [[cm.make_clip(cured, latent=idea, genre=name) for name in shown] for idea in ideas]
 size = (2.4 * len(shown) + 1, 4.6)
 fig, axes = plt.subplots(2, len(shown), figsize=size, sharex=True, sharey=True, layout="constrained")
 for row, (pictures, clips_of_row) in enumerate(zip(axes, played, strict=True)):
@@ -966,7 +966,7 @@ label = f"half {pair[0]}, half {pair[1]}"
 cm.show_clips({"log_mel": level, "samples": cm.to_audio(level, config, 110.0, seed=seed), "label": label}, config)
 opinion = pd.Series(judges["cnn"].probabilities(blends).mean(axis=0), genres)
 rest = 1.0 - opinion[pair].sum()
-lab.lesson(
+lab.takeaway(
     f"Over 24 latents the judge hears {opinion[pair[0]]:.0%} {pair[0]}, {opinion[pair[1]]:.0%} {pair[1]}, the rest "
     "something else.",
     {
@@ -985,7 +985,7 @@ lab.lesson(
 # %%
 for name in genres:
     for number in range(2):
-        clip = cm.make_clip(cured, mix=name, seed=seed + number)
+        clip = cm.make_clip(cured, genre=name, seed=seed + number)
         stem = re.sub(r"[^\w-]+", "_", name)
         cm.write_audio(session.clips_dir / f"04_{stem}_seed{clip.seed}.wav", clip.samples, config)
 written = sorted(path.name for path in session.clips_dir.glob("04_*.wav"))

@@ -92,7 +92,7 @@ idea = widgets.BoundedIntText(value=3, max=10**6, description="seed")
 tempo = widgets.IntSlider(value=110, min=60, max=200, continuous_update=False, description="tempo")
 
 def play(genre, seed, tempo):
-    clip = cm.make_clip(model, mix=genre, seed=seed, tempo=tempo)
+    clip = cm.make_clip(model, genre=genre, seed=seed, tempo=tempo)
     cm.show_clips(clip, config)
 
 output = widgets.interactive_output(play, {"genre": genre, "seed": idea, "tempo": tempo})
@@ -107,16 +107,16 @@ def as_shown(clip, label):
     return vars(clip) | {"label": label}
 
 
-first, again = (cm.make_clip(model, mix=model.genres[0], seed=3, tempo=110) for _ in range(2))
-other = cm.make_clip(model, mix=model.genres[0], seed=4, tempo=110)
-swapped = cm.make_clip(model, mix=model.genres[-1], prior_genre=model.genres[0], seed=3, tempo=110)
-slower = cm.make_clip(model, mix=model.genres[0], seed=3, tempo=80)
+first, again = (cm.make_clip(model, genre=model.genres[0], seed=3, tempo=110) for _ in range(2))
+other = cm.make_clip(model, genre=model.genres[0], seed=4, tempo=110)
+swapped = cm.make_clip(model, genre=model.genres[-1], prior_genre=model.genres[0], seed=3, tempo=110)
+slower = cm.make_clip(model, genre=model.genres[0], seed=3, tempo=80)
 four = {f"{first.genre}, 110 a minute": first, "another idea": other, f"as {swapped.genre}": swapped, "80 a minute": slower}
 cm.show_clips([as_shown(clip, label) for label, clip in four.items()], config, num_columns=2, seconds=True)
 
 # %%
 moved = [np.abs(first.log_mel - clip.log_mel).mean() for clip in (other, swapped, slower)]
-lab.lesson(
+lab.takeaway(
     f"Another seed changes the picture by {moved[0]:.1f} dB, another genre by {moved[1]:.1f}, another tempo by {moved[2]:.1f}.",
     {
         "The same line gives the same sound.": np.array_equal(first.samples, again.samples) and moved[2] == 0,
@@ -175,7 +175,7 @@ cm.show_figure(fig, "08_mix", alt="Share of clips heard as the first genre again
 # %%
 found = mixes.groupby(["mixed", "weight"])[["heard as the first", "heard as either"]].mean()
 either = {way: found.loc[(way, 0.5), "heard as either"] for way in ("labels", "sounds")}
-lab.lesson(
+lab.takeaway(
     f"Half and half, {either['labels']:.1%} of the mixed labels are heard as one of the two, {either['sounds']:.1%} of the mixed sounds.",
     {
         "Either way, a third genre is rare.": min(either.values()) > 0.95,
@@ -186,7 +186,7 @@ lab.lesson(
 
 # %%
 early = {way: found.loc[(way, 0.25), "heard as the first"] for way in either}
-lab.lesson(
+lab.takeaway(
     f"At a quarter of the weight {early['labels']:.0%} of mixed labels are heard as the first, {early['sounds']:.0%} of mixed sounds.",
     {
         "Labels jump, sounds slide: `make_clip` mixes sounds.": early["labels"] < early["sounds"] - 0.03,
@@ -204,7 +204,7 @@ lab.lesson(
 
 # %%
 controls = cm.shipped_controls(model) if lab.is_shipped(session, weights) else cm.fit_controls(model, features)
-print(f"controls of the weights {controls.fingerprint}: sliders {', '.join(controls.directions)}")
+print(f"controls of the weights {controls.fingerprint}: sliders {', '.join(controls.attribute_directions)}")
 
 # %% [markdown]
 # A slider called "dimension 20" is no use to a player. To name a dimension, two questions can be asked:
@@ -222,8 +222,8 @@ print(f"controls of the weights {controls.fingerprint}: sliders {', '.join(contr
 # %%
 words = {"level_db": "level", "brightness_hz": "brightness", "onsets_per_beat": "density", "bass_db": "bass",
          "register_hz": "register", "flatness_db": "noise", "punch_db": "punch"}  # fmt: skip
-effects = cm.latent_effects(model, features, list(controls.dimensions), num_ideas=2 * num_judged).set_index("dimension")
-does = effects.filter(like="does_").rename(columns=lambda name: words[name.removeprefix("does_")])
+effects = cm.latent_effects(model, features, list(controls.dimensions), num_seeds=2 * num_judged).set_index("dimension")
+does = effects.filter(like="effect_").rename(columns=lambda name: words[name.removeprefix("effect_")])
 holds = lab.latent_correlations(model, features)[list(words)].rename(columns=words).loc[does.index, does.columns]
 
 # %%
@@ -237,7 +237,7 @@ cm.show_figure(fig, "08_dimensions", alt="Six dimensions and seven attributes: h
 # %%
 dimension, name = holds.abs().stack().idxmax()
 agreement = pd.DataFrame({"holds": holds.abs().stack(), "does": does.abs().stack()}).corr("spearman").iloc[0, 1]
-lab.lesson(
+lab.takeaway(
     f"Dimension {dimension} holds {name} (correlation {holds.loc[dimension, name]:+.2f}) and moves it by {does.loc[dimension, name]:+.2f}.",
     {
         "What it holds, it moves.": abs(does.loc[dimension, name]) >= 0.3,
@@ -310,8 +310,8 @@ def unit(steps):
     return steps / np.linalg.norm(steps, axis=-1, keepdims=True)
 
 
-kept = {slider: (unit(quick[slider]) * unit(steps)).sum(axis=-1).mean() for slider, steps in controls.directions.items()}
-lab.lesson(
+kept = {slider: (unit(quick[slider]) * unit(steps)).sum(axis=-1).mean() for slider, steps in controls.attribute_directions.items()}
+lab.takeaway(
     f"Directions from a tenth of the steps have cosines of {min(kept.values()):.2f} to {max(kept.values()):.2f} with the controls'.",
     {
         "Too few: a slope for every dimension takes many steps.": min(kept.values()) < 0.7,
@@ -326,10 +326,10 @@ lab.lesson(
 
 # %%
 alike = {}
-for slider, steps in controls.directions.items():
+for slider, steps in controls.attribute_directions.items():
     alike[slider] = (unit(steps) @ unit(steps).T)[np.triu_indices(len(steps), 1)].mean()
 closest, furthest = max(alike, key=alike.get), min(alike, key=alike.get)
-lab.lesson(
+lab.takeaway(
     f"Between two genres, directions of {closest} have a cosine of {alike[closest]:.2f}, those of {furthest} {alike[furthest]:.2f}.",
     {
         "So a slider follows the genres it plays, by their weights.": alike[furthest] < 0.8,
@@ -363,7 +363,7 @@ def measured(**settings):
     rows = []
     for (number, start), value in itertools.product(enumerate(starts), values):
         turned = {"tempo": value} if control == "tempo" else {"sliders": {control: value}}
-        clip = cm.make_clip(model, controls, start=start, mix=named[number], **turned)
+        clip = cm.make_clip(model, controls, latent=start, genre=named[number], **turned)
         rows.append({"clip": number, "place": value, **lab.measure_attributes(clip.samples, config, clip.tempo)})
     return pd.DataFrame(rows)
 
@@ -396,7 +396,7 @@ cm.show_figure(fig, "08_sliders", alt="Table of changes: four sliders across, th
 
 # %%
 wanted, others = np.diag(change), np.abs(change.to_numpy() - np.diag(np.diag(change)))
-lab.lesson(
+lab.takeaway(
     f"On {len(tried)} unseen clips, the worst slider's rank correlation is {own.mean().min():.2f}, the largest side effect "
     f"{(others / wanted).max():.0%} of the effect.",
     {
@@ -411,7 +411,7 @@ lab.lesson(
 
 # %%
 def brightened(place, label):
-    clip = cm.make_clip(model, controls, start=starts[0], mix=named[0], sliders={"brightness": place})
+    clip = cm.make_clip(model, controls, latent=starts[0], genre=named[0], sliders={"brightness": place})
     return as_shown(clip, label) | {"seed": None}
 
 
@@ -425,7 +425,7 @@ cm.show_clips([brightened(-2, "brightness -2"), brightened(0, "as it was"), brig
 by_ear = measured(tempo=[80.0, 160.0])
 octaves = np.log2(by_ear["tempo_bpm"] / by_ear["place"])
 near = {"at once": np.abs(octaves) < 0.07, "folded": np.abs(octaves - np.round(octaves)) < 0.07}  # 0.07 octaves are 5 %
-lab.lesson(
+lab.takeaway(
     f"Librosa hears the tempo asked for in {near['at once'].mean():.0%} of clips, in {near['folded'].mean():.0%} if half and "
     "double are right.",
     {
@@ -461,7 +461,7 @@ cm.show_figure(fig, "08_map", alt="Points of real clips in a plane, a colour and
 distance = np.square(points[:, None] - points[None]).sum(axis=2) + 1e9 * np.eye(len(points))
 neighbour = np.mean(starts_as[distance.argmin(axis=1)] == starts_as)
 chance = np.mean(starts_as[:, None] == starts_as[None])
-lab.lesson(
+lab.takeaway(
     f"The nearest other point is of the same genre in {neighbour:.0%} of cases; chance is {chance:.0%}.",
     {
         "The map is one of sound, and the genre is chosen beside it.": neighbour < chance + 0.15,
@@ -470,13 +470,13 @@ lab.lesson(
 )
 
 # %%
-placed = [cm.make_clip(model, controls, seed=seed, mix=model.genres[0], at=place) for place in corners]
+placed = [cm.make_clip(model, controls, seed=seed, genre=model.genres[0], map_position=place) for place in corners]
 cm.show_clips([as_shown(clip, f"place {k}") for k, clip in enumerate(placed, start=1)], config, num_columns=2)
 heights = cm.log_mel_attributes(np.stack([clip.log_mel for clip in placed]), config)
 across = (heights[1::2].mean() - heights[::2].mean()) / spread
 upwards = (heights[:2].mean() - heights[2:].mean()) / spread
 strongest = {"right": across.abs().idxmax(), "up": upwards.abs().idxmax()}
-lab.lesson(
+lab.takeaway(
     f"To the right, {words[strongest['right']]} changes most ({across[strongest['right']]:+.1f} standard deviations); upwards, "
     f"{words[strongest['up']]} ({upwards[strongest['up']]:+.1f}).",
     {
@@ -504,7 +504,7 @@ middles = {"ends": np.concatenate(ends), "line": (ends[0] + ends[1]) / 2, "arc":
 sharp = {way: lab.sharpness(config.unscale(model.decode(z, np.zeros(len(z), int)))) for way, z in middles.items()}
 lengths = {way: np.linalg.norm(z, axis=1).mean() for way, z in middles.items()}
 print("mean length of the latents:", {way: round(float(length), 1) for way, length in lengths.items()})
-lab.lesson(
+lab.takeaway(
     f"The sharpness is {sharp['ends']:.2f} dB at the ends, half-way {sharp['line']:.2f} on the line and {sharp['arc']:.2f} on the arc.",
     {
         "The arc loses less.": sharp["ends"] > sharp["arc"] > sharp["line"] + 0.02,
@@ -519,7 +519,7 @@ lab.lesson(
 # the beat goes on, and the genre weights go along. Each end is a dictionary of what `make_clip` takes.
 
 # %%
-opening, closing = {"seed": 1, "mix": model.genres[0]}, {"seed": 2, "mix": model.genres[-1]}
+opening, closing = {"seed": 1, "genre": model.genres[0]}, {"seed": 2, "genre": model.genres[-1]}
 samples = cm.make_morph(model, controls, opening, closing, num_beats=32, tempo=120.0)
 cm.player(samples, config, f"from {model.genres[0]} (seed 1) to {model.genres[-1]} (seed 2) in 32 beats")
 
@@ -544,7 +544,7 @@ print(f"{recording.tempo:.1f} beats a minute (made with {test.table['tempo'].ilo
 # %%
 source = test.table["genre"].iloc[0]
 target = next(name for name in model.genres if name != source)
-asked = {name: cm.make_clip(model, start=encoded, mix=name, tempo=recording.tempo) for name in (source, target)}
+asked = {name: cm.make_clip(model, latent=encoded, genre=name, tempo=recording.tempo) for name in (source, target)}
 back = cm.to_audio(recording.log_mel, config, recording.tempo)
 beats = np.linspace(0.0, config.seconds(recording.tempo), config.num_beats + 1)
 heard_back = cm.log_mel(back, cm.beat_frame_times(beats, config), config, wrap=True)  # the picture of that sound
@@ -554,7 +554,7 @@ ceiling = {"samples": back, "log_mel": heard_back, "label": "ceiling, no model",
 rebuilt = [as_shown(clip, f"as {name}") | {"seed": None} for name, clip in asked.items()]
 cm.show_clips([as_shown(recording, "the recording"), ceiling, *rebuilt], config, num_columns=2)
 lost, off = (np.abs(level - recording.log_mel).mean() for level in (heard_back, asked[source].log_mel))
-lab.lesson(
+lab.takeaway(
     f"The ceiling is {lost:.1f} dB from the recording, the clip as {source} {off:.1f} dB.",
     {
         "What is lost here, the model loses.": lost < 0.5 * off,
@@ -566,7 +566,7 @@ lab.lesson(
 scaled = config.scale(np.stack([clip.log_mel for clip in asked.values()]))
 verdicts = np.array([judge.predict(scaled) for judge in judges.values()])  # judges by clips
 obeyed = int((verdicts == [model.genres.index(name) for name in asked]).sum())
-lab.lesson(
+lab.takeaway(
     f"Asked for {source} and for {target}, {obeyed} of {verdicts.size} verdicts of the judges are the genre asked for.",
     {
         "Your idea, another band.": obeyed == verdicts.size,
@@ -610,10 +610,10 @@ if data == "known" and lab.project_folder():
 taken = []
 for number in range(15):
     start = time.perf_counter()
-    clip = cm.make_clip(model, seed=number, mix=model.genres[number % model.num_genres])
+    clip = cm.make_clip(model, seed=number, genre=model.genres[number % model.num_genres])
     taken.append(time.perf_counter() - start)
 faster = len(clip.samples) / config.sample_rate / np.median(taken)
-lab.lesson(
+lab.takeaway(
     f"{config.num_beats} beats become sound {faster:.0f} times faster than they last.",
     {
         "Quick enough to turn a control and listen.": faster > 2,
@@ -667,14 +667,14 @@ checks.round(3)
 #    as the genre you asked for. Copy its line of code here and prove it.
 # 2. *20 minutes, hard.* Leave out the pseudo-inverse: use $w_k / \lVert w_k \rVert^2$ as the step. What happens to the table
 #    of changes?
-# 3. *10 minutes, easy.* With `cm.walk`, play a walk through three latents that ends where it began, as a loop. Is the leap
+# 3. *10 minutes, easy.* With `cm.latent_walk`, play a walk through three latents that ends where it began, as a loop. Is the leap
 #    from its end to its beginning larger than the others?
 #
 # Solutions are in `solutions/08_studio`. The cell below is yours. **Next:** everything you have heard was levels first and
 # sound after. Notebook 11, back to sound, asks how the phases get there. Notebooks 09 and 10 come later.
 
 # %%
-clip = cm.make_clip(model, controls, seed=0, mix=model.genres[0], sliders={"brightness": -3.0})
+clip = cm.make_clip(model, controls, seed=0, genre=model.genres[0], sliders={"brightness": -3.0})
 heard = judges["cnn"].predict(config.scale(clip.log_mel[None]))[0]
 brightness = lab.measure_attributes(clip.samples, config, clip.tempo)["brightness_hz"]
 print(f"{brightness:.0f} Hz, heard as {features.genres[heard]}")

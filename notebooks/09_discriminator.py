@@ -100,7 +100,7 @@ def sharp(model, latents, genre):
 
 
 rebuilt, new = sharp(cvae, latents, genre), sharp(cvae, draws, wanted)
-lab.lesson(
+lab.takeaway(
     f"Reconstructions have {rebuilt:.2f} of the sharpness of real clips, new clips {new:.2f}.",
     {"New clips lack most.": new < rebuilt < 1.0, "The rest of this notebook is about that gap.": True},
 )
@@ -161,7 +161,7 @@ both = pd.DataFrame(
 )
 display(both.round(2))
 first, second = both.loc["sharpness of new clips"]
-lab.lesson(
+lab.takeaway(
     f"Sharpness of new clips: {first:.2f} before, {second:.2f} with detail enlarged by {detailed.detail.gain.numpy().mean():.0%}.",
     {
         "The error rises: detail in the wrong place costs double.": second > first
@@ -350,7 +350,7 @@ models |= {"after the duel": gan}
 
 def three(asked, number):
     start = cvae.sample_latents([genres.index(asked)], seed=number)[0]
-    made = {name: vars(cm.make_clip(model, start=start, mix=asked)) for name, model in models.items()}
+    made = {name: vars(cm.make_clip(model, latent=start, genre=asked)) for name, model in models.items()}
     return [clip | {"label": f"{asked}, {name}", "seed": None} for name, clip in made.items()]
 
 
@@ -368,7 +368,7 @@ def compare(asked, number):
 
 # %%
 sharper = {name: sharp(model, draws, wanted) for name, model in models.items()}
-lab.lesson(
+lab.takeaway(
     f"The same latents: sharpness {sharper['as it was']:.2f}, detail enlarged {sharper['detail enlarged']:.2f}, after the "
     f"duel {sharper['after the duel']:.2f}.",
     {
@@ -410,7 +410,7 @@ display(known.round(2))
 
 # %%
 before, after, whole = known.loc["as it was"], known.loc["discriminator"], known.loc["discriminator and detail"]
-lab.lesson(
+lab.takeaway(
     f"Embedded music, the duel alone: sharpness {before['sharpness']:.2f} to {after['sharpness']:.2f}, kernel distance times "
     f"{after['kernel'] / before['kernel']:.2f}.",
     {
@@ -423,7 +423,7 @@ lab.lesson(
 # %%
 rivals = known.loc[["trained longer", "random features", "detail"]]
 longer, random_ones, cheap = rivals["sharpness"]
-lab.lesson(
+lab.takeaway(
     f"Rivals: sharpness {longer:.2f} trained longer, {random_ones:.2f} with random features, {cheap:.2f} with detail.",
     {
         "The one that costs nothing is the sharpest.": rivals["sharpness"].idxmax() == "detail"
@@ -442,7 +442,7 @@ display(real.round(2))
 
 # %%
 least, before, after = real["Fréchet of music"].iloc[0], *real.loc[["as it was", "detail"], "Fréchet"]
-lab.lesson(
+lab.takeaway(
     f"Fréchet distance {before:.1f} as it was, {after:.1f} with detail; real training clips score {least:.1f}.",
     {
         "More than half of the way to music, and no step was trained.": after - least < 0.5 * (before - least),
@@ -453,7 +453,7 @@ lab.lesson(
 
 # %%
 swaps = real["swap in sound"] / real["ceiling in sound"]
-lab.lesson(
+lab.takeaway(
     f"Real music, swaps in sound over their ceiling: {swaps['without shift']:.2f} without the shift, "
     f"{swaps['as it was']:.2f} with it, {swaps['discriminator and detail']:.2f} after the duel.",
     {
@@ -479,7 +479,7 @@ display(shares.round(2))
 
 # %%
 first = (shares["swap"] / shares["real"]).xs("first", level="phase").unstack()
-lab.lesson(
+lab.takeaway(
     f"Swaps over what these networks say of real clips: {first['shift'].mean():.2f} without the shift, "
     f"{first['nothing'].mean():.2f} with it.",
     {

@@ -66,5 +66,4 @@ def session_folders(tmp_path, monkeypatch):
     """Sends caches, results and figures of a test to a folder of its own."""
     monkeypatch.setenv("CVAE_MUSIC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CVAE_MUSIC_OUTPUT", str(tmp_path / "output"))
-    monkeypatch.setenv("CVAE_MUSIC_STARTED", str(tmp_path / "output"))
     return tmp_path

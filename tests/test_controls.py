@@ -6,7 +6,7 @@ import pytest
 from generated_music import tune
 
 from cvae_lab.measures.audio_attributes import latent_correlations, measure_attributes
-from cvae_music import controls
+from cvae_music import attributes, controls
 from cvae_music.data.features import FeatureSet
 
 
@@ -88,17 +88,17 @@ def test_clicks_are_onsets_and_tell_the_tempo(tiny_config):
 def test_log_mel_attributes_count_and_weigh(tiny_config):
     clips = np.full((3, *tiny_config.shape), tiny_config.floor_db, np.float32)
     clips[0, 4::8, 3] = clips[1, 2::4, 3] = clips[2, 2::4, 12] = -10.0
-    table = controls.log_mel_attributes(clips, tiny_config)
+    table = attributes.log_mel_attributes(clips, tiny_config)
     assert list(table["onsets_per_beat"]) == [1.0, 2.0, 2.0]
     cut = clips[1:2].copy()
     cut[0, :4, :] = (
         0.0  # as where real music is cut: the beginning is louder than the end
     )
     assert (
-        controls.log_mel_attributes(cut, tiny_config)["onsets_per_beat"][0] == 1.75
+        attributes.log_mel_attributes(cut, tiny_config)["onsets_per_beat"][0] == 1.75
     )  # all but the one inside
     assert table["brightness_hz"][2] > 3 * table["brightness_hz"][1]
-    louder = controls.log_mel_attributes(
+    louder = attributes.log_mel_attributes(
         np.where(clips > -20.0, clips + 6.0, clips), tiny_config
     )
     assert (louder["level_db"] - table["level_db"]).to_numpy() == pytest.approx(
@@ -107,23 +107,23 @@ def test_log_mel_attributes_count_and_weigh(tiny_config):
     assert louder["brightness_hz"].to_numpy() == pytest.approx(
         table["brightness_hz"].to_numpy(), rel=1e-4
     )
-    one = controls.log_mel_attributes(clips[1:2], tiny_config)
+    one = attributes.log_mel_attributes(clips[1:2], tiny_config)
     assert one.iloc[0].to_numpy() == pytest.approx(table.iloc[1].to_numpy())
     with pytest.raises(ValueError, match="unscale"):
-        controls.log_mel_attributes(clips[0], tiny_config)
+        attributes.log_mel_attributes(clips[0], tiny_config)
 
 
 def test_dimensions_are_named_by_what_they_do(model, features):
-    effects = controls.latent_effects(model, features, range(5), num_ideas=4).set_index(
+    effects = controls.latent_effects(model, features, range(5), num_seeds=4).set_index(
         "dimension"
     )
     assert effects.loc[0, "name"] == "louder" and effects.loc[
-        0, "does_level_db"
+        0, "effect_level_db"
     ] == pytest.approx(4.0, abs=0.8)
-    assert effects.loc[1, "does_brightness_hz"] > 2.0
+    assert effects.loc[1, "effect_brightness_hz"] > 2.0
     assert effects.loc[1, "name"] == "less bass, brighter"  # the two largest effects
     assert effects.loc[2, "name"] == effects.loc[4, "name"] == "fine detail"
-    strongest = controls.latent_effects(model, features, num_ideas=4)["dimension"]
+    strongest = controls.latent_effects(model, features, num_seeds=4)["dimension"]
     assert set(strongest[:2]) == {0, 1} and set(strongest) == {
         0,
         1,
@@ -147,7 +147,7 @@ def test_sliders_move_one_attribute_and_hold_the_others(model, features):
     start = np.zeros((1, 5), np.float32)
 
     def measured(latent):
-        return controls.log_mel_attributes(
+        return attributes.log_mel_attributes(
             features.config.unscale(model.decode(latent)), features.config
         ).iloc[0]
 

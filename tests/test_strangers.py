@@ -777,18 +777,18 @@ def test_a_config_of_numpy_numbers_is_the_same():
         {"tempo": np.nan},
         {"temperature": "hot"},
         {"temperature": -1},
-        {"mix": "polka"},
-        {"mix": 0},
-        {"mix": ["loud"]},
-        {"mix": {"loud": "much"}},
-        {"mix": {"loud": np.nan}},
-        {"mix": {}},
+        {"genre": "polka"},
+        {"genre": 0},
+        {"genre": ["loud"]},
+        {"genre": {"loud": "much"}},
+        {"genre": {"loud": np.nan}},
+        {"genre": {}},
         {"prior_genre": "polka"},
-        {"share": 2, "morph_to": 1},
-        {"share": "half", "morph_to": 1},
-        {"share": 0.5, "morph_to": "two"},
-        {"at": (0, 0)},
-        {"start": np.zeros(3)},
+        {"morph": 2, "morph_to": 1},
+        {"morph": "half", "morph_to": 1},
+        {"morph": 0.5, "morph_to": "two"},
+        {"map_position": (0, 0)},
+        {"latent": np.zeros(3)},
     ],
     ids=str,
 )
@@ -810,7 +810,7 @@ def test_arguments_of_other_calls(model, features, tiny_config):
         lambda: open_collection(num_clips=36, seed=-1),
         lambda: folder_collection(".", seed=0.5),
         lambda: cm.to_audio(np.zeros(tiny_config.shape), tiny_config, seed=-1),
-        lambda: cm.make_clip(cm.VAE(tiny_config, **SIZE), mix="polka"),
+        lambda: cm.make_clip(cm.VAE(tiny_config, **SIZE), genre="polka"),
         lambda: cm.make_clip(cm.Autoencoder(tiny_config, **SIZE)),
     ):
         with pytest.raises(ValueError, match="expected"):
@@ -849,7 +849,7 @@ def test_labels_that_are_not_words_stay_what_they_are(tmp_path, tiny_config, gen
     again = cm.load_model(tmp_path / "model.npz")
     assert (
         again.genres == features.genres
-        and cm.mix_weights(again, genres[0]).sum() == 1.0
+        and cm.genre_weights(again, genres[0]).sum() == 1.0
     )
     again.audio_config.check_compatible(features, again.genres)
 
@@ -857,9 +857,9 @@ def test_labels_that_are_not_words_stay_what_they_are(tmp_path, tiny_config, gen
 def test_genres_may_be_numbers(tiny_config, tmp_path):
     model = cm.ConditionalVAE(tiny_config, genres=[1980, 1990], **SIZE)
     assert model.genres == ("1980", "1990")
-    np.testing.assert_array_equal(cm.mix_weights(model, 1990), [0.0, 1.0])
+    np.testing.assert_array_equal(cm.genre_weights(model, 1990), [0.0, 1.0])
     np.testing.assert_array_equal(
-        cm.mix_weights(model, {1980: 1, "1990": 3}), [0.25, 0.75]
+        cm.genre_weights(model, {1980: 1, "1990": 3}), [0.25, 0.75]
     )
 
 

@@ -87,14 +87,14 @@ def enter(studio, path):
 
 
 def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
-    studio.panel.knobs["mix", "soft"].value = 0.5
+    studio.panel.knobs["genre", "soft"].value = 0.5
     studio.panel.knobs["sliders", "brightness"].value = 1.5
     studio.panel.knobs["dimensions", next(iter(controls.dimensions))].value = -2.0
     studio.panel.knobs["tempo"].value = 97.0
     studio.panel.knobs["on_map"].value = True
-    studio.panel.knobs["at", 0].value = 0.5
+    studio.panel.knobs["map", 0].value = 0.5
     code = studio.panel.code.value
-    assert "brightness" in code and "at=(0.5" in code and "\n" not in code
+    assert "brightness" in code and "map_position=(0.5" in code and "\n" not in code
     scope = {"make_clip": make_clip, "model": model, "controls": controls}
     exec(code, scope)
     assert np.array_equal(scope["clip"].samples, studio.clip.samples)
@@ -125,11 +125,11 @@ def test_genre_swap_keeps_the_latent(studio):
 
 
 def test_mix_map_and_sliders_as_functions(model, controls):
-    assert list(playing.mix_weights(model, {"loud": 1.0, "soft": 3.0})) == [0.25, 0.75]
+    assert list(playing.genre_weights(model, {"loud": 1.0, "soft": 3.0})) == [0.25, 0.75]
     assert playing.mix_label(model, np.array([0.25, 0.75])) == "75% soft, 25% loud"
     for bad in ({"loud": 0.0}, {"noise": 1.0}, {"loud": -1.0, "soft": 2.0}):
         with pytest.raises(ValueError, match="expected weights"):
-            playing.mix_weights(model, bad)
+            playing.genre_weights(model, bad)
     latent = playing.draw_latent(model, seed=3)
     moved = controls.move_to(latent, (1.0, -2.0))
     assert moved @ controls.axes.T == pytest.approx([1.0, -2.0], abs=1e-2)
@@ -137,9 +137,9 @@ def test_mix_map_and_sliders_as_functions(model, controls):
     assert off_map @ moved == pytest.approx(off_map @ latent, abs=1e-2)
     assert controls.nearest(controls.points[5]) == 5
     dimension = next(iter(controls.dimensions))
-    turned = controls.turn(latent, dimensions={dimension: 2.0}) - latent
+    turned = controls.apply(latent, dimensions={dimension: 2.0}) - latent
     assert np.flatnonzero(turned).tolist() == [dimension]
-    level = controls.directions["level"]
+    level = controls.attribute_directions["level"]
     assert level.shape == (2, len(latent)) and not np.allclose(
         level[0], level[1], atol=1e-3
     )
@@ -148,13 +148,13 @@ def test_mix_map_and_sliders_as_functions(model, controls):
         ([0.5, 0.5], level.mean(axis=0)),
         (None, level.mean(axis=0)),
     ):
-        turned = controls.turn(latent, {"level": 2.0}, weights=weights) - latent
+        turned = controls.apply(latent, {"level": 2.0}, weights=weights) - latent
         np.testing.assert_allclose(turned, 2.0 * step, atol=1e-5)
     both, _ = playing.resolve_latent(
         model,
         controls,
-        start=latent,
-        mix={"soft": 3.0, "loud": 1.0},
+        latent=latent,
+        genre={"soft": 3.0, "loud": 1.0},
         sliders={"level": 1.0},
     )
     of_soft = list(model.genres).index("soft")
@@ -175,7 +175,7 @@ def test_mix_map_and_sliders_as_functions(model, controls):
             decode_mixture(model, idea, np.array(weights))
     for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
         with pytest.raises(ValueError, match="expected"):
-            controls.turn(latent, **wrong)
+            controls.apply(latent, **wrong)
     with pytest.raises(ValueError, match="fit_controls"):
         make_clip(model, sliders={"level": 1.0})
 
@@ -187,7 +187,7 @@ def test_controls_come_back_from_their_file(model, controls, tmp_path):
         again.fingerprint == fingerprint(model)
         and again.dimensions == controls.dimensions
     )
-    settings = {"sliders": {"density": 2.0}, "at": (1.0, 0.0), "seed": 2}
+    settings = {"sliders": {"density": 2.0}, "map_position": (1.0, 0.0), "seed": 2}
     assert np.array_equal(
         make_clip(model, again, **settings).samples,
         make_clip(model, controls, **settings).samples,
@@ -236,13 +236,13 @@ def test_nothing_plays_or_repeats_unasked(studio):
 
 def test_all_weights_zero_is_a_message_not_a_fault(studio):
     before = studio.panel.audio.wav
-    studio.panel.knobs["mix", "loud"].value = 0.0
+    studio.panel.knobs["genre", "loud"].value = 0.0
     assert (
         'role="alert"' in studio.panel.status.value
         and "raise at least one" in studio.panel.status.value
     )
     assert studio.panel.audio.wav == before
-    studio.panel.knobs["mix", "soft"].value = 1.0
+    studio.panel.knobs["genre", "soft"].value = 1.0
     assert "Ready" in studio.panel.status.value
 
 
@@ -385,8 +385,8 @@ def test_history_brings_a_clip_back(studio):
         "2",
     ]
     studio.panel.knobs["sliders", "level"].value = 1.0
-    studio.panel.knobs["second"].value = 7
-    studio.panel.knobs["share"].value = 0.25
+    studio.panel.knobs["morph_to"].value = 7
+    studio.panel.knobs["morph"].value = 0.25
     assert (
         studio.panel.past.options[0][0]
         == "5: loud, seed 0, 110 bpm, level +1, 25% towards seed 7"
@@ -407,20 +407,20 @@ def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
 
 
 def test_the_cursor_stays_where_it_is_put(studio):
-    studio.panel.knobs["at", 1].value = 0.35
+    studio.panel.knobs["map", 1].value = 0.35
     assert (
-        studio.panel.knobs["on_map"].value and studio.panel.knobs["at", 1].value == 0.35
+        studio.panel.knobs["on_map"].value and studio.panel.knobs["map", 1].value == 0.35
     )
     assert "0.35)" in studio.panel.code.value
-    studio.hear_nearest()
+    studio.play_nearest()
     assert (
         np.abs(heard(studio.panel.nearest)).max() > 0.01
         and "clip" in studio.panel.nearest.about
     )
     studio.panel.knobs["on_map"].value = False
     assert (
-        "at=" not in studio.panel.code.value
-        and studio.panel.knobs["at", 1].value != 0.35
+        "map_position=" not in studio.panel.code.value
+        and studio.panel.knobs["map", 1].value != 0.35
     )
 
 
@@ -430,7 +430,7 @@ def test_a_model_without_a_label_has_no_genre_controls(tiny_config, features):
     studio.panel.knobs["seed"].value = 2
     studio.surprise()
     assert "Ready: clip" in studio.panel.status.value and not [
-        key for key in studio.panel.knobs if key[0] == "mix"
+        key for key in studio.panel.knobs if key[0] == "genre"
     ]
     studio.panel.comparison.value = studio.panel.comparison.options[2]
     studio.compare()
@@ -497,14 +497,14 @@ def test_morph_over_time_and_by_hand(studio, tmp_path):
     }
     exec(studio.panel.journey_code.value, scope)
     assert (
-        np.array_equal(scope["samples"], studio.walked)
+        np.array_equal(scope["samples"], studio.morphed)
         and "loud to soft" in studio.panel.journey.about
     )
     studio.save("morph")
     assert {path.suffix for path in tmp_path.glob("morph.*")} == {".wav", ".mp3"}
     assert studio.panel.journey_links.value.count("download=") == 2
     studio.reset()
-    before, studio.panel.knobs["share"].value = studio.clip.latent, 1.0
+    before, studio.panel.knobs["morph"].value = studio.clip.latent, 1.0
     assert "morph_to=1" in studio.panel.code.value
     assert studio.clip.latent == pytest.approx(
         playing.draw_latent(studio.model, 1), abs=1e-4
@@ -548,7 +548,7 @@ def test_changes_on_two_threads_end_at_the_last(
     in_two_threads(studio, monkeypatch, *(changes[::-1] if turned_round else changes))
     assert (
         studio.made["tempo"] == 90
-        and studio.made["mix"] == {"soft": 1.0}
+        and studio.made["genre"] == {"soft": 1.0}
         and studio.made == studio.settings()
     )
     assert (
@@ -568,7 +568,7 @@ def test_changes_on_two_threads_end_at_the_last(
 def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(
     studio, monkeypatch
 ):
-    seed, cursor = studio.panel.knobs["seed"], studio.panel.knobs["at", 0]
+    seed, cursor = studio.panel.knobs["seed"], studio.panel.knobs["map", 0]
     in_two_threads(
         studio,
         monkeypatch,
@@ -577,7 +577,7 @@ def test_the_cursor_moved_while_a_clip_is_made_stays_where_it_was_put(
     )
     assert (
         studio.panel.knobs["on_map"].value
-        and studio.made["at"][0] == 0.5
+        and studio.made["map_position"][0] == 0.5
         and studio.made["seed"] == 3
     )
 
@@ -614,6 +614,6 @@ def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
 def test_nothing_to_do_leaves_the_message(studio):
     studio.keep("A")
     said = studio.panel.status.value
-    studio.start_elsewhere()  # no clip of one's own is played
+    studio.change_start()  # no clip of one's own is played
     studio.panel.loop.value = True
     assert "Kept as A" in said and studio.panel.status.value == said

@@ -46,7 +46,7 @@ class Painter:
 def test_a_clip_repeats_by_its_settings_and_keeps_the_tempo():
     model = Painter(AudioConfig())
     first, again, other = (
-        make_clip(model, mix="high", tempo=97.0, seed=seed) for seed in (4, 4, 5)
+        make_clip(model, genre="high", tempo=97.0, seed=seed) for seed in (4, 4, 5)
     )
     np.testing.assert_array_equal(first.samples, again.samples)
     assert not np.allclose(first.latent, other.latent)
@@ -55,7 +55,7 @@ def test_a_clip_repeats_by_its_settings_and_keeps_the_tempo():
     assert (
         len(make_clip(model).samples)
         == round(8 * 60 / 110.0 * 22050)
-        == len(walks.walk(model, first.latent[None], [1, 0], 8))
+        == len(walks.latent_walk(model, first.latent[None], [1, 0], 8))
     )
 
 
@@ -64,10 +64,10 @@ def test_a_genre_is_drawn_where_it_lies_and_played():
     model = Painter(AudioConfig())
     for settings, genre, mean in (
         ({}, "low", 0.3),
-        ({"mix": "high"}, "high", 0.7),
+        ({"genre": "high"}, "high", 0.7),
         ({"prior_genre": "high"}, "high", 0.7),
-        ({"mix": "low", "prior_genre": "high"}, "low", 0.7),
-        ({"mix": {"low": 1.0, "high": 3.0}}, "75% high, 25% low", 0.7),
+        ({"genre": "low", "prior_genre": "high"}, "low", 0.7),
+        ({"genre": {"low": 1.0, "high": 3.0}}, "75% high, 25% low", 0.7),
     ):
         clip = make_clip(model, **settings)
         assert clip.genre == genre and clip.latent.mean() == pytest.approx(
@@ -75,11 +75,11 @@ def test_a_genre_is_drawn_where_it_lies_and_played():
         )
         assert (clip.log_mel[:, 60].max() > -30.0) == ("high" in genre)
     still = [
-        make_clip(model, mix="high", seed=seed, temperature=0.0).latent
+        make_clip(model, genre="high", seed=seed, temperature=0.0).latent
         for seed in (1, 2)
     ]
     assert np.array_equal(*still)
-    halfway = make_clip(model, mix="high", morph_to=2, share=0.5, seed=1).latent
+    halfway = make_clip(model, genre="high", morph_to=2, morph=0.5, seed=1).latent
     ends = [walks.draw_latent(model, seed, "high") for seed in (1, 2)]
     np.testing.assert_array_equal(halfway, walks.slerp(*ends, 0.5))
 
@@ -87,12 +87,12 @@ def test_a_genre_is_drawn_where_it_lies_and_played():
 def test_clips_refuse_what_does_not_exist():
     model = Painter(AudioConfig())
     for settings, message in (
-        ({"mix": "polka"}, r"\['low', 'high'\]"),
+        ({"genre": "polka"}, r"\['low', 'high'\]"),
         ({"prior_genre": "polka"}, r"\['low', 'high'\]"),
         ({"seed": -1}, "seed=-1; expected a whole number"),
         ({"seed": "one"}, "seed='one'"),
         ({"seed": 0.5}, "seed=0.5"),
-        ({"morph_to": -2, "share": 0.5}, "seed=-2"),
+        ({"morph_to": -2, "morph": 0.5}, "seed=-2"),
         ({"tempo": "slow"}, "tempo='slow'"),
         ({"tempo": 0}, "tempo=0"),
         ({"sliders": {"level": 1.0}}, "fit_controls"),
@@ -101,7 +101,7 @@ def test_clips_refuse_what_does_not_exist():
             make_clip(model, **settings)
     without_label = Painter(AudioConfig(), genres=(), num_genres=0)
     with pytest.raises(ValueError, match="'high' for a model without genres"):
-        make_clip(without_label, mix="high")
+        make_clip(without_label, genre="high")
 
 
 def test_an_autoencoder_has_nothing_to_draw_from_and_plays_what_it_encoded(tiny_config):
@@ -109,10 +109,10 @@ def test_an_autoencoder_has_nothing_to_draw_from_and_plays_what_it_encoded(tiny_
     with pytest.raises(ValueError, match="Autoencoder has no prior to draw from"):
         make_clip(model)
     latent = model.encode(np.zeros((1, *tiny_config.shape)))[0][0]
-    clip = make_clip(model, start=latent)
+    clip = make_clip(model, latent=latent)
     assert clip.genre is None and clip.log_mel.shape == tiny_config.shape
     with pytest.raises(ValueError, match="seed=-1"):
-        make_clip(model, start=latent, seed=-1)
+        make_clip(model, latent=latent, seed=-1)
 
 
 def test_slerp_keeps_the_distance_from_the_origin():
@@ -157,11 +157,11 @@ def test_a_walk_passes_its_stops_and_changes_genre():
 def test_walks_refuse_what_does_not_fit():
     model = Painter(AudioConfig())
     with pytest.raises(ValueError, match=r"expected \(stops, 8\)"):
-        walks.walk(model, np.zeros(8), [1, 0], 16, 120)
+        walks.latent_walk(model, np.zeros(8), [1, 0], 16, 120)
     with pytest.raises(ValueError, match="num_beats=2.5"):
-        walks.walk(model, np.ones((2, 8)), [1, 0], 2.5, 120)
+        walks.latent_walk(model, np.ones((2, 8)), [1, 0], 2.5, 120)
     with pytest.raises(ValueError, match="grid in seconds"):
-        walks.walk(
+        walks.latent_walk(
             Painter(AudioConfig(grid="seconds")), np.ones((2, 8)), [1, 0], 16, 120
         )
 
@@ -187,7 +187,7 @@ def test_joins_of_a_walk_are_no_rougher_than_a_window():
     for genre in range(0, model.num_genres, 2):
         stops = model.sample_latents([genre, genre], seed=genre)
         weights = np.eye(model.num_genres)[genre]
-        samples = walks.walk(model, stops, weights, num_beats, tempo)
+        samples = walks.latent_walk(model, stops, weights, num_beats, tempo)
         assert len(samples) == round(num_beats * 60 / tempo * config.sample_rate)
         plain = [
             to_audio(level, config, tempo)

@@ -60,7 +60,7 @@ def main():
     pages = write_notebooks(templates, output)
     front = {
         "genres": model.genres,
-        "sliders": list(controls.directions),
+        "sliders": list(controls.attribute_directions),
         "pages": pages,
         "root": "",
     }
@@ -102,7 +102,7 @@ def write_instrument(model, controls, folder):
     arrays = {
         "means": means[used],
         "factors": factors[used][:, lower[0], lower[1]],
-        "directions": np.stack(list(controls.directions.values())),
+        "directions": np.stack(list(controls.attribute_directions.values())),
     }
     stops = np.cumsum([array.size for array in arrays.values()]).tolist()
     places = {
@@ -116,7 +116,7 @@ def write_instrument(model, controls, folder):
         "preset": PRESET,
         "genres": list(model.genres),
         "latent_dim": model.latent_dim,
-        "sliders": list(controls.directions),
+        "sliders": list(controls.attribute_directions),
         "config": config.get_config(),
         "shares": [row[row > 0].tolist() for row in shares.astype(float)],
         "arrays": places,

@@ -1,10 +1,11 @@
 from .acceleration import FusedAdam as FusedAdam
+from .attributes import log_mel_attributes as log_mel_attributes
 from .audio.analysis import beat_frame_times as beat_frame_times
 from .audio.analysis import log_mel as log_mel
 from .audio.analysis import mel_filters as mel_filters
 from .audio.analysis import mel_to_stft_weights as mel_to_stft_weights
 from .audio.analysis import seconds_frame_times as seconds_frame_times
-from .audio.analysis import track_beats as track_beats
+from .audio.beats import track_beats as track_beats
 from .audio.files import AudioError as AudioError
 from .audio.files import load_audio as load_audio
 from .audio.files import write_audio as write_audio
@@ -30,7 +31,6 @@ from .controls import attribute_directions as attribute_directions
 from .controls import fit_controls as fit_controls
 from .controls import latent_effects as latent_effects
 from .controls import load_controls as load_controls
-from .controls import log_mel_attributes as log_mel_attributes
 from .controls import shipped_controls as shipped_controls
 from .data.batches import make_dataset as make_dataset
 from .data.collection import Collection as Collection
@@ -44,11 +44,11 @@ from .generation import Clip as Clip
 from .generation import decode_mixture as decode_mixture
 from .generation import draw_latent as draw_latent
 from .generation import encode_clip as encode_clip
+from .generation import genre_weights as genre_weights
+from .generation import latent_walk as latent_walk
 from .generation import make_clip as make_clip
 from .generation import make_morph as make_morph
-from .generation import mix_weights as mix_weights
 from .generation import slerp as slerp
-from .generation import walk as walk
 from .models.adversarial import ConditionalVAEGAN as ConditionalVAEGAN
 from .models.adversarial import UnsharpMask as UnsharpMask
 from .models.adversarial import adversarial_losses as adversarial_losses
@@ -90,6 +90,7 @@ from .plots import plot_log_mel as plot_log_mel
 from .plots import show_figure as show_figure
 from .plots import show_picture as show_picture
 from .saving import load_model as load_model
+from .saving import presets as presets
 from .saving import save_compact as save_compact
 from .studio.app import Studio as Studio
 from .training import compile_model as compile_model

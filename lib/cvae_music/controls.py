@@ -1,231 +1,182 @@
-"""What a listener would say of a clip, in numbers, what a latent does to it, and the sliders of the studio made from that."""
+"""What a latent does to a clip, and the sliders and the map of the studio."""
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import librosa
 import numpy as np
 import pandas as pd
 
 from cvae_music import saving, serialization
-from cvae_music.audio.analysis import TINY
+from cvae_music.attributes import ATTRIBUTE_WORDS, log_mel_attributes
 from cvae_music.data.cache import read_table
 from cvae_music.models.losses import gaussian_kl
 
-# What more and less of each attribute is called.
-WORDS = {
-    "level_db": ("louder", "softer"),
-    "brightness_hz": ("brighter", "darker"),
-    "onsets_per_beat": ("busier", "sparser"),
-    "bass_db": ("more bass", "less bass"),
-    "register_hz": ("higher notes", "lower notes"),
-    "flatness_db": ("noisier", "purer"),
-    "punch_db": ("punchier", "smoother"),
-}
-ATTRIBUTES = tuple(WORDS)
-# Attributes with a slider, and its name; the tempo needs none, it belongs to the resynthesis.
+if TYPE_CHECKING:
+    from cvae_music.data.features import FeatureSet
+    from cvae_music.models.base import ClipModel
+
+# Attributes with a slider, and its name. The tempo is set by the resynthesis.
 SLIDERS = {
     "brightness_hz": "brightness",
     "onsets_per_beat": "density",
     "level_db": "level",
     "bass_db": "bass",
 }
-BASS_HZ, REGISTER_HZ = 160.0, (200.0, 2000.0)
-SMALLEST_EFFECT = 0.25  # standard deviations; what does less gets no name
-NUM_DIMENSIONS = 6  # with a slider
+SMALLEST_EFFECT = 0.25  # standard deviations; a smaller effect is not named
+NUM_DIMENSIONS = 6  # latent dimensions with a slider
+ARRAYS = ("latent_std", "axes", "latents")
 
 
-def log_mel_attributes(log_mel_db, config):
-    """The `ATTRIBUTES` of many clips, read from their log-mel: quick, no sound is made.
+def training_clips(
+    model: ClipModel, features: FeatureSet, num_clips: int
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Loads training clips, evenly spread over the training split.
 
     Args:
-        log_mel_db: Float array, shape `(clips, num_frames, n_mels)`, dB.
-        config: `AudioConfig`.
+        model: Any model of the series.
+        features: `FeatureSet`.
+        num_clips: Number of clips at most.
 
     Returns:
-        DataFrame with a row a clip and a column an attribute; levels in dB, frequencies in Hz.
+        Scaled clips of shape `(clips, num_frames, n_mels)`, genre indices of shape
+        `(clips,)`, and their rows of the table.
 
     Raises:
-        ValueError: If the clips do not have the shape of the config.
+        ValueError: If the features are not of the model's kind.
     """
-    log_mel_db = np.asarray(log_mel_db, np.float32)
-    if log_mel_db.ndim != 3 or log_mel_db.shape[1:] != config.shape:
-        expected = f"(clips, {config.num_frames}, {config.n_mels}) in dB. Use AudioConfig.unscale on a model's clips"
-        raise ValueError(
-            f"log_mel_attributes got shape {log_mel_db.shape}; expected {expected}."
-        )
-    hertz = librosa.mel_frequencies(
-        n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True
-    )[1:-1]
-    hertz = hertz.astype(np.float32)
-    width = np.gradient(hertz)  # a band stands for as many bins as it is wide
-    amplitude = np.where(
-        log_mel_db > config.floor_db + 0.01,
-        np.exp(log_mel_db * np.float32(np.log(10) / 20)),
-        0,
-    )
-    power, magnitude = amplitude**2, amplitude * width
-    total = magnitude.sum(axis=2)
-    audible = total > 1e-3 * total.max(axis=1, keepdims=True)
-    centroid = np.where(audible, (magnitude @ hertz) / np.maximum(total, TINY), 0.0)
-    count = np.maximum(audible.sum(axis=1), 1)
-    rises = np.maximum(log_mel_db - np.roll(log_mel_db, 1, axis=1), 0.0).mean(axis=2)
-    geometric = log_mel_db.mean(axis=2) - 10 * np.log10(power.mean(axis=2) + TINY)
-    bass, register = bass_and_register(power.mean(axis=1), hertz)
-    return pd.DataFrame(
-        {
-            "level_db": 10 * np.log10(power.sum(axis=2).mean(axis=1) + TINY),
-            "brightness_hz": centroid.sum(axis=1) / count,
-            "onsets_per_beat": [_onsets_per_beat(clip, config) for clip in log_mel_db],
-            "bass_db": bass,
-            "register_hz": register,
-            "flatness_db": np.where(audible, geometric, 0.0).sum(axis=1) / count,
-            "punch_db": rises.mean(axis=1),
-        }
-    )
-
-
-def bass_and_register(power, hertz):
-    """Share of the bass in dB, and the middle of the notes' range in Hz, of mean spectra `(clips, bins)`."""
-    notes = (hertz >= REGISTER_HZ[0]) & (hertz <= REGISTER_HZ[1])
-    bass = 10 * np.log10(
-        (power[:, hertz < BASS_HZ].sum(axis=1) + TINY) / (power.sum(axis=1) + TINY)
-    )
-    weight = power[:, notes] + TINY
-    return bass, 2.0 ** (
-        (weight * np.log2(hertz[notes])).sum(axis=1) / weight.sum(axis=1)
-    )
-
-
-def _onsets_per_beat(log_mel_db, config):
-    """Onsets that librosa finds in the log-mel of one clip, as it would in its sound at 120 beats a minute."""
-    hop = (
-        round(config.sample_rate * 0.5 / config.frames_per_beat)
-        if config.grid == "beats"
-        else config.hop_length
-    )
-    # The first frame stands before the clip too: where real music is cut, the leap from its end to its beginning
-    # may be the largest rise of all, beside which librosa hears no other.
-    before = config.frames_per_beat
-    held = np.concatenate([np.repeat(log_mel_db[:1], before, axis=0), log_mel_db])
-    envelope = librosa.onset.onset_strength(
-        S=held.T, sr=config.sample_rate, hop_length=hop, center=False
-    )
-    onsets = librosa.onset.onset_detect(
-        onset_envelope=envelope, sr=config.sample_rate, hop_length=hop
-    )
-    return (onsets >= before).sum() * config.frames_per_beat / len(log_mel_db)
-
-
-def training_clips(model, features, num):
-    """Scaled clips, genre indices and rows of `num` training clips, evenly spread; ValueError if they are not the model's."""
     model.audio_config.check_compatible(features, model.genres)
     train = features.subset("train")
-    rows = np.unique(np.linspace(0, len(train) - 1, min(num, len(train))).astype(int))
+    rows = np.linspace(0, len(train) - 1, min(num_clips, len(train))).astype(int)
+    rows = np.unique(rows)
+    clips = features.config.scale(train.log_mel[rows])
     table = train.table.iloc[rows].reset_index(drop=True)
-    return features.config.scale(train.log_mel[rows]), train.genre_index[rows], table
+    return clips, train.genre_index[rows], table
 
 
-def latent_effects(model, features, dimensions=None, num_ideas=12):
-    """What latent dimensions do, measured on decoded clips.
+def latent_effects(
+    model: ClipModel,
+    features: FeatureSet,
+    dimensions: Iterable[int] | None = None,
+    num_seeds: int = 12,
+) -> pd.DataFrame:
+    """Measures what latent dimensions do to decoded clips, in standard deviations.
 
-    The latents of some training clips are decoded with one dimension two standard deviations below and above its
-    mean and all else as it was; the effect is the mean change of each attribute, in its standard deviations over
-    the clips. The name says the largest effect, and the next if it is one.
+    The latents of some training clips are decoded with one dimension two standard
+    deviations below and above its mean and all else unchanged. The effect is the mean
+    change of each attribute, in its standard deviations over the clips. A dimension
+    is named by its largest effect, and by the next where that is large enough.
 
     Args:
-        model: `VAE` or `ConditionalVAE`.
+        model: Any model of the series with a posterior, such as `VAE`.
         features: `FeatureSet`.
-        dimensions: Which dimensions to turn; None for the six of highest KL divergence that describe the whole clip.
-        num_ideas: Clips whose latents are turned.
+        dimensions: Dimensions to measure; None for the six of highest KL divergence
+            among those that describe the whole clip.
+        num_seeds: Number of clips whose latents are perturbed.
 
     Returns:
-        DataFrame, a row a dimension, highest KL first: `dimension`, `kl` (nats), `name`, and `does_<attribute>`.
+        DataFrame, a row a dimension, highest KL first: `dimension`, `kl` (nats),
+        `name`, and `effect_<attribute>`.
+
+    Raises:
+        ValueError: If the features are not of the model's kind.
     """
     clips, genre, _ = training_clips(model, features, 500)
     mean, log_var = model.encode(clips)
     kl = np.mean(gaussian_kl(mean, log_var), axis=0)
-    spread = (
-        log_mel_attributes(features.config.unscale(clips), features.config)
-        .std()
-        .to_numpy()
-        + 1e-9
-    )
-    ideas = np.linspace(0, len(clips) - 1, min(num_ideas, len(clips))).astype(int)
+    if dimensions is None:
+        dimensions = np.argsort(-kl[: model.global_dim])[:NUM_DIMENSIONS]
+    attributes = log_mel_attributes(features.config.unscale(clips), features.config)
+    attribute_std = attributes.std() + 1e-9
+    seeds = np.linspace(0, len(clips) - 1, min(num_seeds, len(clips))).astype(int)
     rows = []
-    for dimension in (
-        np.argsort(-kl[: model.global_dim])[:NUM_DIMENSIONS]
-        if dimensions is None
-        else dimensions
-    ):
-        ends = []
+    for dimension in dimensions:
+        extremes = []
         for side in (-2.0, 2.0):
-            turned = mean[ideas].copy()
-            turned[:, dimension] = (
-                mean[:, dimension].mean() + side * mean[:, dimension].std()
-            )
-            ends.append(_decoded_attributes(model, turned, genre[ideas]))
-        does = ((ends[1] - ends[0]).mean(axis=0) / spread).to_dict()
-        largest = sorted(does, key=lambda name: -abs(does[name]))[:2]
-        words = [
-            WORDS[name][0 if does[name] > 0 else 1]
-            for name in largest
-            if abs(does[name]) >= SMALLEST_EFFECT
-        ]
-        row = {
-            "dimension": int(dimension),
-            "kl": float(kl[dimension]),
-            "name": ", ".join(words) or "fine detail",
-        }
-        rows.append(row | {f"does_{name}": value for name, value in does.items()})
+            perturbed = mean[seeds].copy()
+            value = mean[:, dimension].mean() + side * mean[:, dimension].std()
+            perturbed[:, dimension] = value
+            extremes.append(_decoded_attributes(model, perturbed, genre[seeds]))
+        effect = (extremes[1] - extremes[0]).mean() / attribute_std
+        row = {"dimension": int(dimension), "kl": float(kl[dimension])}
+        row["name"] = _effect_name(effect)
+        rows.append(row | effect.add_prefix("effect_").to_dict())
     return pd.DataFrame(rows).sort_values("kl", ascending=False, ignore_index=True)
 
 
+def _effect_name(effect):
+    """Names the two largest effects, where they are large enough."""
+    words = []
+    for attribute in effect.abs().sort_values(ascending=False, kind="stable").index[:2]:
+        more, less = ATTRIBUTE_WORDS[attribute]
+        if abs(effect[attribute]) >= SMALLEST_EFFECT:
+            words.append(more if effect[attribute] > 0 else less)
+    return ", ".join(words) or "fine detail"
+
+
 def _decoded_attributes(model, latents, genre):
-    return log_mel_attributes(
-        model.audio_config.unscale(model.decode(latents, genre)), model.audio_config
-    )
+    log_mel = model.audio_config.unscale(model.decode(latents, genre))
+    return log_mel_attributes(log_mel, model.audio_config)
 
 
 @dataclasses.dataclass(frozen=True)
 class Controls:
-    """What was measured of a model for the studio.
+    """Holds what was measured of a model for the studio.
 
     Args:
         fingerprint: Of the model's weights, see `fingerprint`.
-        directions: Dict of slider name to steps in latent space, shape `(num_genres, latent_dim)`, one row for a
-            model without a label: one standard deviation of that attribute within the genre, the other sliders'
-            attributes held.
-        dimensions: Dict of latent dimension to the name of what it was measured to do.
-        spread: Standard deviation of the posterior means over clips, shape `(latent_dim,)`.
-        axes: Two orthogonal directions of most variance, shape `(2, latent_dim)`; the map's axes.
+        attribute_directions: Dict of slider name to steps in latent space, shape
+            `(num_genres, latent_dim)`, one row for a model without a label. A step
+            raises that attribute by one standard deviation within the genre and holds
+            the other sliders' attributes.
+        dimensions: Dict of latent dimension to the name of its measured effect.
+        latent_std: Standard deviation of the posterior means over clips, shape
+            `(latent_dim,)`.
+        axes: Two orthogonal directions of most variance, the map's axes, shape
+            `(2, latent_dim)`.
         latents: Posterior means of the clips on the map, shape `(points, latent_dim)`.
         table: Their rows of `FeatureSet.table`.
+
+    Example:
+        >>> from cvae_music import ConditionalVAE, shipped_controls
+        >>> controls = shipped_controls(ConditionalVAE.from_preset("known_cvae"))
+        >>> list(controls.attribute_directions)
+        ['brightness', 'density', 'level', 'bass']
     """
 
     fingerprint: str
-    directions: dict
-    dimensions: dict
-    spread: np.ndarray
+    attribute_directions: dict[str, np.ndarray]
+    dimensions: dict[int, str]
+    latent_std: np.ndarray
     axes: np.ndarray
     latents: np.ndarray
     table: pd.DataFrame
 
     @property
-    def points(self):
-        """Where the clips lie on the map, shape `(points, 2)`."""
+    def points(self) -> np.ndarray:
+        """Positions of the clips on the map, shape `(points, 2)`."""
         return self.latents @ self.axes.T
 
-    def turn(self, latent, sliders=None, dimensions=None, weights=None):
-        """Moves a latent by sliders (standard deviations of the attribute) and single dimensions (of the dimension).
+    def apply(
+        self,
+        latent: np.ndarray,
+        sliders: Mapping[str, float] | None = None,
+        dimensions: Mapping[int, float] | None = None,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Moves a latent by sliders and by single dimensions, in standard deviations.
 
         Args:
             latent: Float array, shape `(latent_dim,)`.
-            sliders: Dict of slider name to amount.
-            dimensions: Dict of latent dimension to amount.
-            weights: Genre weights that sum to 1, shape `(num_genres,)`: what makes strings busier is not what does so
-                for drums. None takes the mean over genres.
+            sliders: Dict of slider name to standard deviations of the attribute.
+            dimensions: Dict of latent dimension to standard deviations of it.
+            weights: Genre weights that sum to 1, shape `(num_genres,)`: what makes
+                strings busier is not what does so for drums. None takes the mean over
+                genres.
 
         Returns:
             Float32 array, shape `(latent_dim,)`.
@@ -235,138 +186,194 @@ class Controls:
         """
         latent = np.array(latent, np.float32)
         for name, amount in (sliders or {}).items():
-            if name not in self.directions:
+            if name not in self.attribute_directions:
                 raise ValueError(
-                    f"turn got the slider {name!r}; expected some of {list(self.directions)}."
+                    f"Got the slider {name!r}; "
+                    f"expected some of {list(self.attribute_directions)}."
                 )
-            steps = self.directions[name]
-            latent += amount * (
-                steps.mean(axis=0)
-                if weights is None
-                else np.asarray(weights, np.float32) @ steps
-            )
+            step = self.attribute_directions[name]
+            if weights is None:
+                step = step.mean(axis=0)
+            else:
+                step = np.asarray(weights, np.float32) @ step
+            latent += amount * step
         for dimension, amount in (dimensions or {}).items():
             if not 0 <= dimension < len(latent):
                 raise ValueError(
-                    f"turn got the dimension {dimension}; expected 0 to {len(latent) - 1}."
+                    f"Got the dimension {dimension}; expected 0 to {len(latent) - 1}."
                 )
-            latent[dimension] += amount * self.spread[dimension]
+            latent[dimension] += amount * self.latent_std[dimension]
         return latent
 
-    def move_to(self, latent, at):
-        """The same latent at another place of the map: what the map does not show stays."""
-        shift = np.asarray(at, np.float32) - latent @ self.axes.T
+    def move_to(self, latent: np.ndarray, map_position: Sequence[float]) -> np.ndarray:
+        """Moves a latent to a position of the map; what the map does not show stays.
+
+        Args:
+            latent: Float array, shape `(latent_dim,)`.
+            map_position: `(x, y)`.
+
+        Returns:
+            Float32 array, shape `(latent_dim,)`.
+        """
+        shift = np.asarray(map_position, np.float32) - latent @ self.axes.T
         return (latent + shift @ self.axes).astype(np.float32)
 
-    def nearest(self, at):
-        """Row of the clip nearest to a place of the map."""
-        return int(np.square(self.points - np.asarray(at)).sum(axis=1).argmin())
+    def nearest(self, map_position: Sequence[float]) -> int:
+        """Finds the row of the clip nearest to a position of the map."""
+        distances = np.square(self.points - np.asarray(map_position)).sum(axis=1)
+        return int(distances.argmin())
 
-    def save(self, path):
-        """Writes everything to one `.npz` file."""
-        about = {name: getattr(self, name) for name in ("fingerprint", "dimensions")}
-        about |= {
-            "sliders": list(self.directions),
+    def save(self, path: str | Path) -> None:
+        """Writes everything to one `.npz` file, see `load_controls`."""
+        about = {
+            "fingerprint": self.fingerprint,
+            "sliders": list(self.attribute_directions),
+            "dimensions": self.dimensions,
             "table": self.table.to_csv(index=False, lineterminator="\n"),
         }
-        arrays = {
-            name: getattr(self, name).astype(np.float16)
-            for name in ("spread", "axes", "latents")
-        }
-        serialization.save_arrays(
-            path,
-            about,
-            arrays
-            | {"directions": np.array(list(self.directions.values()), np.float16)},
-        )
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        arrays["attribute_directions"] = list(self.attribute_directions.values())
+        for name, array in arrays.items():
+            arrays[name] = np.asarray(array, np.float16)
+        serialization.save_arrays(path, about, arrays)
 
 
-def load_controls(path):
-    """Reads what `Controls.save` wrote."""
+def load_controls(path: str | Path) -> Controls:
+    """Reads controls that `Controls.save` wrote.
+
+    Args:
+        path: `.npz` file.
+
+    Returns:
+        `Controls`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds no controls of this version.
+    """
     about, arrays = serialization.load_arrays(
         path, "fingerprint", "sliders", "dimensions", "table"
     )
-    directions = dict(zip(about["sliders"], arrays.pop("directions"), strict=True))
-    dimensions = {int(number): name for number, name in about["dimensions"].items()}
-    table = read_table(io.StringIO(about["table"]))
-    return Controls(about["fingerprint"], directions, dimensions, table=table, **arrays)
+    missing = {"attribute_directions", *ARRAYS} - set(arrays)
+    if missing:
+        raise ValueError(
+            f"{str(path)!r} lacks {sorted(missing)}; expected controls that this "
+            f"version saved. {serialization.OLD_FILES}"
+        )
+    steps = arrays["attribute_directions"]
+    return Controls(
+        about["fingerprint"],
+        dict(zip(about["sliders"], steps, strict=True)),
+        {int(number): name for number, name in about["dimensions"].items()},
+        table=read_table(about["table"]),
+        **{name: arrays[name] for name in ARRAYS},
+    )
 
 
-def fingerprint(model):
-    """Ten hexadecimal digits that change with the model's weights."""
+def fingerprint(model: ClipModel) -> str:
+    """Computes ten hexadecimal digits that change with the model's weights."""
     digest = hashlib.sha256()
     for value in (*model.encoder.weights, *model.decoder.weights):
         digest.update(np.asarray(value, np.float16).tobytes())
     return digest.hexdigest()[:10]
 
 
-def shipped_controls(model):
-    """The controls that ship with a preset.
+def shipped_controls(model: ClipModel) -> Controls:
+    """Loads the controls that ship with a preset.
+
+    Args:
+        model: Model made by `from_preset`.
+
+    Returns:
+        `Controls`.
 
     Raises:
         ValueError: If none were measured of these weights.
+
+    Example:
+        >>> from cvae_music import ConditionalVAE
+        >>> model = ConditionalVAE.from_preset("known_cvae")
+        >>> shipped_controls(model).points.shape
+        (240, 2)
     """
     for path in saving.WEIGHTS.glob("controls_*.npz"):
         controls = load_controls(path)
         if controls.fingerprint == fingerprint(model):
             return controls
     raise ValueError(
-        "No controls ship with these weights. Measure them: fit_controls(model, features)."
+        "No controls ship with these weights. "
+        "Measure them: fit_controls(model, features)."
     )
 
 
-def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
-    """Steps in latent space that raise one attribute by one standard deviation and hold the others.
+def attribute_directions(
+    model: ClipModel,
+    latents: np.ndarray,
+    genre: np.ndarray,
+    num_pairs: int = 1500,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Fits steps in latent space that raise one attribute and hold the others.
 
-    Random steps are taken from the latents of training clips, forwards and backwards; a linear regression
-    of the change in each attribute on the step gives its slope, and the pseudo-inverse of all slopes
-    gives steps that change one attribute at a time. Each genre has its own, for the decoder does not make
-    its notes from the same places in the latent.
+    Random steps are taken from the latents of training clips, forwards and backwards.
+    A ridge regression of the change in each attribute on the step gives its slope, and
+    the pseudo-inverse of all slopes gives steps that change one attribute at a time, by
+    one standard deviation. Each genre has steps of its own, because the decoder makes
+    the notes of each genre from other dimensions of the latent.
 
     Args:
-        model: `VAE` or `ConditionalVAE`.
-        latents: Where to start from, shape `(clips, latent_dim)`.
+        model: Any model of the series.
+        latents: Latents to start from, shape `(clips, latent_dim)`.
         genre: Genre indices, shape `(clips,)`.
         num_pairs: Random steps for each genre.
         seed: Seed of the steps.
 
     Returns:
-        Dict of slider name to float32 array, shape `(num_genres, latent_dim)`; one row for a model without a label.
+        Dict of slider name to float32 array, shape `(num_genres, latent_dim)`; one row
+        for a model without a label.
+
+    Raises:
+        ValueError: As `model.decode`.
+
+    Source: linear directions as in InterFaceGAN (Shen et al., 2020), arXiv:1907.10786.
+
+    Example:
+        >>> import numpy as np
+        >>> from cvae_music import VAE
+        >>> model = VAE.from_preset("known_vae")
+        >>> latents = model.sample_latents([0, 0])
+        >>> steps = attribute_directions(model, latents, np.zeros(2), num_pairs=2)
+        >>> steps["brightness"].shape
+        (1, 96)
     """
-    rng, names, per_genre = np.random.default_rng(seed), list(SLIDERS), []
+    rng = np.random.default_rng(seed)
+    names = list(SLIDERS)
+    per_genre = []
     for label in range(max(1, model.num_genres)):
-        own = (
-            np.flatnonzero(genre == label)
-            if model.num_genres
-            else np.arange(len(latents))
-        )
-        starts = latents[
-            rng.choice(own if len(own) else len(latents), num_pairs)
-        ]  # any, where a genre has no clip
+        own = np.arange(len(latents))
+        if model.num_genres and np.any(genre == label):
+            own = np.flatnonzero(genre == label)
+        starts = latents[rng.choice(own, num_pairs)]
         steps = rng.standard_normal(starts.shape).astype(np.float32)
-        ends = [
-            _decoded_attributes(model, starts + side * steps, np.full(num_pairs, label))
-            for side in (1.0, -1.0)
-        ]
-        forwards, backwards = (end[names].to_numpy() for end in ends)
-        change = (
-            (forwards - backwards)
-            / 2.0
-            / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
-        )
+        labels = np.full(num_pairs, label)
+        forwards = _decoded_attributes(model, starts + steps, labels)[names].to_numpy()
+        backwards = _decoded_attributes(model, starts - steps, labels)[names].to_numpy()
+        attribute_std = np.concatenate([forwards, backwards]).std(axis=0) + 1e-9
+        change = (forwards - backwards) / 2.0 / attribute_std
         ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
         slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
-        per_genre.append(
-            slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names)))
-        )
-    return {
-        SLIDERS[name]: np.stack(per_genre)[:, :, k].astype(np.float32)
-        for k, name in enumerate(names)
-    }
+        gram = slopes.T @ slopes + 1e-3 * np.eye(len(names))
+        per_genre.append(slopes @ np.linalg.inv(gram))
+    by_slider = np.stack(per_genre).astype(np.float32)
+    return {SLIDERS[name]: by_slider[:, :, k] for k, name in enumerate(names)}
 
 
-def fit_controls(model, features, seed=0, num_pairs=1500):
-    """Measures what the studio needs, on the training split alone; less than a minute on one core for six genres.
+def fit_controls(
+    model: ClipModel, features: FeatureSet, seed: int = 0, num_pairs: int = 1500
+) -> Controls:
+    """Measures the studio's sliders and map of a model, on the training split alone.
+
+    Takes less than a minute on one core for six genres.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
@@ -376,21 +383,30 @@ def fit_controls(model, features, seed=0, num_pairs=1500):
 
     Returns:
         `Controls`.
+
+    Raises:
+        ValueError: If the features are not of the model's kind.
     """
     clips, genre, table = training_clips(model, features, 240)
     latents = model.encode(clips)[0]
-    effects = latent_effects(model, features, num_ideas=48)
+    effects = latent_effects(model, features, num_seeds=48)
     names = {
         number: f"{number}: {name}"
         for number, name in zip(effects["dimension"], effects["name"], strict=True)
     }
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, num_pairs, seed)
-    directions = {name: _as_stored(step) for name, step in directions.items()}
-    measured = map(_as_stored, (latents.std(axis=0), axes, latents))
-    return Controls(fingerprint(model), directions, names, *measured, table)
+    return Controls(
+        fingerprint(model),
+        {name: _as_stored(step) for name, step in directions.items()},
+        names,
+        _as_stored(latents.std(axis=0)),
+        _as_stored(axes),
+        _as_stored(latents),
+        table,
+    )
 
 
 def _as_stored(array):
-    """In half precision, so that what is saved and loaded makes the same samples."""
+    """Rounds to half precision, so that loaded controls make the same samples."""
     return np.asarray(array, np.float16).astype(np.float32)

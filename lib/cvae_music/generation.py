@@ -1,7 +1,13 @@
-"""From a latent to a clip one can hear: draws, mixes, walks, and everything the studio can set as one call."""
+"""From a latent to a clip one can hear: draws, genre mixtures, morphs and walks."""
+
+from __future__ import annotations
 
 import dataclasses
+import inspect
 import numbers
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,65 +16,32 @@ from cvae_music.audio.inversion import to_audio
 from cvae_music.config import check_number
 from cvae_music.data.windows import load_first_window
 
-STEP_BEATS = (
-    2  # between the windows of a walk; each is heard over twice that, fading in and out
-)
+if TYPE_CHECKING:
+    from cvae_music.controls import Controls
+    from cvae_music.models.base import ClipModel
 
-
-def decode_mixture(model, latents, weights):
-    """Levels of genres that play one idea together: decoded as each genre, powers added by weight.
-
-    A decoder that was trained on whole labels makes of half a label what it likes, at times a third genre; of two
-    whole labels it makes two genres on the same beat. A clip of one genre is what the decoder says.
-
-    Args:
-        model: `VAE` or `ConditionalVAE`.
-        latents: Shape `(clips, latent_dim)`.
-        weights: Genre weights that sum to 1, shape `(clips, num_genres)`; None for a model without a label.
-
-    Returns:
-        Float32 array, dB, shape `(clips, num_frames, n_mels)`.
-
-    Raises:
-        ValueError: If the weights have another shape, one is negative, or all of a clip are 0; and as `model.decode`.
-    """
-    config = model.audio_config
-    if weights is None:
-        return config.unscale(model.decode(latents))
-    latents, weights = np.asarray(latents, np.float32), np.asarray(weights, np.float32)
-    expected = (len(latents), model.num_genres)
-    if (
-        weights.shape != expected
-        or np.any(weights < 0)
-        or not np.all(weights.any(axis=1))
-    ):
-        found = (
-            f"weights of shape {weights.shape}, the lowest {weights.min(initial=0):g}"
-        )
-        raise ValueError(
-            f"decode_mixture got {found}; expected {expected}, at least 0, not all 0 for a clip."
-        )
-    clip, genre = np.nonzero(weights)
-    levels = config.unscale(model.decode(latents[clip], genre))
-    if len(clip) == len(latents):  # one genre each
-        return levels
-    power = weights[clip, genre][:, None, None] * 10.0 ** (0.1 * levels)
-    power = np.add.reduceat(power, np.flatnonzero(np.diff(clip, prepend=-1)), axis=0)
-    level = 10.0 * np.log10(np.maximum(power, TINY))
-    return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
+# Beats between the windows of a walk. Each window is heard over twice that, fading.
+STEP_BEATS = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A generated clip with what it takes to make it again.
+    """Holds a generated clip with what it takes to make it again.
 
     Args:
-        log_mel: dB, shape `(num_frames, n_mels)`.
-        samples: Sound, shape `(samples,)`.
-        genre: Name of the genre, a mix in words, or None.
+        log_mel: Float32 array in dB, shape `(num_frames, n_mels)`.
+        samples: Float32 array, full scale at 1, shape `(samples,)`.
+        genre: Name of the genre, a mixture in words, or None.
         tempo: Beats a minute.
         seed: Seed it was drawn with.
-        latent: Shape `(latent_dim,)`.
+        latent: Float32 array, shape `(latent_dim,)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from cvae_music import Clip
+        >>> silence = np.full((128, 128), -80.0), np.zeros(96218)
+        >>> Clip(*silence, genre="jazz", tempo=110.0, seed=3, latent=np.zeros(96)).genre
+        'jazz'
     """
 
     log_mel: np.ndarray
@@ -79,161 +52,312 @@ class Clip:
     latent: np.ndarray
 
 
-def mix_weights(model, mix):
-    """Genre weights that sum to 1, shape `(num_genres,)`, of a name or a dict of name to weight; None without a label.
+def genre_weights(
+    model: ClipModel, genre: str | Mapping[str, float] | None
+) -> np.ndarray | None:
+    """Converts a genre, or a mixture of genres, to weights that sum to 1.
+
+    Args:
+        model: Any model of the series.
+        genre: A name, a dict of name to weight, or None for the first genre.
+
+    Returns:
+        Float32 array, shape `(num_genres,)`; None for a model without a label.
 
     Raises:
         ValueError: If a genre is unknown, a weight is negative, or all are 0.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> model = SimpleNamespace(genres=("house", "jazz"), num_genres=2)
+        >>> genre_weights(model, {"house": 1, "jazz": 3})
+        array([0.25, 0.75], dtype=float32)
     """
     if not model.num_genres:
         return None
-    mix = (
-        mix
-        if isinstance(mix, dict)
-        else {model.genres[0] if mix is None else str(mix): 1.0}
-    )
-    mix = {str(genre): weight for genre, weight in mix.items()}
-    known = all(
-        isinstance(weight, numbers.Real) and 0 <= weight < np.inf
-        for weight in mix.values()
-    )
-    if set(mix) - set(model.genres) or not known or not any(mix.values()):
+    if genre is None:
+        genre = model.genres[0]
+    mixture = genre if isinstance(genre, Mapping) else {str(genre): 1.0}
+    mixture = {str(name): weight for name, weight in mixture.items()}
+    unknown = set(mixture) - set(model.genres)
+    refused = [
+        weight
+        for weight in mixture.values()
+        if not isinstance(weight, numbers.Real) or not 0 <= weight < np.inf
+    ]
+    if unknown or refused or not any(mixture.values()):
         raise ValueError(
-            f"Got the mix {mix}; expected weights of at least 0, not all 0, of {list(model.genres)}."
+            f"Got the genre {mixture}; expected weights of at least 0, not all 0, "
+            f"of {list(model.genres)}."
         )
-    weights = np.array([mix.get(genre, 0.0) for genre in model.genres], np.float32)
+    weights = np.array([mixture.get(name, 0.0) for name in model.genres], np.float32)
     return weights / weights.sum()
 
 
-def mix_label(model, weights):
-    """A mix in words, as in `70% jazz, 30% house`; empty without a label."""
+def mix_label(model: ClipModel, weights: np.ndarray | None) -> str:
+    """Describes genre weights in words, as in `70% jazz, 30% house`.
+
+    Args:
+        model: Any model of the series.
+        weights: Shape `(num_genres,)`; None for a model without a label.
+
+    Returns:
+        The description; empty without weights.
+    """
     if weights is None:
         return ""
     shown = [k for k in np.argsort(-weights, kind="stable") if weights[k] >= 0.005]
-    shares = ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
-    return model.genres[shown[0]] if len(shown) == 1 else shares
+    if len(shown) == 1:
+        return model.genres[shown[0]]
+    return ", ".join(f"{weights[k]:.0%} {model.genres[k]}" for k in shown)
 
 
-def draw_latent(model, seed=0, prior_genre=None, temperature=1.0):
-    """The latent that a seed stands for, shape `(latent_dim,)`.
+def decode_mixture(
+    model: ClipModel, latents: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    """Decodes latents once per genre and adds the powers by weight.
+
+    Fractional labels are out of distribution for the decoder: it was trained with
+    one-hot labels and may answer half a label with a third genre. A mixture of
+    decoded clips plays both genres on the same beat.
 
     Args:
-        model: `VAE` or `ConditionalVAE`.
-        seed: A whole number of at least 0.
-        prior_genre: Genre in whose region it is drawn, or a mix whose heaviest it is; None for the first.
-        temperature: 1 draws as the music varies, less stays near the typical.
+        model: Any model of the series.
+        latents: Float array, shape `(clips, latent_dim)`.
+        weights: Genre weights that sum to 1, shape `(clips, num_genres)`; None for a
+            model without a label.
+
+    Returns:
+        Float32 array in dB, shape `(clips, num_frames, n_mels)`.
 
     Raises:
-        ValueError: If the seed or the genre does not exist, or the model has no prior to draw from.
+        ValueError: If the weights have another shape, one is negative, or all of a
+            clip are 0; and as `model.decode`.
+
+    Example:
+        >>> import numpy as np
+        >>> from cvae_music import ConditionalVAE
+        >>> model = ConditionalVAE.from_preset("known_cvae")
+        >>> latents = np.zeros((2, model.latent_dim))
+        >>> decode_mixture(model, latents, np.eye(model.num_genres)[:2]).shape
+        (2, 128, 128)
     """
-    if not hasattr(model, "sample_latents"):
-        kind = type(model).__name__
-        raise ValueError(
-            f"{kind} has no prior to draw from; expected a VAE or ConditionalVAE, or a latent as start=."
-        )
-    (
-        check_number("seed", seed),
-        check_number("temperature", temperature, 0, 100, numbers.Real),
+    config = model.audio_config
+    if weights is None:
+        return config.unscale(model.decode(latents))
+    latents = np.asarray(latents, np.float32)
+    weights = np.asarray(weights, np.float32)
+    expected = (len(latents), model.num_genres)
+    is_valid = (
+        weights.shape == expected
+        and np.all(weights >= 0)
+        and np.all(weights.any(axis=1))
     )
-    genre = int(np.argmax(mix_weights(model, prior_genre))) if model.num_genres else 0
-    return model.sample_latents([genre], seed=seed, temperature=temperature)[0]
+    if not is_valid:
+        raise ValueError(
+            f"decode_mixture got weights of shape {weights.shape}, the lowest "
+            f"{weights.min(initial=0):g}; expected {expected}, at least 0, "
+            "not all 0 for a clip."
+        )
+    clip, genre = np.nonzero(weights)
+    levels = config.unscale(model.decode(latents[clip], genre))
+    if len(clip) == len(latents):  # one genre each
+        return levels
+    power = weights[clip, genre][:, None, None] * 10.0 ** (0.1 * levels)
+    first_rows = np.flatnonzero(np.diff(clip, prepend=-1))
+    power = np.add.reduceat(power, first_rows, axis=0)
+    level = 10.0 * np.log10(np.maximum(power, TINY))
+    return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
+
+
+def draw_latent(
+    model: ClipModel,
+    seed: int = 0,
+    prior_genre: str | Mapping[str, float] | None = None,
+    temperature: float = 1.0,
+) -> np.ndarray:
+    """Draws the latent that belongs to a seed.
+
+    Args:
+        model: `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
+        seed: Whole number of at least 0.
+        prior_genre: Genre whose density the latent is drawn from; of a mixture the
+            heaviest, None for the first genre.
+        temperature: Scale of the draw; 1 varies as the music does, less stays nearer
+            to the typical.
+
+    Returns:
+        Float32 array, shape `(latent_dim,)`.
+
+    Raises:
+        ValueError: If the seed or the genre does not exist, or the model has no prior.
+
+    Example:
+        >>> from cvae_music import ConditionalVAE
+        >>> model = ConditionalVAE.from_preset("known_cvae")
+        >>> draw_latent(model, seed=3, prior_genre="jazz").shape
+        (96,)
+    """
+    sample_latents = getattr(model, "sample_latents", None)
+    if sample_latents is None:
+        raise ValueError(
+            f"{type(model).__name__} has no prior to draw from; expected a VAE or "
+            "ConditionalVAE, or a latent of your own as latent=."
+        )
+    check_number("seed", seed)
+    check_number("temperature", temperature, 0, 100, numbers.Real)
+    weights = genre_weights(model, prior_genre)
+    genre = 0 if weights is None else int(np.argmax(weights))
+    return sample_latents([genre], seed=seed, temperature=temperature)[0]
 
 
 def resolve_latent(
-    model,
-    controls=None,
+    model: ClipModel,
+    controls: Controls | None = None,
     *,
-    seed=0,
-    prior_genre=None,
-    temperature=1.0,
-    mix=None,
-    sliders=None,
-    dimensions=None,
-    at=None,
-    morph_to=None,
-    share=0.0,
-    start=None,
-):
-    """The latent and the genre weights that settings stand for, see `make_clip`.
+    genre: str | Mapping[str, float] | None = None,
+    seed: int = 0,
+    prior_genre: str | Mapping[str, float] | None = None,
+    temperature: float = 1.0,
+    latent: np.ndarray | None = None,
+    map_position: Sequence[float] | None = None,
+    morph_to: int | None = None,
+    morph: float = 0.0,
+    sliders: Mapping[str, float] | None = None,
+    dimensions: Mapping[int, float] | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Computes the latent and the genre weights of a clip's settings.
+
+    Args:
+        model: As of `make_clip`, and so are all others.
 
     Returns:
-        `(latent, weights)`: shapes `(latent_dim,)` and `(num_genres,)`; weights None for a model without a label.
+        `(latent, weights)`, shapes `(latent_dim,)` and `(num_genres,)`; weights are
+        None for a model without a label.
+
+    Raises:
+        ValueError: As `make_clip`.
     """
-    if controls is None and (sliders or dimensions or at is not None):
+    if controls is None and (sliders or dimensions or map_position is not None):
         raise ValueError(
-            "Got sliders or a place without controls; expected those of fit_controls(model, features)."
+            "Got sliders, dimensions or a map position without controls; "
+            "expected those of fit_controls(model, features)."
         )
-    prior_genre, mix = (
-        mix if prior_genre is None else prior_genre,
-        prior_genre if mix is None else mix,
-    )
-    if mix is not None and not model.num_genres:
+    if prior_genre is None:
+        prior_genre = genre
+    elif genre is None:
+        genre = prior_genre
+    if genre is not None and not model.num_genres:
         raise ValueError(
-            f"Got the genre {mix!r} for a model without genres; expected none, or a ConditionalVAE."
+            f"Got the genre {genre!r} for a model without genres; "
+            "expected none, or a ConditionalVAE."
         )
-    latent = (
-        draw_latent(model, seed, prior_genre, temperature)
-        if start is None
-        else np.asarray(start, np.float32)
-    )
-    if at is not None:
-        latent = controls.move_to(latent, at)
-    if morph_to is not None and check_number("share", share, 0, 1, numbers.Real):
-        latent = slerp(
-            latent, draw_latent(model, morph_to, prior_genre, temperature), share
-        )
-    weights = mix_weights(model, mix)
+    if latent is None:
+        latent = draw_latent(model, seed, prior_genre, temperature)
+    latent = np.asarray(latent, np.float32)
+    if controls is not None and map_position is not None:
+        latent = controls.move_to(latent, map_position)
+    check_number("morph", morph, 0, 1, numbers.Real)
+    if morph_to is not None and morph > 0:
+        other = draw_latent(model, morph_to, prior_genre, temperature)
+        latent = slerp(latent, other, morph)
+    weights = genre_weights(model, genre)
     if controls is not None:
-        latent = controls.turn(latent, sliders, dimensions, weights)
+        latent = controls.apply(latent, sliders, dimensions, weights)
     return latent, weights
 
 
-def make_clip(model, controls=None, *, seed=0, tempo=110.0, **settings):
-    """Makes a clip: the same arguments give the same samples.
+def make_clip(
+    model: ClipModel,
+    controls: Controls | None = None,
+    *,
+    genre: str | Mapping[str, float] | None = None,
+    seed: int = 0,
+    tempo: float = 110.0,
+    prior_genre: str | Mapping[str, float] | None = None,
+    temperature: float = 1.0,
+    latent: np.ndarray | None = None,
+    map_position: Sequence[float] | None = None,
+    morph_to: int | None = None,
+    morph: float = 0.0,
+    sliders: Mapping[str, float] | None = None,
+    dimensions: Mapping[int, float] | None = None,
+) -> Clip:
+    """Generates a clip; the same arguments give the same samples.
 
     Args:
-        model: `VAE` or `ConditionalVAE`; with `start` an `Autoencoder` too.
-        controls: `Controls`; needed for `sliders`, `dimensions` and `at`.
-        seed: Which latent is drawn; a whole number of at least 0.
+        model: `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`; with `latent` an
+            `Autoencoder` too.
+        controls: `Controls`; needed for `sliders`, `dimensions` and `map_position`.
+        genre: Genre to play, or a dict of genre to weight; None for `prior_genre`, and
+            without that for the first genre.
+        seed: Seed of the latent, a whole number of at least 0.
         tempo: Beats a minute, exact.
-        **settings: Any of these:
-            mix: Genre to play, or dict of genre to weight; None for `prior_genre`, and without that for the first.
-            prior_genre: Genre in whose region the latent is drawn; None for the heaviest of the mix.
-            temperature: 1 draws as the music varies, less stays near the typical.
-            sliders: Dict of slider name to standard deviations.
-            dimensions: Dict of latent dimension to standard deviations.
-            at: Place on the map, `(x, y)`.
-            morph_to: Seed of a second latent.
-            share: How far along the sphere to it, from 0 to 1.
-            start: A latent to use in place of the seed's, such as that of a clip of your own, shape `(latent_dim,)`.
+        prior_genre: Genre whose density the latent is drawn from; None for the
+            heaviest of `genre`.
+        temperature: Scale of the draw; 1 varies as the music does, less stays nearer
+            to the typical.
+        latent: A latent in place of the seed's, shape `(latent_dim,)`, such as that of
+            a clip of your own, see `encode_clip`.
+        map_position: Position on the map of the latents, `(x, y)`.
+        morph_to: Seed of a second latent.
+        morph: How far along the arc to the second latent, from 0 to 1.
+        sliders: Dict of slider name to amount in standard deviations.
+        dimensions: Dict of latent dimension to amount in standard deviations.
 
     Returns:
         `Clip`.
 
     Raises:
-        ValueError: If a genre, slider, seed or tempo does not exist, `controls` is needed and missing, or the model has no
-            prior to draw from.
+        ValueError: If a genre, slider, seed or tempo does not exist, `controls` is
+            needed and missing, or the model has no prior to draw from.
 
     Example:
-        `make_clip(ConditionalVAE.from_preset("known_cvae"), mix="jazz", seed=3)`
+        >>> from cvae_music import ConditionalVAE, make_clip
+        >>> model = ConditionalVAE.from_preset("known_cvae")
+        >>> clip = make_clip(model, genre="jazz", seed=3, tempo=120.0)
+        >>> clip.genre, clip.samples.shape  # eight beats at 22,050 Hz
+        ('jazz', (88200,))
     """
-    latent, weights = resolve_latent(model, controls, seed=seed, **settings)
-    log_mel = decode_mixture(
-        model, latent[None], None if weights is None else weights[None]
-    )[0]
-    samples = to_audio(log_mel, model.audio_config, tempo, seed=seed)
-    return Clip(
-        log_mel, samples, mix_label(model, weights) or None, float(tempo), seed, latent
+    latent, weights = resolve_latent(
+        model,
+        controls,
+        genre=genre,
+        seed=seed,
+        prior_genre=prior_genre,
+        temperature=temperature,
+        latent=latent,
+        map_position=map_position,
+        morph_to=morph_to,
+        morph=morph,
+        sliders=sliders,
+        dimensions=dimensions,
     )
+    one_row = None if weights is None else weights[None]
+    log_mel = decode_mixture(model, latent[None], one_row)[0]
+    samples = to_audio(log_mel, model.audio_config, tempo, seed=seed)
+    label = mix_label(model, weights) or None
+    return Clip(log_mel, samples, label, float(tempo), seed, latent)
 
 
-def make_morph(model, controls, first, second, *, num_beats=32, tempo=110.0):
-    """One long clip that walks from one sound to another along the sphere while the beat goes on.
+def make_morph(
+    model: ClipModel,
+    controls: Controls | None,
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    *,
+    num_beats: int = 32,
+    tempo: float = 110.0,
+) -> np.ndarray:
+    """Generates one long clip that moves from one sound to another.
+
+    The latent follows the arc between the two; the beat goes on unbroken.
 
     Args:
-        model: `VAE` or `ConditionalVAE`.
+        model: `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
         controls: `Controls`, or None where no setting needs them.
-        first: Dict of the settings it begins with, as of `make_clip`.
+        first: Dict of the settings it begins with: arguments of `make_clip`, without
+            `tempo`.
         second: Dict of the settings it ends with.
         num_beats: Length in beats.
         tempo: Beats a minute, exact.
@@ -242,30 +366,45 @@ def make_morph(model, controls, first, second, *, num_beats=32, tempo=110.0):
         Float32 array, shape `(samples,)`.
 
     Raises:
-        ValueError: As `make_clip` and `walk`.
+        ValueError: If a setting is unknown; and as `make_clip` and `latent_walk`.
+
+    Example:
+        >>> from cvae_music import ConditionalVAE
+        >>> model = ConditionalVAE.from_preset("known_cvae")
+        >>> ends = {"genre": "jazz"}, {"genre": "house", "seed": 1}
+        >>> make_morph(model, None, *ends, num_beats=8, tempo=120.0).shape
+        (88200,)
     """
-    latents, weights = zip(
-        *(resolve_latent(model, controls, **end) for end in (first, second)),
-        strict=True,
-    )
-    return walk(
-        model,
-        np.stack(latents),
-        np.stack(weights) if model.num_genres else None,
-        num_beats,
-        tempo,
-    )
+    known = list(inspect.signature(resolve_latent).parameters)[2:]
+    latents = []
+    mixtures = []
+    for name, settings in {"first": first, "second": second}.items():
+        unknown = sorted(set(settings) - set(known))
+        if unknown:
+            raise ValueError(
+                f"make_morph got {unknown} in {name}; expected some of {known}. "
+                "The tempo is that of the whole: make_morph(..., tempo=120)."
+            )
+        latent, mixture = resolve_latent(model, controls, **settings)
+        latents.append(latent)
+        if mixture is not None:
+            mixtures.append(mixture)
+    weights = np.stack(mixtures) if mixtures else None
+    return latent_walk(model, np.stack(latents), weights, num_beats, tempo)
 
 
-def slerp(first, second, share):
-    """A latent on the way from one to another, along the arc, so that it stays as far out as they are.
+def slerp(
+    first: np.ndarray, second: np.ndarray, share: float | np.ndarray
+) -> np.ndarray:
+    """Interpolates between two latents along the arc, not the straight line.
 
     A straight line would pass nearer to the origin than almost any clip lies.
 
     Args:
-        first: Array, shape `(..., latent_dim)`.
-        second: Array, same shape.
-        share: 0 gives `first`, 1 gives `second`: a number, or an array of shape `(..., 1)`.
+        first: Float array, shape `(..., latent_dim)`.
+        second: Float array, same shape.
+        share: 0 gives `first`, 1 gives `second`: a number, or an array of shape
+            `(..., 1)`.
 
     Returns:
         Float32 array, the broadcast shape.
@@ -274,120 +413,160 @@ def slerp(first, second, share):
         ValueError: If the two point in opposite directions.
 
     Source: Shoemake (1985); for latents White (2016), arXiv:1609.04468.
+
+    Example:
+        >>> slerp([1.0, 0.0], [0.0, 1.0], 0.5).round(3)
+        array([0.707, 0.707], dtype=float32)
     """
-    first, second, share = (
-        np.asarray(value, np.float64) for value in (first, second, share)
-    )
-    far = [
-        np.maximum(np.linalg.norm(latent, axis=-1, keepdims=True), 1e-12)
-        for latent in (first, second)
-    ]
-    angle = np.arccos(
-        np.clip(
-            np.sum(first * second, axis=-1, keepdims=True) / (far[0] * far[1]),
-            -1.0,
-            1.0,
-        )
-    )
+    first = np.asarray(first, np.float64)
+    second = np.asarray(second, np.float64)
+    share = np.asarray(share, np.float64)
+    first_norm = np.linalg.norm(first, axis=-1, keepdims=True)
+    first_norm = np.maximum(first_norm, 1e-12)
+    second_norm = np.linalg.norm(second, axis=-1, keepdims=True)
+    second_norm = np.maximum(second_norm, 1e-12)
+    cosine = np.sum(first * second, axis=-1, keepdims=True)
+    cosine = cosine / (first_norm * second_norm)
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     if np.any(angle > np.pi - 1e-6):
         raise ValueError(
-            "slerp got two latents in opposite directions; expected one shortest arc. Move one a little."
+            "slerp got two latents in opposite directions; expected one shortest arc. "
+            "Move one a little."
         )
-    shares, sine = (1.0 - share, share), np.maximum(np.sin(angle), 1e-12)
-    weights = [
-        np.where(angle < 1e-6, part, np.sin(part * angle) / sine) for part in shares
-    ]
-    distance = shares[0] * far[0] + shares[1] * far[1]
-    return (
-        distance * (weights[0] * first / far[0] + weights[1] * second / far[1])
-    ).astype(np.float32)
+    sine = np.maximum(np.sin(angle), 1e-12)
+    is_same = angle < 1e-6  # there the arc is a point and the sines cancel badly
+    rest = 1.0 - share
+    first_weight = np.where(is_same, rest, np.sin(rest * angle) / sine)
+    second_weight = np.where(is_same, share, np.sin(share * angle) / sine)
+    norm = rest * first_norm + share * second_norm
+    direction = first_weight * first / first_norm + second_weight * second / second_norm
+    return (norm * direction).astype(np.float32)
 
 
-def latent_walk_log_mel(model, latents, genre_weights, num_beats):
-    """Levels along a walk of any length, see `walk`.
+def latent_walk_log_mel(
+    model: ClipModel,
+    latents: np.ndarray,
+    weights: np.ndarray | None,
+    num_beats: int,
+) -> np.ndarray:
+    """Decodes the levels along a walk of any length, in dB.
 
-    Every two beats a window is decoded where the walk then stands, and lies on the beats it was
-    learned for: beat 10 of the walk is beat 2 of a window of eight. Between windows the levels fade.
+    Every two beats a window is decoded where the walk then stands. It lies on the
+    beats it was trained for: beat 10 of the walk is beat 2 of a window of eight.
+    Between windows the levels fade.
 
     Args:
-        model: `VAE` or `ConditionalVAE` on the beat grid.
+        model: Any model of the series, of features on the beat grid.
         latents: The stops, equally far apart in time, shape `(stops, latent_dim)`.
-        genre_weights: Shape `(num_genres,)`, or `(stops, num_genres)` to change on the way; `None`
-            for a model without a label.
+        weights: Genre weights, shape `(num_genres,)`, or `(stops, num_genres)` to
+            change on the way; None for a model without a label.
         num_beats: Length of the walk in beats.
 
     Returns:
-        Float32 array, dB, shape `(num_beats * frames_per_beat, n_mels)`.
+        Float32 array in dB, shape `(num_beats * frames_per_beat, n_mels)`.
 
     Raises:
-        ValueError: If the shapes do not fit the model, the walk is empty, or the grid is in seconds.
+        ValueError: If the shapes do not fit the model, the walk is empty, or the grid
+            is in seconds.
     """
-    config, latents = model.audio_config, np.asarray(latents, np.float32)
+    config = model.audio_config
+    latents = np.asarray(latents, np.float32)
     if latents.ndim != 2 or latents.shape[1] != model.latent_dim or len(latents) == 0:
         raise ValueError(
-            f"walk got latents of shape {latents.shape}; expected (stops, {model.latent_dim}), not empty."
+            f"latent_walk got latents of shape {latents.shape}; "
+            f"expected (stops, {model.latent_dim}), not empty."
         )
-    if (
-        config.grid != "beats"
-        or not isinstance(num_beats, (int, np.integer))
-        or num_beats < 1
-    ):
-        expected = (
-            "a whole number of at least 1, and a model of features on the beat grid"
-        )
+    is_whole = isinstance(num_beats, (int, np.integer)) and num_beats >= 1
+    if config.grid != "beats" or not is_whole:
         raise ValueError(
-            f"walk got num_beats={num_beats!r} on a grid in {config.grid}; expected {expected}."
+            f"latent_walk got num_beats={num_beats!r} on a grid in {config.grid}; "
+            "expected a whole number of at least 1, and a model of features on the "
+            "beat grid."
         )
-    starts = np.arange(0, num_beats + STEP_BEATS, STEP_BEATS)
-    place = np.minimum(starts / num_beats, 1.0) * (len(latents) - 1)
-    low = np.minimum(place.astype(int), max(len(latents) - 2, 0))
-    high, share = np.minimum(low + 1, len(latents) - 1), (place - low)[:, None]
-    weights = None
-    if genre_weights is not None:
-        stops = np.broadcast_to(
-            np.asarray(genre_weights, np.float32), (len(latents), model.num_genres)
-        )
-        weights = (1.0 - share) * stops[low] + share * stops[high]
-    windows = decode_mixture(model, slerp(latents[low], latents[high], share), weights)
+    window_beats = np.arange(0, num_beats + STEP_BEATS, STEP_BEATS)
+    position = np.minimum(window_beats / num_beats, 1.0) * (len(latents) - 1)
+    low = np.minimum(position.astype(int), max(len(latents) - 2, 0))
+    high = np.minimum(low + 1, len(latents) - 1)
+    share = (position - low)[:, None]
+    mixtures = None
+    if weights is not None:
+        stops = np.asarray(weights, np.float32)
+        stops = np.broadcast_to(stops, (len(latents), model.num_genres))
+        mixtures = (1.0 - share) * stops[low] + share * stops[high]
+    on_the_way = slerp(latents[low], latents[high], share)
+    windows = decode_mixture(model, on_the_way, mixtures)
     frame = np.arange(num_beats * config.frames_per_beat)
-    beat, inside = np.divmod(frame / config.frames_per_beat, STEP_BEATS)
-    beat, fade, inside = (
-        beat.astype(int),
-        (inside / STEP_BEATS)[:, None].astype(np.float32),
-        frame % config.num_frames,
-    )
-    return (1.0 - fade) * windows[beat, inside] + fade * windows[beat + 1, inside]
+    window, beat = np.divmod(frame / config.frames_per_beat, STEP_BEATS)
+    window = window.astype(int)
+    fade = (beat / STEP_BEATS)[:, None].astype(np.float32)
+    inside = frame % config.num_frames
+    return (1.0 - fade) * windows[window, inside] + fade * windows[window + 1, inside]
 
 
-def walk(model, latents, genre_weights, num_beats, tempo=110.0, seed=0):
-    """Sound of a walk from latent to latent: tempo exact, no seam between windows.
+def latent_walk(
+    model: ClipModel,
+    latents: np.ndarray,
+    weights: np.ndarray | None,
+    num_beats: int,
+    tempo: float = 110.0,
+    seed: int = 0,
+) -> np.ndarray:
+    """Generates the sound of a walk from latent to latent, without seams.
 
-    The windows are joined as levels, before there are phases, and one inversion makes sound of them all.
-    The end joins the beginning without a click; end on the first latent and it is a loop to the ear too.
+    Windows are joined as levels, before there are phases, and one inversion makes the
+    sound of them all. The end joins the beginning without a click; end on the first
+    latent, and the walk is a loop to the ear too.
 
     Args:
-        model: `VAE` or `ConditionalVAE` on the beat grid.
+        model: Any model of the series, of features on the beat grid.
         latents: The stops, shape `(stops, latent_dim)`.
-        genre_weights: Shape `(num_genres,)` or `(stops, num_genres)`; `None` for a model without a label.
+        weights: Genre weights, shape `(num_genres,)` or `(stops, num_genres)`; None
+            for a model without a label.
         num_beats: Length in beats; at 120 beats a minute 20 are 10 s.
         tempo: Beats a minute.
         seed: Seed of the phases.
 
     Returns:
-        Float32 array, `round(num_beats * 60 / tempo * sample_rate)` samples.
+        Float32 array of `round(num_beats * 60 / tempo * sample_rate)` samples.
 
     Raises:
         ValueError: As `latent_walk_log_mel` and `to_audio`.
+
+    Example:
+        >>> from cvae_music import ConditionalVAE
+        >>> model = ConditionalVAE.from_preset("known_cvae")
+        >>> stops = model.sample_latents([0, 1], seed=2)
+        >>> jazz = genre_weights(model, "jazz")
+        >>> latent_walk(model, stops, jazz, num_beats=8, tempo=120.0).shape
+        (88200,)
     """
-    return to_audio(
-        latent_walk_log_mel(model, latents, genre_weights, num_beats),
-        model.audio_config,
-        tempo,
-        seed=seed,
-    )
+    log_mel = latent_walk_log_mel(model, latents, weights, num_beats)
+    return to_audio(log_mel, model.audio_config, tempo, seed=seed)
 
 
-def encode_clip(model, path, start=0.0):
-    """The latent of a file's first clip after `start` seconds, shape `(latent_dim,)`; raises as `load_first_window`."""
+def encode_clip(model: ClipModel, path: str | Path, start: float = 0.0) -> np.ndarray:
+    """Encodes the first clip of a sound file to its latent.
+
+    Args:
+        model: Any model of the series.
+        path: A sound file.
+        start: Seconds of the file to skip.
+
+    Returns:
+        Float32 array, shape `(latent_dim,)`.
+
+    Raises:
+        AudioError: As `load_first_window`.
+
+    Example:
+        >>> import numpy as np, tempfile
+        >>> from cvae_music import VAE, write_audio
+        >>> model = VAE.from_preset("known_vae")
+        >>> clicks = np.random.default_rng(0).uniform(-0.5, 0.5, 110250)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_audio(f"{folder}/mine.wav", clicks, model.audio_config)
+        ...     encode_clip(model, f"{folder}/mine.wav").shape
+        (96,)
+    """
     clip = load_first_window(path, model.audio_config, start)
     return model.encode(model.audio_config.scale(clip.log_mel[None]))[0][0]

@@ -1,59 +1,98 @@
-"""Sound in a notebook: players that keep the level, each beside its spectrogram, seed and label."""
+"""Sound in a notebook: players that keep the level, each beside its spectrogram."""
+
+from __future__ import annotations
 
 import base64
+import dataclasses
 import html
-import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from cvae_music.audio.files import MP3_RATES, encode_audio, full_scale
-from cvae_music.plots import plot_log_mel, show_figure
+from cvae_music.plots import plain_text, plot_log_mel, show_figure
+
+if TYPE_CHECKING:
+    from cvae_music.config import AudioConfig
 
 
-def as_address(content, kind):
-    """The bytes of a file as an address in HTML; `kind` as in `"audio/wav"`."""
+def data_url(content: bytes, kind: str) -> str:
+    """Encodes the bytes of a file as a URL; `kind` as in `"audio/wav"`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def audio_tag(content, label, kind, loop=False):
-    """HTML of a player, named for screen readers, of the bytes of a sound file; silent until pressed."""
-    source = f'src="{as_address(content, kind)}"' if content else ""
-    look = f'aria-label="{html.escape(label)}" style="width: 280px; height: 40px"'
-    return f'<audio controls {"loop " if loop else ""}preload="metadata" {look} {source}></audio>'
-
-
-def player(samples, config, label="", seed=None, loop=False):
-    """An audio player for a notebook, at the level the samples have.
-
-    Nothing is normalised: a quiet clip stays quiet, silence is silent. Only samples beyond full scale
-    are turned down, since a sound card would clip them, and the label then says by how much.
+def audio_tag(content: bytes, label: str, kind: str, loop: bool = False) -> str:
+    """Writes HTML of a player that is silent until pressed.
 
     Args:
-        samples: Float array, shape `(samples,)`, full scale at 1.
+        content: Bytes of a sound file; none for an empty player.
+        label: Name for screen readers.
+        kind: Media type, such as `"audio/wav"`.
+        loop: Whether the sound repeats.
+
+    Returns:
+        An `<audio>` element.
+    """
+    attributes = [
+        "controls",
+        "loop" if loop else "",
+        'preload="metadata"',
+        f'aria-label="{html.escape(label)}"',
+        'style="width: 280px; height: 40px"',
+        f'src="{data_url(content, kind)}"' if content else "",
+    ]
+    return f"<audio {' '.join(filter(None, attributes))}></audio>"
+
+
+def player(
+    samples: np.ndarray,
+    config: AudioConfig,
+    label: str = "",
+    seed: int | None = None,
+    loop: bool = False,
+) -> Any:
+    """Makes an audio player for a notebook, at the level the samples have.
+
+    Nothing is normalised: a quiet clip stays quiet, silence is silent. Only samples
+    beyond full scale are turned down, because a sound card would clip them, and the
+    label then says by how much.
+
+    Args:
+        samples: Float array, full scale at 1, shape `(samples,)`.
         config: `AudioConfig`, for the sample rate.
         label: What is heard.
-        seed: Seed the clip was made from, added to the label; None for a clip without one, such as a recording.
+        seed: Seed of the clip, added to the label; None for a recording.
         loop: Whether the clip repeats until stopped.
 
     Returns:
-        An object that the notebook shows as a player.
+        `IPython.display.HTML`, which the notebook shows as a player.
 
     Raises:
         ValueError: If the samples are not finite mono audio.
+
+    Example:
+        >>> import numpy as np
+        >>> from cvae_music import AudioConfig
+        >>> shown = player(np.zeros(22050), AudioConfig(), "one second of silence")
+        >>> shown.data.count("<audio")
+        1
     """
     from IPython.display import HTML
 
-    kind = "mpeg" if config.sample_rate in MP3_RATES else "wav"
-    sound, turned_down = (
-        encode_audio(samples, config, kind.replace("mpeg", "mp3")),
-        full_scale(samples)[1],
-    )
-    caption = _caption(label, seed) + (
-        f", turned down by {turned_down:.1f} dB" if turned_down else ""
-    )
-    figure = f"<figcaption>{html.escape(caption)}</figcaption>{audio_tag(sound, caption, f'audio/{kind}', loop)}"
+    ending = "mp3" if config.sample_rate in MP3_RATES else "wav"
+    kind = "audio/mpeg" if ending == "mp3" else "audio/wav"
+    sound = encode_audio(samples, config, ending)
+    caption = _caption(label, seed)
+    turned_down = full_scale(samples)[1]
+    if turned_down:
+        caption += f", turned down by {turned_down:.1f} dB"
     return HTML(
-        f'<figure style="display:inline-block;margin:4px 8px">{figure}</figure>'
+        '<figure style="display:inline-block;margin:4px 8px">'
+        f"<figcaption>{html.escape(caption)}</figcaption>"
+        f"{audio_tag(sound, caption, kind, loop)}</figure>"
     )
 
 
@@ -62,76 +101,93 @@ def _caption(label, seed):
 
 
 def show_clips(
-    clips, config, name=None, alt=None, num_columns=3, loop=False, seconds=False
-):
-    """Shows the spectrograms of some clips in one figure and their players below, in the same order.
+    clips: Any,
+    config: AudioConfig,
+    name: str | None = None,
+    alt: str | None = None,
+    num_columns: int = 3,
+    loop: bool = False,
+    seconds: bool = False,
+    folder: str | Path | None = None,
+) -> None:
+    """Shows the spectrograms of clips in one figure, and their players below it.
 
     Args:
-        clips: What `make_clip` or `load_first_window` returns, a list of such, or of dictionaries with `log_mel` (dB, shape
-            `(frames, n_mels)`), `samples`, `label`, and optionally `seed` and `tempo`. Without a label, the genre or
-            the name of the clip is its title.
+        clips: One clip or several: what `make_clip` or `load_first_window` returns, or
+            a dict with `log_mel` (dB, shape `(frames, n_mels)`), `samples`, `label`,
+            and optionally `seed` and `tempo`. Without a label, the genre or the name of
+            the clip is its title.
         config: `AudioConfig`.
         name: File name of the figure, see `show_figure`.
         alt: What the figure shows; None names the clips.
         num_columns: Pictures in a row.
         loop: Whether the players repeat.
-        seconds: Whether time is drawn in seconds, on the same scale for all: shows a difference in tempo.
+        seconds: Whether time is drawn in seconds, on the same scale for all, which
+            shows a difference in tempo.
+        folder: Where the figure is saved, see `show_figure`.
 
     Raises:
-        ValueError: If there is no clip or one lacks an entry.
+        ValueError: If there is no clip, one lacks an entry, or one is scaled.
+
+    Example:
+        >>> import numpy as np
+        >>> from cvae_music import AudioConfig
+        >>> config = AudioConfig()
+        >>> silence = {"log_mel": np.full(config.shape, -80.0), "label": "silence"}
+        >>> silence["samples"] = np.zeros(88200)
+        >>> show_clips(silence, config)  # doctest: +SKIP
     """
     from IPython.display import HTML, display
 
-    clips = [
-        c if isinstance(c, dict) else vars(c)
-        for c in (clips if isinstance(clips, list) else [clips])
-    ]
-    clips = [
-        {
-            "label": clip.get("genre") or clip.get("name"),
-            "seed": None,
-            "tempo": None,
-            **clip,
-        }
-        for clip in clips
-    ]
-    lacking = [
-        k
-        for k, clip in enumerate(clips)
-        if not {"log_mel", "samples"} <= clip.keys() or not clip["label"]
-    ]
-    if not clips or lacking:
-        expected = "expected at least one, each with log_mel, samples and label (or, for a label, genre or name)"
-        raise ValueError(
-            f"show_clips got {len(clips)} clips, incomplete: {lacking}; {expected}."
-        )
+    clips = _as_dicts(clips)
     num_columns = min(num_columns, len(clips))
     num_rows = -(-len(clips) // num_columns)
     fig = plt.figure(
         figsize=(3.2 * num_columns + 1.2, 2.5 * num_rows + 0.3), layout="constrained"
     )
     axes = fig.subplots(num_rows, num_columns, squeeze=False, sharey=True).ravel()
-    for clip, ax in itertools.zip_longest(clips, axes):
-        ax.set_visible(clip is not None)
-        if clip:
-            title = _caption(clip["label"], clip["seed"])
-            image = plot_log_mel(
-                clip["log_mel"], config, ax, clip["tempo"], title, seconds
-            )
+    for ax, clip in zip(axes, clips, strict=False):
+        title = plain_text(_caption(clip["label"], clip["seed"]))
+        image = plot_log_mel(clip["log_mel"], config, ax, clip["tempo"], title, seconds)
+    used = axes[: len(clips)]
+    plt.setp(axes[len(clips) :], visible=False)
     plt.setp([ax for k, ax in enumerate(axes) if k % num_columns], ylabel="")
     if seconds:
-        plt.setp(axes, xlim=(0, max(ax.get_xlim()[1] for ax in axes[: len(clips)])))
+        plt.setp(used, xlim=(0, max(ax.get_xlim()[1] for ax in used)))
     fig.colorbar(image, ax=axes, label="level (dB)")
-    show_figure(
-        fig,
-        name,
-        alt or f"Log-mel spectrograms of {', '.join(clip['label'] for clip in clips)}.",
-    )
-    display(
-        HTML(
-            "".join(
-                player(c["samples"], config, c["label"], c["seed"], loop).data
-                for c in clips
-            )
+    labels = ", ".join(clip["label"] for clip in clips)
+    show_figure(fig, name, alt or f"Log-mel spectrograms of {labels}.", folder)
+    players = [
+        player(clip["samples"], config, clip["label"], clip["seed"], loop).data
+        for clip in clips
+    ]
+    display(HTML("".join(players)))
+
+
+def _as_dicts(clips: Any) -> list[dict[str, Any]]:
+    """Converts one clip, or several of any kind, to dicts with the same entries."""
+    if isinstance(clips, Mapping) or dataclasses.is_dataclass(clips):
+        clips = [clips]
+    elif not isinstance(clips, Iterable):
+        raise ValueError(
+            f"show_clips got {type(clips).__name__}; expected a clip or a list of clips."
         )
-    )
+    found = []
+    for number, clip in enumerate(clips):
+        entries = dict(clip) if isinstance(clip, Mapping) else vars(clip)
+        label = entries.get("genre") or entries.get("name")
+        entries = {"label": label, "seed": None, "tempo": None, **entries}
+        if not {"log_mel", "samples"} <= set(entries) or not entries["label"]:
+            raise ValueError(
+                f"show_clips got an incomplete clip, number {number}; "
+                "expected log_mel, samples and label (or, for a label, genre or name)."
+            )
+        if np.abs(entries["log_mel"]).max(initial=0) <= 2.0:  # no clip is so loud in dB
+            raise ValueError(
+                f"show_clips got a log_mel within [-2, 2], number {number}, as of a "
+                "scaled clip; expected dB. Use AudioConfig.unscale on a model's clips."
+            )
+        found.append(entries)
+    if not found:
+        raise ValueError("show_clips got 0 clips; expected at least one.")
+    return found

@@ -1,16 +1,30 @@
-"""Figures of the series: each function draws on the axes it is given and changes nothing else."""
+"""Figures of the series: functions that draw on the axes they are given."""
+
+from __future__ import annotations
 
 import base64
 import io
+import itertools
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from cvae_music import serialization
 
-# Okabe and Ito's colours, told apart with any colour vision; markers and hatches repeat the message.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+    from cvae_music.config import AudioConfig
+
+# The colours of Okabe and Ito, told apart with any colour vision. Markers and hatches
+# repeat what the colours say.
 COLOURS = (
     "#0072B2",
     "#E69F00",
@@ -23,54 +37,88 @@ COLOURS = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # What the metrics of a model are called in legends; others go by their names.
-WORDS = {
+METRIC_LABELS = {
     "rms_db": "error (dB)",
     "kl": "KL divergence",
     "kl_weight": "weight of the KL",
-    "swap": "listeners' loss",
+    "swap": "critics' loss",
 }
 HERTZ_TICKS = (100, 500, 1000, 2000, 5000, 10000, 20000)
 
 
-def hertz_to_band(hertz, config):
-    """Position of a frequency among the mel bands: 0 is the centre of the lowest band."""
-    low, high, mel = (
-        np.log1p(np.asarray(f, float) / 700.0)
-        for f in (config.fmin, config.fmax, hertz)
-    )  # HTK's scale
+def hertz_to_band(hertz: float | np.ndarray, config: AudioConfig) -> np.ndarray:
+    """Converts frequencies in Hz to positions among the mel bands.
+
+    Args:
+        hertz: Frequencies, any shape.
+        config: `AudioConfig`.
+
+    Returns:
+        Float array, same shape; 0 is the centre of the lowest band.
+    """
+    low, high = np.log1p(np.array([config.fmin, config.fmax]) / 700.0)  # HTK's scale
+    mel = np.log1p(np.asarray(hertz, float) / 700.0)
     return (mel - low) / (high - low) * (config.n_mels + 1) - 1.0
 
 
-def plot_log_mel(log_mel_db, config, ax, tempo=None, title=None, seconds=False):
-    """Draws one clip with the level limits of its configuration, so that pictures compare.
+def plain_text(text: str) -> str:
+    """Escapes dollar signs, which Matplotlib would read as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def plot_log_mel(
+    log_mel_db: np.ndarray,
+    config: AudioConfig,
+    ax: Axes,
+    tempo: float | None = None,
+    title: str | None = None,
+    seconds: bool = False,
+) -> AxesImage:
+    """Draws the log-mel of one clip in dB, with the level limits of its config.
+
+    The limits are fixed, so that pictures compare.
 
     Args:
-        log_mel_db: Float array, shape `(frames, n_mels)`, dB relative to full scale.
+        log_mel_db: Float array in dB, shape `(frames, n_mels)`.
         config: `AudioConfig`.
         ax: Matplotlib axes.
-        tempo: Beats a minute, for the length of a beat in the axis label; None leaves it out.
+        tempo: Beats a minute, for the length of a beat in the axis label; None leaves
+            it out.
         title: Text above the picture.
-        seconds: Whether the axis counts seconds at that tempo (120 for None) and not beats, to show two tempos.
+        seconds: Whether the axis counts seconds at that tempo (120 for None) and not
+            beats, to show two tempos.
 
     Returns:
-        The image, for a colour bar: `figure.colorbar(image, ax=ax, label="level (dB)")`.
+        The image, for a colour bar: `figure.colorbar(image, ax=ax)`.
 
     Raises:
         ValueError: If the shape does not fit the configuration.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> import numpy as np
+        >>> from cvae_music import AudioConfig
+        >>> config = AudioConfig()
+        >>> fig, ax = plt.subplots()
+        >>> image = plot_log_mel(np.full(config.shape, -40.0), config, ax, tempo=120.0)
+        >>> ax.get_xlabel()
+        'time (beats of 0.50 s)'
+        >>> plt.close(fig)
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
     if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels:
-        got = f"plot_log_mel got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB."
         raise ValueError(
-            f"{got} Pass one clip at a time, and use AudioConfig.unscale on what a model returns."
+            f"plot_log_mel got shape {log_mel_db.shape}; expected "
+            f"(frames, {config.n_mels}), one clip in dB. Pass one clip at a time, and "
+            "use AudioConfig.unscale on what a model returns."
         )
-    beat = f"beats of {60.0 / tempo:.2f} s" if tempo else "beats"
-    length, unit = len(log_mel_db) / config.frames_per_beat, beat
     if seconds or config.grid == "seconds":
-        length, unit = (
-            config.seconds(tempo or 120.0) * len(log_mel_db) / config.num_frames,
-            "s",
-        )
+        share = len(log_mel_db) / config.num_frames
+        length = config.seconds(tempo or 120.0) * share
+        unit = "s"
+    else:
+        length = len(log_mel_db) / config.frames_per_beat
+        unit = f"beats of {60.0 / tempo:.2f} s" if tempo else "beats"
     image = ax.imshow(
         log_mel_db.T,
         origin="lower",
@@ -82,148 +130,194 @@ def plot_log_mel(log_mel_db, config, ax, tempo=None, title=None, seconds=False):
         extent=(0, length, -0.5, config.n_mels - 0.5),
     )
     ticks = [tick for tick in HERTZ_TICKS if config.fmin <= tick <= config.fmax]
-    ax.set_yticks(
-        hertz_to_band(ticks, config),
-        [f"{tick // 1000}k" if tick >= 1000 else str(tick) for tick in ticks],
-    )
-    ax.set(
-        xlabel=f"time ({unit})", ylabel="frequency (Hz, mel scale)", title=title or ""
-    )
+    labels = [f"{tick // 1000}k" if tick >= 1000 else str(tick) for tick in ticks]
+    ax.set_yticks(hertz_to_band(np.array(ticks), config), labels)
+    ax.set_xlabel(f"time ({unit})")
+    ax.set_ylabel("frequency (Hz, mel scale)")
+    ax.set_title(title or "")
     return image
 
 
-def plot_history(history, ax, names=("loss",), reference=None, unit="nats per clip"):
-    """Draws training (solid) and validation (dashed) curves.
+def plot_history(
+    history: Any,
+    ax: Axes,
+    names: Sequence[str] = ("loss",),
+    reference: Mapping[str, Sequence[float]] | None = None,
+    unit: str = "nats per clip",
+) -> None:
+    """Draws training (solid) and validation (dashed) curves over epochs.
 
     Args:
-        history: What `fit` returns, or its dictionary of lists.
+        history: What `fit` returns, or its dict of lists.
         ax: Matplotlib axes.
-        names: Metrics to draw, without `val_`.
-        reference: Dictionary of lists from a run known to be normal, drawn grey and dotted.
+        names: Metrics to draw, without `val_`. From the ninth on, curves repeat the
+            colours with other markers.
+        reference: Dict of lists from a run known to be normal, drawn grey and dotted.
         unit: Label of the vertical axis.
 
     Raises:
         ValueError: If a metric is not in the history.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> fig, ax = plt.subplots()
+        >>> plot_history({"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]}, ax)
+        >>> [line.get_label() for line in ax.get_lines()]
+        ['loss, training', 'loss, validation']
+        >>> plt.close(fig)
     """
-    curves, reference = getattr(history, "history", history), reference or {}
-    if not set(names) <= set(curves):
+    curves = getattr(history, "history", history)
+    unknown = [name for name in names if name not in curves]
+    if unknown:
         raise ValueError(
-            f"plot_history got names {list(names)}; expected some of {sorted(curves)}."
+            f"plot_history got names {unknown}; expected some of {sorted(curves)}."
         )
-    for name, colour in zip(names, COLOURS, strict=False):
-        for key, style, split in (
-            (name, ".-", "training"),
-            (f"val_{name}", ".--", "validation"),
-        ):
-            label, normal, values = (
-                f"{WORDS.get(name, name)}, {split}",
-                reference.get(key, ()),
-                curves.get(key, ()),
-            )
+    looks = itertools.cycle(itertools.product((".", *MARKERS), COLOURS))
+    for name, (marker, colour) in zip(names, looks, strict=False):
+        splits = {"training": (name, "-"), "validation": (f"val_{name}", "--")}
+        for split, (key, line) in splits.items():
+            label = f"{METRIC_LABELS.get(name, name)}, {split}"
+            normal = (reference or {}).get(key, ())
             if len(normal):
+                epochs = range(1, len(normal) + 1)
                 ax.plot(
-                    range(1, len(normal) + 1),
-                    normal,
-                    ":",
-                    color="0.5",
-                    label=f"{label}, a normal run",
+                    epochs, normal, ":", color="0.5", label=f"{label}, a normal run"
                 )
+            values = curves.get(key, ())
             if len(values):
-                ax.plot(
-                    range(1, len(values) + 1), values, style, color=colour, label=label
-                )
-    ax.set(xlabel="epoch", ylabel=unit)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+                epochs = range(1, len(values) + 1)
+                ax.plot(epochs, values, marker + line, color=colour, label=label)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(unit)
+    ax.xaxis.set_major_locator(
+        MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True)
+    )
     ax.legend(fontsize="small")
 
 
-def plot_latent_map(points, genre, genres, ax, title=None):
-    """Draws clips as points of a plane, each genre with a colour and a marker of its own.
+def plot_latent_map(
+    points: np.ndarray,
+    genre: np.ndarray,
+    genres: Sequence[str],
+    ax: Axes,
+    title: str | None = None,
+) -> None:
+    """Draws clips as points of a plane, with a colour and a marker for each genre.
 
     Args:
         points: Float array, shape `(clips, 2)`.
-        genre: Whole numbers, shape `(clips,)`, positions in `genres`.
+        genre: Genre indices, shape `(clips,)`.
         genres: Names of the genres.
         ax: Matplotlib axes.
         title: Text above the picture.
 
     Raises:
         ValueError: If the shapes do not belong together.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> import numpy as np
+        >>> fig, ax = plt.subplots()
+        >>> plot_latent_map(np.zeros((3, 2)), np.array([0, 1, 1]), ["a", "b"], ax)
+        >>> len(ax.collections)
+        2
+        >>> plt.close(fig)
     """
-    points, genre = np.asarray(points), np.asarray(genre)
+    points = np.asarray(points)
+    genre = np.asarray(genre)
     if points.ndim != 2 or points.shape[1] != 2 or genre.shape != points.shape[:1]:
-        got = f"plot_latent_map got points {points.shape} and genre {genre.shape}; expected (clips, 2) and (clips,)."
         raise ValueError(
-            f"{got} Project the latents to two dimensions first, for instance with PCA."
+            f"plot_latent_map got points {points.shape} and genre {genre.shape}; "
+            "expected (clips, 2) and (clips,). Project the latents to two dimensions "
+            "first, for instance with PCA."
         )
     for index, name in enumerate(genres):
-        chosen = points[genre == index]
-        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+        x, y = points[genre == index].T
         ax.scatter(
-            chosen[:, 0],
-            chosen[:, 1],
+            x,
+            y,
             s=14,
             alpha=0.7,
             linewidths=0,
-            color=colour,
-            marker=marker,
-            label=name,
+            color=COLOURS[index % len(COLOURS)],
+            marker=MARKERS[index % len(MARKERS)],
+            label=plain_text(name),
         )
     ax.set(xlabel="first direction", ylabel="second direction", title=title)
     ax.legend(fontsize="small", markerscale=1.5)
 
 
-def to_png(figure, dpi=110):
-    """The figure as PNG bytes with 256 colours, about a third of the usual size."""
+def to_png(figure: Figure, dpi: int = 110) -> bytes:
+    """Draws a figure as PNG bytes with 256 colours, a third of the usual size."""
     from PIL import Image
 
-    buffer, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    # The octree keeps rare colours, such as those of a colour bar, which the default merges.
-    few = {"method": Image.Quantize.FASTOCTREE, "dither": Image.Dither.NONE}
-    Image.open(buffer).convert("RGB").quantize(256, **few).save(
-        small, format="png", optimize=True
+    full = io.BytesIO()
+    figure.savefig(full, format="png", dpi=dpi)
+    # The octree keeps rare colours, such as those of a colour bar. The default merges
+    # them.
+    image = Image.open(full).convert("RGB")
+    image = image.quantize(
+        256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
     )
+    small = io.BytesIO()
+    image.save(small, format="png", optimize=True)
     return small.getvalue()
 
 
-def show_figure(fig, name=None, alt=""):
+def show_figure(
+    fig: Figure,
+    name: str | None = None,
+    alt: str = "",
+    folder: str | Path | None = None,
+) -> None:
     """Shows a figure in the notebook, saves it as PNG, and closes it.
 
     Args:
         fig: Matplotlib figure.
-        name: File name without ending, saved in the session's folder of figures (in `figures/` of the
-            project in the series' own run); None saves nothing.
+        name: File name without ending; None saves nothing.
         alt: One sentence that says what is seen, for readers who do not see it.
+        folder: Folder of the file. None takes `CVAE_MUSIC_FIGURES` from the
+            environment, else `figures` in `CVAE_MUSIC_OUTPUT` or `outputs`.
 
     Raises:
         ValueError: If `alt` is empty.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> fig, ax = plt.subplots()
+        >>> show_figure(fig, alt="Empty axes.")  # doctest: +SKIP
+        >>> plt.close(fig)
     """
     picture = to_png(fig)
     show_picture(picture, alt)
     plt.close(fig)
     if name is not None:
-        folder = Path(
-            os.environ.get("CVAE_MUSIC_FIGURES")
-            or serialization.results_folder() / "figures"
-        )
-        serialization.write_file(
-            folder / f"{name}.png", lambda file: file.write(picture)
-        )
+        folder = folder or os.environ.get("CVAE_MUSIC_FIGURES")
+        folder = Path(folder or serialization.results_folder() / "figures")
+        path = folder / f"{name}.png"
+        serialization.write_file(path, lambda file: file.write(picture))
 
 
-def show_picture(picture, alt):
-    """Shows a picture, PNG bytes or the path of a file of such, with words for those who do not see it.
+def show_picture(picture: bytes | str | Path, alt: str) -> None:
+    """Shows a PNG picture in the notebook, with alt text.
+
+    Args:
+        picture: PNG bytes, or the path of a PNG file.
+        alt: One sentence that says what is seen, for readers who do not see it.
 
     Raises:
         ValueError: If `alt` is empty.
+
+    Example:
+        >>> show_picture("figures/01_phase.png", alt="Two curves.")  # doctest: +SKIP
     """
     from IPython.display import display
 
     if not alt.strip():
         raise ValueError(
-            "Got a picture and no alt text; expected alt, one sentence that says what the picture shows."
+            "Got a picture and no alt text; expected alt, one sentence that says what "
+            "the picture shows."
         )
-    picture = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-    data = {"image/png": base64.b64encode(picture).decode(), "text/plain": alt}
+    content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    data = {"image/png": base64.b64encode(content).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})

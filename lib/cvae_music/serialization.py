@@ -1,20 +1,34 @@
 """Atomic writes, and the .npz container of models and controls."""
 
+from __future__ import annotations
+
 import json
 import os
+import uuid
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-MOST_BYTES = 2**30  # no file of this library holds more
+MAX_BYTES = 2**30  # no file of this library holds more
+OLD_FILES = "If an earlier version wrote it, load it with cvae-music 0.2.0."
 
 
-def write_file(path, write):
-    """Calls `write(file)` on a temporary file and gives it its name once it is whole; makes the folder if it is missing."""
+def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Writes a file atomically: whole, or not at all.
+
+    The content goes to a temporary file of its own beside the path, which takes the
+    path's name once it is complete. Missing folders are made.
+
+    Args:
+        path: File to write.
+        write: Function that writes the content to an open binary file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -25,62 +39,79 @@ def write_file(path, write):
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path, text):
-    """Writes a small text file whole or not at all."""
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a small text file atomically, in UTF-8."""
     write_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
-def save_arrays(path, about, arrays):
-    """Writes named arrays, and a dictionary that JSON can hold, to one `.npz` file."""
-    write_file(
-        path, lambda file: np.savez_compressed(file, about=json.dumps(about), **arrays)
-    )
+def save_arrays(
+    path: str | Path, about: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> None:
+    """Writes named arrays and a description to one `.npz` file.
+
+    Args:
+        path: `.npz` file to write.
+        about: Dict that JSON can hold.
+        arrays: Dict of name to array.
+    """
+    parts = {"about": json.dumps(about), **arrays}
+    write_file(path, lambda file: np.savez_compressed(file, **parts))
 
 
-def check_size(path):
-    """Refuses a zip, such as `.npz` and `.keras` files are, that would unpack to more than `MOST_BYTES`; a ValueError."""
+def check_size(path: str | Path) -> None:
+    """Refuses a zip, such as `.npz` and `.keras` files are, that unpacks too large.
+
+    Raises:
+        ValueError: If the parts together are larger than `MAX_BYTES`.
+    """
     with zipfile.ZipFile(path) as file:
         size = sum(part.file_size for part in file.infolist())
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise ValueError(
-            f"it unpacks to {size / 2**30:.1f} GB, of at most {MOST_BYTES / 2**30:.1f}"
+            f"it unpacks to {size / 2**30:.1f} GB, of at most {MAX_BYTES / 2**30:.1f}"
         )
 
 
-def load_arrays(path, *entries):
-    """Reads what `save_arrays` wrote: `(about, arrays)`; half precision becomes float32. Nothing in a file is ever executed.
+def load_arrays(
+    path: str | Path, *entries: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Reads what `save_arrays` wrote; half precision becomes float32.
+
+    Nothing in the file is executed.
 
     Args:
         path: `.npz` file.
         *entries: What `about` must hold.
 
+    Returns:
+        `(about, arrays)`.
+
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is none of this library, lacks an entry, or would unpack to more than `MOST_BYTES`.
+        ValueError: If the file is none of this library, lacks an entry, or would
+            unpack to more than `MAX_BYTES`.
     """
     try:
         check_size(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-            arrays |= {
-                name: half.astype(np.float32)
-                for name, half in arrays.items()
-                if half.dtype == np.float16
-            }
-            about = json.loads(str(arrays.pop("about")))
-        return {entry: about[entry] for entry in entries} | about, arrays
+        about = json.loads(str(arrays.pop("about")))
+        missing = [entry for entry in entries if entry not in about]
+        if missing:
+            raise ValueError(f"it lacks {missing}")
     except FileNotFoundError:
         raise
     except Exception as error:  # text, a pickle, a cut zip: NumPy raises a dozen kinds
         raise ValueError(
-            f"{str(path)!r} is no file of this library ({error}). Make or download it again."
+            f"{str(path)!r} is no file of this library ({error}). "
+            "Make or download it again."
         ) from error
+    for name, array in arrays.items():
+        if array.dtype == np.float16:
+            arrays[name] = array.astype(np.float32)
+    return about, arrays
 
 
-def results_folder():
-    """Where a notebook's figures and sounds go: the session's folder if one was started, else `outputs`."""
-    return Path(
-        os.environ.get("CVAE_MUSIC_STARTED")
-        or os.environ.get("CVAE_MUSIC_OUTPUT")
-        or "outputs"
-    )
+def results_folder() -> Path:
+    """Returns the folder of results: `CVAE_MUSIC_OUTPUT` if set, else `outputs`."""
+    return Path(os.environ.get("CVAE_MUSIC_OUTPUT") or "outputs")

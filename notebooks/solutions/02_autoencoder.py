@@ -92,7 +92,7 @@ cm.show_figure(fig, alt="The squared distance of the way home grows with the siz
 # %%
 near, far = curve["way home"].loc[0.25], curve["way home"].loc[1.0]
 times = far / max(near, 1e-9)
-lab.lesson(
+lab.takeaway(
     f"From a quarter of a spread of noise to a whole one the way home grows {times:.0f} times.",
     {
         "Less than the square of the step: no sharp edge.": times <= 16,
@@ -111,14 +111,14 @@ swap = test[[first, second]].copy()
 swap[:, model.global_dim :] = test[[second, first], model.global_dim :]
 names = [features.genres[genre[row]] for row in (first, second)]
 labels = [*names, f"global {names[0]}, local {names[1]}", f"global {names[1]}, local {names[0]}"]
-clips = [cm.make_clip(model, start=latent) for latent in (*test[[first, second]], *swap)]
+clips = [cm.make_clip(model, latent=latent) for latent in (*test[[first, second]], *swap)]
 shown = [{**vars(clip), "label": label, "seed": None} for clip, label in zip(clips, labels, strict=True)]
 cm.show_clips(shown, config, num_columns=2, alt="Two rebuilt clips, and the two made from their swapped parts.")
 
 # %%
 own = lab.reconstruction_rms_db(clips[2].log_mel, clips[0].log_mel)
 foreign = lab.reconstruction_rms_db(clips[2].log_mel, clips[1].log_mel)
-lab.lesson(
+lab.takeaway(
     f"The hybrid is {own:.1f} dB from the clip that gave its global part, {foreign:.1f} dB from the other.",
     {"The global part decides most of it.": own < foreign, "The local part decides most of it.": True},
 )
@@ -139,7 +139,7 @@ table.round(3)
 
 # %%
 home, variety = table["way home"], table["variety"]
-lab.lesson(
+lab.takeaway(
     f"Half the spread brings the way home to {home.loc[0.5] / home.loc[1.0]:.0%} and the variety to "
     f"{variety.loc[0.5] / variety.loc[1.0]:.0%} of the box's.",
     {

@@ -65,8 +65,8 @@ controls = cm.shipped_controls(model) if lab.is_shipped(session, weights) else c
 genre, places, seeds = model.genres[0], (0.0, -1.0, -2.0, -3.0), range(2 * num_judged)
 trials = [(number, place) for number in seeds for place in places]
 drawn = [cm.draw_latent(model, number, genre) for number in seeds]
-label = cm.mix_weights(model, genre)
-latents = np.stack([controls.turn(drawn[number], {"brightness": place}, weights=label) for number, place in trials])
+label = cm.genre_weights(model, genre)
+latents = np.stack([controls.apply(drawn[number], {"brightness": place}, weights=label) for number, place in trials])
 decoded = model.decode(latents, np.zeros(len(latents), int))
 heard = np.all([judge.predict(decoded) == 0 for judge in judges.values()], axis=0)
 hertz = cm.log_mel_attributes(config.unscale(decoded), config)["brightness_hz"].where(heard)
@@ -74,7 +74,7 @@ hertz = cm.log_mel_attributes(config.unscale(decoded), config)["brightness_hz"].
 # %%
 if heard.any():
     chosen, place = trials[int(hertz.idxmin())]
-    clip = cm.make_clip(model, controls, seed=chosen, mix=genre, sliders={"brightness": place})
+    clip = cm.make_clip(model, controls, seed=chosen, genre=genre, sliders={"brightness": place})
     print(f"{heard.sum()} of {len(trials)} are heard as {genre} by both; the darkest has {hertz.min():.0f} Hz: "
           f"seed={chosen}, brightness {place:g}")
     display(cm.player(clip.samples, config, f"the darkest {genre}", chosen))
@@ -88,7 +88,7 @@ if heard.any():
 
 # %%
 names = list(cm.SLIDERS.values())
-steps = np.stack([controls.directions[name][0] for name in names])  # of the first genre
+steps = np.stack([controls.attribute_directions[name][0] for name in names])  # of the first genre
 slopes = np.linalg.pinv(steps).T
 alone = {name: slope / (slope @ slope) for name, slope in zip(names, slopes, strict=True)}
 test = features.subset("test")
@@ -129,7 +129,7 @@ walks, num_beats, tempo = {"ends where it began": np.concatenate([stops, stops[:
 times = np.arange(num_beats * config.frames_per_beat) / config.frames_per_beat * 60.0 / tempo
 leaps = {}
 for name, latents in walks.items():
-    samples = cm.walk(model, latents, cm.mix_weights(model, genre), num_beats, tempo, seed)
+    samples = cm.latent_walk(model, latents, cm.genre_weights(model, genre), num_beats, tempo, seed)
     level = cm.log_mel(samples, times, config, wrap=True)
     leap = np.abs(np.roll(level, -1, axis=0) - level).mean(axis=1)  # from each frame to the next, dB
     leaps[name] = {"at the loop": leap[-1], "at other bars": leap[config.num_frames - 1 : -1 : config.num_frames].mean()}

@@ -20,13 +20,13 @@ function readSettings() {
   const genre = form.elements.genre.value;
   const guest = element("guest").value;
   const blend = guest === genre ? 0 : value("blend");
-  const settings = { seed: value("seed"), tempo: value("tempo"), mix: { [genre]: Number((1 - blend).toFixed(2)) }, prior_genre: genre };
-  if (blend === 1) settings.mix = {};
-  if (blend > 0) settings.mix[guest] = blend;
+  const settings = { seed: value("seed"), tempo: value("tempo"), genre: { [genre]: Number((1 - blend).toFixed(2)) }, prior_genre: genre };
+  if (blend === 1) settings.genre = {};
+  if (blend > 0) settings.genre[guest] = blend;
   const sliders = [...form.querySelectorAll("[id^=slider-]:not(output)")].map((slider) => [slider.id.slice(7), Number(slider.value)]);
   const turned = sliders.filter(([, amount]) => amount !== 0);
   if (turned.length) settings.sliders = Object.fromEntries(turned);
-  if (value("share") > 0) Object.assign(settings, { morph_to: value("second"), share: value("share") });
+  if (value("share") > 0) Object.assign(settings, { morph_to: value("second"), morph: value("share") });
   return settings;
 }
 
@@ -46,10 +46,10 @@ function asCode(settings) {
 }
 
 function inWords(settings) {
-  const genres = Object.entries(settings.mix);
+  const genres = Object.entries(settings.genre);
   const mix = genres.length === 1 ? genres[0][0] : genres.map(([name, share]) => `${Math.round(100 * share)}% ${name}`).join(", ");
   const turned = Object.entries(settings.sliders ?? {}).map(([name, amount]) => `, ${name} ${amount > 0 ? "+" : ""}${amount}`);
-  const morph = settings.share ? `, ${Math.round(100 * settings.share)}% towards seed ${settings.morph_to}` : "";
+  const morph = settings.morph ? `, ${Math.round(100 * settings.morph)}% towards seed ${settings.morph_to}` : "";
   return `${mix}, seed ${settings.seed}, ${settings.tempo} bpm${turned.join("")}${morph}`;
 }
 

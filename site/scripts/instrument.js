@@ -51,11 +51,11 @@ export class Instrument {
   }
 
   /** The latent and the genre weights that settings stand for. */
-  locate({ seed, prior_genre, mix, morph_to, share = 0, sliders = {} }) {
+  locate({ seed, prior_genre, genre: mixture, morph_to, morph = 0, sliders = {} }) {
     let latent = this.draw(seed, prior_genre);
-    if (share > 0) latent = slerp(latent, this.draw(morph_to, prior_genre), share);
-    const total = Object.values(mix).reduce((sum, weight) => sum + weight, 0);
-    const weights = Float32Array.from(this.genres, (genre) => (mix[genre] ?? 0) / total);
+    if (morph > 0) latent = slerp(latent, this.draw(morph_to, prior_genre), morph);
+    const total = Object.values(mixture).reduce((sum, weight) => sum + weight, 0);
+    const weights = Float32Array.from(this.genres, (genre) => (mixture[genre] ?? 0) / total);
     const { length } = this.genres;
     for (const [name, amount] of Object.entries(sliders)) {
       const steps = this.array("directions").subarray(this.sliders.indexOf(name) * length * latent.length);

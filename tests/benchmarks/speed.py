@@ -97,7 +97,7 @@ def first_clip():
 
     loaded = time.time()
     model = cm.ConditionalVAE.from_preset("known_cvae")
-    cm.make_clip(model, mix=model.genres[0], seed=1)
+    cm.make_clip(model, genre=model.genres[0], seed=1)
     return [loaded, time.time()]
 
 
@@ -341,7 +341,7 @@ def beats(options):
     import numpy as np
     import threadpoolctl
 
-    from cvae_music.audio.analysis import track_beats
+    from cvae_music.audio.beats import track_beats
     from cvae_music.audio.files import load_audio
     from cvae_music.config import AudioConfig
     from known_music import compose, draw_factors

@@ -115,12 +115,12 @@ def main():
             make_clip(model, controls, tempo=110, **settings)
 
         row("seed", "eight beats", lambda k: clip(seed=k))
-        row("genre", "eight beats", lambda k: clip(mix=genres[k % len(genres)]))
+        row("genre", "eight beats", lambda k: clip(genre=genres[k % len(genres)]))
         row(
             "half and half",
             "eight beats",
             lambda k: clip(
-                mix={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}
+                genre={genres[k % len(genres)]: 1.0, genres[k % len(genres) - 1]: 1.0}
             ),
         )
         row(
@@ -128,7 +128,7 @@ def main():
             "eight beats",
             lambda k: clip(sliders={"brightness": 0.2 * k - 1}),
         )
-        row("map", "eight beats", lambda k: clip(at=(0.2 * k, -0.1 * k)))
+        row("map", "eight beats", lambda k: clip(map_position=(0.2 * k, -0.1 * k)))
         row(
             "genre, whole page",
             "eight beats",

@@ -171,12 +171,12 @@ def test_clip_is_heard_and_has_its_length(front):
 @pytest.mark.parametrize(
     "first, control, value, argument",
     [
-        ({}, "genre", "strings", 'mix={"strings": 1}'),
+        ({}, "genre", "strings", 'genre={"strings": 1}'),
         ({}, "seed", 12, "seed=12"),
         ({}, "tempo", 90, "tempo=90"),
         ({}, "blend", 0.5, '"house": 0.5, "jazz": 0.5'),
         ({"blend": 0.5}, "guest", "reggae", '"house": 0.5, "reggae": 0.5'),
-        ({}, "share", 0.4, "morph_to=1, share=0.4"),
+        ({}, "share", 0.4, "morph_to=1, morph=0.4"),
         ({"share": 0.4}, "second", 7, "morph_to=7"),
         *(
             ({}, f"slider-{name}", 1.5, f'sliders={{"{name}": 1.5}}')

@@ -226,7 +226,7 @@ def test_quick_changes_end_at_the_last(page):
     ).click()  # both before the first sound is made
     text = page.get_by_label("as code")
     page.wait_for_function(
-        "area => area.value.includes(\"mix={'strings': 1.0}\")",
+        "area => area.value.includes(\"genre={'strings': 1.0}\")",
         arg=text.element_handle(),
     )
     wait_ready(page, "Ready: strings")

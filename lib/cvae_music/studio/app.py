@@ -1,290 +1,354 @@
 """The studio: the model as an instrument in a notebook."""
 
+from __future__ import annotations
+
 import functools
 import os
 import random
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cvae_music import generation, serialization
 from cvae_music.audio.files import encode_audio, full_scale
-from cvae_music.controls import fingerprint, shipped_controls
+from cvae_music.controls import Controls, fingerprint, shipped_controls
 from cvae_music.models.autoencoders import VAE
 from cvae_music.studio import sounds, views
 from cvae_music.studio.panel import Panel, message
-from cvae_music.studio.settings import arguments, as_code, in_words
+from cvae_music.studio.settings import as_code, clip_arguments, in_words
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NUM_REMEMBERED = 30
 
 
-def action(method, beside=None):
-    """Makes a method answer a touch of the panel: in its turn, with the busy state shown and what it returns said.
+def action(method: Callable, error_field: str | None = None) -> Callable:
+    """Makes a method the answer to a touch of the panel.
 
-    JupyterLab 4.4 and later may answer sliders on another thread than buttons: each waits for its turn. Widgets that
-    an action sets call back while it holds the turn, and that is no touch. What goes wrong is said, and said once more
-    in the field of the panel named `beside`.
+    JupyterLab 4.4 and later may answer sliders on another thread than buttons, so each
+    waits for its turn. Widgets that an action sets call back on the same thread; that
+    is no touch, and is ignored. The status shows that the studio is busy, then what the
+    method returns; None leaves the message as it was.
+
+    Args:
+        method: Method of `Studio` that returns a text or None.
+        error_field: Field of the panel that repeats an error message.
+
+    Returns:
+        The method, wrapped.
     """
 
     @functools.wraps(method)
-    def acting(self, *values):
-        with self.turn:
-            if self.acting:
+    def answer(self, *values):
+        with self.lock:
+            if self.is_busy:
                 return
-            self.acting, before = True, self.panel.status.value
-            self.panel.status.value = message("Busy: making sound …")
+            self.is_busy = True
+            status = self.panel.status
+            before = status.value
+            status.value = message("Busy: making sound …")
             try:
                 text = method(self, *values)
-                self.panel.status.value = (
-                    message(text) if text else before
-                )  # no text: there was nothing to do
-            except (
-                Exception
-            ) as error:  # an error nobody sees would leave the page busy for ever
-                foreseen = isinstance(error, (ValueError, OSError))
-                fault = f"{type(error).__name__}: {error}. This is a fault of the studio; set another value and go on."
-                self.panel.status.value = message(
-                    str(error) if foreseen else fault, "alert"
-                )
-                if beside:
-                    getattr(self.panel, beside).value = self.panel.status.value
+                status.value = message(text) if text else before
+            except Exception as error:  # unseen, it would leave the page busy for ever
+                text = str(error)
+                if not isinstance(error, (ValueError, OSError)):
+                    text = (
+                        f"{type(error).__name__}: {error}. This is a fault of the "
+                        "studio; set another value and go on."
+                    )
+                status.value = message(text, "alert")
+                if error_field:
+                    getattr(self.panel, error_field).value = status.value
             finally:
-                self.acting = False
+                self.is_busy = False
 
-    return acting
+    return answer
 
 
-own_action = functools.partial(action, beside="about_own")
+own_clip_action = functools.partial(action, error_field="about_own")
 
 
 class Studio:
-    """Every control of a model beside its sound; show it as the last value of a cell.
+    """Shows every control of a model beside its sound, as the last value of a cell.
 
-    Nothing plays by itself. The sound is at the level the model gave it, turned down only where it would clip.
-    `clip` is the last clip made and `made` the arguments of `make_clip` that make it again.
+    Nothing plays by itself. The sound is at the level the model gave it, turned down
+    only where it would clip. `clip` is the last clip made, and `made` the arguments of
+    `make_clip` that make it again.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
         controls: `Controls` of this model, see `fit_controls`.
-        folder: Where uploads and saved clips go; None for the session's results.
+        folder: Folder of uploads and saved clips; None for `studio` in the folder
+            that `CVAE_MUSIC_OUTPUT` names, or in `outputs`.
 
     Raises:
         ValueError: If the controls are those of another model.
+
+    Example:
+        >>> from cvae_music import Studio
+        >>> studio = Studio.from_preset("known_cvae")
+        >>> studio.code_line()  # doctest: +ELLIPSIS
+        "clip = make_clip(model, controls, seed=0, tempo=110.0, genre={'house': 1.0}..."
     """
 
-    def __init__(self, model, controls, folder=None):
+    def __init__(
+        self, model: VAE, controls: Controls, folder: str | Path | None = None
+    ) -> None:
         if controls.fingerprint != fingerprint(model):
             raise ValueError(
-                "The controls were measured of another model; expected fit_controls(model, features)."
+                "The controls were measured of another model; expected "
+                "fit_controls(model, features)."
             )
-        self.model, self.controls, self.config = model, controls, model.audio_config
+        self.model = model
+        self.controls = controls
+        self.config = model.audio_config
         self.folder = Path(folder or serialization.results_folder() / "studio")
-        self.turn, self.acting = threading.RLock(), False
-        self.clip = self.own = self.walked = None
-        self.made, self.kept, self.history, self.count = {}, {}, {}, 0
-        self.panel = Panel(
-            model.genres,
-            controls,
-            {
-                "change": self.change,
-                "swap": self.swap,
-                "reset": self.reset,
-                "surprise": self.surprise,
-                "recall": self.recall,
-                "repeat": self.repeat,
-                "save": self.save,
-                "upload": self.take_upload,
-                "path": self.take_path,
-                "start": self.start_elsewhere,
-                "nearest": self.hear_nearest,
-                "compare": self.compare,
-                "keep": self.keep,
-                "morph": self.morph,
-            },
-        )
-        genres = list(model.genres) or sorted(set(controls.table["genre"]))
+        self.lock = threading.RLock()
+        self.is_busy = False
+        self.clip: Any = None  # `Clip`, once one is made
+        self.made: dict[str, Any] = {}
+        self.own: sounds.OwnClip | None = None
+        self.morphed: np.ndarray | None = None
+        self.kept: dict[str, tuple] = {}  # settings, their code, and the genre
+        self.history: dict[str, tuple] = {}  # by code: number, words and state
+        self.count = 0
+        callbacks = {
+            "change": self.change,
+            "swap": self.swap,
+            "reset": self.reset,
+            "surprise": self.surprise,
+            "recall": self.recall,
+            "repeat": self.repeat,
+            "save": self.save,
+            "upload": self.take_upload,
+            "path": self.take_path,
+            "start": self.change_start,
+            "nearest": self.play_nearest,
+            "compare": self.compare,
+            "keep": self.keep,
+            "morph": self.morph,
+        }
+        self.panel = Panel(model.genres, controls, callbacks)
         self.spectrogram = views.SpectrogramView(self.config)
-        self.map = views.MapView(
-            controls.points, [genres.index(g) for g in controls.table["genre"]], genres
-        )
+        names = controls.table["genre"]
+        genres = list(model.genres) or sorted(set(names))
+        indices = [genres.index(name) for name in names]
+        self.map = views.MapView(controls.points, indices, genres)
         self.reset()
 
     @classmethod
-    def from_preset(cls, name, folder=None):
-        """The studio on a model that ships, as `"known_cvae"`, with the controls that were measured of it."""
+    def from_preset(cls, name: str, folder: str | Path | None = None) -> Studio:
+        """Opens the studio on a model that ships, with its controls.
+
+        Args:
+            name: Such as `"known_cvae"`.
+            folder: As of `Studio`.
+
+        Returns:
+            `Studio`.
+
+        Raises:
+            ValueError: If there is no such preset, or it has no controls.
+        """
         model = VAE.from_preset(name)
         return cls(model, shipped_controls(model), folder)
 
-    def settings(self):
-        """The arguments of `make_clip` that differ from its defaults; own clips by their latent."""
-        return arguments(self.panel.state())
+    def settings(self) -> dict[str, Any]:
+        """Returns the arguments of `make_clip` that the knobs stand for."""
+        return clip_arguments(self.panel.state())
 
-    def code_line(self):
-        """One line of Python that makes the clip again."""
+    def code_line(self) -> str:
+        """Writes one line of Python that makes the clip again."""
         return f"clip = make_clip(model, controls, {as_code(self.made, self.own)})"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        page = self.clip and views.static_page(
-            self.clip, self.config, self.panel.picture.value, self.code_line()
-        )
-        view = {
+        page = ""
+        if self.clip:
+            picture = self.panel.picture.value
+            page = views.static_page(self.clip, self.config, picture, self.code_line())
+        widget = {
             "version_major": 2,
             "version_minor": 0,
             "model_id": self.panel.box.model_id,
         }
         return {
-            "application/vnd.jupyter.widget-view+json": view,
-            "text/html": page or "",
+            "application/vnd.jupyter.widget-view+json": widget,
+            "text/html": page,
             "text/plain": "Studio",
         }
 
     def _set(self, state):
-        """Puts knobs where a state, or a part of one, has them, then makes the clip and shows it."""
-        self.panel.set(state)
-        panel, state = self.panel, self.panel.state()
-        settings, own = arguments(state), state["source"]
-        if self.model.num_genres and "mix" not in settings:
+        """Sets knobs to a state, or a part of one, makes the clip, and shows it."""
+        panel = self.panel
+        panel.set(state)
+        state = panel.state()
+        settings = clip_arguments(state)
+        if self.model.num_genres and "genre" not in settings:
             raise ValueError("All genre weights are 0: raise at least one.")
         self.clip = generation.make_clip(self.model, self.controls, **settings)
-        self.made, self.own = settings, own
+        self.made = settings
+        self.own = state["source"]
         panel.audio.play(encode_audio(self.clip.samples, self.config))
-        panel.show_own(own)
-        panel.code.value, panel.links.value = self.code_line(), ""
-        words = in_words(self.clip, settings, own, self.controls.dimensions)
+        panel.show_own(self.own)
+        panel.code.value = self.code_line()
+        panel.links.value = ""
+        words = in_words(self.clip, settings, self.own, self.controls.dimensions)
         self._draw(words)
         self._remember(words, state)
-        seconds, turned_down = (
-            len(self.clip.samples) / self.config.sample_rate,
-            full_scale(self.clip.samples)[1],
-        )
-        note = f", turned down by {turned_down:.1f} dB" if turned_down else ""
-        return f"Ready: {self.clip.genre or 'clip'}, {seconds:.2f} s{note}"
+        seconds = len(self.clip.samples) / self.config.sample_rate
+        text = f"Ready: {self.clip.genre or 'clip'}, {seconds:.2f} s"
+        turned_down = full_scale(self.clip.samples)[1]
+        if turned_down:
+            text += f", turned down by {turned_down:.1f} dB"
+        return text
 
     def _draw(self, words):
-        picture = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
-        self.panel.picture.value = views.image_tag(
-            picture, f"Log-mel spectrogram of {words}."
+        """Draws the spectrogram of the clip and its place on the map."""
+        png = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
+        alt = f"Log-mel spectrogram of {words}."
+        self.panel.picture.value = views.image_tag(png, alt)
+        x, y = self.clip.latent @ self.controls.axes.T
+        if "map_position" not in self.made:
+            cursor = {("map", 0): round(float(x), 2), ("map", 1): round(float(y), 2)}
+            self.panel.set(cursor)
+        points = self.controls.points
+        nearest = self.controls.nearest((x, y))
+        genre = self.controls.table["genre"].iloc[nearest]
+        alt = (
+            f"Map of the latents: cursor at {x:.1f}, {y:.1f}; "
+            f"the nearest of {len(points)} clips is {genre}."
         )
-        x, y = at = self.clip.latent @ self.controls.axes.T
-        if "at" not in self.made:
-            self.panel.set({("at", axis): round(float(at[axis]), 2) for axis in (0, 1)})
-        points, near = self.controls.points, self.controls.nearest(at)
-        genre = self.controls.table["genre"].iloc[near]
-        alt = f"Map of the latents: cursor at {x:.1f}, {y:.1f}; the nearest of {len(points)} clips is {genre}."
-        self.panel.map_picture.value = views.image_tag(
-            self.map.png(at, points[near]), alt
-        )
+        png = self.map.png((x, y), points[nearest])
+        self.panel.map_picture.value = views.image_tag(png, alt)
 
     def _remember(self, words, state):
+        """Puts the clip first in the history; a clip made again keeps its number."""
         code = self.panel.code.value
-        number = self.history.pop(code, (self.count + 1,))[
-            0
-        ]  # what is made again keeps its number and moves up
-        self.count = max(self.count, number)
-        self.history = dict(
-            [*self.history.items(), (code, (number, words, state))][-NUM_REMEMBERED:]
-        )
+        if code in self.history:
+            number = self.history.pop(code)[0]
+        else:
+            self.count += 1
+            number = self.count
+        self.history[code] = (number, words, state)
+        if len(self.history) > NUM_REMEMBERED:
+            del self.history[next(iter(self.history))]
         self.panel.past.options = [
-            (f"{k}: {words}", code)
-            for code, (k, words, _) in reversed(self.history.items())
+            (f"{number}: {words}", code)
+            for code, (number, words, _) in reversed(self.history.items())
         ]
 
     @action
     def recall(self):
         """Sets every control as it was for the chosen line of the history."""
-        if self.panel.past.value in self.history:
-            return self._set(self.history[self.panel.past.value][2])
+        chosen = self.history.get(self.panel.past.value)
+        return self._set(chosen[2]) if chosen else None
 
     @action
     def change(self, key, value):
-        """Makes the clip anew once a knob has moved; where the cursor was moved, it is played there."""
-        return self._set({key: value, "on_map": True} if key[0] == "at" else {})
+        """Makes the clip anew once a knob has moved; the cursor plays where it is."""
+        is_cursor = key[0] == "map"
+        return self._set({key: value, "on_map": True} if is_cursor else {})
 
     @action
     def repeat(self):
-        """The player of the clip repeats, or stops to."""
+        """Makes the player of the clip repeat, or stop repeating."""
         self.panel.audio.loop = self.panel.loop.value
         self.panel.audio.play(self.panel.audio.wav)
 
     @action
     def swap(self, genre):
-        """The same latent as another genre."""
-        return self._set(
-            {("mix", name): float(name == genre) for name in self.model.genres}
-        )
+        """Plays the same latent as another genre."""
+        names = self.model.genres
+        return self._set({("genre", name): float(name == genre) for name in names})
 
     @action
     def reset(self):
-        """Sound sliders and dimensions back to 0."""
-        return self._set(
-            {
-                key: 0.0
-                for key in self.panel.knobs
-                if key[0] in ("sliders", "dimensions")
-            }
-        )
+        """Sets sound sliders and dimensions back to 0."""
+        moved = [key for key in self.panel.knobs if key[0] in ("sliders", "dimensions")]
+        return self._set(dict.fromkeys(moved, 0.0))
 
     @action
     def surprise(self):
         """Draws a seed, one or two genres and a tempo."""
-        names = self.model.genres
-        chosen = random.sample(names, min(len(names), random.choice((1, 2))))
-        state = {("mix", name): (name in chosen) / len(chosen) for name in names}
-        state |= {"prior_genre": chosen[0]} if chosen else {}
-        state |= {
+        state: dict[Any, Any] = {
             "seed": random.randrange(10**6),
             "tempo": float(random.randrange(80, 161, 4)),
             "source": "",
+            "on_map": False,
+            "morph": 0.0,
         }
-        return self._set(state | {"on_map": False, "share": 0.0})
+        names = self.model.genres
+        if names:
+            chosen = random.sample(names, random.choice((1, 2)))
+            state["prior_genre"] = chosen[0]
+            for name in names:
+                state["genre", name] = (name in chosen) / len(chosen)
+        return self._set(state)
 
     @action
     def save(self, what="clip"):
-        """Writes the clip, or the `"morph"`, as WAV and MP3 to the folder and shows links to both."""
-        stem = re.sub(r"\W+", "_", f"{self.clip.genre or 'clip'} seed{self.clip.seed}")
-        samples, place = self.clip.samples, self.panel.links
+        """Writes the clip, or the `"morph"`, as WAV and MP3 and shows links to both."""
         if what == "morph":
-            samples, stem, place = self.walked, what, self.panel.journey_links
-        if samples is None:
-            raise ValueError("There is no morph to save yet. Press Morph A to B first.")
-        wav, mp3 = sounds.save_sound(samples, self.config, self.folder / f"{stem}.wav")
-        place.value = f"{views.download_link(wav)}<br>{views.download_link(mp3)}"
-        folder = (
-            wav.parent.relative_to(Path.cwd())
-            if wav.is_relative_to(Path.cwd())
-            else wav.parent
-        )
-        return f"Ready: saved as {wav.stem}.wav and .mp3 in {folder}, links beside the button"
+            if self.morphed is None:
+                raise ValueError(
+                    "There is no morph to save yet. Press Morph A to B first."
+                )
+            name = "morph"
+            samples = self.morphed
+            links = self.panel.journey_links
+        else:
+            name = f"{self.clip.genre or 'clip'} seed{self.clip.seed}"
+            samples = self.clip.samples
+            links = self.panel.links
+        path = self.folder / (re.sub(r"\W+", "_", name) + ".wav")
+        wav, mp3 = sounds.save_sound(samples, self.config, path)
+        links.value = f"{views.download_link(wav)}<br>{views.download_link(mp3)}"
+        folder = wav.parent
+        if folder.is_relative_to(Path.cwd()):
+            folder = folder.relative_to(Path.cwd())
+        text = f"Ready: saved as {wav.stem}.wav and .mp3 in {folder}"
+        return f"{text}, links beside the button"
 
     def _read(self, path):
-        own, tempo = (
-            sounds.read_own(self.model, path, self.panel.start.value),
-            self.panel.knobs["tempo"],
-        )
-        heard = min(max(float(round(own.clip.tempo)), tempo.min), tempo.max)
-        return self._set({"source": own, "tempo": heard, "on_map": False, "share": 0.0})
+        """Starts from the clip of a file, at the tempo that was found in it."""
+        own = sounds.read_own_clip(self.model, path, self.panel.start.value)
+        knob = self.panel.knobs["tempo"]
+        tempo = min(max(float(round(own.clip.tempo)), knob.min), knob.max)
+        state = {"source": own, "tempo": tempo, "on_map": False, "morph": 0.0}
+        return self._set(state)
 
-    @own_action
+    @own_clip_action
     def take_upload(self):
-        """Keeps what was uploaded and starts from it; then empties the widget, so that the same file can come again."""
-        value = self.panel.upload.value
-        if value:
-            self.panel.upload.set_trait("value", type(value)())
-            return self._read(sounds.keep_upload(value, self.folder / "uploads"))
+        """Keeps what was uploaded, empties the widget, and starts from the clip.
 
-    @own_action
+        The widget is emptied so that the same file can come again.
+        """
+        upload = self.panel.upload
+        value = upload.value
+        if not value:
+            return None
+        upload.set_trait("value", type(value)())
+        return self._read(sounds.keep_upload(value, self.folder / "uploads"))
+
+    @own_clip_action
     def take_path(self):
-        """Starts from the file of the path, unless it is played: the button may be answered before the field."""
-        path, source = (
-            self.panel.path.value.strip().strip("'\""),
-            self.panel.knobs["source"].value,
-        )
-        if not source or source.path != Path(os.path.expanduser(path)):
-            return self._read(path)
+        """Starts from the file of the path, unless it is played already.
 
-    @own_action
-    def start_elsewhere(self):
-        """Cuts the own clip anew where the start was moved."""
+        The button may be answered before the field.
+        """
+        path = self.panel.path.value.strip().strip("'\"")
+        source = self.panel.knobs["source"].value
+        if source and source.path == Path(os.path.expanduser(path)):
+            return None
+        return self._read(path)
+
+    @own_clip_action
+    def change_start(self):
+        """Cuts the own clip anew from another start."""
         source = self.panel.knobs["source"].value
         return self._read(source.path) if source else None
 
@@ -292,55 +356,60 @@ class Studio:
         return sounds.nearest_clip(self.model, self.controls, self.clip.latent)
 
     @action
-    def hear_nearest(self):
-        """The real clip nearest to the cursor."""
+    def play_nearest(self):
+        """Loads the real clip nearest to the cursor into its player."""
         real, _ = self._nearest()
-        self.panel.nearest.play(
-            encode_audio(real.samples, self.config), sounds.about(real)
-        )
+        sound = encode_audio(real.samples, self.config)
+        self.panel.nearest.play(sound, sounds.describe_clip(real))
         return "Ready: the nearest clip, in the player below its button"
 
     @action
     def compare(self):
-        """Makes the sound to compare with: of the own clip where it is played, else of the nearest real clip."""
-        own, kind = self.own, self.panel.comparison.value
-        real, mix = (own.clip, self.made.get("mix")) if own else self._nearest()
-        sound = encode_audio(
-            sounds.comparison(self.model, real, mix, kind), self.config
-        )
-        self.panel.compared.play(sound, f"{kind}: {sounds.about(real)}")
+        """Makes the sound to compare with, of the own clip or the nearest real one."""
+        kind = self.panel.comparison.value
+        if self.own:
+            real = self.own.clip
+            genre = self.made.get("genre")
+        else:
+            real, genre = self._nearest()
+        samples = sounds.comparison_samples(self.model, real, genre, kind)
+        about = f"{kind}: {sounds.describe_clip(real)}"
+        self.panel.compared.play(encode_audio(samples, self.config), about)
         return "Ready: the sound to compare with"
 
     @action
     def keep(self, name):
         """Remembers the settings of the sound as A or B."""
         settings = {key: value for key, value in self.made.items() if key != "tempo"}
-        self.kept[name] = (
-            settings,
-            f"dict({as_code(settings, self.own)})",
-            self.clip.genre or name,
-        )
-        return f"Kept as {name}: {self.clip.genre or 'clip'}"
+        code = f"dict({as_code(settings, self.own)})"
+        genre = self.clip.genre
+        self.kept[name] = (settings, code, genre or name)
+        return f"Kept as {name}: {genre or 'clip'}"
 
     @action
     def morph(self):
-        """One long clip that walks from A to B along the sphere."""
+        """Makes one long clip that moves from A to B along the arc between them."""
         if {"A", "B"} - set(self.kept):
             raise ValueError(
-                "Nothing kept yet as A, or as B. Keep two sounds first, one as A and one as B."
+                "Nothing kept yet as A, or as B. "
+                "Keep two sounds first, one as A and one as B."
             )
-        ends, codes, genres = zip(self.kept["A"], self.kept["B"], strict=True)
+        first, first_code, first_genre = self.kept["A"]
+        second, second_code, second_genre = self.kept["B"]
         length = {
             "num_beats": self.panel.beats.value,
             "tempo": self.panel.knobs["tempo"].value,
         }
-        self.walked = generation.make_morph(self.model, self.controls, *ends, **length)
-        seconds = len(self.walked) / self.config.sample_rate
-        self.panel.journey.play(
-            encode_audio(self.walked, self.config),
-            f"{' to '.join(genres)}, {seconds:.1f} s",
+        self.morphed = generation.make_morph(
+            self.model, self.controls, first, second, **length
         )
-        arguments = ", ".join(["model", "controls", *codes, as_code(length)])
-        self.panel.journey_code.value = f"samples = make_morph({arguments})"
+        seconds = len(self.morphed) / self.config.sample_rate
+        sound = encode_audio(self.morphed, self.config)
+        about = f"{first_genre} to {second_genre}, {seconds:.1f} s"
+        self.panel.journey.play(sound, about)
+        self.panel.journey_code.value = (
+            f"samples = make_morph(model, controls, {first_code}, {second_code}, "
+            f"{as_code(length)})"
+        )
         self.panel.journey_links.value = ""
         return f"Ready: morph of {seconds:.1f} s, in the player below its button"

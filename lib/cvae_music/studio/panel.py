@@ -1,27 +1,40 @@
-"""The widgets of the studio and where they stand: core ipywidgets that versions 7 and 8 share."""
+"""The widgets of the studio and their layout: core ipywidgets of versions 7 and 8."""
+
+from __future__ import annotations
 
 import html
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from cvae_music.audio.files import AUDIO_ENDINGS, READABLE
 from cvae_music.players import audio_tag
-from cvae_music.studio.sounds import COMPARISONS, about
+from cvae_music.studio.sounds import COMPARISONS, OwnClip, describe_clip
+
+if TYPE_CHECKING:
+    from cvae_music.controls import Controls
 
 NARROW = {"style": {"description_width": "128px"}, "layout": {"width": "230px"}}
 WIDE = {"layout": {"width": "auto"}}
-SOURCES = [("a seed", "")]  # None would be no choice at all
+HIGH = {"layout": {"width": "auto", "height": "100px"}}
+SOURCES = [("a seed", "")]  # None would mean that nothing is chosen
 IMPORTS = "from cvae_music import encode_clip, make_clip, make_morph"
 
 
-def message(text, role="status"):
-    """HTML that says something, also to screen readers; `role` is `"alert"` where something went wrong."""
-    text = html.escape(text) if role == "status" else f"<b>{html.escape(text)}</b>"
-    return f'<div role="{role}" aria-live="polite" style="line-height: 1.4; min-height: 2.8em">{text}</div>'
+def message(text: str, role: str = "status") -> str:
+    """Writes HTML of a message that screen readers say; `role="alert"` for errors."""
+    text = html.escape(text)
+    if role == "alert":
+        text = f"<b>{text}</b>"
+    look = 'style="line-height: 1.4; min-height: 2.8em"'
+    return f'<div role="{role}" aria-live="polite" {look}>{text}</div>'
 
 
-def knob(label, value, low, high, step, tip):
-    """A slider and the same number as a field to type into; returns the box and the slider, linked."""
+def slider_row(
+    label: str, value: float, low: float, high: float, step: float, tip: str
+) -> widgets.HBox:
+    """Makes a slider and, linked to it, the same number as a field to type into."""
     limits = {"value": value, "min": low, "max": high, "step": step}
     slider = widgets.FloatSlider(
         description=label,
@@ -31,171 +44,155 @@ def knob(label, value, low, high, step, tip):
         **NARROW,
         **limits,
     )
-    # A slider's handle has no name for a screen reader; the field has one, drawn with no width.
-    hidden = {"style": {"description_width": "0px"}, "layout": {"width": "70px"}}
-    field = widgets.BoundedFloatText(description=f"{label}, number", **hidden, **limits)
+    # A slider's handle has no name for a screen reader. The field has one, of no width.
+    field = widgets.BoundedFloatText(
+        description=f"{label}, number",
+        style={"description_width": "0px"},
+        layout={"width": "70px"},
+        **limits,
+    )
     widgets.link((slider, "value"), (field, "value"))
-    return widgets.HBox([slider, field]), slider
+    return widgets.HBox([slider, field])
 
 
-def heading(text):
+def number_field(label: str, value: int, high: int, low: int = 0, step: int = 1) -> Any:
+    """Makes a field for a whole number."""
+    return widgets.BoundedIntText(
+        value=value, min=low, max=high, step=step, description=label, **NARROW
+    )
+
+
+def checkbox(label: str) -> widgets.Checkbox:
+    """Makes a box to tick, empty at first."""
+    return widgets.Checkbox(value=False, description=label, indent=False)
+
+
+def heading(text: str) -> widgets.HTML:
+    """Makes a heading of a group of widgets."""
     return widgets.HTML(f"<h4 style='margin:8px 0 2px'>{text}</h4>")
 
 
-def button(label, tip, action, *values):
-    made = widgets.Button(
-        description=label,
-        tooltip=tip,
-        layout={"width": "auto", "align_self": "flex-start"},
-    )
+def button(label: str, tip: str, action: Callable, *values: Any) -> widgets.Button:
+    """Makes a button that calls `action(*values)`."""
+    layout = {"width": "auto", "align_self": "flex-start"}
+    made = widgets.Button(description=label, tooltip=tip, layout=layout)
     made.on_click(lambda _: action(*values))
     return made
 
 
 class Player(widgets.HTML):
-    """A player with a name for screen readers, which the Audio widget has no room for; silent until pressed."""
+    """Shows a sound player with a name for screen readers, silent until pressed.
 
-    def __init__(self, label):
+    The Audio widget of ipywidgets has no room for such a name.
+    """
+
+    def __init__(self, label: str) -> None:
         super().__init__()
-        self.label, self.loop = label, False
+        self.label = label
+        self.loop = False
         self.play(b"")
 
-    def play(self, wav, about=""):
-        """Holds another sound ready, the bytes of a WAV file, and says above it what it is."""
-        self.wav, self.about = wav, about
-        self.value = html.escape(about) + audio_tag(
-            wav, self.label, "audio/wav", self.loop
-        )
+    def play(self, wav: bytes, about: str = "") -> None:
+        """Loads the bytes of a WAV file and says above the player what it is."""
+        self.wav = wav
+        self.about = about
+        tag = audio_tag(wav, self.label, "audio/wav", self.loop)
+        self.value = html.escape(about) + tag
 
 
 class Panel:
-    """Every widget of the studio; what becomes of a touch is up to the callbacks.
+    """Holds every widget of the studio; what a touch does is up to the callbacks.
 
-    `knobs` holds all that a clip is set by, by key: `"seed"`, `"tempo"`, `("mix", genre)`, `("sliders", name)`,
-    `("dimensions", number)`, `("at", axis)` and more; `rows` holds the sliders with their fields, `box` everything.
+    `knobs` holds all that a clip is set by: `"seed"`, `"tempo"`, `("genre", name)`,
+    `("sliders", name)`, `("dimensions", number)`, `("map", axis)` and more. `rows`
+    holds the sliders with their fields, `box` everything.
 
     Args:
         genres: Names of the genres; none for a model without a label.
         controls: `Controls`.
-        on: Dict of what to call. Without arguments: `repeat`, `upload`, `path`, `start`, `surprise`, `reset`,
-            `compare`, `recall`, `nearest`, `morph`; with arguments: `change(key, value)` of a knob, `swap(genre)`,
-            `keep(name)`, `save(what)`.
+        on: Dict of what to call. Without arguments: `repeat`, `upload`, `path`,
+            `start`, `surprise`, `reset`, `compare`, `recall`, `nearest`, `morph`; with
+            arguments: `change(key, value)` of a knob, `swap(genre)`, `keep(name)`,
+            `save(what)`.
     """
 
-    def __init__(self, genres, controls, on):
-        low, high = controls.points.min(axis=0) * 1.2, controls.points.max(axis=0) * 1.2
-        plan = {
-            ("mix", n): (n, float(n == genres[0]), 0.0, 1.0, 0.05, f"weight of {n}")
-            for n in genres
-        }
-        plan["tempo"] = (
-            "tempo (bpm)",
-            110.0,
-            60.0,
-            200.0,
-            1.0,
-            "exact: it belongs to the resynthesis",
-        )
-        plan |= {
-            ("sliders", n): (n, 0.0, -3.0, 3.0, 0.25, f"{n}, in standard deviations")
-            for n in controls.directions
-        }
-        plan |= {
-            ("dimensions", k): (n, 0.0, -4.0, 4.0, 0.25, n)
-            for k, n in controls.dimensions.items()
-        }
-        plan["temperature"] = (
-            "temperature",
-            1.0,
-            0.0,
-            1.5,
-            0.05,
-            "spread of the draw: 0 is the most typical clip",
-        )
-        plan["share"] = (
-            "morph",
-            0.0,
-            0.0,
-            1.0,
-            0.05,
-            "how far towards the second seed",
-        )
-        for axis, (name, smallest, largest) in enumerate(
-            zip("xy", low, high, strict=True)
-        ):
-            plan["at", axis] = (
-                f"map {name}",
-                0.0,
-                round(smallest, 1),
-                round(largest, 1),
-                0.05,
-                f"cursor, {name}",
-            )
-        self.rows, self.knobs = {}, {}
-        for key, arguments in plan.items():
-            self.rows[key], self.knobs[key] = knob(*arguments)
-        self.knobs["seed"] = widgets.BoundedIntText(
-            value=0, min=0, max=10**6, description="seed", **NARROW
-        )
-        self.knobs["second"] = widgets.BoundedIntText(
-            value=1, min=0, max=10**6, description="second seed", **NARROW
-        )
+    def __init__(
+        self, genres: Sequence[str], controls: Controls, on: dict[str, Callable]
+    ) -> None:
+        self.rows: dict[Any, widgets.HBox] = {}
+        self.knobs: dict[Any, Any] = {}
+        self._make_sliders(genres, controls)
+        self.knobs["seed"] = number_field("seed", 0, 10**6)
+        self.knobs["morph_to"] = number_field("second seed", 1, 10**6)
         self.knobs["source"] = widgets.Dropdown(
             options=SOURCES, description="start from", **NARROW
         )
-        self.knobs["on_map"] = widgets.Checkbox(
-            value=False, description="play at the cursor", indent=False
-        )
+        self.knobs["on_map"] = checkbox("play at the cursor")
+        self.of_seeds = [self.knobs["seed"]]
         if genres:
             self.knobs["prior_genre"] = widgets.Dropdown(
                 options=genres, description="seed drawn as", **NARROW
             )
+            self.of_seeds.append(self.knobs["prior_genre"])
         self._make_others()
-        self.of_seeds = [
-            self.knobs[key] for key in ("seed", "prior_genre") if key in self.knobs
-        ]
-        for key, widget in self.knobs.items():
-            widget.observe(
-                lambda change, key=key: on["change"](key, change["new"]), "value"
-            )
-        for name, widget in {
-            "repeat": self.loop,
-            "upload": self.upload,
-            "start": self.start,
-        }.items():
-            widget.observe(lambda _, name=name: on[name](), "value")
-        self.path.observe(
-            lambda change: change["new"] and on["path"](), "value"
-        )  # an emptied field is no path
-        self.box = self._layout(genres, on)
+        self._observe(on)
+        columns = {
+            "308px": self._idea_and_sound(genres, on),
+            "440px": self._clip_and_files(on),
+            "330px": self._map_and_morph(on),
+        }  # beside each other in JupyterLab on a screen of 1280
+        boxes = []
+        for width, rows in columns.items():
+            layout = {"width": width, "margin": "0 8px 0 0"}
+            boxes.append(widgets.VBox(rows, layout=layout))
+        self.box = widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
+
+    def _add_slider(self, key, label, value, low, high, step, tip):
+        self.rows[key] = slider_row(label, value, low, high, step, tip)
+        self.knobs[key] = self.rows[key].children[0]
+
+    def _make_sliders(self, genres, controls):
+        add = self._add_slider
+        for name in genres:
+            weight = float(name == genres[0])
+            add(("genre", name), name, weight, 0.0, 1.0, 0.05, f"weight of {name}")
+        tip = "exact: it belongs to the resynthesis"
+        add("tempo", "tempo (bpm)", 110.0, 60.0, 200.0, 1.0, tip)
+        for name in controls.attribute_directions:
+            tip = f"{name}, in standard deviations"
+            add(("sliders", name), name, 0.0, -3.0, 3.0, 0.25, tip)
+        for number, name in controls.dimensions.items():
+            add(("dimensions", number), name, 0.0, -4.0, 4.0, 0.25, name)
+        tip = "spread of the draw: 0 is the most typical clip"
+        add("temperature", "temperature", 1.0, 0.0, 1.5, 0.05, tip)
+        tip = "how far towards the second seed"
+        add("morph", "morph", 0.0, 0.0, 1.0, 0.05, tip)
+        lowest = (1.2 * controls.points.min(axis=0)).round(1)
+        highest = (1.2 * controls.points.max(axis=0)).round(1)
+        for axis, name in enumerate("xy"):
+            low = float(lowest[axis])
+            high = float(highest[axis])
+            add(("map", axis), f"map {name}", 0.0, low, high, 0.05, f"cursor, {name}")
 
     def _make_others(self):
-        self.status, self.picture, self.map_picture = (widgets.HTML() for _ in range(3))
-        self.links, self.journey_links, self.about_own = (
-            widgets.HTML() for _ in range(3)
-        )
-        self.audio, self.compared = (
-            Player("the clip"),
-            Player("the sound to compare with"),
-        )
-        self.nearest, self.journey = (
-            Player("the real clip nearest to the cursor"),
-            Player("the morph from A to B"),
-        )
-        self.loop = widgets.Checkbox(
-            value=False, description="repeat until stopped", indent=False
-        )
-        high = {"layout": {"width": "auto", "height": "100px"}}
-        self.code, self.journey_code = (
-            widgets.Textarea(description=f"{k} code", **high) for k in ("as", "morph")
-        )
+        self.status = widgets.HTML()
+        self.picture = widgets.HTML()
+        self.map_picture = widgets.HTML()
+        self.links = widgets.HTML()
+        self.journey_links = widgets.HTML()
+        self.about_own = widgets.HTML()
+        self.audio = Player("the clip")
+        self.compared = Player("the sound to compare with")
+        self.nearest = Player("the real clip nearest to the cursor")
+        self.journey = Player("the morph from A to B")
+        self.loop = checkbox("repeat until stopped")
+        self.code = widgets.Textarea(description="as code", **HIGH)
+        self.journey_code = widgets.Textarea(description="morph code", **HIGH)
         self.past = widgets.Select(options=[], rows=6, description="history", **WIDE)
         self.comparison = widgets.Dropdown(
             options=COMPARISONS, description="hear", **WIDE
         )
-        self.beats = widgets.BoundedIntText(
-            value=32, min=8, max=64, step=8, description="morph beats", **NARROW
-        )
+        self.beats = number_field("morph beats", 32, high=64, low=8, step=8)
         self.upload = widgets.FileUpload(
             accept=",".join(AUDIO_ENDINGS), multiple=False, description="upload a clip"
         )
@@ -206,34 +203,50 @@ class Panel:
             min=0.0, max=3600.0, description="from (s)", layout={"width": "190px"}
         )
 
-    def _layout(self, genres, on):
-        def group(kind):
-            return [row for key, row in self.rows.items() if key[0] == kind]
+    def _observe(self, on):
+        for key, widget in self.knobs.items():
+            widget.observe(
+                lambda change, key=key: on["change"](key, change["new"]), "value"
+            )
+        self.loop.observe(lambda _: on["repeat"](), "value")
+        self.upload.observe(lambda _: on["upload"](), "value")
+        self.start.observe(lambda _: on["start"](), "value")
+        # An emptied field is no path.
+        self.path.observe(lambda change: change["new"] and on["path"](), "value")
 
-        swaps = [
-            button(genre, f"this idea as {genre}", on["swap"], genre)
-            for genre in genres
-        ]
-        swaps = [
-            heading("The idea as one genre, or a mix"),
-            widgets.HBox(swaps, layout={"flex_flow": "row wrap"}),
-        ]
-        left = [
+    def _rows_of(self, kind):
+        return [row for key, row in self.rows.items() if key[0] == kind]
+
+    def _idea_and_sound(self, genres, on):
+        swaps = []
+        if genres:
+            buttons = [
+                button(genre, f"this idea as {genre}", on["swap"], genre)
+                for genre in genres
+            ]
+            swaps = [
+                heading("The idea as one genre, or a mix"),
+                widgets.HBox(buttons, layout={"flex_flow": "row wrap"}),
+            ]
+        return [
             heading("Idea"),
             self.knobs["source"],
             *self.of_seeds,
             self.rows["temperature"],
             button("Surprise me", "draw seed, genres and tempo", on["surprise"]),
-            *(swaps if genres else []),
-            *group("mix"),
+            *swaps,
+            *self._rows_of("genre"),
             heading("Sound"),
             self.rows["tempo"],
-            *group("sliders"),
+            *self._rows_of("sliders"),
             button("Sliders to 0", "undo sound and dimensions", on["reset"]),
             heading("Strongest latent dimensions, by effect"),
-            *group("dimensions"),
+            *self._rows_of("dimensions"),
         ]
-        middle = [
+
+    def _clip_and_files(self, on):
+        tip = "write both files, show links"
+        return [
             heading("Clip"),
             self.status,
             self.audio,
@@ -243,12 +256,7 @@ class Panel:
             widgets.HTML(
                 f"<div style='line-height: 1.3'><small>{IMPORTS}</small></div>"
             ),
-            button(
-                "Save as WAV and MP3",
-                "write both files, show links",
-                on["save"],
-                "clip",
-            ),
+            button("Save as WAV and MP3", tip, on["save"], "clip"),
             self.links,
             heading("Compare with"),
             self.comparison,
@@ -267,59 +275,57 @@ class Panel:
             button("Read the path", "encode the file", on["path"]),
             self.about_own,
         ]
-        keep = [
-            button(f"Keep as {name}", "remember this sound", on["keep"], name)
-            for name in "AB"
+
+    def _map_and_morph(self, on):
+        tip = "remember this sound"
+        buttons = [
+            button("Keep as A", tip, on["keep"], "A"),
+            button("Keep as B", tip, on["keep"], "B"),
+            button("Morph A to B", "one long clip", on["morph"]),
         ]
-        right = [
+        tip = "write both files, show links"
+        return [
             heading("Map of the latents"),
             self.map_picture,
-            *group("at"),
+            *self._rows_of("map"),
             self.knobs["on_map"],
             button("Hear the nearest clip", "the real clip in the ring", on["nearest"]),
             self.nearest,
             heading("Morph"),
-            self.knobs["second"],
-            self.rows["share"],
+            self.knobs["morph_to"],
+            self.rows["morph"],
             self.beats,
-            widgets.HBox([*keep, button("Morph A to B", "one long clip", on["morph"])]),
+            widgets.HBox(buttons),
             self.journey,
             self.journey_code,
-            button(
-                "Save the morph", "write both files, show links", on["save"], "morph"
-            ),
+            button("Save the morph", tip, on["save"], "morph"),
             self.journey_links,
         ]
-        wide = {
-            "308px": left,
-            "440px": middle,
-            "330px": right,
-        }  # beside each other in JupyterLab on a screen of 1280
-        columns = [
-            widgets.VBox(rows, layout={"width": width, "margin": "0 8px 0 0"})
-            for width, rows in wide.items()
-        ]
-        return widgets.HBox(columns, layout={"flex_flow": "row wrap"})
 
-    def state(self):
-        """What every knob stands at: dict of key to value; `source` is an `Own`, or empty for a seed."""
+    def state(self) -> dict[Any, Any]:
+        """Reads every knob: dict of key to value.
+
+        `source` is an `OwnClip`, or empty for a seed.
+        """
         return {key: widget.value for key, widget in self.knobs.items()}
 
-    def set(self, state):
-        """Puts knobs where a state, or a part of one, has them."""
-        if state.get("source"):
-            self.knobs["source"].options = [*SOURCES, ("my own clip", state["source"])]
-            self.start.value = state["source"].start
+    def set(self, state: dict[Any, Any]) -> None:
+        """Sets knobs to a state of `state()`, or to a part of one."""
+        source = state.get("source")
+        if source:
+            self.knobs["source"].options = [*SOURCES, ("my own clip", source)]
+            self.start.value = source.start
         for key, value in state.items():
             self.knobs[key].value = value
 
-    def show_own(self, own):
-        """Tells what an own clip was found to be, and turns off what only a seed has."""
-        beat = (
-            "beats tracked"
-            if own and own.clip.is_tracked
-            else "no steady beat found, cut on a grid of 120 a minute"
-        )
-        self.about_own.value = html.escape(f"{about(own.clip)}, {beat}") if own else ""
+    def show_own(self, own: OwnClip | None) -> None:
+        """Describes the own clip that is played and disables what only seeds have."""
+        about = ""
+        if own:
+            beats = "no steady beat found, cut on a grid of 120 a minute"
+            if own.clip.is_tracked:
+                beats = "beats tracked"
+            about = f"{describe_clip(own.clip)}, {beats}"
+        self.about_own.value = html.escape(about)
         for widget in (*self.of_seeds, *self.rows["temperature"].children):
             widget.disabled = bool(own)

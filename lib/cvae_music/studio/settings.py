@@ -1,79 +1,99 @@
-"""What is set in the studio: as the arguments of `make_clip`, as a line of code, in words."""
+"""What is set in the studio: as arguments of `make_clip`, as Python code, in words."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cvae_music.generation import Clip
+    from cvae_music.studio.sounds import OwnClip
 
 
-def arguments(state):
-    """The arguments of `make_clip` that differ from its defaults, of `Panel.state`; an own clip by its latent."""
-    values = {
-        key: round(value, 4) if isinstance(value, float) else value
-        for key, value in state.items()
-    }
+def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
+    """Converts the knobs of a panel to the arguments of `make_clip`.
+
+    Args:
+        state: Dict of knob to value, see `Panel.state`.
+
+    Returns:
+        Dict of the arguments that differ from their defaults; an own clip is given by
+        its latent.
+    """
+    values = dict(state)
+    for key, value in values.items():
+        if isinstance(value, float):
+            values[key] = round(value, 4)
     found = {"seed": values["seed"], "tempo": values["tempo"]}
-    for kind in ("mix", "sliders", "dimensions"):
-        chosen = {
-            key[1]: value for key, value in values.items() if key[0] == kind and value
-        }
-        found |= {kind: chosen} if chosen else {}
+    for group in ("genre", "sliders", "dimensions"):
+        chosen = {key[1]: values[key] for key in values if key[0] == group}
+        chosen = {name: value for name, value in chosen.items() if value}
+        if chosen:
+            found[group] = chosen
     if values["source"]:
-        found["start"] = values["source"].latent
+        found["latent"] = values["source"].latent
     else:
-        found |= (
-            {"prior_genre": values["prior_genre"]} if "prior_genre" in values else {}
-        )
-        found |= (
-            {"temperature": values["temperature"]} if values["temperature"] != 1 else {}
-        )
-    found |= {"at": (values["at", 0], values["at", 1])} if values["on_map"] else {}
-    found |= (
-        {"morph_to": values["second"], "share": values["share"]}
-        if values["share"]
-        else {}
-    )
+        if "prior_genre" in values:
+            found["prior_genre"] = values["prior_genre"]
+        if values["temperature"] != 1:
+            found["temperature"] = values["temperature"]
+    if values["on_map"]:
+        found["map_position"] = (values["map", 0], values["map", 1])
+    if values["morph"]:
+        found["morph_to"] = values["morph_to"]
+        found["morph"] = values["morph"]
     return found
 
 
-def as_code(settings, own=None):
-    """Settings as the arguments of a call, in Python; an own clip by its file."""
+def as_code(settings: dict[str, Any], own: OwnClip | None = None) -> str:
+    """Writes settings as the arguments of a call in Python.
+
+    Args:
+        settings: Dict of argument to value.
+        own: Clip of one's own that is played; its latent is written as `encode_clip`
+            of its file.
+
+    Returns:
+        One line, such as `seed=3, genre={'jazz': 1.0}`.
+    """
     parts = {name: repr(value) for name, value in settings.items()}
     if own:
-        path = (
-            own.path.relative_to(Path.cwd())
-            if own.path.is_relative_to(Path.cwd())
-            else own.path
-        )
-        parts["start"] = f"encode_clip(model, {path.as_posix()!r}, {own.start!r})"
+        path = own.path
+        if path.is_relative_to(Path.cwd()):
+            path = path.relative_to(Path.cwd())
+        parts["latent"] = f"encode_clip(model, {path.as_posix()!r}, {own.start!r})"
     return ", ".join(f"{name}={value}" for name, value in parts.items())
 
 
-def in_words(clip, settings, own, names):
-    """A clip and what was set for it; `names` are those of the latent dimensions."""
-    parts = [
-        clip.genre or "clip",
-        own.clip.name if own else f"seed {settings['seed']}",
-        f"{settings['tempo']:g} bpm",
-    ]
-    parts += [
-        f"{name} {value:+g}" for name, value in settings.get("sliders", {}).items()
-    ]
-    parts += [
-        f"{names[number]} {value:+g}"
-        for number, value in settings.get("dimensions", {}).items()
-    ]
-    parts += (
-        [f"temperature {settings['temperature']:g}"]
-        if "temperature" in settings
-        else []
-    )
-    parts += ["at {:g}, {:g}".format(*settings["at"])] if "at" in settings else []
-    parts += (
-        [f"{settings['share']:.0%} towards seed {settings['morph_to']}"]
-        if "share" in settings
-        else []
-    )
-    parts += (
-        [f"drawn as {settings['prior_genre']}"]
-        if settings.get("prior_genre", clip.genre) != clip.genre
-        else []
-    )
+def in_words(
+    clip: Clip,
+    settings: dict[str, Any],
+    own: OwnClip | None,
+    dimension_names: dict[int, str],
+) -> str:
+    """Describes a clip and its settings in one line of words.
+
+    Args:
+        clip: The clip that was made.
+        settings: Arguments of `make_clip` it was made with.
+        own: Clip of one's own that is played, or None.
+        dimension_names: Dict of latent dimension to its name.
+
+    Returns:
+        Such as `jazz, seed 3, 110 bpm, level +1`.
+    """
+    source = own.clip.name if own else f"seed {settings['seed']}"
+    parts = [clip.genre or "clip", source, f"{settings['tempo']:g} bpm"]
+    for name, value in settings.get("sliders", {}).items():
+        parts.append(f"{name} {value:+g}")
+    for number, value in settings.get("dimensions", {}).items():
+        parts.append(f"{dimension_names[number]} {value:+g}")
+    if "temperature" in settings:
+        parts.append(f"temperature {settings['temperature']:g}")
+    if "map_position" in settings:
+        parts.append("at {:g}, {:g}".format(*settings["map_position"]))
+    if "morph" in settings:
+        parts.append(f"{settings['morph']:.0%} towards seed {settings['morph_to']}")
+    if settings.get("prior_genre", clip.genre) != clip.genre:
+        parts.append(f"drawn as {settings['prior_genre']}")
     return ", ".join(parts)

@@ -1,105 +1,130 @@
-"""What the studio shows: the clip's spectrogram, the map of the latents, links, and what is left without a kernel."""
+"""What the studio shows: spectrogram, map of the latents, links, a static page."""
+
+from __future__ import annotations
 
 import html
 import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from cvae_music import plots
-from cvae_music.players import as_address, player
+from cvae_music.players import data_url, player
+
+if TYPE_CHECKING:
+    from cvae_music.config import AudioConfig
+    from cvae_music.generation import Clip
 
 
-def image_tag(png, alt):
-    """HTML of a picture with words for those who do not see it; ipywidgets' Image has no room for them."""
-    return f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="{as_address(png, "image/png")}">'
+def image_tag(png: bytes, alt: str) -> str:
+    """Writes HTML of a picture with alt text; ipywidgets' Image has none."""
+    source = data_url(png, "image/png")
+    return f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="{source}">'
 
 
-def download_link(path):
-    """An HTML link that saves a sound file from the page."""
-    content, name = path.read_bytes(), html.escape(path.name)
-    label = (
-        f'style="text-decoration: underline">save {name} ({len(content) / 1000:.0f} kB)'
-    )
-    return f'<a download="{name}" href="{as_address(content, f"audio/{path.suffix[1:]}")}" {label}</a>'
+def download_link(path: Path) -> str:
+    """Writes an HTML link that saves a sound file from the page."""
+    content = path.read_bytes()
+    name = html.escape(path.name)
+    source = data_url(content, f"audio/{path.suffix[1:]}")
+    label = f"save {name} ({len(content) / 1000:.0f} kB)"
+    look = 'style="text-decoration: underline"'
+    return f'<a download="{name}" href="{source}" {look}>{label}</a>'
 
 
-def static_page(clip, config, picture, code):
-    """What is left of the studio without a kernel: the last clip to see and hear, and how to get the rest."""
+def static_page(clip: Clip, config: AudioConfig, picture: str, code: str) -> str:
+    """Writes what is left of the studio without a kernel: the last clip, as HTML."""
     label = f"{clip.genre or 'clip'}, {clip.tempo:g} beats a minute"
     sound = player(clip.samples, config, label, clip.seed).data
     return (
-        "<p>The studio needs a running kernel: open this notebook in JupyterLab or on Colab and run it, or enter <code>"
-        f"make studio</code>. The last clip played in it:</p>{picture}<br>{sound}<pre>{html.escape(code)}</pre>"
+        "<p>The studio needs a running kernel: open this notebook in JupyterLab or on "
+        "Colab and run it, or enter <code>make studio</code>. The last clip played in "
+        f"it:</p>{picture}<br>{sound}<pre>{html.escape(code)}</pre>"
     )
 
 
 class Picture:
-    """A figure drawn once; afterwards only what changes is drawn, on top of a copy of the rest."""
+    """Draws a figure once, and afterwards only what changes, over a copy of the rest.
 
-    def __init__(self, figure, changing):
-        self.canvas, self.changing = FigureCanvasAgg(figure), changing
+    Args:
+        figure: Matplotlib figure.
+        changing: Its artists that change from picture to picture.
+    """
+
+    def __init__(self, figure: Figure, changing: Sequence[Artist]) -> None:
+        self.figure = figure
+        self.canvas = FigureCanvasAgg(figure)
+        self.changing = changing
         for artist in changing:
             artist.set_animated(True)
         self.canvas.draw()
-        figure.set_layout_engine("none")  # the places are found
-        self.rest = self.canvas.copy_from_bbox(figure.bbox)
+        figure.set_layout_engine("none")  # the layout is found; it need not run again
+        self.background = self.canvas.copy_from_bbox(figure.bbox)
 
-    def png(self):
-        """PNG bytes."""
-        self.canvas.restore_region(self.rest)
+    def png(self) -> bytes:
+        """Draws the figure as it is now, as PNG bytes."""
+        self.canvas.restore_region(self.background)
         for artist in self.changing:
-            artist.axes.draw_artist(artist)
+            self.figure.draw_artist(artist)
+        image = Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
         buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB").save(
-            buffer, "png", compress_level=1
-        )
+        image.save(buffer, "png", compress_level=1)
         return buffer.getvalue()
 
 
 class SpectrogramView:
-    """Log-mel of a clip with its time in beats below and in seconds above."""
+    """Draws the log-mel of a clip, its time in beats below and in seconds above."""
 
-    def __init__(self, config):
+    def __init__(self, config: AudioConfig) -> None:
+        self.tempo = 120.0
         figure = Figure(figsize=(5.15, 2.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
-        image = plots.plot_log_mel(
-            np.full(config.shape, config.floor_db, np.float32), config, ax
-        )
-        figure.colorbar(image, ax=ax, label="level (dB)")
-        changing, self.tempo = [image], 120.0
+        empty = np.full(config.shape, config.floor_db, np.float32)
+        self.image = plots.plot_log_mel(empty, config, ax)
+        figure.colorbar(self.image, ax=ax, label="level (dB)")
+        changing: list[Artist] = [self.image]
         if config.grid == "beats":
-            convert = (
-                lambda beats: beats * 60.0 / self.tempo,
-                lambda seconds: seconds * self.tempo / 60.0,
-            )
-            changing.append(
-                ax.secondary_xaxis("top", functions=convert, xlabel="time (s)")
-            )
+            to_seconds = lambda beats: beats * 60.0 / self.tempo  # noqa: E731
+            to_beats = lambda seconds: seconds * self.tempo / 60.0  # noqa: E731
+            axis = ax.secondary_xaxis("top", functions=(to_seconds, to_beats))
+            axis.set_xlabel("time (s)")
+            changing.append(axis)
         self.picture = Picture(figure, changing)
 
-    def png(self, log_mel_db, tempo):
-        """PNG bytes of a clip of shape `(num_frames, n_mels)`, dB."""
+    def png(self, log_mel_db: np.ndarray, tempo: float) -> bytes:
+        """Draws a clip of shape `(num_frames, n_mels)`, dB, as PNG bytes."""
         self.tempo = tempo
-        self.picture.changing[0].set_data(np.asarray(log_mel_db).T)
+        self.image.set_data(np.asarray(log_mel_db).T)
         return self.picture.png()
 
 
 class MapView:
-    """Real clips as points of the map, with a cursor and a ring round the clip nearest to it."""
+    """Draws real clips as points of the map, with a cursor and a ring.
 
-    def __init__(self, points, genre, genres):
+    Args:
+        points: Positions of the clips, shape `(clips, 2)`.
+        genre: Their genre indices, shape `(clips,)`.
+        genres: Names of the genres.
+    """
+
+    def __init__(
+        self, points: np.ndarray, genre: Sequence[int], genres: Sequence[str]
+    ) -> None:
         figure = Figure(figsize=(3.8, 3.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
-        plots.plot_latent_map(points, genre, genres, ax)
-        ax.set(
-            xlim=1.2 * np.array(ax.get_xlim()),
-            ylim=1.2 * np.array(ax.get_ylim()),
-            xlabel="map x",
-            ylabel="map y",
-        )
+        plots.plot_latent_map(points, np.asarray(genre), genres, ax)
+        left, right = ax.get_xlim()
+        bottom, top = ax.get_ylim()
+        ax.set_xlim(1.2 * left, 1.2 * right)
+        ax.set_ylim(1.2 * bottom, 1.2 * top)
+        ax.set_xlabel("map x")
+        ax.set_ylabel("map y")
         ax.legend(
             fontsize="small",
             markerscale=1.5,
@@ -107,14 +132,12 @@ class MapView:
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
         )
-        (cursor,) = ax.plot(
-            [0], [0], "+", color="black", markersize=22, markeredgewidth=2.5
-        )
-        (near,) = ax.plot([0], [0], "o", color="black", markersize=12, fillstyle="none")
-        self.picture = Picture(figure, [cursor, near])
+        (self.cursor,) = ax.plot([0], [0], "k+", markersize=22, markeredgewidth=2.5)
+        (self.ring,) = ax.plot([0], [0], "ko", markersize=12, fillstyle="none")
+        self.picture = Picture(figure, [self.cursor, self.ring])
 
-    def png(self, at, near):
-        """PNG bytes with the cursor at a place and a ring round another."""
-        for marker, (x, y) in zip(self.picture.changing, (at, near), strict=True):
-            marker.set_data([x], [y])
+    def png(self, cursor: Sequence[float], nearest: Sequence[float]) -> bytes:
+        """Draws the cursor, and a ring round the nearest clip, as PNG bytes."""
+        self.cursor.set_data([cursor[0]], [cursor[1]])
+        self.ring.set_data([nearest[0]], [nearest[1]])
         return self.picture.png()
