@@ -1,273 +1,261 @@
-"""From samples to log-mel levels on any time grid, and where the beats are."""
+"""Log-mel spectrograms of samples, with frames at any moments."""
+
+from __future__ import annotations
 
 import functools
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike
 
-FALLBACK_TEMPO = 120.0
-MAX_INTERVAL_SPREAD = 0.35
+from cvae_music.config import AudioConfig
+
 TINY = 1e-10
-ONSET_STEP, ONSET_WINDOW = 512, 2048  # samples
-FRAMES_AT_ONCE = 128  # what a core keeps near it
+FRAMES_AT_ONCE = 128  # their spectra fit the cache of a core
+BANDS_AT_ONCE = 16
+
+ArrayFunction = TypeVar("ArrayFunction", bound=Callable[..., np.ndarray])
 
 
-def track_beats(samples, config):
-    """Beat times of a recording.
+def read_only_cache(function: ArrayFunction) -> ArrayFunction:
+    """Caches the arrays of a function, and makes them read-only.
 
-    These are the beats of `librosa.beat.beat_track`, found some ten times faster: librosa compiles its tracker in
-    each process anew, and looks for the tempo around every frame.
+    Each caller gets the same array. If one could change it, the features of all
+    later callers would change, unseen.
 
     Args:
-        samples: Float array, shape `(samples,)`, at `config.sample_rate`.
+        function: Function of hashable arguments that returns an array.
+
+    Returns:
+        The function, with a cache of 16 results.
+
+    Example:
+        >>> mel_filters(AudioConfig()).flags.writeable
+        False
+    """
+
+    @functools.lru_cache(maxsize=16)
+    @functools.wraps(function)
+    def cached(*args):
+        array = function(*args)
+        array.flags.writeable = False
+        return array
+
+    return cached  # type: ignore[return-value]  # lru_cache hides the signature
+
+
+@read_only_cache
+def mel_filters(config: AudioConfig) -> np.ndarray:
+    """Builds triangular mel filters with peak 1, on the HTK scale.
+
+    Equal to `librosa.filters.mel(htk=True, norm=None)`, whose import takes a second.
+    Warns of bands that are narrower than the step between two frequencies and
+    stay empty.
+
+    Args:
         config: `AudioConfig`.
 
     Returns:
-        `(beat_times, is_tracked)`: seconds, increasing; `False` where a grid of 120 beats a minute was laid,
-        because fewer beats than a clip holds were found or their distances vary by more than 35 %.
+        Float32 array, shape `(n_mels, n_fft // 2 + 1)`; read-only, since it is cached.
 
-    Source: Ellis (2007), "Beat tracking by dynamic programming", Journal of New Music Research 36(1).
+    Source: Young et al., The HTK Book, section 5.4 (filterbank analysis).
+
+    Example:
+        >>> mel_filters(AudioConfig()).shape
+        (128, 1025)
     """
-    rate = config.sample_rate
-    envelope = onset_envelope(samples, rate)
-    if envelope.max() > 0:
-        beats = beat_path(envelope, beat_period(envelope, rate)) * (ONSET_STEP / rate)
-        intervals = np.diff(beats)
-        if (
-            len(beats) > config.num_beats
-            and intervals.std() <= MAX_INTERVAL_SPREAD * intervals.mean()
-        ):
-            return beats, True
-    return np.arange(0.0, len(samples) / rate + 1e-9, 60.0 / FALLBACK_TEMPO), False
-
-
-def onset_envelope(samples, rate):
-    """How far 128 mel bands rise on average, in dB, every `ONSET_STEP` samples; float32, shape `(frames,)`."""
-    centres = np.arange(len(samples) // ONSET_STEP + 1) * ONSET_STEP
-    level = 10.0 * np.log10(
-        np.maximum(
-            band_power(samples, centres, _onset_filters(rate), ONSET_WINDOW), TINY
-        )
-    )
-    rise = np.diff(np.maximum(level, level.max() - 80.0), axis=0)
-    # A frame rises as soon as its window reaches the onset.
-    return np.pad(
-        np.maximum(rise, 0.0).mean(axis=1), (1 + ONSET_WINDOW // (2 * ONSET_STEP), 0)
-    )[: len(centres)]
-
-
-@functools.lru_cache(maxsize=16)
-def _onset_filters(rate):
-    """`librosa.filters.mel(sr=rate, n_fft=2048)`: Slaney's scale, linear up to 1 kHz, and bands of one area."""
-    step = np.log(6.4) / 27.0
-    mels = np.linspace(0.0, 15.0 + np.log(rate / 2000.0) / step, 130)
-    edges = np.where(
-        mels < 15.0, mels * (200.0 / 3.0), 1000.0 * np.exp((mels - 15.0) * step)
-    )[:, None]
-    bins = np.fft.rfftfreq(ONSET_WINDOW, 1.0 / rate)
-    rising, falling = (
-        (bins - edges[:-2]) / np.diff(edges[:-1], axis=0),
-        (edges[2:] - bins) / np.diff(edges[1:], axis=0),
-    )
-    return (
-        np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
-    ).astype(np.float32)
-
-
-def beat_period(envelope, rate):
-    """Frames from beat to beat: where the mean autocorrelation over 8 s is largest, tempos near 120 preferred."""
-    width = 8 * rate // ONSET_STEP
-    padded = np.pad(envelope.astype(np.float64), width // 2, mode="linear_ramp")
-    around = (
-        np.lib.stride_tricks.sliding_window_view(padded, width)[: len(envelope) : 16]
-        * np.hanning(width + 1)[:-1]
-    )
-    size = scipy.fft.next_fast_len(2 * width - 1, real=True)
-    power = (
-        np.abs(scipy.fft.rfft(around, size)) ** 2
-        / np.maximum((around**2).sum(axis=1), TINY)[:, None]
-    )
-    periods = np.arange(1, width)
-    tempo = 60.0 * rate / (ONSET_STEP * periods)
-    likely = (
-        np.log1p(1e6 * scipy.fft.irfft(power.mean(axis=0), size)[1:width])
-        - 0.5 * np.log2(tempo / 120.0) ** 2
-    )
-    return int(periods[np.where(tempo < 320.0, likely, -np.inf).argmax()])
-
-
-def beat_path(envelope, period):
-    """The frames on the beat: the path that meets the strongest onsets at distances closest to the period."""
-    pulse = np.exp(-0.5 * (np.arange(-period, period + 1) * (32.0 / period)) ** 2)
-    strength = np.convolve(envelope / envelope.std(ddof=1), pulse)[
-        period : period + len(envelope)
-    ]
-    # A beat follows half a period to two periods after the last one, so frames of half a period are looked at together.
-    block, longest = max(1, round(period / 2)), 2 * period
-    steps = np.arange(block, longest + 1)
-    cost = 100.0 * np.log(steps / period) ** 2
-    score, before = (
-        np.append(np.full(longest, -np.inf), strength),
-        np.full(len(strength), -1),
-    )
-    for start in range(block, len(strength), block):
-        frames = np.arange(start, min(start + block, len(strength)))
-        found = score[longest + frames[:, None] - steps] - cost
-        best = found.argmax(axis=1)
-        before[frames] = frames - steps[best]
-        score[longest + frames] += found[frames - start, best]
-    before[: np.argmax(strength >= 0.01 * strength.max())] = -1
-    score = score[longest:]
-    peaks = np.flatnonzero(
-        (np.diff(score, prepend=np.inf) > 0) & (np.diff(score, append=-np.inf) <= 0)
-    )
-    beat, beats = (
-        max(
-            peaks[score[peaks] >= 0.5 * np.median(score[peaks])], default=len(score) - 1
-        ),
-        [],
-    )
-    while beat >= 0:
-        beats.append(beat)
-        beat = before[beat]
-    heard = np.flatnonzero(strength > 0)
-    return np.array([beat for beat in beats[::-1] if heard[0] <= beat <= heard[-1]])
-
-
-@functools.lru_cache(maxsize=16)
-def mel_filters(config):
-    """Triangular mel filters on the HTK scale, shape `(n_mels, n_fft // 2 + 1)`, float32, peak 1."""
-    # The same as librosa.filters.mel(htk=True, norm=None), whose import (scipy.signal) takes a second that the first
-    # sound would wait for.
     bins = np.fft.rfftfreq(config.n_fft, 1.0 / config.sample_rate)
-    lowest, highest = 2595.0 * np.log10(
-        1.0 + np.array([config.fmin, config.fmax]) / 700.0
-    )
-    edges = (
-        700.0
-        * (10.0 ** (np.linspace(lowest, highest, config.n_mels + 2) / 2595.0) - 1.0)[
-            :, None
-        ]
-    )
+    hertz = np.array([config.fmin, config.fmax])
+    lowest, highest = 2595.0 * np.log10(1.0 + hertz / 700.0)
+    mels = np.linspace(lowest, highest, config.n_mels + 2)
+    edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    filters = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    empty = np.flatnonzero(~filters.any(axis=1)).tolist()
+    if empty:
+        warnings.warn(
+            f"Empty mel filters: no frequency falls into bands {empty}, which will "
+            f"always read {config.floor_db} dB. Raise n_fft or fmin, or lower n_mels.",
+            stacklevel=3,
+        )
+    return filters
 
 
-@functools.lru_cache(maxsize=16)
-def mel_to_stft_weights(config):
-    """Spreads values of bands over frequencies, shape `(n_mels, bins)`; the columns sum to 1 where any band is."""
+@read_only_cache
+def mel_to_stft_weights(config: AudioConfig) -> np.ndarray:
+    """Builds the weights that spread values of mel bands over frequencies.
+
+    Args:
+        config: `AudioConfig`.
+
+    Returns:
+        Float32 array, shape `(n_mels, n_fft // 2 + 1)`; each column sums to 1, or to 0
+        where no band reaches. Read-only, since it is cached.
+
+    Example:
+        >>> weights = mel_to_stft_weights(AudioConfig())
+        >>> float(weights[:, 500].sum().round(3))
+        1.0
+    """
     filters = mel_filters(config)
     return filters / np.maximum(filters.sum(axis=0), TINY)
 
 
-def bands_as_curve(mel_power, config):
-    """Natural logarithm of the power at every frequency, drawn through the bands; float32 `(frames, n_fft // 2 + 1)`."""
-    density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / np.maximum(
-        mel_filters(config).sum(axis=1), TINY
-    )
+def bands_as_curve(mel_power: np.ndarray, config: AudioConfig) -> np.ndarray:
+    """Interpolates the power of mel bands over frequency, in nats.
+
+    Args:
+        mel_power: Float array, shape `(frames, n_mels)`, power.
+        config: `AudioConfig`.
+
+    Returns:
+        Float32 array, shape `(frames, n_fft // 2 + 1)`: natural logarithm of power.
+    """
+    widths = np.maximum(mel_filters(config).sum(axis=1), TINY)
+    density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / widths
     return (np.log(density) @ mel_to_stft_weights(config)).astype(np.float32)
 
 
-@functools.lru_cache(maxsize=16)
-def hann_window(n_fft):
-    """Periodic Hann window, float32, shape `(n_fft,)`."""
+@read_only_cache
+def hann_window(n_fft: int) -> np.ndarray:
+    """Builds a periodic Hann window: float32, shape `(n_fft,)`, read-only."""
     return np.hanning(n_fft + 1)[:-1].astype(np.float32)
 
 
-def log_mel(samples, frame_times, config, wrap=False):
-    """Log-mel level at the given moments.
+def log_mel(
+    samples: ArrayLike,
+    frame_times: ArrayLike,
+    config: AudioConfig,
+    wrap: bool = False,
+) -> np.ndarray:
+    """Computes log-mel levels at given moments, in dB.
 
     Args:
         samples: Float array, shape `(samples,)`, at `config.sample_rate`.
-        frame_times: Float array, shape `(frames,)`, seconds from the first sample; each window is
-            centred on its moment.
+        frame_times: Float array, shape `(frames,)`, seconds from the first sample;
+            each window is centred on its moment.
         config: `AudioConfig`.
         wrap: Read beyond the ends as a loop (silence otherwise).
 
     Returns:
-        Float32 array, shape `(frames, n_mels)`, dB relative to a full-scale sine, within
-        `[floor_db, ceiling_db]`.
+        Float32 array, shape `(frames, n_mels)`, in dB, within
+        `[floor_db, ceiling_db]`. 0 dB is the power of a sine wave of amplitude 1 in
+        its bin; its band reads that to within 1.7 dB, before the ceiling.
 
     Raises:
         ValueError: If `samples` is not one-dimensional or is empty.
+
+    Example:
+        >>> log_mel(np.zeros(22050), [0.1, 0.2], AudioConfig()).max()
+        np.float32(-70.0)
     """
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or len(samples) == 0:
         raise ValueError(
-            f"log_mel got samples of shape {samples.shape}; expected mono, (samples,). Mix or reshape it."
+            f"log_mel got samples of shape {samples.shape}; expected mono, (samples,). "
+            "Mix or reshape it."
         )
-    centres = np.round(np.asarray(frame_times, np.float64) * config.sample_rate).astype(
-        np.int64
-    )
+    positions = np.asarray(frame_times, np.float64) * config.sample_rate
+    centres = np.round(positions).astype(np.int64)
     power = band_power(samples, centres, mel_filters(config), config.n_fft, wrap)
-    level = 10.0 * np.log10(
-        np.maximum(power * (2.0 / hann_window(config.n_fft).sum()) ** 2, TINY)
-    )
+    full_scale = (2.0 / hann_window(config.n_fft).sum()) ** 2
+    level = 10.0 * np.log10(np.maximum(power * full_scale, TINY))
     return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
 
 
-def band_power(samples, centres, filters, n_fft, wrap=False):
-    """Power in bands of the windows around some samples, float32 `(frames, bands)`, as the transform scales it.
+def band_power(
+    samples: np.ndarray,
+    centres: np.ndarray,
+    filters: np.ndarray,
+    n_fft: int,
+    wrap: bool = False,
+) -> np.ndarray:
+    """Computes the power in frequency bands of Hann windows around some samples.
 
-    Beyond the ends there is silence, or with `wrap` the other end.
+    Args:
+        samples: Float32 array, shape `(samples,)`.
+        centres: Int array, shape `(frames,)`: the samples at the middle of the windows.
+        filters: Float32 array, shape `(bands, n_fft // 2 + 1)`.
+        n_fft: Length of the window, in samples.
+        wrap: Read beyond the ends as a loop (silence otherwise).
+
+    Returns:
+        Float32 array, shape `(frames, bands)`, in the scale of the plain transform.
     """
-    centres = (
-        centres % len(samples)
-        if wrap
-        else np.clip(centres, -n_fft, len(samples) + n_fft)
-    )
+    if wrap:
+        centres = centres % len(samples)
+    else:
+        centres = np.clip(centres, -n_fft, len(samples) + n_fft)
     padded = np.pad(samples, 2 * n_fft, mode="wrap" if wrap else "constant")
-    windows, window = (
-        np.lib.stride_tricks.sliding_window_view(padded, n_fft),
-        hann_window(n_fft),
-    )
-    firsts, power = (
-        centres + 2 * n_fft - n_fft // 2,
-        np.empty((len(centres), len(filters)), np.float32),
-    )
-    narrow = [
-        (k, _reach(filters[k : k + 16].any(axis=0))) for k in range(0, len(filters), 16)
-    ]
-    for first in range(0, len(firsts), FRAMES_AT_ONCE):
-        spectra = scipy.fft.rfft(
-            windows[firsts[first : first + FRAMES_AT_ONCE]] * window, axis=1
-        )
+    windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)
+    window = hann_window(n_fft)
+    starts = centres + 2 * n_fft - n_fft // 2
+    power = np.empty((len(centres), len(filters)), np.float32)
+    # Neighbouring bands share few bins, so products of blocks are an eighth of all.
+    blocks = []
+    for first in range(0, len(filters), BANDS_AT_ONCE):
+        bands = slice(first, first + BANDS_AT_ONCE)
+        used = filters[bands].any(axis=0)
+        bins = slice(used.argmax(), len(used) - used[::-1].argmax())
+        blocks.append((bands, bins))
+    for first in range(0, len(starts), FRAMES_AT_ONCE):
+        frames = slice(first, first + FRAMES_AT_ONCE)
+        spectra = scipy.fft.rfft(windows[starts[frames]] * window, axis=1)
         density = spectra.real**2 + spectra.imag**2
-        for k, bins in narrow:  # an eighth of the products
-            power[first : first + FRAMES_AT_ONCE, k : k + 16] = (
-                density[:, bins] @ filters[k : k + 16, bins].T
-            )
+        for bands, bins in blocks:
+            power[frames, bands] = density[:, bins] @ filters[bands, bins].T
     return power
 
 
-def _reach(used):
-    return slice(used.argmax(), len(used) - used[::-1].argmax())
-
-
-def beat_frame_times(beat_times, config):
-    """Moments of the frames between beats, `frames_per_beat` to each beat.
+def beat_frame_times(beat_times: ArrayLike, config: AudioConfig) -> np.ndarray:
+    """Places `frames_per_beat` frames in each beat, in seconds.
 
     Args:
-        beat_times: Float array, shape `(num_beats + 1,)`, seconds; the last one closes the clip.
+        beat_times: Float array, shape `(num_beats + 1,)`, seconds; the last one closes
+            the clip.
         config: `AudioConfig`.
 
     Returns:
-        Float array, shape `(num_frames,)`, seconds. The first frame stands on the first beat.
+        Float array, shape `(num_frames,)`, seconds. The first frame stands on the
+        first beat.
 
     Raises:
         ValueError: If the number of beats is wrong or they do not increase.
+
+    Example:
+        >>> beats = np.arange(9) * 0.5  # 120 beats a minute
+        >>> beat_frame_times(beats, AudioConfig())[[0, 8, 16]].tolist()
+        [0.0, 0.25, 0.5]
     """
     beat_times = np.asarray(beat_times, np.float64)
-    if beat_times.shape != (config.num_beats + 1,) or np.any(np.diff(beat_times) <= 0):
-        wanted = f"{config.num_beats + 1} increasing times: one for each beat and one that closes the clip"
+    num_times = config.num_beats + 1
+    if beat_times.shape != (num_times,) or np.any(np.diff(beat_times) <= 0):
         raise ValueError(
-            f"beat_frame_times got beats of shape {beat_times.shape}; expected {wanted}."
+            f"beat_frame_times got beats of shape {beat_times.shape}; expected "
+            f"{num_times} increasing times: one for each beat and one that closes "
+            "the clip."
         )
     position = np.arange(config.num_frames) / config.frames_per_beat
-    return np.interp(position, np.arange(config.num_beats + 1), beat_times)
+    return np.interp(position, np.arange(num_times), beat_times)
 
 
-def seconds_frame_times(start, config):
-    """Moments of the frames on the fixed grid, shape `(num_frames,)`, from `start` seconds."""
+def seconds_frame_times(start: float, config: AudioConfig) -> np.ndarray:
+    """Places the frames of a clip in steps of `hop_length`, in seconds.
+
+    Args:
+        start: Moment of the first frame, in seconds.
+        config: `AudioConfig`.
+
+    Returns:
+        Float array, shape `(num_frames,)`, seconds.
+
+    Example:
+        >>> config = AudioConfig(sample_rate=22050, hop_length=441, grid="seconds")
+        >>> seconds_frame_times(1.0, config)[:3].tolist()
+        [1.0, 1.02, 1.04]
+    """
     return start + np.arange(config.num_frames) * config.hop_length / config.sample_rate

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from cvae_music.audio.analysis import (
-    FALLBACK_TEMPO,
     beat_frame_times,
     log_mel,
     seconds_frame_times,
-    track_beats,
 )
+from cvae_music.audio.beats import FALLBACK_TEMPO, track_beats
 from cvae_music.audio.files import READABLE, AudioError, load_audio, printable
 
 READ_SECONDS = 40.0
