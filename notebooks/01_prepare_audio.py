@@ -69,7 +69,7 @@ import pandas as pd
 from IPython.display import display
 
 # %% [markdown]
-# `cm` is the library that you can take into a notebook of your own, `lab` what this series measures with. `lab.lesson`
+# `cm` is the library that you can take into a notebook of your own, `lab` what this series measures with. `lab.takeaway`
 # prints what we learned: a number that a cell has computed, and what it means, in words that depend on the number.
 #
 # ## 1. The music
@@ -220,7 +220,7 @@ for ax, picture, title, unit in steps:
     ax.set(title=title, xlabel="time (beats)", ylabel=unit)
 image = cm.plot_log_mel(level, config, ax=axes[3], title="4. log-mel")
 fig.colorbar(image, ax=axes[3], label="level (dB)")
-cm.show_figure(fig, "01_four_steps", "A waveform, two nearly black pictures, and a log-mel picture full of detail.")
+session.show_figure(fig, "01_four_steps", "A waveform, two nearly black pictures, and a log-mel picture full of detail.")
 
 # %%
 def visible(picture):
@@ -228,7 +228,7 @@ def visible(picture):
     return np.mean(picture > picture.min() + 0.1 * np.ptp(picture))
 
 
-lab.lesson(
+lab.takeaway(
     f"A tenth of their range is reached by {visible(mel):.1%} of the mel powers, "
     f"by {visible(level):.0%} of the levels.",
     {
@@ -251,7 +251,7 @@ lab.lesson(
 later = np.roll(sound, config.sample_rate // 1000)
 complex_error = np.sum(np.abs(stft(later) - spectra) ** 2) / np.sum(np.abs(spectra) ** 2)
 level_change = np.abs(cm.log_mel(later, frame_times, config, wrap=True) - level).mean()
-lab.lesson(
+lab.takeaway(
     f"The delay costs {complex_error:.0%} of what silence costs in the complex spectrum, "
     f"and {level_change:.2f} dB in the levels.",
     {
@@ -283,11 +283,11 @@ ax.plot(factors, complex_cost, color=cm.COLOURS[4], marker=cm.MARKERS[0], marker
 ax.plot(factors, magnitude_cost, color=cm.COLOURS[0], marker=cm.MARKERS[1], markersize=4, label="magnitude only")
 ax.set(xlabel="loudness a of the answer", ylabel="squared error (silence = 1)")
 ax.legend()
-cm.show_figure(fig, "01_phase", "The complex error is smallest at loudness zero, the magnitude error at loudness one.")
+session.show_figure(fig, "01_phase", "The complex error is smallest at loudness zero, the magnitude error at loudness one.")
 
 # %%
 best_loudness, without = factors[complex_cost.argmin()], factors[magnitude_cost.argmin()]
-lab.lesson(
+lab.takeaway(
     f"With unknown phases the best loudness is {best_loudness:.1f}, without phases {without:.1f}.",
     {
         "Who cannot know the phases is taught to be silent. So we leave them out.": best_loudness < 0.15,
@@ -328,7 +328,7 @@ for row, (name, scaling) in zip(axes, {"per file": per_file, "fixed": fixed}.ite
         image = cm.plot_log_mel(config.unscale(scaling(samples)), config, ax=ax, title=f"{name}: {label}")
         ax.label_outer()
 fig.colorbar(image, ax=axes, label="what the network gets, as dB")
-cm.show_figure(fig, "01_scaling", "Stretched per file, silence is a bright texture; on the fixed scale it is black.")
+session.show_figure(fig, "01_scaling", "Stretched per file, silence is a bright texture; on the fixed scale it is black.")
 
 # %%
 spread = pd.DataFrame({
@@ -337,7 +337,7 @@ spread = pd.DataFrame({
 display(spread.round(2).rename_axis("spread of the numbers"))
 quiet, loud = spread.loc["hiss of silence"], spread.loc["music"]
 confused = quiet["per file"] > 0.5 * loud["per file"] and quiet["fixed"] < 0.05
-lab.lesson(
+lab.takeaway(
     f"Per file, hiss arrives with a spread of {quiet['per file']:.2f}, music with {loud['per file']:.2f}; "
     f"on the fixed scale, hiss has {quiet['fixed']:.2f}.",
     {
@@ -382,7 +382,7 @@ for row, clip in zip(axes, pair, strict=True):
     row[1].vlines(np.arange(config.num_beats), 0, 12, color="white", linewidth=2)
 fig.colorbar(image, ax=axes, label="level (dB)")
 seen = "White beat marks stand apart in the left pictures and below each other in the right ones."
-cm.show_figure(fig, "01_grids", seen)
+session.show_figure(fig, "01_grids", seen)
 
 # %% [markdown]
 # The white marks are the beats. Does it matter in numbers? For ten clips of each genre we take the **pulse**, the
@@ -411,7 +411,7 @@ grids.round(2)
 
 # %%
 on_seconds, on_the_beat = grids["seconds"].mean(), grids["beats"].mean()
-lab.lesson(
+lab.takeaway(
     f"Two clips of a genre agree to {on_seconds:.2f} in seconds, to {on_the_beat:.2f} in beats.",
     {
         "On beats, a network spends no numbers on when each beat falls.": on_the_beat > on_seconds + 0.1,
@@ -456,7 +456,7 @@ lost.round(2).rename("mean error (dB)").to_frame()
 order = lost.to_numpy().argsort()
 compared = [group[place] for place in (order[0], order[-1]) for group in (clips, back)]
 cm.show_clips(compared, config, name="01_back", num_columns=2)
-lab.lesson(
+lab.takeaway(
     f"The trip costs {lost.mean():.2f} dB, at most {lost.max():.2f} ({names[order[-1]]}).",
     {
         "Little; yet no model here can sound better, since all come back this way.": lost.max() < 1.0,
@@ -479,7 +479,7 @@ shift, between = (
 )
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"The mean spectra of the two tempos differ by {shift:.2f} dB, those of two genres by {between:.2f}.",
     {
         "The tempo moved, the pitch stayed.": shift < 0.25 * between,
@@ -515,7 +515,7 @@ cm.show_clips(coarser, config, name="01_bands", alt=seen)
 
 # %%
 few, more = (np.abs(clip["log_mel"] - level).mean() for clip in (coarser[0], coarser[2]))
-lab.lesson(
+lab.takeaway(
     f"Sixteen bands bring the clip back with an error of {few:.1f} dB, sixty-four with {more:.1f}.",
     {
         "Fewer bands cost pitch first: notes melt into their neighbours.": few > 1.5 * more,
@@ -550,7 +550,7 @@ start = time.perf_counter()
 again = cm.build_features(collection, config, session.cache_dir, progress=False)
 cached_seconds = time.perf_counter() - start
 shared = features.table.groupby("group")["split"].nunique().max()
-lab.lesson(
+lab.takeaway(
     f"The second call found {len(again):,} clips in {cached_seconds:.2f} s; a group is in {shared} split at most.",
     {"So nothing is both learned and tested.": shared == 1, "That must be one, or the test rewards memory.": True},
 )
@@ -592,7 +592,7 @@ with pd.option_context("display.max_colwidth", None):
 
 # %%
 good_files, bad_genres = check_number.table["source_id"].nunique(), len(check_number.report) - bad_files
-lab.lesson(
+lab.takeaway(
     f"The report names {bad_files} bad files and {bad_genres} genre without a good one; "
     f"{good_files} good files remain.",
     {

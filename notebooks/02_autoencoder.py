@@ -77,7 +77,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from cvae_music import FusedAdam  # Adam in fewer operations
 
 # %% [markdown]
-# `lab.lesson`, which you will meet below, prints what we learned with numbers that a cell has computed: on your own
+# `lab.takeaway`, which you will meet below, prints what we learned with numbers that a cell has computed: on your own
 # music the sentence changes with them.
 
 # %%
@@ -115,7 +115,7 @@ def error_db(real, rebuilt):
 average = train.mean(axis=0)
 average_error = error_db(test, np.broadcast_to(average, test.shape))
 span = config.ceiling_db - config.floor_db
-lab.lesson(
+lab.takeaway(
     f"Without a single number the error is {average_error:.1f} dB, of a range of {span:.0f} dB.",
     {
         "Clips have much in common.": average_error < span / 4,
@@ -153,7 +153,7 @@ pd.concat([pca_test, pca_train], axis=1).T.rename_axis("error (dB)").round(2)
 
 # %%
 half = pca_test.index[pca_test < average_error / 2]
-lab.lesson(
+lab.takeaway(
     f"{sizes[-1]} numbers leave {pca_test.iloc[-1]:.2f} dB.",
     {
         f"The error is halved from {half.min()} numbers on.": len(half) > 0,
@@ -374,7 +374,7 @@ preference.round(4)
 
 # %%
 times = preference["blurred"] / preference["moved"]
-lab.lesson(
+lab.takeaway(
     f"Blurred clips have {times['squared error']:.2f} times the squared error of moved ones, and "
     f"{times['contrast loss']:.1f} times the contrast loss.",
     {
@@ -501,12 +501,12 @@ ax.axhline(same_size_error, color="0.4", linestyle="-.", label=f"PCA, {mine.late
 ax.axhline(average_error, color="0.4", linestyle=":", label="average clip")
 ax.set(xlabel="steps of 32 clips", ylabel="error (dB)", ylim=(0, None))
 ax.legend()
-cm.show_figure(fig, "02_learning", "Two falling curves that lie together, and lines for the average clip and PCA.")
+session.show_figure(fig, "02_learning", "Two falling curves that lie together, and lines for the average clip and PCA.")
 
 # %%
 live = mine.decode(mine.encode(test)[0])
 live_error = error_db(test, live)
-lab.lesson(
+lab.takeaway(
     f"After {num_looks * look_every} steps the error is {live_error:.2f} dB, that of PCA with as many numbers "
     f"{same_size_error:.2f} dB.",
     {
@@ -545,10 +545,10 @@ ax.axhline(average_error, color="0.4", linestyle=":", label="average clip")
 ax.set(xlabel="numbers in the latent", ylabel="error on test clips (dB)", ylim=(0, None))
 ax.set_xticks(2 ** np.arange(9), 2 ** np.arange(9))
 ax.legend()
-cm.show_figure(fig, "02_error", "PCA's error falls with the number of latents; two markers show the autoencoders.")
+session.show_figure(fig, "02_error", "PCA's error falls with the number of latents; two markers show the autoencoders.")
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"With {model.latent_dim} numbers the error is {model_error:.2f} dB, that of PCA {same_size_error:.2f} dB.",
     {
         "Bending pays, once it has had time to learn.": model_error < same_size_error,
@@ -578,7 +578,7 @@ clips += [heard(pictures[middle], label, about["tempo"]) for label, pictures in 
 cm.show_clips(clips, config, name="02_rebuilt", alt="A recording, its round trip, three rebuilt versions.")
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"Sharpness is {sharp:.2f} for the autoencoder and {sharp_pca:.2f} for PCA.",
     {
         "Both blur, PCA more.": sharp_pca < sharp < 1,
@@ -610,8 +610,8 @@ accuracy, chance = vote.score(standard(latents["test"]), test_genre), lab.chance
 # %%
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 cm.plot_latent_map(plane.transform(standard(latents["test"])), test_genre, features.genres, ax, title="test clips")
-cm.show_figure(fig, "02_latent_map", "Points of a genre lie together, in patches with gaps and overlaps between them.")
-lab.lesson(
+session.show_figure(fig, "02_latent_map", "Points of a genre lie together, in patches with gaps and overlaps between them.")
+lab.takeaway(
     f"The vote is right for {accuracy:.0%} of the test clips; chance is {chance:.0%}.",
     {
         "The genre is in the numbers, though nobody asked for it.": accuracy > (1 + chance) / 2,
@@ -644,7 +644,7 @@ for column, share in enumerate(np.linspace(0.0, 1.0, 5)):
         image = cm.plot_log_mel(config.unscale(pictures[0]), config, ax, title=f"{name}, s = {share:.2f}")
         ax.label_outer()
 fig.colorbar(image, ax=axes, label="level (dB)")
-cm.show_figure(fig, "02_walk", "Above a walk, below a crossfade: the same ends, and middles much alike.")
+session.show_figure(fig, "02_walk", "Above a walk, below a crossfade: the same ends, and middles much alike.")
 
 # %%
 ends = " and ".join(features.genres[test_genre[row]] for row in (middle, other))
@@ -700,7 +700,7 @@ table.rename_axis("distance to the nearest training clip").round(2)
 
 # %%
 times = table.loc["average of all clips"] / table.loc["real clips"]
-lab.lesson(
+lab.takeaway(
     f"The average of all clips is {times['in dB']:.2f} times as far as real clips in dB, "
     f"{times['to the judge']:.2f} times to the judge.",
     {
@@ -722,7 +722,7 @@ lab.lesson(
 walk, fade = (distance[f"middle of the {name}"]["to the judge"] for name in ("walk", "crossfade"))
 nearer = np.mean(fade - walk) > 2 * np.std(fade - walk) / np.sqrt(len(walk))  # by more than two standard errors
 real = table.loc["real clips", "to the judge"]
-lab.lesson(
+lab.takeaway(
     f"To the judge the middle of the walk is {walk.mean():.2f} from music, of the crossfade {fade.mean():.2f}, "
     f"a real clip {real:.2f}.",
     {
@@ -734,7 +734,7 @@ lab.lesson(
 
 # %%
 one_genre = table.loc["middle of the walk, one genre", "to the judge"]
-lab.lesson(
+lab.takeaway(
     f"Inside one genre the middle of the walk is {one_genre:.2f} from music.",
     {
         "There a walk stays among music; between genres it crosses empty land.": one_genre < 1.2 * real < walk.mean(),
@@ -750,7 +750,7 @@ lab.lesson(
 landed = standard(model.encode(np.clip(between(*mixed, 0.5)["crossfade"], -1.0, 1.0))[0])
 start, end = (standard(latents["test"][rows]) for rows in mixed)
 missed = np.sqrt(np.mean((landed - (start + end) / 2) ** 2) / np.mean((start - end) ** 2))
-lab.lesson(
+lab.takeaway(
     f"The crossfade's latent misses the middle of the walk by {missed:.0%} of the distance between the ends.",
     {
         "Nearly linear: the walk is a crossfade, tidied by the decoder.": missed < 0.25,
@@ -804,7 +804,7 @@ board.round(2)
 # %%
 box, kept = board.loc["box"], board.loc["rebuilt clips"]
 lost = box["Fréchet distance"] > 2 * kept["Fréchet distance"]
-lab.lesson(
+lab.takeaway(
     f"The box's crowd is {box['Fréchet distance']:.1f} from music, that of rebuilt clips "
     f"{kept['Fréchet distance']:.1f}; its sharpness is {box['sharpness']:.2f}.",
     {
@@ -836,12 +836,12 @@ axes[0].set(xlabel="first direction", ylabel="second direction")
 axes[1].set(xlabel="distance to the nearest training latent", ylabel="clips")
 for ax in axes:
     ax.legend()
-cm.show_figure(fig, "02_holes", "The box seems to lie in the cloud, yet far from its points.")
+session.show_figure(fig, "02_holes", "The box seems to lie in the cloud, yet far from its points.")
 
 # %%
 ratio = np.median(far["box"]) / np.median(far["test clips"])
 strongest = np.abs(np.corrcoef(standard(latents["train"]).T)[np.triu_indices(model.latent_dim, 1)]).max()
-lab.lesson(
+lab.takeaway(
     f"A draw is {ratio:.1f} times as far from training latents as a test clip. Dimensions that it takes for "
     f"independent correlate up to {strongest:.2f}.",
     {"It falls into holes.": ratio > 1.1, "No holes to be seen.": True},
@@ -874,7 +874,7 @@ clips = [heard(drawn[last][number], f"{last}, draw {number}") for number in rang
 cm.show_clips(clips, config, name="02_mixture", num_columns=2, alt="Two draws from the mixture of Gaussians.")
 frechet = board["Fréchet distance"]
 repaired = (frechet["box"] - frechet[last]) / (frechet["box"] - frechet["rebuilt clips"])
-lab.lesson(
+lab.takeaway(
     f"The {last} goes {repaired:.0%} of the way from the box to rebuilt clips, to {frechet[last]:.1f}.",
     {
         "Most of the damage is repaired, afterwards and from outside.": lost and repaired > 0.5,

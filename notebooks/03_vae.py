@@ -142,7 +142,7 @@ ax.axhline(log_evidence, color="0.3", linestyle="--", label="log p(x), the truth
 ax.plot(best_mean, elbo.max(), "o", color=cm.COLOURS[4], label="the right proposal")
 ax.set(xlabel="mean of the proposal q(z | x)", ylabel="nats")
 ax.legend()
-cm.show_figure(fig, "03_elbo", "The ELBO is a parabola below a dashed line and touches it at one point.")
+session.show_figure(fig, "03_elbo", "The ELBO is a parabola below a dashed line and touches it at one point.")
 
 # %%
 tight, off = log_evidence - elbo.max(), elbo.max() - np.interp(best_mean + 0.5, means, elbo)
@@ -220,7 +220,7 @@ for (name, schedule), style in zip(schedules.items(), ("-", "--", ":"), strict=T
     ax.plot(steps, [float(schedule.next_weight(step, ops.ones(()), 0.0)) for step in steps], style, label=name)
 ax.set(xlabel="training step", ylabel="KL weight")
 ax.legend()
-cm.show_figure(fig, "03_schedules", "One weight stays at 1, one rises to 1 once, one rises twice.")
+session.show_figure(fig, "03_schedules", "One weight stays at 1, one rises to 1 once, one rises twice.")
 
 # %% [markdown]
 # **A density** says where to draw. Before training it *is* the prior. After training it can be fitted to where the
@@ -290,7 +290,7 @@ for ax, (name, points) in zip(axes, draws.items(), strict=True):
     ax.plot(*points.T, ".", markersize=3, color=cm.COLOURS[0], label="draws")
     ax.set(title=name, xlabel="first dimension")
 axes[0].legend()
-cm.show_figure(fig, "03_density", "Draws cover a disc before the fit, two bars after it, their centres at 0.3.")
+session.show_figure(fig, "03_density", "Draws cover a disc before the fit, two bars after it, their centres at 0.3.")
 
 # %% [markdown]
 # ## 6. The model
@@ -412,7 +412,7 @@ for (kl, curve), colour in zip(curves.items(), cm.COLOURS, strict=False):
 axes[0].set(xlabel="steps of 32 clips", ylabel="error (dB)")
 axes[1].set(xlabel="steps of 32 clips", ylabel="KL (nats)")
 axes[0].legend()
-cm.show_figure(fig, "03_live_training", "Errors fall, lower at weight 1; the KL rises at weight 1, stays low at 10.")
+session.show_figure(fig, "03_live_training", "Errors fall, lower at weight 1; the KL rises at weight 1, stays low at 10.")
 
 # %%
 cheap, dear = (curves[kl].iloc[-1] for kl in (1.0, 10.0))
@@ -480,7 +480,7 @@ axes[1].plot(0.0, 0.0, "o", color="k")
 axes[0].set(xscale="log", xlabel="spread of the posterior", ylabel="change of the loss (nats)", ylim=(-5, 15))
 axes[1].set(xlabel="mean of the posterior, moved by", ylabel="change of the loss (nats)")
 axes[0].legend()
-cm.show_figure(fig, "03_posterior", "Narrow costs KL, wide costs reconstruction; the lowest sum lies between.")
+session.show_figure(fig, "03_posterior", "Narrow costs KL, wide costs reconstruction; the lowest sum lies between.")
 
 # %%
 lowest = spreads[by_spread.sum(axis=1).argmin()]
@@ -608,7 +608,7 @@ for name, width, left, hatch, colour in zip(names, nats, np.cumsum(nats) - nats,
     axes[1].barh(0, width, 0.8, left, color=colour, hatch=hatch, edgecolor="white", label=label)
 axes[1].set(xlabel="nats of the KL in the loss", yticks=[], ylim=(-0.5, 1.2))
 axes[1].legend(loc="upper left", ncols=2)
-cm.show_figure(fig, "03_gap", "Left: beats' dimensions correlate with those of other beats. Right: parts of the KL.")
+session.show_figure(fig, "03_gap", "Left: beats' dimensions correlate with those of other beats. Right: parts of the KL.")
 
 # %%
 lab.takeaway(
@@ -673,7 +673,7 @@ for (name, column), colour, marker in zip(board.items(), cm.COLOURS, cm.MARKERS,
 ax.axhline(floor, color="0.4", linestyle=":", label="real validation clips")
 ax.set(ylabel="Fréchet distance", ylim=(0, None))
 ax.legend()
-cm.show_figure(fig, "03_places", "For both models the distance falls step by step from the prior to the density.")
+session.show_figure(fig, "03_places", "For both models the distance falls step by step from the prior to the density.")
 
 # %%
 at_prior, at_density = board["VAE"]["declared prior"], board["VAE"]["+ clusters (density)"]

@@ -317,7 +317,7 @@ titles = [f"{words[kind]} {int(number) + 1}" for kind, number, _ in (name.split(
 ax.set_xticks(range(len(stages)), titles, rotation=20)
 ax.set(ylabel="change of scale and shift", xlabel="stage, from the entrance to the picture")
 fig.legend(fontsize="small", loc="outside upper center", ncols=2)
-cm.show_figure(fig, "04_film", alt="At every stage bars for another label and for another latent, side by side.")
+session.show_figure(fig, "04_film", alt="At every stage bars for another label and for another latent, side by side.")
 listening = int((spread["label"] > spread["latent"]).sum())
 lab.takeaway(
     f"At {listening} of {len(stages)} stages another label changes more than another latent.",
@@ -396,7 +396,7 @@ toys = {name: float(genre_discrepancy(x[None], np.float32(label), noise)) for na
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharex=True, sharey=True, layout="constrained")
 for ax, (name, points) in zip(axes, {"same place": same, "each on its side": apart}.items(), strict=True):
     cm.plot_latent_map(points, sides, ["genre A", "genre B"], ax, f"{name}: {toys[name]:.4f}")
-cm.show_figure(fig, "04_discrepancy", alt="Two clouds of points: mixed on the left, side by side on the right.")
+session.show_figure(fig, "04_discrepancy", alt="Two clouds of points: mixed on the left, side by side on the right.")
 lab.takeaway(
     f"At one place the discrepancy is {toys['same place']:.3f}, apart {toys['each on its side']:.3f}; without the "
     f"genres it would be {toys['no genres']:.3f}.",
@@ -775,7 +775,7 @@ for (name, values), style, colour in zip(obeyed.items(), ("s--", "o-"), cm.COLOU
 last_ax.axhline(lab.chance(genre), color="0.4", linestyle=":", label="chance")
 last_ax.set(xlabel="epoch", ylabel="swap obedience", ylim=(0, 1.05), xticks=range(1, len(values) + 1))
 last_ax.legend(fontsize="small", loc=(0.68, 0.62))
-cm.show_figure(fig, "04_live_training", alt="By epoch: error, KL, listeners' loss; swap obedience of two trainings.")
+session.show_figure(fig, "04_live_training", alt="By epoch: error, KL, listeners' loss; swap obedience of two trainings.")
 
 # %%
 ends = {name: swap_shares(model)[0] for name, model in live.items()}
@@ -816,7 +816,7 @@ ax.axvline(heard.loc[("cured", "cnn"), "chance"], color="0.2", linestyle=":", la
 ax.set(yticks=range(len(names)), yticklabels=names, xlabel="swap obedience")
 ax.invert_yaxis()
 fig.legend(fontsize="small", loc="outside upper center", ncols=2)
-cm.show_figure(fig, "04_steps", alt="Bars of swap obedience, from the deaf model through each step to the cured one.")
+session.show_figure(fig, "04_steps", alt="Bars of swap obedience, from the deaf model through each step to the cured one.")
 
 # %%
 mean = steps["mean"]
@@ -866,7 +866,7 @@ for name, marker, label in (("cnn_real", "D", "judge on real clips"), ("chance",
 ax.set(yticks=range(len(real_music)), yticklabels=real_music.index, xlabel="obedience on real music")
 ax.invert_yaxis()
 fig.legend(fontsize="small", loc="outside upper center", ncols=4)
-cm.show_figure(fig, "04_real_music", alt="Bars of prior and swap obedience on real music, with and without listeners.")
+session.show_figure(fig, "04_real_music", alt="Bars of prior and swap obedience on real music, with and without listeners.")
 
 # %%
 swap = real_music["cnn_swap"]
@@ -948,7 +948,7 @@ for row, (pictures, clips_of_row) in enumerate(zip(axes, played, strict=True)):
 fig.colorbar(image, ax=axes, label="level (dB)")
 fig.supxlabel("time (beats)" if config.grid == "beats" else "time (s)")
 fig.supylabel("frequency (Hz, mel scale)")
-cm.show_figure(fig, "04_same_latent_every_genre", alt="Two latents in rows, each decoded in every genre.")
+session.show_figure(fig, "04_same_latent_every_genre", alt="Two latents in rows, each decoded in every genre.")
 
 # %%
 HTML("".join(cm.player(clip.samples, config, f"latent 1 as {clip.genre}").data for clip in played[0]))
@@ -964,7 +964,7 @@ blends = cured.decode(cured.sample_latents(np.zeros(24, int), seed=seed), half)
 level = config.unscale(blends[0])
 label = f"half {pair[0]}, half {pair[1]}"
 cm.show_clips({"log_mel": level, "samples": cm.to_audio(level, config, 110.0, seed=seed), "label": label}, config)
-opinion = pd.Series(judges["cnn"].probabilities(blends).mean(axis=0), genres)
+opinion = pd.Series(judges["cnn"].predict_proba(blends).mean(axis=0), genres)
 rest = 1.0 - opinion[pair].sum()
 lab.takeaway(
     f"Over 24 latents the judge hears {opinion[pair[0]]:.0%} {pair[0]}, {opinion[pair[1]]:.0%} {pair[1]}, the rest "

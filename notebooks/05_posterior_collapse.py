@@ -110,7 +110,7 @@ def show_sounds(clips, labels, name, alt):
         ax.set(xlabel="time (s)", title=label)
     axes[0, 0].set_ylabel("frequency (kHz)")
     fig.colorbar(image, ax=axes, label="level (dB)")
-    cm.show_figure(fig, name, alt=alt)
+    session.show_figure(fig, name, alt=alt)
     sounds = [lab.stft_to_audio(clip, clips_scale) for clip in clips]
     display(HTML("".join(cm.player(sound, config, label).data for sound, label in zip(sounds, labels, strict=True))))
 
@@ -166,7 +166,7 @@ def draw_survivors(beta=2.0, name=None):
         ax.set(xlabel="principal direction", title=f"{titles[kind]}, β = {beta:.2g}: {kept} survive", ylim=(2e-3, 1e3))
     axes[0].set_ylabel("variance along it (eigenvalue)")
     axes[0].legend(fontsize="small")
-    cm.show_figure(fig, name, alt=f"Eigenvalues of both kinds of features, and a dashed line at half of beta, {beta:.2g}.")
+    session.show_figure(fig, name, alt=f"Eigenvalues of both kinds of features, and a dashed line at half of beta, {beta:.2g}.")
 
 
 draw_survivors(2.0, "05_spectra")
@@ -181,7 +181,7 @@ turned = widgets.interact(draw_survivors, beta=slider, name=widgets.fixed(None))
 
 # %%
 at_two = {kind: int(lab.forecast_active_units(spectra[kind], 2.0, num_latents)) for kind in spectra}
-lab.lesson(
+lab.takeaway(
     f"At the end of the ramp {at_two['stft']} latents should survive on complex STFT and {at_two['log_mel']} on log-mel.",
     {
         "The original's features have no direction worth its price.": at_two["stft"] == 0 < at_two["log_mel"],
@@ -342,7 +342,7 @@ axes[1].semilogy(steps_done, history["kl_weight"], "^:", color=cm.COLOURS[2], la
 for ax in axes:
     ax.set(xlabel="step")
     ax.legend(fontsize="small")
-cm.show_figure(fig, "05_training", alt="The error over the steps beside that of the mean clip; KL divergence and beta.")
+session.show_figure(fig, "05_training", alt="The error over the steps beside that of the mean clip; KL divergence and beta.")
 
 # %% [markdown]
 # **Listen.** Four latents drawn from the prior, four genres asked for. **Guess** what differs.
@@ -356,7 +356,7 @@ show_sounds(made, [f"generated, {name}" for name in names], "05_collapsed",
 # %%
 live = lab.measure_collapse(model, "stft", clips["stft"], features, {})
 quieter = 20 * np.log10(np.sqrt(np.mean(stft_test**2)) / np.sqrt(np.mean(made**2)))
-lab.lesson(
+lab.takeaway(
     f"{live['active_units']} active units, diversity {live['diversity']:.3f} (real clips: one), {quieter:.0f} dB quieter.",
     {
         "Nothing was learned but the mean, and the mean of a phase is silence.": live["explained"] < 0.02 and quieter > 15,
@@ -418,11 +418,11 @@ for ax, kind in zip(axes, ("log_mel", "stft"), strict=True):
     ax.set(xlabel="β", title=titles[kind])
 axes[0].set_ylabel(f"of {num_latents} latent dimensions")
 axes[0].legend(fontsize="small")
-cm.show_figure(fig, "05_forecast", alt="Counts against beta: forecast, linear VAE, and the network's units and directions.")
+session.show_figure(fig, "05_forecast", alt="Counts against beta: forecast, linear VAE, and the network's units and directions.")
 
 # %%
 off = {name: (table[name] - table["forecast"]).abs().sum() / table["forecast"].sum() for name in list(words)[1:]}
-lab.lesson(
+lab.takeaway(
     f"Summed over β, the linear VAE misses the forecast by {off['linear']:.0%}, the network's directions by "
     f"{off['active_directions']:.0%}.",
     {
@@ -484,7 +484,7 @@ display(halves[list(columns)].rename(columns=columns).style.format(precision=3).
 # %%
 best = halves.groupby("decoder")["explained"].max()
 free = halves[(halves["beta"] < 0.01)].iloc[0]
-lab.lesson(
+lab.takeaway(
     f"With the recipe's decoder at best {best['recipe']:.1%} is explained, with a matrix {best['matrix']:.0%}; "
     f"at a KL next to free {free['explained']:.1%}.",
     {
@@ -526,11 +526,11 @@ ax.axvline(num_steps, color="0.2", linestyle="--", label="where the recipe's tra
 ax.axhline(1, color="0.6", linestyle=":", label="PCA")
 ax.set(xlabel="step", ylabel="of what PCA explains", ylim=(-0.12, 1.08))
 ax.legend(fontsize="small")
-cm.show_figure(fig, "05_asleep", alt="Share of what PCA explains that the decoder explains, over the steps of its training.")
+session.show_figure(fig, "05_asleep", alt="Share of what PCA explains that the decoder explains, over the steps of its training.")
 
 # %%
 asleep, awake = float(np.interp(num_steps, at, share)), float(share[-1])
-lab.lesson(
+lab.takeaway(
     f"Told the answer, it explains {max(asleep, 0):.0%} of PCA's share when the recipe ends, {awake:.0%} after four times as long.",
     {
         "The decoder can, and begins too late.": asleep < 0.1 <= awake,
@@ -557,7 +557,7 @@ display(longer.rename(columns=columns).rename_axis("steps").round(2))
 
 # %%
 first, last = longer.iloc[0], longer.iloc[-1]
-lab.lesson(
+lab.takeaway(
     f"With more steps there are {last['active_directions']:.0f} directions of {last['forecast']:.0f}, and "
     f"{last['explained'] / first['explained']:.1f} times as much is explained.",
     {
@@ -610,11 +610,11 @@ for ax, column in zip(axes, ("explained", "diversity", "swap"), strict=True):
         ax.errorbar(part["mean"], at, xerr=part["std"], fmt=marker, color=colour, label=kind)
     ax.set(xlabel=columns[column], yticks=range(len(names_of)), yticklabels=names_of)
 axes[2].legend(fontsize="small", loc="upper right")
-cm.show_figure(fig, "05_remedies", alt="Each remedy's share explained, diversity and swap obedience, on both features.")
+session.show_figure(fig, "05_remedies", alt="Each remedy's share explained, diversity and swap obedience, on both features.")
 
 # %%
 most = {kind: ablation.loc[kind, "explained"].drop("series default", errors="ignore").max() for kind in titles.values()}
-lab.lesson(
+lab.takeaway(
     f"The best cure explains {most['complex STFT']:.1%} of complex STFT and {most['log-mel']:.0%} of log-mel.",
     {
         "On phases no cure helped in these steps: features decide more.": most["complex STFT"] < 0.02 < most["log-mel"],
@@ -643,11 +643,11 @@ ax.barh(range(len(middle)), middle, xerr=width, color=cm.COLOURS[5], capsize=3)
 ax.axvline(1 / 6, color="0.3", linestyle=":", label="chance among six genres")
 ax.set(yticks=range(len(middle)), yticklabels=middle.index, xlabel="swap obedience", xlim=(0, 1.05))
 fig.legend(fontsize="small", loc="outside upper center")
-cm.show_figure(fig, "05_second_collapse", alt="Bars of swap obedience for each way to tell a model the genre.")
+session.show_figure(fig, "05_second_collapse", alt="Bars of swap obedience for each way to tell a model the genre.")
 
 # %%
 once, cured = (second.loc[name] for name in ("label once", "discrepancy and listener"))
-lab.lesson(
+lab.takeaway(
     f"Told once, {once['active_units']['mean']:.0f} active units and a swap obedience of {once['swap']['mean']:.2f}; "
     f"cured, {cured['swap']['mean']:.2f}.",
     {
@@ -673,7 +673,7 @@ display(contest[["num_steps", "seconds", "rms_db", "diversity", "swap"]].rename(
 
 # %%
 behind = contest.loc["series default", "rms_db"] - contest["rms_db"].min() if "series default" in contest.index else np.nan
-lab.lesson(
+lab.takeaway(
     f"{len(contest)} models pass. The default of the series is {behind:.2f} dB behind the best; seeds differ by up to {noise:.2f} dB.",
     {
         "The difference is within the noise.": len(contest) > 1 and behind <= noise,

@@ -73,7 +73,7 @@ from keras import ops
 from scipy.stats import spearmanr
 
 test = features.subset("test")
-shipped = lab.is_shipped(session, weights)
+shipped = lab.uses_shipped_weights(session, weights)
 has_factors = all(name in features.table for name in lab.FACTORS)
 display(features.counts())
 
@@ -168,12 +168,12 @@ axes[0].set(xlabel="rate (nats a clip)", ylabel="distortion (dB RMS)", xscale="l
 axes[0].legend()
 draw_with_spread(axes[1], "rate", "rate", 0)
 axes[1].set(xlabel="beta", ylabel="rate (nats a clip)", xscale="log", yscale="log")
-cm.show_figure(fig, "06_rate_distortion", alt="Distortion falls as the rate grows; the rate falls as beta grows.")
+session.show_figure(fig, "06_rate_distortion", alt="Distortion falls as the rate grows; the rate falls as beta grows.")
 
 # %%
 first, last = board.iloc[0], board.iloc[-1]
 monotone = (np.diff(board["rate"]) <= 0).all() and (np.diff(board["distortion_db"]) >= 0).all()
-lab.lesson(
+lab.takeaway(
     f"The cheapest nats ({first['rate']:.0f} of them) leave {first['distortion_db']:.1f} dB, the dearest {last['distortion_db']:.1f} dB.",
     {
         "Each rise of beta takes rate and gives distortion.": monotone and len(board) > 2,
@@ -198,11 +198,11 @@ ax.set(xlabel="latent dimension, largest KL first", ylabel="KL (nats)")
 ax.set_yscale("symlog", linthresh=0.01)
 ax.set_ylim(bottom=0.0)
 ax.legend(ncols=2, fontsize="small")
-cm.show_figure(fig, "06_kl_per_dimension", alt="Sorted KL of the dimensions: a higher beta keeps fewer of them.")
+session.show_figure(fig, "06_kl_per_dimension", alt="Sorted KL of the dimensions: a higher beta keeps fewer of them.")
 
 # %%
 share = board["rate_whole"] / board["rate"]
-lab.lesson(
+lab.takeaway(
     f"Of the nats, {share.iloc[0]:.0%} describe the whole clip at the lowest beta and {share.iloc[-1]:.0%} at the highest.",
     {
         "What belongs to single beats is given up first.": share.iloc[-1] > share.iloc[0] + 0.2,
@@ -231,11 +231,11 @@ for number, title in enumerate(("z-leak", "diversity", "diversity, log-mel", "sh
 ax.axhline(board["chance"].iloc[0], color="0.5", linestyle=":", label="chance, for the probe")
 ax.set(xlabel="beta", ylabel="share, or generated over real", xscale="log", ylim=(0, 1.08))
 ax.legend(fontsize="small")
-cm.show_figure(fig, "06_obedience", alt="z-leak stays high at every beta, diversity and sharpness fall.")
+session.show_figure(fig, "06_obedience", alt="z-leak stays high at every beta, diversity and sharpness fall.")
 
 # %%
 leak, obeys = board["genre_probe_accuracy"].iloc[-1], board["cnn_swap"].min()
-lab.lesson(
+lab.takeaway(
     f"At the highest beta a probe names the genre of {leak:.0%} of latents; swaps obey in {obeys:.0%} at worst.",
     {
         "It stays in z; the decoder has stopped asking for it.": leak > 0.5 and obeys > 0.8,
@@ -251,7 +251,7 @@ lab.lesson(
 
 # %%
 variety = board["diversity_log_mel"]
-lab.lesson(
+lab.takeaway(
     f"Diversity in log-mel goes from {variety.iloc[0]:.2f} at the lowest beta to {variety.iloc[-1]:.2f} at the highest.",
     {"A high price for rate is paid in variety.": variety.iloc[-1] < variety.iloc[0] - 0.1, "Variety hardly depends on it.": True},
 )
@@ -308,12 +308,12 @@ if has_factors:
             ax.axhline(toy_scores.loc["factors, turned", title], color=cm.COLOURS[number], linestyle=":")
     ax.set(xlabel="beta", ylabel="score (dotted: factors, turned)", xscale="log", ylim=(0, 0.5))
     ax.legend(fontsize="small")
-    cm.show_figure(fig, "06_disentanglement", alt="All scores lie below those of turned factors at every beta.")
+    session.show_figure(fig, "06_disentanglement", alt="All scores lie below those of turned factors at every beta.")
 
 # %%
 if has_factors:
     best, turned_mig = board["mig"].max(), toy_scores.loc["factors, turned", "MIG"]
-    lab.lesson(
+    lab.takeaway(
         f"The best MIG of the sweep is {best:.3f}; noise has {toy_scores.loc['noise', 'MIG']:.2f}, factors that were turned "
         f"{turned_mig:.2f}.",
         {
@@ -328,7 +328,7 @@ if has_factors:
     top = board[name].idxmax()
     gain, noise = board.loc[top, name] - board.loc[default, name], np.hypot(spread.loc[top, name], spread.loc[default, name])
     order = spearmanr(beta_rows["value"].astype(float), beta_rows[name].astype(float))[0]
-    lab.lesson(
+    lab.takeaway(
         f"DCI gains {gain:.3f} at its best beta ({top:g}); over the sweep its rank correlation with beta is {order:.2f}.",
         {
             "A small gain at one price, and no trend.": gain > 2 * noise and abs(order) < 0.5,
@@ -353,7 +353,7 @@ if len(capacity) and len(board) > 1:
     extra = means["distortion_db"] - np.interp(means["rate"], by_rate["rate"], by_rate["distortion_db"])
     display(means[["rate", "distortion_db"]].assign(extra=extra).rename_axis("capacity (nats)").rename(
         columns={"rate": "rate (nats)", "distortion_db": "distortion (dB)", "extra": "more than by a price (dB)"}).round(2))  # fmt: skip
-    lab.lesson(
+    lab.takeaway(
         f"At equal rate a capacity costs {extra.min():.2f} to {extra.max():.2f} dB more than a price does.",
         {
             "In so short a training the price buys better nats.": extra.min() > -0.05 and extra.max() > 0.1,
@@ -399,7 +399,7 @@ for pictures, beta in zip(axes, live, strict=True):
         ax.label_outer()
 fig.colorbar(level, ax=axes[:, :2], label="level (dB)")
 fig.colorbar(change, ax=axes[:, 2], label="change (dB)")
-cm.show_figure(fig, "06_traversals", alt="The strongest dimension at three betas, both ends and their difference, a beta a row.")
+session.show_figure(fig, "06_traversals", alt="The strongest dimension at three betas, both ends and their difference, a beta a row.")
 
 # %% tags=["widget"]
 def hear(beta, rank, amount):
@@ -424,7 +424,7 @@ cm.show_clips(ends, config, num_columns=2)
 # %%
 moved = {beta: float(np.abs(turned(beta, 0, 2.0) - turned(beta, 0, -2.0)).mean()) for beta in live}
 low, high = min(live), max(live)
-lab.lesson(
+lab.takeaway(
     f"Turned, the strongest dimension changes a clip by {moved[low]:.1f} dB at the lowest beta, {moved[high]:.1f} at the highest.",
     {
         "The fewer dimensions are left, the more one does.": moved[high] >= 1.1 * moved[low],
@@ -447,7 +447,7 @@ if len(real):
     real = real.set_index("value")
     display(real[list(words)].rename(columns=words).rename_axis("beta").round(2))
     swaps, varied = real["cnn_swap"], real["cnn_diversity"]
-    lab.lesson(
+    lab.takeaway(
         f"On real music swap obedience goes from {swaps.iloc[0]:.2f} to {swaps.iloc[-1]:.2f} while diversity ends at {varied.iloc[-1]:.2f}.",
         {
             "There beta does buy obedience, and pays with variety.": swaps.iloc[-1] > swaps.iloc[0] and varied.iloc[-1] < varied.iloc[0],

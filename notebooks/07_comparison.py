@@ -72,7 +72,7 @@ from sklearn.manifold import TSNE
 
 train, test = features.subset("train"), features.subset("test")
 clips, genre = features.arrays("test")
-shipped = lab.is_shipped(session, weights)
+shipped = lab.uses_shipped_weights(session, weights)
 judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
 display(features.counts())
 
@@ -175,7 +175,7 @@ display(table({"training (s)": "seconds", "numbers fitted": "parameters"}, 0).jo
 # %%
 error = {name: mean(name, "reconstruction_rms_db") for name in models}
 best_full, best_small = min(full, key=error.get), min((name for name in small if name != "PCA"), key=error.get)
-lab.lesson(
+lab.takeaway(
     f"PCA rebuilds to {error['PCA']:.2f} dB in seconds, the best small network to {error[best_small]:.2f}, the best full one to "
     f"{error[best_full]:.2f}.",
     {
@@ -206,7 +206,7 @@ print(f"{counts.iloc[0]:.0f} drawn and {counts.iloc[1]:.0f} real clips; CAS of 3
 
 # %%
 frechet = {name: mean(name, "cnn_frechet") for name in models}
-lab.lesson(
+lab.takeaway(
     f"Clips of the full CVAE are {frechet['CVAE, full size']:.1f} from real ones in the judge's embedding, PCA's "
     f"{frechet['PCA']:.1f}.",
     {
@@ -224,7 +224,7 @@ lab.lesson(
 
 # %%
 swap = {name: mean(name, "cnn_swap") for name in ("PCA", "CVAE, full size")}
-lab.lesson(
+lab.takeaway(
     f"Asked for another genre, PCA obeys in {swap['PCA']:.0%} of clips, the full CVAE in {swap['CVAE, full size']:.0%}.",
     {
         "Only a model that listens can play your clip as another genre.": swap["CVAE, full size"] > swap["PCA"] + 0.3,
@@ -269,14 +269,14 @@ for ax, title in zip(axes, ("k-means NMI", "GMM NMI", "kNN"), strict=True):
     ax.set(xlabel=title, xlim=(-0.05, 1.05))
 axes[0].set_yticks(height, described.index)
 axes[0].invert_yaxis()
-cm.show_figure(fig, "07_clustering", alt="Scores with intervals for raw features and models, one panel a measure.")
+session.show_figure(fig, "07_clustering", alt="Scores with intervals for raw features and models, one panel a measure.")
 
 # %%
 simple = [name for name in described.index if "statistics" in name]
 top = max((name for name in models if name != "PCA"), key=lambda name: described.loc[name, "kmeans_nmi"])
 base = max(simple, key=lambda name: described.loc[name, "kmeans_nmi"])
 reach = {name: [described.loc[name, f"kmeans_nmi{end}"] for end in ("_low", "", "_high")] for name in (top, base)}
-lab.lesson(
+lab.takeaway(
     f"By k-means NMI the best network ({top}) has {reach[top][1]:.2f}, the best raw feature ({base}) {reach[base][1]:.2f}.",
     {
         "The intervals overlap: no winner.": reach[top][2] >= reach[base][0] and reach[base][2] >= reach[top][0],
@@ -305,7 +305,7 @@ lab.lesson(
 # %%
 display(table({"z-leak": "genre_probe_accuracy", "k-means NMI": "kmeans_nmi", "kNN": "knn_accuracy", "swap obedience": "cnn_swap"}))
 told, groups = mean("CVAE, full size", "genre_probe_accuracy"), mean("CVAE, full size", "kmeans_nmi")
-lab.lesson(
+lab.takeaway(
     f"A probe names the genre of {told:.0%} of the full CVAE's latents; clusters have NMI {groups:.2f}.",
     {
         "The genre is left in z, where its decoder has stopped using it.": told > 0.5 and swap["CVAE, full size"] > 0.8,
@@ -332,7 +332,7 @@ fig, axes = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
 for ax, (name, points) in zip(axes, places.items(), strict=True):
     cm.plot_latent_map(points, genre[shown], features.genres, ax, f"latents of the {name}")
     ax.set(xlabel="t-SNE, first direction", ylabel="t-SNE, second direction")
-cm.show_figure(fig, "07_latent_map", alt="Maps of the latents: genres in groups for the VAE, mixed for the CVAE.")
+session.show_figure(fig, "07_latent_map", alt="Maps of the latents: genres in groups for the VAE, mixed for the CVAE.")
 
 # %% [markdown]
 # With a running kernel, each button below is a clip near its place on the map you choose: hover for its genre, click to
@@ -356,7 +356,7 @@ def map_of(model):
 widgets.interact(map_of, model=widgets.ToggleButtons(options=list(places), description="map of"))
 fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 cm.plot_latent_map(places["VAE"], genre[shown], features.genres, ax, "the same map, without a kernel")
-cm.show_figure(fig, alt="The map of the VAE's latents: genres in groups.")
+session.show_figure(fig, alt="The map of the VAE's latents: genres in groups.")
 
 # %%
 def nearest(name):
@@ -375,7 +375,7 @@ cm.show_clips(
     [{"log_mel": rebuilt("VAE", number), "samples": sound("VAE", number), "tempo": float(test.table["tempo"].iloc[shown[number]]),
       "label": f"{label}, {features.genres[genre[shown[number]]]}"} for label, number in heard.items()], config,
 )  # fmt: skip
-lab.lesson(
+lab.takeaway(
     f"The nearest other clip is of the same genre in {agree['VAE']:.0%} of cases for the VAE, in {agree['CVAE']:.0%} for the CVAE.",
     {
         "The CVAE sorts by what genres share.": agree["CVAE"] < agree["VAE"] - 0.1,
@@ -403,7 +403,7 @@ if len(real):
     board = real[real["name"] != "raw features"].set_index("name")
     columns = {"reconstruction_rms_db": "error (dB)"} | {column: title for title, column in generation.items()}
     display(board[list(columns)].rename(columns=columns).round(2))
-    lab.lesson(
+    lab.takeaway(
         f"On real music swaps obey in {board.loc['CVAE', 'cnn_swap']:.0%} (CVAE) and {board.loc['PCA', 'cnn_swap']:.0%} (PCA).",
         {"Listening to the label carries over, the small networks' detail does not.": board.loc["CVAE", "cnn_swap"] > 0.5, "It fails.": True},
     )  # fmt: skip
@@ -438,7 +438,7 @@ equal, everyone = wins(small), wins(models)
 with pd.option_context("display.max_colwidth", None):
     display(equal, everyone)
 most = everyone["columns won"].idxmax()
-lab.lesson(
+lab.takeaway(
     f"At equal small budgets PCA wins {equal.loc['PCA', 'columns won']} columns; among all, {most} wins "
     f"{everyone.loc[most, 'columns won']} of {len(judged)}.",
     {

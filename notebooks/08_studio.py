@@ -170,7 +170,7 @@ for (way, name), part in mixes.groupby(["mixed", "judge"]):
     ax.plot(part["weight"], part["heard as the first"], line, color=colour, marker=cm.MARKERS[kind], label=f"{way} mixed, {words}")
 ax.set(xlabel="weight of the first genre", ylabel="share heard as the first")
 ax.legend(fontsize="small")
-cm.show_figure(fig, "08_mix", alt="Share of clips heard as the first genre against its weight, for labels mixed and for sounds mixed.")
+session.show_figure(fig, "08_mix", alt="Share of clips heard as the first genre against its weight, for labels mixed and for sounds mixed.")
 
 # %%
 found = mixes.groupby(["mixed", "weight"])[["heard as the first", "heard as either"]].mean()
@@ -203,7 +203,7 @@ lab.takeaway(
 # belong to; for another model they are taken anew.
 
 # %%
-controls = cm.shipped_controls(model) if lab.is_shipped(session, weights) else cm.fit_controls(model, features)
+controls = cm.shipped_controls(model) if lab.uses_shipped_weights(session, weights) else cm.fit_controls(model, features)
 print(f"controls of the weights {controls.fingerprint}: sliders {', '.join(controls.attribute_directions)}")
 
 # %% [markdown]
@@ -232,7 +232,7 @@ for name, colour, marker in zip(does, cm.COLOURS, cm.MARKERS, strict=False):
     ax.scatter(holds[name].abs(), does[name].abs(), s=30, color=colour, marker=marker, label=name)
 ax.set(xlabel="holds: rank correlation, without sign", ylabel="does: change (standard deviations)")
 fig.legend(fontsize="small", loc="outside right upper")
-cm.show_figure(fig, "08_dimensions", alt="Six dimensions and seven attributes: how much of each a dimension holds against how far it moves it.")
+session.show_figure(fig, "08_dimensions", alt="Six dimensions and seven attributes: how much of each a dimension holds against how far it moves it.")
 
 # %%
 dimension, name = holds.abs().stack().idxmax()
@@ -392,7 +392,7 @@ ax.set_xticks(range(len(change.columns)), change.columns)
 ax.set_yticks(range(len(change.index)), [SLIDERS[name] for name in change.index])
 ax.set(xlabel="slider, from -2 to 2", ylabel="attribute in the sound")
 fig.colorbar(image, ax=ax, label="change (standard deviations)", extend="both")
-cm.show_figure(fig, "08_sliders", alt="Table of changes: four sliders across, the four attributes measured in the sound down.")
+session.show_figure(fig, "08_sliders", alt="Table of changes: four sliders across, the four attributes measured in the sound down.")
 
 # %%
 wanted, others = np.diag(change), np.abs(change.to_numpy() - np.diag(np.diag(change)))
@@ -455,7 +455,7 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
 for number, (x, y) in enumerate(corners, start=1):
     ax.plot(x, y, "+", color="black", markersize=16, markeredgewidth=2)
     ax.annotate(str(number), (x, y), (6, 6), textcoords="offset points", weight="bold")
-cm.show_figure(fig, "08_map", alt="Points of real clips in a plane, a colour and a marker for each genre, and four numbered places.")
+session.show_figure(fig, "08_map", alt="Points of real clips in a plane, a colour and a marker for each genre, and four numbered places.")
 
 # %%
 distance = np.square(points[:, None] - points[None]).sum(axis=2) + 1e9 * np.eye(len(points))

@@ -330,7 +330,7 @@ for ax, name, title in zip(
 ):
     ax.plot(1 + np.arange(len(told)), told[name], color=cm.COLOURS[0])
     ax.set(title=title, xlabel="step", ylabel="mean loss so far")
-cm.show_figure(
+session.show_figure(
     fig, name="09_duel", alt="Three curves over the steps of the live training: discriminator, decoder, features."
 )
 

@@ -77,10 +77,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-import cvae_scale as scale
 import known_music
 
-plan = scale.SIZES[size]
+plan = lab.SIZES[size]
 plan = dataclasses.replace(plan, num_steps=num_steps or plan.num_steps)
 config = plan.config
 home, cache = session.output_dir / "own_music", session.cache_dir
@@ -89,8 +88,8 @@ if data == "known":  # the stand-in begins anew each time: there must be somethi
     cache = home / "cache"
 
 # %% [markdown]
-# `cvae_scale` is the part of the project for music that one would rather not simulate in one's head: what a run costs,
-# which settings are fastest on this machine, how to go on after a stop.
+# For music that one would rather not simulate in one's head, the lab says what a run costs, which settings are fastest
+# on this machine, and how to go on after a stop.
 #
 # ## 1. What is in the folder?
 #
@@ -117,15 +116,15 @@ if data == "known":
 
 # %%
 if data != "fma":
-    found = scale.inspect_folder(music)
+    found = lab.inspect_folder(music)
     print(found.text)
     if found.kind == "spectrograms":
         music = home / "sound"
-        report = scale.spectrograms_to_sound(data, music, config)
+        report = lab.spectrograms_to_sound(data, music, config)
         problems = report["problem"].replace("", np.nan).value_counts().to_dict()
         print(f"{(report['path'] != '').sum()} sounds; left out: {problems}")
 whole = cm.open_collection(music, seed=seed, subset=subset, download=download)
-collection = scale.take_tracks(whole, num_tracks, seed) if num_tracks else whole
+collection = lab.take_tracks(whole, num_tracks, seed) if num_tracks else whole
 collection.counts()
 
 # %% [markdown]
@@ -137,9 +136,10 @@ collection.counts()
 # The project that this series began with published a second data set beside FMA, its spectrograms
 # (`oskaralbers/fma-stft-spectrograms` on Kaggle). Its page does not say how they are stored. Its notebooks say how they
 # were made: ten seconds, a window of 1024 samples every 512, real and imaginary part as two channels. So `inspect_folder`
-# looks: it opens `.npy`, `.npz`, HDF5 and PyTorch files, executes nothing that is in them, and tells from shapes and
-# values what they hold. Complex numbers hold the phase: such arrays become *sound* again, exactly, and then go the way
-# of every other file. In a magnitude the phases must be guessed, and a picture of a spectrogram has lost too much.
+# looks: it opens `.npy` and `.npz` files, executes nothing that is in them, and tells from shapes and values what they
+# hold; of HDF5 and PyTorch files it says how to convert them. Complex numbers hold the phase: such arrays become *sound*
+# again, exactly, and then go the way of every other file. In a magnitude the phases must be guessed, and a picture of a
+# spectrogram has lost too much.
 #
 # We store three tracks as the original stored its own. **Guess** by how many dB they differ after the way back.
 
@@ -156,15 +156,15 @@ folder.mkdir(parents=True, exist_ok=True)
 pieces = [cm.load_audio(path, config, duration=10.0) for path in collection.table["path"][:3]]
 for number, samples in enumerate(pieces):
     np.save(folder / f"{number:06d}.npy", as_the_original(samples))
-print(scale.inspect_folder(folder.parent).text)
+print(lab.inspect_folder(folder.parent).text)
 
 # %%
-back = scale.spectrograms_to_sound(folder.parent, home / "from_arrays", config, sample_rate=config.sample_rate)
+back = lab.spectrograms_to_sound(folder.parent, home / "from_arrays", config, sample_rate=config.sample_rate)
 times, differences = cm.seconds_frame_times(0.5, config), []
 for samples, path in zip(pieces, back["path"], strict=True):
     levels = [cm.log_mel(sound, times, config) for sound in (samples, cm.load_audio(path, config))]
     differences.append(np.abs(levels[0] - levels[1]).mean())
-lab.lesson(
+lab.takeaway(
     f"Through arrays and back, levels differ by {np.mean(differences):.2f} dB on average.",
     {"Complex arrays are as good as the recording.": np.mean(differences) < 0.5, "Something is lost.": True},
 )
@@ -179,12 +179,12 @@ lab.lesson(
 # **Guess** for a dozen of your files: seconds for one, and clips from one.
 
 # %%
-files = scale.probe_files(collection, config)
+files = lab.probe_files(collection, config)
 files.round(3)
 
 # %%
-lab.lesson(
-    f"A file takes {1000 * files['seconds'].mean():.0f} ms and gives {files['overlapping'].mean():.0f} training clips.",
+lab.takeaway(
+    f"A file takes {1000 * files['seconds'].mean():.0f} ms and gives {files['train_windows'].mean():.0f} training clips.",
     {
         "Every file that was read gave some.": (files["reason"] == "").all(),
         "Some gave none: the table says why.": True,
@@ -202,7 +202,7 @@ lab.lesson(
 # Several processes can share the work, but each takes seconds to start. **Guess** whether they pay for this folder.
 
 # %%
-workers = scale.probe_workers(collection, files, config)
+workers = lab.probe_workers(collection, files, config)
 workers.round(2)
 
 # %% [markdown]
@@ -231,9 +231,9 @@ elsewhere[["size", "device", *shown]].rename(columns=names).round(2)
 # more than it can save.
 
 # %%
-num_train = files["overlapping"].mean() * (collection.table["split"] == "train").sum()
+num_train = files["train_windows"].mean() * (collection.table["split"] == "train").sum()
 kept = home / "probe" / f"{size}-{plan.num_steps}.json"  # a run that goes on tomorrow must go on as it began
-steps, setting = scale.probe_steps(plan, collection.genres, num_clips=num_train, path=kept)
+steps, setting = lab.probe_steps(plan, collection.genres, num_clips=num_train, path=kept)
 steps[[*shown, "note"]].rename(columns=names).round(2)
 
 # %%
@@ -257,7 +257,7 @@ pd.concat(both).rename(columns=columns).round(2)
 # %%
 single, half = (both["mean"].loc[name] for name in ("float32", "mixed_bfloat16"))
 apart = (half - single).abs() / both["spread"].max()
-lab.lesson(
+lab.takeaway(
     f"The error is {single['reconstruction_rms_db']:.2f} dB in single and {half['reconstruction_rms_db']:.2f} in half precision.",
     {
         "No measure differs by more than seeds do.": (apart < 2).all(),
@@ -276,13 +276,13 @@ lab.lesson(
 # `num_tracks = 0` and look again.
 
 # %%
-bill = scale.estimate_cost(collection, plan, files, workers, steps, cache)
+bill = lab.estimate_cost(collection, plan, files, workers, steps, cache)
 bill.round(1)
 
 # %%
 num_clips = bill.loc["clips to train on", "estimate"]
 minutes = bill.loc[["minutes to prepare", "minutes to train"], "estimate"].sum()
-lab.lesson(
+lab.takeaway(
     f"{num_clips:,.0f} clips to train on, in {minutes:.1f} minutes.",
     {
         "It fits on this machine.": not (bill["fits"] == "no").any(),
@@ -327,7 +327,7 @@ preparing = time.perf_counter() - started
 features.counts()
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"When it was killed, {len(left)} part was done.",
     {
         "The second call made the rest.": len(left) > 0,
@@ -363,7 +363,7 @@ def keep_training(stop_at=None):
     )
     cm.train(
         model, features, steps_in_all, batch_size=setting.batch_size, seed=seed, jit_compile=setting.jit_compile,
-        backup_dir=run / "backup", callbacks=[scale.step_log(run / "curve.csv"), note], verbose=0,
+        backup_dir=run / "backup", callbacks=[lab.StepCSVLogger(run / "curve.csv"), note], verbose=0,
     )  # fmt: skip
     return model
 
@@ -385,7 +385,7 @@ model = cm.load_model(run / "model.keras", config)
 print("steps at which it began:", begun)
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"Stopped at step {in_a_pass + 3}, it went on from step {max(begun, default=0)}.",
     {
         "A pass is the most that a stop can cost.": len(begun) == 2 and begun[1] > 0,
@@ -407,7 +407,7 @@ came = pd.Series(
         "clips to train on": counts["train"],
         "clips held out": counts["validation"] + counts["test"],
         "features on disk (MB)": sum(path.stat().st_size for path in features.path.iterdir()) / 1e6,
-        "memory at most (MB)": scale.peak_memory() / 1e6,
+        "memory at most (MB)": lab.peak_memory() / 1e6,
         "minutes to prepare": preparing / 60 if left else np.nan,
         "minutes to train": training / 60 if begun else np.nan,
     }
@@ -418,7 +418,7 @@ check_number.dropna().round(2)
 # %%
 told = check_number["factor"][["clips to train on", "clips held out", "features on disk (MB)"]]
 worst = np.exp(np.abs(np.log(told)).max())
-lab.lesson(
+lab.takeaway(
     f"Of clips and bytes, the worst estimate was wrong by a factor of {worst:.2f}.",
     {"The bill was right.": worst < 1.5, "The bill was wrong: the files differ more than a dozen can tell.": True},
 )
@@ -442,19 +442,19 @@ curve = pd.read_csv(run / "curve.csv")
 units = {"rms_db": "error (dB)", "kl": "KL (nats)", "swap": "listeners' loss (nats)"}
 fig, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 for ax, (metric, unit) in zip(axes, units.items(), strict=True):
-    low, high = scale.reference_range(normal, metric, curve["step"])
+    low, high = lab.reference_range(normal, metric, curve["step"])
     ax.fill_between(curve["step"], low, high, color="0.8", label="normal, real music")
     ax.plot(curve["step"], curve[metric], ".-", color=cm.COLOURS[0], label="your run")
     ax.set(xlabel="step", ylabel=unit, ylim=(0, None))
 axes[2].axhline(np.log(features.num_genres), color="0.3", linestyle=":", label="blind guess")
 axes[2].legend(fontsize="small")
-cm.show_figure(fig, "10_normal", "Error, KL divergence and listeners' loss by step, over grey bands of normal runs.")
+session.show_figure(fig, "10_normal", "Error, KL divergence and listeners' loss by step, over grey bands of normal runs.")
 
 # %%
 last, third = curve["step"].max(), len(curve) // 3
-low, high = scale.reference_range(normal, "rms_db", [last])
+low, high = lab.reference_range(normal, "rms_db", [last])
 error = curve["rms_db"].iloc[-1]
-lab.lesson(
+lab.takeaway(
     f"At step {last} the error is {error:.1f} dB.",
     {
         "It lies above the runs on real music: other music, other levels.": bool(error > high[0]),
@@ -468,7 +468,7 @@ signs = {
     "KL": curve["kl"].iloc[-1] > max(5.0, 0.8 * curve["kl"].iloc[third]),
     "listeners": curve["swap"].iloc[-1] < 0.6 * np.log(features.num_genres),
 }
-lab.lesson(
+lab.takeaway(
     f"Of three signs of health, {sum(signs.values())} are there.",
     {
         "Wherever the curves lie, they have the right shape.": all(signs.values()),
@@ -507,7 +507,7 @@ board = pd.DataFrame({"your run": score, "standard, composed music": known, "sta
 board.loc[list(rows)].rename(rows).round(2)
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"Sharpness of new clips: yours {score['sharpness_prior']:.2f}; at full size {real['sharpness_prior']:.2f} on real "
     f"music, {known['sharpness_prior']:.2f} on composed.",
     {
@@ -516,7 +516,7 @@ lab.lesson(
     },
 )
 can_tell = score["cnn_real"] >= (1 + score["chance"]) / 2
-lab.lesson(
+lab.takeaway(
     f"Swaps obey in {score['cnn_swap']:.0%}, against {score['cnn_real']:.0%} of real clips that the judge knows.",
     {
         "It listens to the label.": can_tell and score["cnn_swap"] > 0.8 * score["cnn_real"],
@@ -537,7 +537,7 @@ lab.lesson(
 
 # %%
 real_one = cm.load_window(features.subset("test").table.iloc[0], config)
-new = [cm.make_clip(model, mix=genre, seed=seed, tempo=real_one.tempo) for genre in features.genres[:3]]
+new = [cm.make_clip(model, genre=genre, seed=seed, tempo=real_one.tempo) for genre in features.genres[:3]]
 heard = vars(real_one) | {"label": "a real test clip"}
 cm.show_clips([heard, *(vars(clip) | {"label": f"new, {clip.genre}"} for clip in new)], config, num_columns=2)
 
@@ -550,7 +550,7 @@ idea = widgets.BoundedIntText(value=3, max=10**6, description="seed")
 tempo = widgets.IntSlider(value=110, min=60, max=200, continuous_update=False, description="tempo")
 
 def play(genre, seed, tempo):
-    clip = cm.make_clip(model, mix=genre, seed=seed, tempo=tempo)
+    clip = cm.make_clip(model, genre=genre, seed=seed, tempo=tempo)
     cm.show_clips(clip, config)
 
 output = widgets.interactive_output(play, {"genre": genre, "seed": idea, "tempo": tempo})
@@ -572,10 +572,10 @@ widgets.VBox([genre, idea, tempo, output])
 # %%
 cm.save_compact(model, run / "model.npz")
 again = cm.load_model(run / "model.npz")
-pair = [cm.make_clip(each, mix=model.genres[0], seed=seed).log_mel for each in (model, again)]
+pair = [cm.make_clip(each, genre=model.genres[0], seed=seed).log_mel for each in (model, again)]
 megabytes = {path.name: path.stat().st_size / 1e6 for path in sorted(run.glob("model.*"))}
 difference = np.abs(pair[0] - pair[1]).mean()
-lab.lesson(
+lab.takeaway(
     f"{megabytes['model.keras']:.1f} MB or {megabytes['model.npz']:.1f} MB; their clips differ by {difference:.2f} dB.",
     {"Nobody will hear that.": difference < 0.5, "That can be heard: keep the large file.": True},
 )
@@ -587,7 +587,7 @@ lab.lesson(
 # import cvae_music as cm
 #
 # model = cm.load_model("model.npz")
-# clip = cm.make_clip(model, mix=model.genres[0], tempo=110, seed=3)
+# clip = cm.make_clip(model, genre=model.genres[0], tempo=110, seed=3)
 # cm.write_audio("clip.mp3", clip.samples, model.audio_config)
 # ```
 #
@@ -600,11 +600,11 @@ lab.lesson(
 # - **A large model.** `size = "large"` hears sixteen beats and has wider and deeper networks. No table of this series
 #   stands behind it: its scores are yours to find.
 # - **More than one machine.** Preparation spreads over a cluster, features stream from shards, and training runs on
-#   several devices: `cvae_scale` holds it, and the map in `lib/README.md` says where.
+#   several devices: `data/shards` and `examples/multi_worker` hold it, and the map in `lib/README.md` says where.
 
 # %%
 rows = {}
-for name, each in scale.SIZES.items():
+for name, each in lab.SIZES.items():
     kilobytes = 2 * np.prod(each.config.shape) / 1e3
     parameters = each.new_model(features.genres).count_params() / 1e6
     rows[name] = (each.config.num_beats, kilobytes, parameters, each.num_steps, each.batch_size)

@@ -105,7 +105,7 @@ print(f"windows of {config.n_fft} samples, one every {loop.length / len(loop.cen
 
 # %%
 gap = 20 * np.log10(np.abs(loop.inverse(truth) - sound).max() + TINY)
-lab.lesson(
+lab.takeaway(
     f"With its true phases the sound comes back with an error of {gap:.0f} dB.",
     {
         "Nothing but the phases stands between these magnitudes and their sound.": gap < -80,
@@ -164,7 +164,7 @@ for ax, (name, samples), colour in zip(axes, sounds.items(), cm.COLOURS, strict=
     ax.set(title=name, ylabel="amplitude", ylim=(-1.1 * highest, 1.1 * highest))
 axes[-1].set_xlabel("time (ms)")
 seen = "Zero phases gather the sound in pulses at the dotted lines, random phases spread it and make it weaker."
-cm.show_figure(fig, "11_phases", seen)
+session.show_figure(fig, "11_phases", seen)
 
 # %% [markdown]
 # With zero phases the waves of all frequencies meet at the centre of each frame and cancel in between: a pulse a
@@ -186,7 +186,7 @@ def level_change(samples):
 
 # %%
 crowded, weaker = crowding(sounds["zero phases"], loop), level_change(sounds["random phases"])
-lab.lesson(
+lab.takeaway(
     f"Zero phases crowd {crowded:.0%} of the energy near the centres; "
     f"random phases change the level by {weaker:.1f} dB.",
     {
@@ -241,7 +241,7 @@ def mismatch(samples, magnitude):
 
 
 plain, fast = mismatch(sounds["Griffin–Lim"], magnitude), mismatch(sounds["fast Griffin–Lim"], magnitude)
-lab.lesson(
+lab.takeaway(
     f"After the same number of rounds the mismatch is {plain:.3f} without momentum, {fast:.3f} with it.",
     {
         "Momentum costs nothing and gains much.": fast < 0.8 * plain,
@@ -291,11 +291,11 @@ for (name, values), colour, hatch in zip(missed.items(), cm.COLOURS, ("", "///")
 ax.set(xlabel="missed by (turns)", ylabel="loud cells")
 ax.legend()
 seen = "With the slope of the magnitudes nearly all errors are below a tenth of a turn; without it they are spread out."
-cm.show_figure(fig, "11_gradient", seen)
+session.show_figure(fig, "11_gradient", seen)
 
 # %%
 alone, read = (np.median(values) for values in missed.values())
-lab.lesson(
+lab.takeaway(
     f"The bin's frequency misses the phase by {alone:.3f} turns, with the slope of the magnitudes by {read:.3f}.",
     {
         "The phases were hidden in the magnitudes.": read < 0.5 * alone,
@@ -346,12 +346,12 @@ for (name, values), colour, marker in zip(curves.items(), cm.COLOURS, cm.MARKERS
 ax.set(xlabel="rounds", ylabel="mismatch", ylim=(0, None), xticks=np.arange(len(rounds)), xticklabels=rounds)
 ax.legend()
 seen = "Three falling curves: the one that starts with PGHI is lowest, the one without momentum is highest."
-cm.show_figure(fig, "11_rounds", seen)
+session.show_figure(fig, "11_rounds", seen)
 
 # %%
 plain, fast, from_pghi = curves.values()
 saves, falling = from_pghi[4] < fast[6], fast[7] < 0.9 * fast[6] and plain[7] < 0.9 * plain[6]
-lab.lesson(
+lab.takeaway(
     f"Eight rounds from PGHI leave {from_pghi[4]:.3f}; thirty-two from random phases leave {fast[6]:.3f}, "
     f"sixty-four {fast[7]:.3f}.",
     {
@@ -410,10 +410,10 @@ for name, found, colour, style in (
 ax.set(xlabel="frequency (Hz)", ylabel="level (dB)", title="one frame", ylim=(-75, None))
 ax.legend()
 seen = "The true spectrum has sharp peaks; the dashed curve is broader, the vocoder's follows the peaks more closely."
-cm.show_figure(fig, "11_inside_bands", seen)
+session.show_figure(fig, "11_inside_bands", seen)
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"The curve is {far[0]:.2f} of the true magnitudes away, the vocoder's answer {far[1]:.2f}.",
     {
         "Some of what the bands lost can be guessed by who has heard much music.": far[1] < 0.7 * far[0],
@@ -431,7 +431,7 @@ falls = []
 for wanted in (magnitude, guessed):
     before, after = curve(wanted, random_phases, 0.99, [32, 64])
     falls.append(1 - after / before)
-lab.lesson(
+lab.takeaway(
     f"Thirty-two more rounds take {falls[0]:.0%} off the mismatch with true magnitudes, "
     f"{falls[1]:.0%} with guessed ones.",
     {
@@ -471,7 +471,7 @@ after = project_to_mel(before, mel_power[:: len(mel_power) // len(clip.log_mel)]
 errors = [np.abs(picture_of(samples) - clip.log_mel).mean() for samples in (before, after)]
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"Six rounds that hold the bands bring the picture's error from {errors[0]:.2f} to {errors[1]:.2f} dB.",
     {
         "Ask for what you know, and leave free what you guessed.": errors[1] < 0.9 * errors[0],
@@ -507,7 +507,7 @@ hear(hisses)
 
 # %%
 pure, _, drawn, made = (crowding(samples, loop) for samples in hisses.values())
-lab.lesson(
+lab.takeaway(
     f"Near the centres lie {pure:.0%} of the noise's energy, {drawn:.0%} after PGHI, {made:.0%} with the vocoder.",
     {
         "Who knows what it does not know makes noise of it, not a buzz.": abs(made - pure) < 0.5 * abs(drawn - pure),
@@ -543,7 +543,7 @@ here.round({"error (dB)": 2, "distance": 3, "times real time": 0})
 
 # %%
 zero, default = here.loc[words["zero_phase"]], here.loc[words["learned_bands"]]
-lab.lesson(
+lab.takeaway(
     f"The default leaves {default['error (dB)']:.2f} dB, zero phases {zero['error (dB)']:.2f}; "
     f"it makes {default['times real time']:.0f} seconds of sound in one.",
     {
@@ -584,7 +584,7 @@ heard.sort_values("real", ascending=False).round(2)
 # %%
 twice = "256 bands, HTK mel, window 2048, 16 frames a beat"
 ours, bands, short = (heard.loc[asked[name], "real"] for name in ("learned_bands", twice, form(1024, 32)))
-lab.lesson(
+lab.takeaway(
     f"To the tagger real music is {ours:.2f} away by default; twice the bands give {bands:.2f}, "
     f"twice as many, shorter frames {short:.2f}.",
     {
@@ -614,7 +614,7 @@ display(HTML("".join(cm.player(samples, config, name, loop=True).data for name, 
 
 # %%
 seam = [np.abs(picture_of(samples) - clip.log_mel)[[-2, -1, 0, 1]].mean() for samples in loops.values()]
-lab.lesson(
+lab.takeaway(
     f"At the seam the error is {seam[0]:.2f} dB for the loop, {seam[1]:.2f} for the clip made alone.",
     {
         "A circle has no seam.": seam[0] < 0.7 * seam[1],

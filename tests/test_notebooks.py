@@ -233,22 +233,22 @@ def test_words_that_belittle_are_left_out(source):
 
 
 @each_lesson
-def test_lessons_of_the_default_run_came_out_as_told(source):
-    """Each lesson's first wording is the one that the prose around it counts on."""
+def test_takeaways_of_the_default_run_are_the_expected_ones(source):
+    """Each takeaway's first wording is the one that the prose around it counts on."""
     _, executed = read_pair(source)
     cells = [
         cell
         for cell in code_cells(executed)
-        if re.search(r"\blab\.lesson\(", cell.source)
+        if re.search(r"\blab\.takeaway\(", cell.source)
     ]
     assert cells
     for cell in cells:
         shown = [
-            output.metadata["lesson"]
+            output.metadata["takeaway"]
             for output in cell.outputs
-            if "lesson" in output.get("metadata", {})
+            if "takeaway" in output.get("metadata", {})
         ]
-        assert shown and {lesson["outcome"] for lesson in shown} == {0}, cell.source
+        assert shown and {takeaway["outcome"] for takeaway in shown} == {0}, cell.source
 
 
 @for_each([path for path in SOURCES if 2 <= number(path) <= 6])

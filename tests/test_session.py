@@ -7,11 +7,11 @@ import sys
 import types
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from cvae_lab.notebook import session
-from cvae_music import serialization
 
 
 def test_folders_come_from_the_environment(session_folders, capsys):
@@ -30,21 +30,28 @@ def test_folders_come_from_the_environment(session_folders, capsys):
     assert "seed 3" in printed and str(session_folders) not in printed
 
 
-def test_output_argument_wins_and_results_follow(session_folders):
+def test_output_argument_wins_and_figures_follow(session_folders):
+    before = dict(os.environ)
     started = session.start_session(output=session_folders / "mine")
-    assert (
-        started.output_dir
-        == (session_folders / "mine").resolve()
-        == serialization.results_folder()
-    )
+    assert started.output_dir == (session_folders / "mine").resolve()
+    assert os.environ == before, "no hidden channel by way of the environment"
+    fig = plt.figure()
+    started.show_figure(fig, "drawn", alt="An empty figure.")
+    assert (started.output_dir / "figures" / "drawn.png").is_file()
 
 
 def test_second_session_in_one_kernel_changes_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CVAE_MUSIC_CACHE", str(tmp_path))
     monkeypatch.setattr(session, "_writable_home", lambda: tmp_path)
-    monkeypatch.setenv(session.STARTED, "")
     assert session.start_session("known").output_dir.name == "known"
-    assert session.start_session("/somewhere/my music").output_dir.name == "my_music"
+    folder = session.start_session("/somewhere/my music").output_dir
+    assert folder.name.startswith("my_music-")
+
+
+def test_two_folders_of_one_name_have_results_of_their_own(monkeypatch):
+    monkeypatch.delenv("CVAE_MUSIC_OUTPUT", raising=False)
+    one, two = (session.output_folder(f"/{root}/music") for root in ("one", "two"))
+    assert one != two and one == session.output_folder(Path("/one/other/../music"))
 
 
 def test_seed_repeats(session_folders):
@@ -85,7 +92,7 @@ def test_unwritable_folder_says_what_to_set(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("a file where the folder should be")
     with pytest.raises(PermissionError, match="CVAE_MUSIC_CACHE"):
-        session._made(blocked / "cache")
+        session._make_folder(blocked / "cache")
 
 
 def test_old_library_is_named():

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_lab.budget.curves import step_log
+from cvae_lab.budget.curves import StepCSVLogger
 from cvae_lab.budget.probe import probe_steps
 from cvae_lab.budget.sizes import SIZES
 from cvae_lab.measures.scoreboard import evaluate_model
 from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
-from cvae_lab.notebook.weights import fit_model, keep_judges
+from cvae_lab.notebook.weights import fit_model, load_or_train_judges
 from cvae_lab.studies.collapse import SERIES_SIZE
 from cvae_lab.studies.sweeps import read_rows, shipped_folder
 from cvae_music.config import AudioConfig
@@ -75,10 +75,10 @@ def write_real_run(data, size_name, precision, seed):
     features = build_features(
         open_collection(data), size.config, cache_folder(), progress=False
     )
-    judges = keep_judges(output_folder(data) / "models", features)
+    judges = load_or_train_judges(output_folder(data) / "models", features)
     model = size.new_model(features.genres, seed, precision)
     with tempfile.TemporaryDirectory() as folder:
-        log = step_log(Path(folder) / "curve.csv", EVERY)
+        log = StepCSVLogger(Path(folder) / "curve.csv", EVERY)
         train(
             model,
             features,

@@ -9,11 +9,11 @@ from .baselines.original_vae import RepairedVAE as RepairedVAE
 from .baselines.original_vae import build_original_networks as build_original_networks
 from .baselines.original_vae import fit_original_vae as fit_original_vae
 from .baselines.pca import PCABaseline as PCABaseline
+from .budget.curves import StepCSVLogger as StepCSVLogger
 from .budget.curves import reference_range as reference_range
-from .budget.curves import step_log as step_log
+from .budget.machine import peak_memory as peak_memory
 from .budget.probe import StepConfig as StepConfig
 from .budget.probe import estimate_cost as estimate_cost
-from .budget.probe import peak_memory as peak_memory
 from .budget.probe import probe_files as probe_files
 from .budget.probe import probe_steps as probe_steps
 from .budget.probe import probe_workers as probe_workers
@@ -68,9 +68,9 @@ from .notebook.session import used_versions as used_versions
 from .notebook.spectrogram_folders import FolderReport as FolderReport
 from .notebook.spectrogram_folders import inspect_folder as inspect_folder
 from .notebook.spectrogram_folders import spectrograms_to_sound as spectrograms_to_sound
-from .notebook.takeaways import lesson as lesson
+from .notebook.takeaways import takeaway as takeaway
 from .notebook.weights import fit_model as fit_model
-from .notebook.weights import is_shipped as is_shipped
+from .notebook.weights import uses_shipped_weights as uses_shipped_weights
 from .notebook.weights import new_model as new_model
 from .notebook.weights import open_judges as open_judges
 from .notebook.weights import open_model as open_model

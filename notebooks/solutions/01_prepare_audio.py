@@ -94,7 +94,7 @@ moved.round(2)
 
 # %%
 before, after = moved.mean().round(2) + 0.0  # no minus zero
-lab.lesson(
+lab.takeaway(
     f"Rolled at random, two clips of a genre agree to {after:.2f} instead of {before:.2f}.",
     {
         "What the beat grid brought is gone.": after < 0.5 * before,

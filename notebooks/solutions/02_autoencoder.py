@@ -87,7 +87,7 @@ for name, colour, marker in zip(curve, cm.COLOURS, cm.MARKERS, strict=False):
     ax.plot(curve.index, curve[name], color=colour, marker=marker, label=name)
 ax.set(xlabel="size of the noise (spreads of the latents)", ylabel="way home; sharpness")
 ax.legend()
-cm.show_figure(fig, alt="The squared distance of the way home grows with the size of the noise.")
+session.show_figure(fig, alt="The squared distance of the way home grows with the size of the noise.")
 
 # %%
 near, far = curve["way home"].loc[0.25], curve["way home"].loc[1.0]

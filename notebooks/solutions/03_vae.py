@@ -105,7 +105,7 @@ for chosen, marker, label in ((is_global, "o", "whole clip"), (~is_global, "x", 
     ax.plot(kl[chosen], np.array(growth)[chosen], marker, linestyle="", markersize=5, label=label)
 ax.set(xlabel="KL of the dimension (nats)", ylabel="error grows by (dB)")
 ax.legend()
-cm.show_figure(fig, alt="Points of dimensions: the growth of the error against the KL of the dimension.")
+session.show_figure(fig, alt="Points of dimensions: the growth of the error against the KL of the dimension.")
 print(f"rank correlation {pd.Series(kl).corr(pd.Series(growth), method='spearman'):.2f}")
 
 # %% [markdown]

@@ -85,7 +85,7 @@ shares, probabilities = np.linspace(0.0, 1.0, 11), []
 for share in shares:
     label = np.zeros((20, model.num_genres))
     label[:, first], label[:, second] = 1.0 - share, share
-    probabilities.append(judges["cnn"].probabilities(model.decode(ideas, label)).mean(axis=0))
+    probabilities.append(judges["cnn"].predict_proba(model.decode(ideas, label)).mean(axis=0))
 probabilities = np.array(probabilities)
 
 # %%
@@ -94,7 +94,7 @@ for index, style, colour in ((first, "o-", cm.COLOURS[0]), (second, "s--", cm.CO
     ax.plot(shares, probabilities[:, index], style, color=colour, label=model.genres[index])
 ax.set(xlabel=f"share of {model.genres[second]} in the label", ylabel="judge's mean probability")
 ax.legend()
-cm.show_figure(fig, alt="The probability of one genre falls and of the other rises as the label is mixed.")
+session.show_figure(fig, alt="The probability of one genre falls and of the other rises as the label is mixed.")
 
 # %% [markdown]
 # ## 3. Deafen the stages
@@ -116,7 +116,7 @@ for layer, values in zip(stages, kept, strict=True):
 pd.Series(scores, name="swap obedience").rename_axis("stages deafened").to_frame().T.round(3)
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"Swap obedience {scores[0]:.2f} with all stages, {scores[-1]:.2f} with none.",
     {
         "What cured it is the training: a decoder that has to listen can do so at the entrance.": scores[-1] > 0.8,

@@ -53,7 +53,7 @@ from IPython.display import display
 
 model = lab.open_model("cvae", features, session, weights, num_steps=num_full_steps)
 judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
-controls = cm.shipped_controls(model) if lab.is_shipped(session, weights) else cm.fit_controls(model, features)
+controls = cm.shipped_controls(model) if lab.uses_shipped_weights(session, weights) else cm.fit_controls(model, features)
 
 # %% [markdown]
 # ## 1. The darkest clip that is still of its genre

@@ -98,7 +98,7 @@ for name, build in {"sees detail": cm.build_discriminator, "levels alone": build
     ax.plot(learn(build(config.shape, len(features.genres))), label=name)
 ax.set(xlabel="step", ylabel="hinge loss")
 ax.legend(frameon=False)
-cm.show_figure(fig, name="09_blind", alt="Loss over steps of two discriminators; the one that sees detail falls first.")
+session.show_figure(fig, name="09_blind", alt="Loss over steps of two discriminators; the one that sees detail falls first.")
 
 # %% [markdown]
 # ## 2. Least squares in place of the hinge

@@ -48,7 +48,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-import cvae_scale as scale
 import known_music
 
 music = session.output_dir / "music_of_solutions" if data == "known" else data
@@ -56,8 +55,8 @@ if data == "known":
     for row in known_music.draw_factors(len(known_music.GENRES) * num_tracks, seed).to_dict("records"):
         path = music / row["genre"] / f"{row['seed']}.wav"
         cm.write_audio(path, known_music.compose(row, config.sample_rate, 32), config)
-collection = scale.take_tracks(cm.open_collection(music, seed=seed), num_tracks, seed)
-files = scale.probe_files(collection, config)
+collection = lab.take_tracks(cm.open_collection(music, seed=seed), num_tracks, seed)
+files = lab.probe_files(collection, config)
 
 # %% [markdown]
 # ## 1. The error of an estimate
@@ -82,11 +81,11 @@ for name, (values, population, spread) in cases.items():
 # like. A range of two standard errors should hold the sum in 19 cases of 20.
 
 # %%
-every = scale.probe_files(collection, config, num_sources=len(collection))["overlapping"].to_numpy()
+every = lab.probe_files(collection, config, num_sources=len(collection))["train_windows"].to_numpy()
 rng, few = np.random.default_rng(seed), min(12, len(every) - 1)
 ranges = [total_of_all(rng.choice(every, few, replace=False), len(every)) for _ in range(1000)]
 held = np.mean([low <= every.sum() <= high for _, low, high in ranges])
-lab.lesson(
+lab.takeaway(
     f"Of 1,000 draws of {few} files, {held:.0%} of the ranges hold the sum.",
     {
         "About as many as they should.": held > 0.85,
@@ -100,14 +99,14 @@ lab.lesson(
 # The steps of the standard size are timed in the setting that every machine can compute.
 
 # %%
-size, setting = scale.SIZES["standard"], scale.StepConfig()
-row = dataclasses.asdict(setting) | scale.time_steps(size, collection.genres, setting, num_steps=3) | {"chosen": True}
+size, setting = lab.SIZES["standard"], lab.StepConfig()
+row = dataclasses.asdict(setting) | lab.time_steps(size, collection.genres, setting, num_steps=3) | {"chosen": True}
 workers = pd.DataFrame([{"workers": 1, "minutes": files["seconds"].mean() * len(collection) / 60, "chosen": True}])
-bill = scale.estimate_cost(collection, size, files, workers, pd.DataFrame([row]), session.cache_dir)
+bill = lab.estimate_cost(collection, size, files, workers, pd.DataFrame([row]), session.cache_dir)
 bill.round(1)
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"The standard size would train for {bill.loc['minutes to train', 'estimate']:.0f} minutes on these tracks.",
     {
         "Time for a cup of tea.": bill.loc["minutes to train", "estimate"] < 30,
@@ -122,7 +121,7 @@ lab.lesson(
 
 # %%
 features = cm.build_features(collection, config, session.cache_dir, progress=False)
-quick = dataclasses.replace(scale.SIZES["quick"], num_steps=12)
+quick = dataclasses.replace(lab.SIZES["quick"], num_steps=12)
 backup = session.output_dir / "models" / f"stopped-{seed}-{features.path.name}"
 begun = []
 
@@ -146,7 +145,7 @@ try:
 except KeyboardInterrupt:
     print(f"stopped at step {in_a_pass + 2}")
 keep_training()
-lab.lesson(
+lab.takeaway(
     f"It began at step {begun[-1]}; a pass has {in_a_pass}.",
     {
         "The two steps after the backup were lost, and no more.": begun[-1] == in_a_pass,

@@ -84,7 +84,7 @@ for number in (0, 8):
 # %%
 turning, random = (curve(magnitude, start, 0.99, [0, 8]) for start in (turning_phases, cm.random_phases))
 caught_up = turning[1] > 0.9 * random[1]
-lab.lesson(
+lab.takeaway(
     f"Without rounds this start leaves {turning[0]:.2f}, random phases {random[0]:.2f}.",
     {
         "After eight rounds nothing is left of the lead: the slope was the better half.": caught_up,
@@ -102,11 +102,11 @@ left = [curve(magnitude, cm.random_phases, momentum, [32])[0] for momentum in mo
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot(momenta, left, color=cm.COLOURS[0], marker=cm.MARKERS[0])
 ax.set(xlabel="momentum", ylabel="mismatch after 32 rounds", ylim=(0, None))
-cm.show_figure(fig, alt="The mismatch falls until a momentum near one, and rises steeply beyond.")
+session.show_figure(fig, alt="The mismatch falls until a momentum near one, and rises steeply beyond.")
 
 # %%
 best = momenta[int(np.argmin(left))]
-lab.lesson(
+lab.takeaway(
     f"The best momentum is {best:.2f}, with {min(left):.3f}; a momentum of two leaves {left[-1]:.3f}.",
     {
         "Near one each round helps the next, beyond it they overshoot.": 0.75 < best < 1.1 and left[-1] > 2 * min(left),
@@ -134,7 +134,7 @@ made = {name: cm.to_audio(click, config, clip.tempo, seed, name) for name in cm.
 shares = {name: sharpness_of_click(samples) for name, samples in made.items()}
 
 # %%
-lab.lesson(
+lab.takeaway(
     f"Within a millisecond lie {shares['zero_phase']:.0%} of the energy with zero phases, "
     f"{shares['fast_griffin_lim']:.0%} after fast Griffin–Lim, {shares['learned_bands']:.0%} by default.",
     {

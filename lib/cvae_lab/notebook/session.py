@@ -1,6 +1,9 @@
-"""Where a notebook runs, where it may write, and from which seed: the set-up that every notebook shares."""
+"""The set-up that every notebook shares: folders, seed, versions and device."""
+
+from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -8,11 +11,16 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+import joblib
 
 from cvae_music.config import check_number
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MINIMUM = {"tensorflow": (2, 20), "keras": (3, 13), "librosa": (0, 11)}
-STARTED = "CVAE_MUSIC_STARTED"  # the environment carries the session's folder to `cvae_music.serialization.results_folder`
 GPU_HINTS = {
     "colab": "For a GPU: Runtime, Change runtime type, T4 GPU.",
     "kaggle": "For a GPU: Settings, Accelerator, GPU T4.",
@@ -22,7 +30,7 @@ GPU_HINTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """What `start_session` found.
+    """Holds what `start_session` found.
 
     Args:
         host: `"kaggle"`, `"colab"` or `"local"`.
@@ -30,6 +38,11 @@ class Session:
         seed: Seed of Python, NumPy and the backend.
         cache_dir: Folder of features; safe to delete.
         output_dir: Folder of clips, figures and tables of this run.
+
+    Example:
+        >>> session = Session("local", "known", 0, Path("cache"), Path("outputs"))
+        >>> session.figures_dir.name
+        'figures'
     """
 
     host: str
@@ -41,11 +54,33 @@ class Session:
     @property
     def clips_dir(self) -> Path:
         """Folder for sound files, made at the first use."""
-        return _made(self.output_dir / "clips")
+        return _make_folder(self.output_dir / "clips")
+
+    @property
+    def figures_dir(self) -> Path:
+        """Folder for figures; not made here."""
+        return self.output_dir / "figures"
+
+    def show_figure(self, fig: Figure, name: str | None = None, alt: str = "") -> None:
+        """Shows a figure and saves it as PNG in `figures_dir`.
+
+        Args:
+            fig: Matplotlib figure.
+            name: File name without ending; None saves nothing.
+            alt: One sentence that says what is seen, for readers who do not see it.
+
+        Raises:
+            ValueError: If `alt` is empty.
+        """
+        from cvae_music.plots import show_figure
+
+        # CVAE_MUSIC_FIGURES is set where notebooks are executed for the site.
+        folder = os.environ.get("CVAE_MUSIC_FIGURES") or self.figures_dir
+        show_figure(fig, name, alt, folder=folder)
 
 
 def find_host() -> str:
-    """Name of the machine's kind: `"kaggle"`, `"colab"` or `"local"`."""
+    """Names the kind of machine: `"kaggle"`, `"colab"` or `"local"`."""
     # Kaggle first: its image is built from Colab's and carries Colab's marks.
     if os.environ.get("KAGGLE_KERNEL_RUN_TYPE"):
         return "kaggle"
@@ -55,22 +90,60 @@ def find_host() -> str:
 
 
 def project_folder() -> Path | None:
-    """The folder that holds `lib/cvae_music`, or None when the package was installed without it."""
+    """Finds the folder of the project.
+
+    Returns:
+        The folder that holds `lib/cvae_music`; None when the package was installed
+        without it.
+
+    Example:
+        >>> project_folder() is None or project_folder().is_dir()
+        True
+    """
     folder = Path(__file__).resolve().parents[3]
     return folder if (folder / "lib" / "cvae_music").is_dir() else None
 
 
-def output_folder(data: str = "known") -> Path:
-    """Folder of a run's results, `CVAE_MUSIC_OUTPUT` where that is set; not yet made."""
+def output_folder(data: str | Path = "known") -> Path:
+    """Names the folder of a run's results; does not make it.
+
+    Two folders of music with the same name get different folders of results.
+
+    Args:
+        data: Data source: `"known"`, `"fma"` or a folder of music.
+
+    Returns:
+        The folder in `CVAE_MUSIC_OUTPUT` where that is set. Else a folder in `outputs`:
+        `known`, or the name of the music with a hash of its path.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, CVAE_MUSIC_OUTPUT="results"):
+        ...     output_folder("known").name
+        'results'
+    """
     chosen = os.environ.get("CVAE_MUSIC_OUTPUT")
     if chosen:
         return Path(chosen)
     name = re.sub(r"[^\w-]+", "_", Path(data).name) or "data"
+    if str(data) != "known":
+        path = str(Path(data).expanduser().resolve())
+        name += "-" + hashlib.sha256(path.encode()).hexdigest()[:6]
     return _writable_home() / "outputs" / name
 
 
 def cache_folder() -> Path:
-    """Folder of the features, `CVAE_MUSIC_CACHE` where that is set; not yet made."""
+    """Names the folder of features; does not make it.
+
+    Returns:
+        The folder in `CVAE_MUSIC_CACHE` where that is set, else one of the project.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, CVAE_MUSIC_CACHE="my_cache"):
+        ...     cache_folder().name
+        'my_cache'
+    """
     chosen = os.environ.get("CVAE_MUSIC_CACHE")
     if chosen:
         return Path(chosen)
@@ -81,7 +154,7 @@ def cache_folder() -> Path:
 def start_session(
     data: str | Path = "known", output: str | Path | None = None, seed: int = 0
 ) -> Session:
-    """Prepares a notebook: folders, seed, and three printed lines that say what it runs on.
+    """Prepares a notebook: makes folders, sets the seed, prints versions and device.
 
     Args:
         data: Data source, for the name of the output folder.
@@ -95,14 +168,17 @@ def start_session(
         ValueError: If the seed is not a whole number of at least 0.
         ImportError: If a library is older than this package needs, or Keras runs on another backend.
         PermissionError: If a folder cannot be written.
+
+    Example:
+        >>> session = start_session(seed=1)  # doctest: +SKIP
+        >>> session.output_dir.name  # doctest: +SKIP
+        'known'
     """
     check_number("seed", seed)
     check_versions()  # before Keras is loaded: an old one fails in words of its own
-    output = _made(Path(output or output_folder(str(data))).resolve())
-    session = Session(
-        find_host(), str(data), seed, _made(cache_folder().resolve()), output
-    )
-    os.environ[STARTED] = str(output)
+    output = _make_folder(Path(output or output_folder(data)).resolve())
+    cache = _make_folder(cache_folder().resolve())
+    session = Session(find_host(), str(data), seed, cache, output)
     keras = _load_keras()
     keras.utils.set_random_seed(seed)
     print(describe(session))
@@ -110,23 +186,28 @@ def start_session(
 
 
 def describe(session: Session) -> str:
-    """Versions, device and folders, in three lines without a machine's absolute paths."""
+    """Lists versions, device and folders in three lines, without absolute paths."""
     import cvae_music
 
-    device, hint = _device(), GPU_HINTS[session.host]
-    versions = ", ".join(
-        f"{name} {version}" for name, version in check_versions().items()
-    )
-    lines = [
-        f"cvae-music {cvae_music.__version__}, Python {platform.python_version()}, {versions}",
-        f"{device}. {hint}" if device.startswith("CPU") and hint else device,
-        f"data {Path(session.data).name!r}, seed {session.seed}, results in {_short(session.output_dir)}",
-    ]
-    return "\n".join(lines)
+    own = f"cvae-music {cvae_music.__version__}, Python {platform.python_version()}"
+    found = [f"{name} {version}" for name, version in check_versions().items()]
+    device = _device()
+    hint = GPU_HINTS[session.host]
+    if device.startswith("CPU") and hint:
+        device = f"{device}. {hint}"
+    data = f"data {Path(session.data).name!r}, seed {session.seed}"
+    results = f"results in {_short(session.output_dir)}"
+    return f"{', '.join([own, *found])}\n{device}\n{data}, {results}"
 
 
 def check_versions(minimum: dict[str, tuple[int, int]] | None = None) -> dict[str, str]:
-    """Installed versions of the libraries that matter most.
+    """Checks the versions of the libraries that matter most.
+
+    Args:
+        minimum: Name -> `(major, minor)`; None for what this package needs.
+
+    Returns:
+        Name -> installed version.
 
     Raises:
         ImportError: If one is missing or too old.
@@ -138,15 +219,11 @@ def check_versions(minimum: dict[str, tuple[int, int]] | None = None) -> dict[st
             found[name] = _version(name)
         except importlib.metadata.PackageNotFoundError:
             raise ImportError(
-                f"{name} is not installed; expected {wanted} or later. Run: pip install {name}"
+                f"{name} is not installed; expected {wanted} or later. "
+                f"Run: pip install {name}"
             ) from None
-        if (
-            tuple(
-                int(number)
-                for number in re.findall(r"\d+", found[name])[: len(expected)]
-            )
-            < expected
-        ):
+        numbers = re.findall(r"\d+", found[name])[: len(expected)]
+        if tuple(map(int, numbers)) < expected:
             raise ImportError(
                 f"Found {name} {found[name]}; expected {wanted} or later. "
                 f"Update it (pip install --upgrade {name}) and restart the kernel."
@@ -155,7 +232,15 @@ def check_versions(minimum: dict[str, tuple[int, int]] | None = None) -> dict[st
 
 
 def used_versions() -> str:
-    """One line with the versions that a result was made with."""
+    """Names the versions that a result was made with, in one line.
+
+    Returns:
+        Such as `tensorflow 2.21.0, keras 3.15.1, librosa 0.11.0, numpy 2.3.0`.
+
+    Example:
+        >>> used_versions().split()[0]
+        'tensorflow'
+    """
     return ", ".join(f"{name} {_version(name)}" for name in (*MINIMUM, "numpy"))
 
 
@@ -163,22 +248,21 @@ def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return importlib.metadata.version(
-            f"{name}-cpu"
-        )  # TensorFlow's build without GPU code
+        # TensorFlow's build without GPU code.
+        return importlib.metadata.version(f"{name}-cpu")
 
 
 def _load_keras() -> ModuleType:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "2"
-    )  # start-up notices hide what the notebook says
+    # Start-up notices hide what the notebook says.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
-            f"Keras runs on the backend {keras.backend.backend()!r}; expected 'tensorflow'. "
-            "Unset KERAS_BACKEND, restart the kernel, and run the set-up cell first."
+            f"Keras runs on the backend {keras.backend.backend()!r}; expected "
+            "'tensorflow'. Unset KERAS_BACKEND, restart the kernel, and run the set-up "
+            "cell first."
         )
     return keras
 
@@ -186,35 +270,26 @@ def _load_keras() -> ModuleType:
 def _device() -> str:
     import tensorflow as tf
 
-    tf.get_logger().setLevel(
-        "ERROR"
-    )  # several models in one notebook are no reason to warn of retracing
+    # Several models in one notebook are no reason to warn of retracing.
+    tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        names = [
-            tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-            for gpu in gpus
-        ]
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        names = [one.get("device_name", "GPU") for one in details]
         return "GPU: " + ", ".join(names)
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count()
-    )
-    return f"CPU with {cores} cores"
+    return f"CPU with {joblib.cpu_count()} cores"
 
 
 def _writable_home() -> Path:
-    """The project's folder, or where the host keeps a user's files when the project is read-only or absent."""
+    """Finds the project's folder, or the host's for files of users if that fails."""
     project = project_folder()
     if project is not None and os.access(project, os.W_OK):
         return project
-    return {"kaggle": Path("/kaggle/working"), "colab": Path("/content")}.get(
-        find_host(), Path.cwd()
-    ) / "cvae_music"
+    homes = {"kaggle": Path("/kaggle/working"), "colab": Path("/content")}
+    return homes.get(find_host(), Path.cwd()) / "cvae_music"
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
@@ -222,8 +297,9 @@ def _made(folder: Path) -> Path:
         writable = False
     if not writable:
         raise PermissionError(
-            f"Cannot write to {folder}. Set CVAE_MUSIC_CACHE (features) and CVAE_MUSIC_OUTPUT (results) in the "
-            "environment to folders of yours, before the set-up cell runs."
+            f"Cannot write to {folder}. Set CVAE_MUSIC_CACHE (features) and "
+            "CVAE_MUSIC_OUTPUT (results) in the environment to folders of yours, "
+            "before the set-up cell runs."
         )
     return folder
 

@@ -1,41 +1,53 @@
-"""What a notebook writes beneath its cells: a sentence with computed numbers, and what they mean."""
+"""Takeaways: sentences with computed numbers that a notebook shows below its cells."""
+
+from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from IPython.display import display
 
-MOST_WORDS, MOST_NUMBERS = 30, 3
+MAX_WORDS = 30
+MAX_NUMBERS = 3
 
 
-def lesson(text, outcomes=None):
-    """Shows what was learned, in words that fit the numbers however they come out.
+def takeaway(text: str, outcomes: Mapping[str, bool] | None = None) -> None:
+    """Shows a computed sentence and the interpretation that fits its numbers.
 
     Args:
         text: A sentence whose numbers a cell has computed.
-        outcomes: Dictionary interpretation -> whether it holds. The first that holds is shown behind the text; the first of
-            all is what is expected on the embedded music.
+        outcomes: Dictionary interpretation -> whether it holds. The first that holds is
+            shown behind the text. The first of all is the one expected on the embedded
+            music.
 
     Raises:
-        ValueError: If no outcome holds, or what would be shown has more than 30 words or three numbers.
+        ValueError: If no outcome holds, or the whole has more than 30 words or three
+            numbers.
+
+    Example:
+        >>> takeaway("It is 0.9.", {"High.": True, "Low.": False})  # doctest: +SKIP
+        What we learned. It is 0.9. High.
     """
-    held = [
-        place for place, holds in enumerate((outcomes or {"": True}).values()) if holds
-    ]
-    if not held:
+    index = 0
+    shown = text
+    if outcomes is not None:
+        held = [k for k, holds in enumerate(outcomes.values()) if holds]
+        if not held:
+            raise ValueError(
+                f"takeaway got {len(outcomes)} outcomes and none holds: "
+                f"{list(outcomes)}; expected one for each case."
+            )
+        index = held[0]
+        shown = f"{text} {list(outcomes)[index]}"
+    words = len(shown.split())
+    numbers = len(re.findall(r"(?<![\w.,])\d+(?:[.,]\d+)*", shown))
+    if words > MAX_WORDS or numbers > MAX_NUMBERS:
         raise ValueError(
-            f"lesson got {len(outcomes)} outcomes and none holds: {list(outcomes)}; expected one for each case."
-        )
-    shown = f"{text} {list(outcomes)[held[0]]}" if outcomes else text
-    words, numbers = (
-        len(shown.split()),
-        len(re.findall(r"(?<![\w.,])\d+(?:[.,]\d+)*", shown)),
-    )
-    if words > MOST_WORDS or numbers > MOST_NUMBERS:
-        raise ValueError(
-            f"lesson got {words} words and {numbers} numbers; expected at most {MOST_WORDS} and {MOST_NUMBERS}: {shown!r}"
+            f"takeaway got {words} words and {numbers} numbers; expected at most "
+            f"{MAX_WORDS} and {MAX_NUMBERS}: {shown!r}"
         )
     found = {
         "text/markdown": f"**What we learned.** {shown}",
         "text/plain": f"What we learned. {shown}",
     }
-    display(found, raw=True, metadata={"lesson": {"outcome": held[0]}})
+    display(found, raw=True, metadata={"takeaway": {"outcome": index}})

@@ -1,69 +1,94 @@
-"""The models and judges of a notebook: those that ship, those of an earlier notebook of the session, or new ones."""
+"""Models and judges of a notebook: shipped ones, those of an earlier notebook, or new."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+import keras
 
 from cvae_lab.judges.classifiers import load_judge, train_judges
 from cvae_lab.measures.scoreboard import check_judges
 from cvae_music.saving import load_model, save_compact
 
 NUM_STEPS = 1440
-SECOND_STEPS, SECOND_RATE = 480, 5e-4  # of the second phase, against a discriminator
-WEIGHTS = (
-    Path(__file__).parents[1] / "weights"
-)  # what ships with this package: the judges, and the model that does not listen
-CUT_SHORT = {
-    "KERAS_MAX_EPOCHS",
-    "KERAS_MAX_STEPS_PER_EPOCH",
-}  # set in the environment by smoke runs
+SECOND_STEPS = 480  # of the second phase, against a discriminator
+SECOND_LEARNING_RATE = 5e-4
+# Ships with this package: the judges, and the model that ignores its label.
+WEIGHTS = Path(__file__).parents[1] / "weights"
+# Set in the environment by smoke runs, whose models are not kept.
+SMOKE_VARIABLES = {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"}
 
 
-def model_class(kind):
-    """The class of a kind of model: `"autoencoder"`, `"vae"`, `"cvae"`, `"cvaegan"` or `"deaf"`.
+def model_class(kind: str) -> type:
+    """Finds the class of a kind of model.
+
+    Args:
+        kind: `"autoencoder"`, `"vae"`, `"cvae"`, `"cvaegan"` or `"deaf"`, which is the
+            `ConcatCVAE`.
+
+    Returns:
+        A subclass of `keras.Model`.
 
     Raises:
         ValueError: If the kind is unknown.
     """
-    import cvae_music as cm
     from cvae_lab.baselines.concat_cvae import ConcatCVAE
+    from cvae_music.models.adversarial import ConditionalVAEGAN
+    from cvae_music.models.autoencoders import VAE, Autoencoder
+    from cvae_music.models.conditional import ConditionalVAE
 
     classes = {
-        "autoencoder": cm.Autoencoder,
-        "vae": cm.VAE,
-        "cvae": cm.ConditionalVAE,
+        "autoencoder": Autoencoder,
+        "vae": VAE,
+        "cvae": ConditionalVAE,
+        "cvaegan": ConditionalVAEGAN,
         "deaf": ConcatCVAE,
     }
-    classes["cvaegan"] = cm.ConditionalVAEGAN
     if kind not in classes:
         raise ValueError(f"got kind={kind!r}; expected one of {list(classes)}.")
     return classes[kind]
 
 
-def new_model(kind, features, seed=0, **changes):
-    """An untrained model with the settings of the series, which are those of its class.
+def new_model(kind: str, features: Any, seed: int = 0, **changes: Any) -> keras.Model:
+    """Makes an untrained model with the settings of the series.
 
     Args:
-        kind: `"autoencoder"`, `"vae"`, `"cvae"`, or `"deaf"` for the `ConcatCVAE`.
+        kind: As for `model_class`.
         features: `FeatureSet` it will be trained on.
         seed: Seed of its weights and of its noise.
         **changes: Arguments of the model to set otherwise.
 
     Returns:
-        An `Autoencoder`, `VAE`, `ConditionalVAE` or `ConcatCVAE`, not compiled.
+        The model, not compiled.
 
     Raises:
         ValueError: If the kind is unknown.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from cvae_music.config import AudioConfig
+        >>> features = SimpleNamespace(config=AudioConfig(), genres=("jazz", "rock"))
+        >>> new_model("cvae", features, width=48, depth=1).genres
+        ('jazz', 'rock')
     """
-    import keras
-
-    label = {"genres": features.genres} if kind in ("cvae", "deaf") else {}
+    kwargs = {"audio_config": features.config, "seed": seed}
+    if kind in ("cvae", "cvaegan", "deaf"):
+        kwargs["genres"] = features.genres
     keras.utils.set_random_seed(seed)
-    return model_class(kind)(
-        **{"audio_config": features.config, "seed": seed, **label, **changes}
-    )
+    return model_class(kind)(**{**kwargs, **changes})
 
 
-def fit_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=None, **training):
+def fit_model(
+    kind: str,
+    features: Any,
+    *,
+    num_steps: int = NUM_STEPS,
+    seed: int = 0,
+    changes: dict[str, Any] | None = None,
+    **training: Any,
+) -> tuple[keras.Model, Any]:
     """Makes a model and trains it.
 
     Args:
@@ -71,11 +96,18 @@ def fit_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=None, **tr
         features: `FeatureSet`.
         num_steps: Steps of 32 clips, rounded to whole epochs.
         seed: Seed of weights, noise, order and augmentation.
-        changes: Dict of arguments of the model to set otherwise.
+        changes: Arguments of the model to set otherwise.
         **training: More arguments of `cvae_music.train`, such as `backup_dir`.
 
     Returns:
         `(model, history)`.
+
+    Raises:
+        ValueError: If the kind is unknown.
+
+    Example:
+        >>> features = ...  # what `cvae_music.build_features` returns
+        >>> fit_model("vae", features, num_steps=100)  # doctest: +SKIP
     """
     from cvae_music.training import train
 
@@ -83,13 +115,21 @@ def fit_model(kind, features, *, num_steps=NUM_STEPS, seed=0, changes=None, **tr
     return model, train(model, features, num_steps, seed=seed, **training)
 
 
-def go_on(model, features, kind, num_steps, seed=0, changes=None, **training):
+def continue_training(
+    model: keras.Model,
+    features: Any,
+    kind: str,
+    num_steps: int,
+    seed: int = 0,
+    changes: dict[str, Any] | None = None,
+    **training: Any,
+) -> tuple[keras.Model, Any]:
     """Trains a trained `ConditionalVAE` for more steps.
 
     Args:
         model: `ConditionalVAE`.
         features: `FeatureSet`.
-        kind: `"cvae"` to go on as before, `"cvaegan"` with a discriminator.
+        kind: `"cvae"` to train as before, `"cvaegan"` with a discriminator.
         num_steps: Steps of 32 clips; 0 returns the model as it is.
         seed: Seed of noise, order, augmentation and discriminator.
         changes: Arguments of the `ConditionalVAEGAN` to set otherwise.
@@ -98,83 +138,107 @@ def go_on(model, features, kind, num_steps, seed=0, changes=None, **training):
     Returns:
         `(model, history)`; the history is None without a step.
     """
-    import keras
-
-    from cvae_music.models import adversarial
     from cvae_music.training import train
 
     keras.utils.set_random_seed(seed)
     if kind == "cvaegan":
-        model = adversarial.go_on(model, features, seed=seed, **(changes or {}))
-    return model, train(
-        model, features, num_steps, learning_rate=SECOND_RATE, seed=seed, **training
-    ) if num_steps else None
+        kwargs = changes or {}
+        model = model_class(kind).from_cvae(model, features, seed=seed, **kwargs)
+    if not num_steps:
+        return model, None
+    training = {"learning_rate": SECOND_LEARNING_RATE, "seed": seed, **training}
+    return model, train(model, features, num_steps, **training)
 
 
-def is_shipped(session, weights):
-    """Whether a notebook with these parameters loads what ships.
+def uses_shipped_weights(session: Any, weights: str) -> bool:
+    """Tells whether a notebook with these parameters loads what ships.
+
+    Args:
+        session: What `start_session` returned.
+        weights: `"pretrained"` or `"train"`.
+
+    Returns:
+        True for `"pretrained"` on the embedded music.
 
     Raises:
         ValueError: If `weights` is neither `"pretrained"` nor `"train"`.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> uses_shipped_weights(SimpleNamespace(data="known"), "pretrained")
+        True
     """
     if weights not in ("pretrained", "train"):
         raise ValueError(
-            f"Got weights={weights!r}; expected 'pretrained' or 'train'. Change it in the parameters cell."
+            f"Got weights={weights!r}; expected 'pretrained' or 'train'. Change it in "
+            "the parameters cell."
         )
     return session.data == "known" and weights == "pretrained"
 
 
-def open_model(kind, features, session, weights="pretrained", *, num_steps=NUM_STEPS):
-    """The model of a notebook: the shipped one, that of an earlier notebook of the same session folder, or a new one.
+def open_model(
+    kind: str,
+    features: Any,
+    session: Any,
+    weights: str = "pretrained",
+    *,
+    num_steps: int = NUM_STEPS,
+) -> keras.Model:
+    """Opens the model of a notebook: shipped, of an earlier notebook, or new.
 
-    A model that is trained here is kept in the folder `models` of the session's results. Delete the file to train
-    it again.
+    A model that is trained here is kept in the folder `models` of the session's
+    results. Delete the file to train it again.
 
     Args:
         kind: As for `new_model`.
         features: `FeatureSet`.
         session: What `start_session` returned.
-        weights: `"pretrained"`, or `"train"`; music other than `"known"` has no shipped weights and is always trained on.
-        num_steps: Steps of a training; the second phase of a `"cvaegan"` has a third of those of its first.
+        weights: `"pretrained"`, or `"train"`. Music other than `"known"` has no shipped
+            weights and is always trained on.
+        num_steps: Steps of a training; the second phase of a `"cvaegan"` has a third of
+            those of its first.
 
     Returns:
         The model, ready to encode, decode and sample.
 
     Raises:
         ValueError: If the kind is unknown, or `weights` is neither.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> session = SimpleNamespace(data="known")
+        >>> type(open_model("vae", None, session)).__name__
+        'VAE'
     """
     own = model_class(kind)
-    if is_shipped(session, weights):
-        return (
-            load_model(WEIGHTS / "known_deaf.npz")
-            if kind == "deaf"
-            else own.from_preset(f"known_{kind}")
-        )
-    path = (
-        session.output_dir
-        / "models"
-        / f"{kind}-{num_steps}-{session.seed}-{features.path.name}.npz"
-    )
+    if uses_shipped_weights(session, weights):
+        if kind == "deaf":
+            return load_model(WEIGHTS / "known_deaf.npz")
+        return own.from_preset(f"known_{kind}")
+    name = f"{kind}-{num_steps}-{session.seed}-{features.key()}.npz"
+    path = session.output_dir / "models" / name
     if path.exists():
-        print(f"Weights of an earlier notebook: models/{path.name}")
-        return load_model(path)
+        print(f"Weights of an earlier notebook: models/{name}")
+        return load_model(path, features.config)
+    seed = session.seed
     if kind == "cvaegan":
         first = open_model("cvae", features, session, weights, num_steps=num_steps)
-        model, _ = go_on(
-            first, features, kind, max(1, num_steps // 3), session.seed, verbose=2
+        second_steps = max(1, num_steps // 3)
+        model, _ = continue_training(
+            first, features, kind, second_steps, seed, verbose=2
         )
     else:
-        model, _ = fit_model(
-            kind, features, num_steps=num_steps, seed=session.seed, verbose=2
-        )
-    if CUT_SHORT & os.environ.keys():
+        model, _ = fit_model(kind, features, num_steps=num_steps, seed=seed, verbose=2)
+    if SMOKE_VARIABLES & os.environ.keys():
         return model  # nothing that a full run should find
     save_compact(model, path)
-    return load_model(path)  # what the later notebooks will hear, to the last bit
+    return load_model(path)  # what later notebooks load, to the last bit
 
 
-def open_judges(features, session, weights="pretrained", *, num_steps=400):
-    """The judges of a notebook by name: shipped, of an earlier notebook of the same session folder, or new ones.
+def open_judges(
+    features: Any, session: Any, weights: str = "pretrained", *, num_steps: int = 400
+) -> dict[str, Any]:
+    """Opens the judges of a notebook: shipped, of an earlier notebook, or new.
 
     Args:
         features: `FeatureSet`.
@@ -184,32 +248,51 @@ def open_judges(features, session, weights="pretrained", *, num_steps=400):
 
     Returns:
         `{"cnn": CNNJudge, "descriptors": DescriptorJudge}`.
+
+    Raises:
+        ValueError: If `weights` is unknown, or the judges do not fit the features.
+
+    Example:
+        >>> judges = open_judges(features, session)  # doctest: +SKIP
+        >>> judges["cnn"].predict(clips)  # doctest: +SKIP
     """
-    if is_shipped(session, weights):
-        return keep_judges(WEIGHTS, features, name="known")
-    return keep_judges(
-        session.output_dir / "models", features, session.seed, num_steps=num_steps
-    )
+    if uses_shipped_weights(session, weights):
+        return load_or_train_judges(WEIGHTS, features, name="known")
+    folder = session.output_dir / "models"
+    return load_or_train_judges(folder, features, session.seed, num_steps=num_steps)
 
 
-def keep_judges(folder, features, seed=0, *, num_steps=400, name=None):
-    """The judges kept in a folder, trained and kept there if they are not.
+def load_or_train_judges(
+    folder: str | Path,
+    features: Any,
+    seed: int = 0,
+    *,
+    num_steps: int = 400,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """Loads the judges of a folder, or trains them and keeps them there.
 
     Args:
         folder: Folder of the files `<name>_judge_<kind>.npz`.
         features: `FeatureSet`.
         seed: Seed of the training.
         num_steps: Steps of the training of the network.
-        name: Start of the files' names; by default one for these features, seed and steps.
+        name: Start of the files' names; by default from features, seed and steps.
+
+    Returns:
+        `{"cnn": CNNJudge, "descriptors": DescriptorJudge}`.
+
+    Raises:
+        ValueError: If the judges in the folder do not fit the features.
     """
-    name = name or f"{features.path.name}-{seed}-{num_steps}"
+    name = name or f"{features.key()}-{seed}-{num_steps}"
     paths = {
         kind: Path(folder) / f"{name}_judge_{kind}.npz"
         for kind in ("cnn", "descriptors")
     }
     if not all(path.exists() for path in paths.values()):
         judges = train_judges(features, seed, num_steps=num_steps)
-        if CUT_SHORT & os.environ.keys():
+        if SMOKE_VARIABLES & os.environ.keys():
             return judges
         for kind, judge in judges.items():
             judge.save(paths[kind])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvae_lab.budget.probe import peak_memory
+from cvae_lab.budget.machine import peak_memory
 from cvae_lab.measures.audio_obedience import sound_row
 from cvae_lab.measures.scoreboard import evaluate_model
 from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
@@ -15,8 +15,8 @@ from cvae_lab.notebook.weights import (
     SECOND_STEPS,
     WEIGHTS,
     fit_model,
-    go_on,
-    keep_judges,
+    continue_training,
+    load_or_train_judges,
 )
 from cvae_lab.studies.sweeps import shipped_folder
 from cvae_music import saving, serialization
@@ -52,7 +52,7 @@ def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
         "backup_dir": backup,
     }
     if kind == "cvaegan":
-        model, _ = go_on(
+        model, _ = continue_training(
             saving.load_compact(weights_path("cvae", data)), features, kind, **settings
         )
     else:
@@ -92,7 +92,7 @@ def main(arguments=None):
     features = build_features(
         open_collection(data, **extra), AudioConfig(), cache_folder()
     )
-    judges = keep_judges(
+    judges = load_or_train_judges(
         WEIGHTS if is_known else output_folder(data) / "models",
         features,
         name=Path(data).name,

@@ -6,7 +6,7 @@ from cvae_lab.measures.audio_obedience import balanced_clips, sound_row
 from cvae_lab.measures.scoreboard import evaluate_model
 from cvae_lab.measures.scores import frechet_distance
 from cvae_lab.notebook.session import output_folder
-from cvae_lab.notebook.weights import SECOND_STEPS, fit_model, go_on
+from cvae_lab.notebook.weights import SECOND_STEPS, fit_model, continue_training
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.saving import load_compact, save_compact
 
@@ -69,7 +69,7 @@ def second_phase(cell, features):
     if path.exists():
         return load_compact(path), None
     model, started = first_phase(features, seed), time.perf_counter()
-    model, _ = go_on(model, features, kind, num_steps, seed, changes, verbose=0)
+    model, _ = continue_training(model, features, kind, num_steps, seed, changes, verbose=0)
     seconds = time.perf_counter() - started
     if num_steps:
         save_compact(model, path)

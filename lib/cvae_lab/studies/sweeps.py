@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
-from cvae_lab.notebook.weights import WEIGHTS, keep_judges
+from cvae_lab.notebook.weights import WEIGHTS, load_or_train_judges
 from cvae_lab.studies import collapse, comparison, discriminator
 from cvae_music.serialization import write_text
 
@@ -206,9 +206,9 @@ def open_data(data="known"):
         open_collection(data, **extra), AudioConfig(), cache_folder()
     )
     if data == "known":
-        return features, keep_judges(WEIGHTS, features, name="known"), shipped_folder()
+        return features, load_or_train_judges(WEIGHTS, features, name="known"), shipped_folder()
     home = output_folder(data)
-    return features, keep_judges(home / "models", features), home / "results"
+    return features, load_or_train_judges(home / "models", features), home / "results"
 
 
 def main(arguments=None):

@@ -89,13 +89,13 @@ def test_a_training_cut_short_is_not_kept(folk, trainings, monkeypatch):
 def test_what_ships_is_loaded_for_the_embedded_music_alone(folk):
     _, session = folk
     known = dataclasses.replace(session, data="known")
-    assert weights.is_shipped(known, "pretrained")
-    assert not weights.is_shipped(known, "train")
-    assert not weights.is_shipped(session, "pretrained")
+    assert weights.uses_shipped_weights(known, "pretrained")
+    assert not weights.uses_shipped_weights(known, "train")
+    assert not weights.uses_shipped_weights(session, "pretrained")
     with pytest.raises(
         ValueError, match="weights='Train'; expected 'pretrained' or 'train'"
     ):
-        weights.is_shipped(known, "Train")
+        weights.uses_shipped_weights(known, "Train")
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "vae", "cvae"])
@@ -130,7 +130,7 @@ def test_shipping_trains_each_row_once_and_keeps_the_first_weights(
     replaced = {
         "open_collection": None,
         "build_features": features,
-        "keep_judges": {},
+        "load_or_train_judges": {},
         "evaluate_model": pd.Series({"kl": 2.0}),
     }
     for name, value in replaced.items():
