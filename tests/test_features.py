@@ -1,5 +1,6 @@
 """Extraction and its cache: bad input, windows, interruption, full disks, other configurations."""
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -17,11 +18,14 @@ import soundfile
 from generated_music import tune, write_genres, write_tune
 
 from cvae_music.audio import analysis
+from cvae_music.audio.beats import onset_envelope, track_beats
 from cvae_music.config import AudioConfig
 from cvae_music.data import cache as feature_cache
 from cvae_music.data import extraction, windows
+from cvae_music.data.cache import read_table
 from cvae_music.data.collection import Collection, skipped_table
 from cvae_music.data.features import build_features, load_features
+from cvae_music.data.shards import ShardedArray
 from cvae_music.data.sources import folder_collection, known_factor_collection
 from cvae_music.data.windows import load_first_window, load_window
 from known_music import FACTORS, GENRES, compose, draw_factors
@@ -81,12 +85,12 @@ def test_beats_are_those_of_librosa(recordings):
     for samples, tempo in recordings:
         envelope = librosa.onset.onset_strength(y=samples, sr=22050)
         np.testing.assert_allclose(
-            analysis.onset_envelope(samples, 22050), envelope, atol=1e-3
+            onset_envelope(samples, 22050), envelope, atol=1e-3
         )
         expected = librosa.beat.beat_track(
             onset_envelope=envelope, trim=False, units="time"
         )[1]
-        beats, is_tracked = analysis.track_beats(samples, config)
+        beats, is_tracked = track_beats(samples, config)
         np.testing.assert_allclose(beats, expected, atol=1e-9)
         octave = np.log2(60.0 / np.median(np.diff(beats)) / tempo)
         agreeing += is_tracked and abs(octave - round(octave)) < 0.06
@@ -108,7 +112,7 @@ def test_beats_of_next_to_nothing(rate, length):
         np.full(length, 0.3),
         rng.standard_normal(length),
     ):
-        beats, is_tracked = analysis.track_beats(samples.astype(np.float32), config)
+        beats, is_tracked = track_beats(samples.astype(np.float32), config)
         assert np.all(np.diff(beats) > 0) and (
             len(beats) > config.num_beats or not is_tracked
         )
@@ -159,7 +163,7 @@ def test_features_of_a_file_are_its_levels_on_its_beats(tmp_path):
     }
     rows, levels, skipped = extraction.extract_source(row, config)
     samples = soundfile.read(path, dtype="float32")[0]
-    beats, _ = analysis.track_beats(samples, config)
+    beats, _ = track_beats(samples, config)
     assert skipped == [] and len(rows) == len(levels) == (len(beats) - 9) // 2 + 1
     for number, (found, level) in enumerate(zip(rows, levels, strict=True)):
         inside = beats[2 * number : 2 * number + 9]
@@ -181,7 +185,7 @@ def test_known_features_keep_the_contract(known, tiny_config):
         known.log_mel.shape == (36, *tiny_config.shape)
         and known.log_mel.dtype == np.float16
     )
-    assert isinstance(known.log_mel, np.memmap)
+    assert isinstance(known.log_mel, ShardedArray)
     assert (known.table["grid"] == "known").all() and known.table["clip_id"].is_unique
     assert set(FACTORS) < set(known.table.columns)
     assert np.asarray(known.log_mel).min() >= tiny_config.floor_db
@@ -214,15 +218,41 @@ def test_rows_match_their_features(known, tiny_config, index):
     )
 
 
-def test_subset_is_a_view_on_disk(known):
+def test_subset_stays_on_disk(known):
     part = known.subset("validation")
     assert len(part) == 6 and set(part.table["split"]) == {"validation"}
-    assert np.shares_memory(part.log_mel, known.log_mel)
+    assert isinstance(part.log_mel, ShardedArray)
     np.testing.assert_array_equal(
         part.log_mel, known.log_mel[known.table["split"] == "validation"]
     )
     with pytest.raises(ValueError, match="got split='training'"):
         known.subset("training")
+
+
+@pytest.fixture
+def shuffled(known):
+    """The same clips in another order, as a table sorted or joined by hand has them."""
+    order = np.random.default_rng(1).permutation(len(known))
+    table = known.table.iloc[order].reset_index(drop=True)
+    return dataclasses.replace(known, table=table, log_mel=known.log_mel[order])
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_split_is_itself_whatever_the_order_of_the_rows(known, shuffled, split):
+    part = shuffled.subset(split)
+    assert set(part.table["split"]) == {split}
+    home = known.table.set_index("clip_id").index
+    rows = [home.get_loc(clip_id) for clip_id in part.table["clip_id"]]
+    np.testing.assert_array_equal(part.log_mel, known.log_mel[rows])
+
+
+def test_a_group_in_two_splits_is_refused(known):
+    table = known.table.copy()
+    table["group"] = "one artist"
+    with pytest.raises(ValueError, match="groups in two splits: .'one artist'.*Give"):
+        dataclasses.replace(known, table=table)
+    with pytest.raises(ValueError, match="got 35 rows for 36 clips"):
+        dataclasses.replace(known, table=known.table[1:])
 
 
 def test_known_music_on_the_grid_in_seconds(tmp_path, tiny_config):
@@ -461,8 +491,11 @@ def test_second_time_reads_the_cache(known, tiny_config, monkeypatch):
     assert again.path == known.path
     assert files_of(again.path) == [
         "lock",
-        "log_mel.npy",
         "meta.json",
+        "shard-00000.json",
+        "shard-00000.npy",
+        "shard-00001.json",
+        "shard-00001.npy",
         "skipped.csv",
         "table.csv",
     ]
@@ -498,12 +531,12 @@ def test_files_that_moved_are_found_again(tmp_path, tiny_config):
     assert len(load_window(after.table.iloc[0], tiny_config).samples) > 0
 
 
-@pytest.mark.parametrize("stop_after", [1, 7, 9, 12])
+@pytest.mark.parametrize("stop_after", [1, 6, 18, 20])
 def test_interrupted_run_goes_on(known, tiny_config, tmp_path, monkeypatch, stop_after):
     """A kill after any write leaves nothing half-written, and the next run ends with the same features."""
     monkeypatch.setattr(
         feature_cache, "SHARD_SIZE", 4
-    )  # 9 shards, then the joined array and three more files
+    )  # 9 shards of two files, then three more files
     replace, count = os.replace, 0
 
     def stop(source, target):
@@ -523,31 +556,8 @@ def test_interrupted_run_goes_on(known, tiny_config, tmp_path, monkeypatch, stop
         with pytest.raises(ValueError, match="no complete features"):
             load_features(folder)
     monkeypatch.setattr(os, "replace", replace)
-    assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
-
-
-@pytest.mark.parametrize("stop_at", range(0, 18, 4))
-def test_interrupted_joining_goes_on(
-    known, tiny_config, tmp_path, monkeypatch, stop_at
-):
-    monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
-    load, count = np.load, 0
-
-    def stop(*args, **options):
-        nonlocal count
-        count += 1
-        if count > stop_at:
-            raise KeyboardInterrupt
-        return load(*args, **options)
-
-    monkeypatch.setattr(feature_cache.np, "load", stop)
-    collection = known_factor_collection(36)
-    with pytest.raises(KeyboardInterrupt):
-        build_features(collection, tiny_config, tmp_path, **QUIET)
-    monkeypatch.setattr(feature_cache.np, "load", load)
-    monkeypatch.setattr(
-        extraction, "extract_source", None
-    )  # nothing is extracted twice
+    if stop_after >= 18:  # all shards were there: nothing is extracted twice
+        monkeypatch.setattr(extraction, "extract_source", None)
     assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
 
 
@@ -576,7 +586,7 @@ build_features(known_factor_collection(36), config, {str(tmp_path)!r}, num_worke
         subprocess.run([sys.executable, "-c", script], env=environment).returncode != 0
     )
     (folder,) = tmp_path.iterdir()
-    assert len(list(folder.glob("shard-*.npz"))) == 2
+    assert len(list(folder.glob("shard-*.json"))) == 2
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_cache, "SHARD_SIZE", 4)
         assert_same(
@@ -620,26 +630,25 @@ def test_full_disk_is_a_clear_error_and_goes_on(
     known, tiny_config, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(feature_cache, "SHARD_SIZE", 4)
-    save, count = np.savez, 0
+    sync, count = os.fsync, 0
 
-    def full(file, **arrays):
+    def full(file):
         nonlocal count
         count += 1
-        if count == 4:
-            file.write(b"half of a shard")
+        if count == 7:  # each shard writes two files
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(file, **arrays)
+        sync(file)
 
-    monkeypatch.setattr(feature_cache.np, "savez", full)
+    monkeypatch.setattr(os, "fsync", full)
     collection = known_factor_collection(36)
     with pytest.raises(
-        OSError, match="is full, with 3 of 9 parts.*Free some space"
+        OSError, match="is full, with 3 of 9 shards.*Free some space"
     ) as caught:
         build_features(collection, tiny_config, tmp_path, **QUIET)
     assert caught.value.errno == errno.ENOSPC
     (folder,) = tmp_path.iterdir()
     assert not list(folder.glob("*.tmp"))
-    assert len(list(folder.glob("shard-*.npz"))) == 3
+    assert len(list(folder.glob("shard-*.json"))) == 3
     assert_same(build_features(collection, tiny_config, tmp_path, **QUIET), known)
 
 
@@ -663,14 +672,96 @@ def test_cache_of_another_config_is_refused(known, tiny_config):
     assert load_features(known.path, tiny_config).config == tiny_config
 
 
+def test_features_of_another_version_are_told(known, tmp_path):
+    """Older caches held one array, and nothing of shards in `meta.json`."""
+    shutil.copytree(known.path, tmp_path / "old")
+    meta = json.loads((known.path / "meta.json").read_text(encoding="utf-8"))
+    del meta["shards"]
+    (tmp_path / "old" / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    with pytest.raises(ValueError, match="another version of this library. Run"):
+        load_features(tmp_path / "old")
+
+
+def test_a_damaged_shard_is_told_and_remade_alone(tiny_config, tmp_path, monkeypatch):
+    features = build_features(
+        known_factor_collection(36), tiny_config, tmp_path, **QUIET
+    )
+    expected = np.asarray(features.log_mel)
+    shard = features.path / "shard-00001.npy"
+    shard.write_bytes(shard.read_bytes().replace(b"}", b"(", 1))
+    with pytest.raises(ValueError, match="shard-00001.npy' is damaged.*Delete it and"):
+        features.arrays()
+    shard.unlink()
+    with pytest.raises(ValueError, match="holds damaged features"):
+        load_features(features.path)
+    (features.path / "meta.json").unlink()
+    extract, asked = extraction.extract_source, []
+    monkeypatch.setattr(
+        extraction,
+        "extract_source",
+        lambda source, config: asked.append(source) or extract(source, config),
+    )
+    again = build_features(known_factor_collection(36), tiny_config, tmp_path, **QUIET)
+    assert len(asked) == 4  # 36 sources in shards of 32
+    np.testing.assert_array_equal(again.log_mel, expected)
+
+
+KEYS = [0, -1, 35, slice(None), slice(30, 34), slice(None, None, 7), slice(5, 5)]
+KEYS += [[], [35, 0, 31, 32, 0], np.arange(36) % 5 == 0, np.array([[1, 33], [32, 2]])]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_shards_are_indexed_as_one_array(known, key):
+    whole = np.asarray(known.log_mel)
+    if isinstance(key, list):
+        key = np.array(key, int)
+    np.testing.assert_array_equal(known.log_mel[key], whole[key])
+    odd = known.log_mel.select(np.arange(1, 36, 2))
+    if not isinstance(key, np.ndarray):
+        with pytest.raises(IndexError) if key == 35 else contextlib.nullcontext():
+            np.testing.assert_array_equal(odd[key], whole[1::2][key])
+
+
+def test_shards_look_like_an_array(known, tiny_config):
+    whole = np.asarray(known.log_mel)
+    assert (known.log_mel.ndim, known.log_mel.nbytes) == (3, whole.nbytes)
+    assert np.asarray(known.log_mel, np.float32).dtype == np.float32
+    np.testing.assert_array_equal(np.stack(list(known.log_mel)), whole)
+    with pytest.raises(IndexError):
+        known.log_mel[36]
+
+
+def test_a_disk_without_memory_maps_is_read_without(known, monkeypatch):
+    expected = np.asarray(known.log_mel)
+    load = np.load
+
+    def refuse(path, mmap_mode=None):
+        if mmap_mode:
+            raise OSError(errno.ENODEV, "No such device")
+        return load(path)
+
+    monkeypatch.setattr(np, "load", refuse)
+    np.testing.assert_array_equal(load_features(known.path).log_mel, expected)
+
+
+def test_a_hole_in_a_column_of_numbers_leaves_it_numbers():
+    """Holes were once read as text, and with them all tempos: '120.5'."""
+    table = read_table("genre,tempo,mood,path\nNA,120.5,dark,\njazz,,,/a.wav\n")
+    np.testing.assert_array_equal(table["tempo"], [120.5, np.nan])
+    assert table["genre"].tolist() == ["NA", "jazz"]
+    assert table["mood"].tolist() == ["dark", ""]
+    assert table["path"].tolist() == ["", "/a.wav"]
+
+
 def test_code_key_follows_what_a_module_imports(tmp_path, monkeypatch):
     """Features never outlive the code that made them, and those of files do not depend on the composer's."""
     names = [
         "config",
-        "store",
+        "serialization",
         "audio.files",
         "audio.analysis",
-        "data.clips",
+        "data.windows",
+        "data.shards",
         "data.extraction",
         "data.cache",
     ]

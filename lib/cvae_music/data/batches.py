@@ -1,22 +1,40 @@
-"""Batches for training: from the feature cache to `tf.data`, in an order that a seed fixes."""
+"""Batches for training: from features to `tf.data`, in an order that a seed fixes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvae_music.config import check_number
+from cvae_music.config import AudioConfig, check_number
+from cvae_music.data.features import FeatureSet
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 RAM_LIMIT = 2**30  # sets up to this many bytes are kept in memory
 MAX_GAIN_DB = 3.0
 BEATS_PER_BAR = 4
 
 
-def make_dataset(features, split, batch_size=32, *, seed=0, augment=False, epoch=None):
-    """A `tf.data.Dataset` of one split, for `model.fit` and `model.evaluate`.
+def make_dataset(
+    features: FeatureSet,
+    split: str,
+    batch_size: int = 32,
+    *,
+    seed: int = 0,
+    augment: bool = False,
+    epoch: Any = None,
+) -> tf.data.Dataset:
+    """Makes a `tf.data.Dataset` of one split, for `model.fit` and `model.evaluate`.
 
-    Training clips come in a new order in every epoch, in batches of one shape: the few that fill no batch wait for
-    another epoch. The clips of other splits come in the order of the table, all of them.
+    Training clips come in a new order in every epoch, in batches of one shape: the few
+    that fill no batch wait for another epoch. The clips of other splits come in the
+    order of the table, all of them. A split of at most `RAM_LIMIT` bytes is held in
+    memory; of a larger one each batch is read when it is needed.
 
-    The order and the augmentation of an epoch depend on `seed` and on the number of the epoch
-    alone, so a training that goes on after a kill can see what it would have seen.
+    The order and the augmentation of an epoch depend on `seed` and on the number of the
+    epoch alone, so training that resumes after a kill sees what it would have seen.
 
     Args:
         features: `FeatureSet`.
@@ -24,113 +42,115 @@ def make_dataset(features, split, batch_size=32, *, seed=0, augment=False, epoch
         batch_size: Clips in a batch.
         seed: Seed of order and augmentation.
         augment: Vary the gain of each clip by up to 3 dB, and start loops at any bar.
-        epoch: Integer `tf.Variable` that holds the number of the epoch about to be read. `None`
-            counts the passes over the dataset from 0.
+        epoch: Integer `tf.Variable` that holds the number of the epoch about to be
+            read; `None` counts the passes over the dataset from 0.
 
     Returns:
-        Dataset of `(x, genre)`: float32, shape `(batch, num_frames, n_mels)`, scaled to [-1, 1]; int32
-        indices, shape `(batch,)`.
+        Dataset of `(x, genre)`: float32, shape `(batch, num_frames, n_mels)`, scaled to
+        [-1, 1]; int32 indices, shape `(batch,)`.
 
     Raises:
-        ValueError: If the split holds fewer clips than a batch needs, or clips to score that hold NaN.
+        ValueError: If the split holds fewer clips than a batch needs, or clips to score
+            that hold NaN.
+
+    Example:
+        >>> import pandas as pd
+        >>> config = AudioConfig(num_frames=16, n_mels=8)
+        >>> table = pd.DataFrame({"genre": ["jazz", "rock"] * 2, "split": "train"})
+        >>> table["grid"] = "tracked"
+        >>> log_mel = np.zeros((4, 16, 8), np.float16)
+        >>> features = FeatureSet(config, ("jazz", "rock"), table, log_mel, table[:0])
+        >>> [x.shape for x, genre in make_dataset(features, "train", 2)]
+        [TensorShape([2, 16, 8]), TensorShape([2, 16, 8])]
     """
     import tensorflow as tf
 
     check_number("batch_size", batch_size, 1)
-    part, config, is_training = (
-        features.subset(split),
-        features.config,
-        split == "train",
-    )
-    if len(part) < (batch_size if is_training else 1):
-        found = f"batches got batch_size={batch_size} for {len(part)} clips in split {split!r}"
+    part = features.subset(split)
+    config = features.config
+    is_training = split == "train"
+    size = len(part)
+    if size < (batch_size if is_training else 1):
         raise ValueError(
-            f"{found}; expected from 1 to that many. Use a smaller batch_size, or more music."
+            f"make_dataset got batch_size={batch_size} for {size} clips in split "
+            f"{split!r}; expected from 1 to that many. Use a smaller batch_size, or "
+            "more music."
         )
-    broken = [
-        k
-        for k, clip in enumerate(part.log_mel)
-        if not (is_training or np.isfinite(clip).all())
-    ]
-    if broken:  # of a training they would show as a loss, here as a missing number that nobody asks about
-        names = [
-            row.get("path") or row.get("clip_id")
-            for row in part.table.iloc[broken[:5]].to_dict("records")
-        ]
-        raise ValueError(
-            f"{len(broken)} clips of split {split!r} hold NaN; expected dB. Replace or remove {names}."
-        )
-    num_batches = (
-        len(part) // batch_size if is_training else -(-len(part) // batch_size)
-    )
+    if not is_training:
+        _check_finite(part, split)
     # Only composed clips are loops in which any bar can be the first.
     bar = BEATS_PER_BAR * config.frames_per_beat
+    num_bars = max(1, config.num_frames // bar)
     num_turns = tf.constant(
-        np.where(part.table["grid"] == "known", max(1, config.num_frames // bar), 1),
-        tf.float32,
+        np.where(part.table["grid"] == "known", num_bars, 1), tf.float32
     )
     genres = tf.constant(part.genre_index)
-    held = (
-        tf.constant(np.asarray(part.log_mel))
-        if part.log_mel.nbytes <= RAM_LIMIT
-        else None
-    )
-    counts_itself, epoch = (
-        epoch is None,
-        tf.Variable(0, dtype=tf.int64, trainable=False) if epoch is None else epoch,
-    )
+    in_memory = None
+    if part.log_mel.nbytes <= RAM_LIMIT:
+        in_memory = tf.constant(np.asarray(part.log_mel))
+    counts_itself = epoch is None
+    if counts_itself:
+        epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
-    def draw(_):
-        """What an epoch is made of: row numbers, gains in dB, first frames. No Python runs between steps."""
-        now, rows = epoch.read_value(), tf.range(len(part), dtype=tf.int64)
+    def plan_epoch(_: Any) -> tf.data.Dataset:
+        """Draws the row, gain in dB and first frame of each clip, all in TensorFlow."""
+        now = epoch.read_value()
         if counts_itself:
             epoch.assign_add(1)
-        keys = [
+        # Three independent streams of one seed, each with the epoch as its second word.
+        order_key, gain_key, turn_key = (
             tf.stack([tf.cast(seed, tf.int64) * 4 + number, now]) for number in range(3)
-        ]
-        rows = (
-            tf.random.experimental.stateless_shuffle(rows, keys[0])
-            if is_training
-            else rows
         )
-        gain = tf.random.stateless_uniform(
-            [len(part)], keys[1], -MAX_GAIN_DB, MAX_GAIN_DB
-        )
-        share = tf.random.stateless_uniform([len(part)], keys[2])
+        rows = tf.range(size, dtype=tf.int64)
+        if is_training:
+            rows = tf.random.experimental.stateless_shuffle(rows, order_key)
+        gain = tf.random.stateless_uniform([size], gain_key, -MAX_GAIN_DB, MAX_GAIN_DB)
+        share = tf.random.stateless_uniform([size], turn_key)
         turn = tf.cast(share * tf.gather(num_turns, rows), tf.int64) * bar
-        return tf.data.Dataset.from_tensor_slices((rows, gain, turn)).batch(
-            batch_size, drop_remainder=is_training
-        )
+        clips = tf.data.Dataset.from_tensor_slices((rows, gain, turn))
+        return clips.batch(batch_size, drop_remainder=is_training)
 
-    def make(rows, gain, turn):
-        read = part.log_mel.__getitem__
-        clips = (
-            tf.numpy_function(read, [rows], tf.float16)
-            if held is None
-            else tf.gather(held, rows)
-        )
-        clips = tf.ensure_shape(
-            tf.cast(clips, tf.float32),
-            (batch_size if is_training else None, *config.shape),
-        )
-        clips = augment_clips(clips, gain, turn, config) if augment else clips
-        return (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0, tf.gather(
-            genres, rows
-        )
+    def load_batch(rows: tf.Tensor, gain: tf.Tensor, turn: tf.Tensor) -> Any:
+        if in_memory is None:
+            read = part.log_mel.__getitem__
+            clips = tf.numpy_function(read, [rows], tf.float16)
+        else:
+            clips = tf.gather(in_memory, rows)
+        shape = (batch_size if is_training else None, *config.shape)
+        clips = tf.ensure_shape(tf.cast(clips, tf.float32), shape)
+        if augment:
+            clips = augment_clips(clips, gain, turn, config)
+        scaled = (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0
+        return scaled, tf.gather(genres, rows)
 
-    dataset = tf.data.Dataset.from_tensors(0).flat_map(draw).map(make)
-    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
-        2
-    )
+    num_batches = size // batch_size if is_training else -(-size // batch_size)
+    dataset = tf.data.Dataset.from_tensors(0).flat_map(plan_epoch).map(load_batch)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return dataset.prefetch(2)
 
 
-def augment_clips(clips, gain, turn, config):
-    """Turns each clip up or down, and lets loops begin at another frame.
+def _check_finite(part: FeatureSet, split: str) -> None:
+    """Refuses clips with NaN: they would only turn a validation metric into NaN."""
+    rows = part.table.to_dict("records")
+    broken = [
+        row.get("path") or row.get("clip_id")
+        for row, clip in zip(rows, part.log_mel, strict=True)
+        if not np.isfinite(clip).all()
+    ]
+    if broken:
+        raise ValueError(
+            f"{len(broken)} clips of split {split!r} hold NaN; expected dB. Replace or "
+            f"remove {broken[:5]}."
+        )
+
+
+def augment_clips(clips: Any, gain: Any, turn: Any, config: AudioConfig) -> tf.Tensor:
+    """Changes the gain of each clip in dB, and lets loops begin at another frame.
 
     Args:
         clips: Float32 tensor, shape `(batch, num_frames, n_mels)`, dB.
         gain: Float32, shape `(batch,)`, dB.
-        turn: Whole numbers, shape `(batch,)`: the frame that becomes the first.
+        turn: Integers, shape `(batch,)`: the frame that becomes the first.
         config: `AudioConfig`.
 
     Returns:
@@ -138,14 +158,10 @@ def augment_clips(clips, gain, turn, config):
     """
     import tensorflow as tf
 
-    louder = tf.clip_by_value(
-        clips + gain[:, None, None], config.floor_db, config.ceiling_db
-    )
+    louder = clips + gain[:, None, None]
+    louder = tf.clip_by_value(louder, config.floor_db, config.ceiling_db)
     # The floor stands for "nothing heard": more gain does not make it heard.
     louder = tf.where(clips <= config.floor_db, clips, louder)
-    frames = (
-        tf.range(config.num_frames, dtype=tf.int64)[None, :]
-        + tf.cast(turn, tf.int64)[:, None]
-    )
-    frames %= config.num_frames
+    frames = tf.range(config.num_frames, dtype=tf.int64)[None, :]
+    frames = (frames + tf.cast(turn, tf.int64)[:, None]) % config.num_frames
     return tf.gather(louder, frames, batch_dims=1)

@@ -1,73 +1,90 @@
-"""Features on disk: made in shards that survive a kill at any point, then joined into one array.
+"""How features are made: shard by shard, so that a kill costs at most one of them.
 
-Shards by hand, since a cache of one function's results (joblib.Memory) or one array that grows would lose the work of an
-hour to a kill or a full disk. Every file is written under another name and renamed when complete; `meta.json` comes
-last and says that all is there. While shards are joined, the disk holds the features twice.
+A cache of one function's results (joblib.Memory) or one array that grows would lose the
+work of an hour to a kill or a full disk. Every file is written under another name and
+renamed when complete; `meta.json` comes last and says that everything is there.
 """
+
+from __future__ import annotations
 
 import ast
 import contextlib
 import errno
 import functools
 import hashlib
+import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 import joblib
-import numpy as np
 import pandas as pd
-from joblib.externals import loky
-from joblib.parallel import BACKENDS, get_active_backend
 from tqdm import tqdm
 
-from cvae_music.data import extraction
+from cvae_music.config import AudioConfig
 from cvae_music.data.collection import (
     SKIPPED_COLUMNS,
     SOURCE_COLUMNS,
     SPLITS,
     Collection,
 )
-from cvae_music.serialization import write_file, write_text
+from cvae_music.data.extraction import make_shard
+from cvae_music.data.shards import has_shard
+from cvae_music.serialization import write_text
 
-SHARD_SIZE = 32  # sources
+SHARD_SIZE = 32  # sources; 32 files make some 30 MB
 TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
 
 
 @functools.cache
-def code_key(*modules):
-    """Eight hexadecimal digits of the code of these modules and of those they import from this project, comments left out.
+def code_key(*modules: str) -> str:
+    """Hashes the code of modules and of those they import from this project.
 
-    With it in the name of a cache, features never outlive the code that made them. Imports inside functions do not count.
+    With the hash in a cache's name, features never outlive the code that made them.
+    Comments and imports inside functions do not count.
+
+    Args:
+        *modules: Names such as `"cvae_music.data.cache"`.
+
+    Returns:
+        Eight hexadecimal digits.
     """
-    root, seen, waiting = Path(__file__).parents[2], {}, list(modules)
+    root = Path(__file__).parents[2]
+    seen = {"cvae_music.config": ""}  # its values are in a cache's name anyway
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
         path = (root / name.replace(".", "/")).with_suffix(".py")
-        if name not in seen and path.is_file():
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            seen[name] = ast.dump(tree)
-            found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-            waiting += [
-                f"{node.module}{dot}"
-                for node in found
-                for dot in ("", *(f".{alias.name}" for alias in node.names))
-            ]
+        if name in seen or not path.is_file():
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        seen[name] = ast.dump(tree)
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                waiting.append(node.module)
+                waiting += [f"{node.module}.{alias.name}" for alias in node.names]
     return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()[:8]
 
 
-def make_features(folder, collection, config, num_workers=None, progress=True):
-    """Makes the features of a collection in a folder, or goes on where an earlier call ended.
+def make_features(
+    folder: Path,
+    collection: Collection,
+    config: AudioConfig,
+    num_workers: int | None = None,
+    progress: bool = True,
+) -> None:
+    """Makes the features of a collection in a folder, or resumes an earlier call.
 
-    Of several processes that want the same features one makes them, and the others wait.
+    Of several processes that want the same features one makes them; the others wait.
 
     Args:
         folder: Folder of this cache.
         collection: `Collection`.
         config: `AudioConfig`.
-        num_workers: Processes to use; `None` for one on each core, or for what a `joblib.parallel_config` around the
-            call says.
+        num_workers: Processes to use; `None` for one on each core, or for what a
+            `joblib.parallel_config` around the call says.
         progress: Show a progress bar.
 
     Raises:
@@ -79,75 +96,94 @@ def make_features(folder, collection, config, num_workers=None, progress=True):
         "split", key=lambda split: split.map(SPLITS.index), kind="stable"
     )
     sources = in_order.to_dict("records")
-    starts = range(0, len(sources), SHARD_SIZE)
-    shards = {
-        folder / f"shard-{k // SHARD_SIZE:05d}.npz": sources[k : k + SHARD_SIZE]
-        for k in starts
-    }
-    with _explained(folder, len(shards)):
+    shards = {}
+    for first in range(0, len(sources), SHARD_SIZE):
+        path = folder / f"shard-{first // SHARD_SIZE:05d}"
+        shards[path] = sources[first : first + SHARD_SIZE]
+    with _explain_errors(folder, len(shards)):
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
-            if (folder / "meta.json").exists():  # made by another process meanwhile
-                return
-            for leftover in folder.glob("*.tmp"):  # being written when a run was killed
-                leftover.unlink()
-            missing = {path: part for path, part in shards.items() if not path.exists()}
-            make_shards(
-                extraction.make_shard,
-                missing,
-                config,
-                len(sources),
-                num_workers,
-                progress,
-            )
-            found = _join(shards, folder / "log_mel.npy", collection, config)
-            write_text(
-                folder / "table.csv",
-                found.table.to_csv(index=False, lineterminator="\n"),
-            )
-            write_text(
-                folder / "skipped.csv",
-                found.skipped.to_csv(index=False, lineterminator="\n"),
-            )
-            write_text(
-                folder / "meta.json",
-                json.dumps({"config": config.get_config(), "genres": found.genres}),
-            )
-            for path in (
-                *shards,
-                *folder.glob("*.tmp"),
-            ):  # of a machine that was lost on the way
-                path.unlink()
+            if not (folder / "meta.json").exists():  # else made by another meanwhile
+                _make_shards(shards, config, num_workers, progress)
+                _write_tables(folder, list(shards), collection, config)
 
 
-def read_table(path):
-    """Reads a table as it was written: genres named `NA` stay text, names may hold line breaks."""
-    exact = {
-        "keep_default_na": False,
-        "float_precision": "round_trip",
-        "lineterminator": "\n",
-    }
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), **exact)
+def _write_tables(
+    folder: Path, shards: list[Path], collection: Collection, config: AudioConfig
+) -> None:
+    """Writes table, report and `meta.json` from the records of the shards."""
+    rows: list = []
+    skipped = collection.skipped.values.tolist()
+    about = []
+    for path in shards:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        rows += record.pop("rows")
+        skipped += record.pop("skipped")
+        about.append(record)
+    # Of genres that are not in every split too: their clips stay in the shards.
+    table = pd.DataFrame(rows, columns=None if rows else collection.table.columns)
+    found = Collection.of_complete_genres(
+        collection.name, table, collection.genres, skipped
+    )
+    for name, part in {"table.csv": table, "skipped.csv": found.skipped}.items():
+        write_text(folder / name, part.to_csv(index=False, lineterminator="\n"))
+    for leftover in folder.glob("*.tmp"):  # of processes that were killed
+        leftover.unlink(missing_ok=True)
+    meta = {"config": config.get_config(), "genres": found.genres, "shards": about}
+    write_text(folder / "meta.json", json.dumps(meta))
+
+
+def read_table(text: str) -> pd.DataFrame:
+    """Reads a table as it was written: genres named `NA` stay text.
+
+    A hole in a column of numbers is NaN, a hole in a column of text the empty text.
+
+    Args:
+        text: Comma-separated values, lines ending in `\\n`.
+
+    Returns:
+        Data frame.
+
+    Example:
+        >>> read_table("genre,tempo\\nNA,120.5\\njazz,\\n")["tempo"].tolist()
+        [120.5, nan]
+    """
+    names = pd.read_csv(io.StringIO(text), nrows=0, lineterminator="\n").columns
+    table = pd.read_csv(
+        io.StringIO(text),
+        dtype=dict.fromkeys(TEXT_COLUMNS, str),
+        keep_default_na=False,
+        na_values={name: [""] for name in names if name not in TEXT_COLUMNS},
+        float_precision="round_trip",
+        lineterminator="\n",
+    )
+    words = table.select_dtypes(exclude=["number", "bool"]).columns
+    return table.fillna(dict.fromkeys(words, ""))
 
 
 @contextlib.contextmanager
-def _explained(folder, num_shards):
-    """Says how to go on when a folder cannot be written, and how far the run came when the disk is full."""
+def _explain_errors(folder: Path, num_shards: int) -> Iterator[None]:
+    """Says what to do when a folder cannot be written, and how far a run came."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            what = f"The features cannot be saved in {str(folder)!r} ({error}); expected a folder to write to. "
-            what += "Pass another cache_dir, or set CVAE_MUSIC_CACHE before the session starts."
-            raise PermissionError(what) from error
-        done = len(list(folder.glob("shard-*.npz")))
-        what = f"The disk of {str(folder)!r} is full, with {done} of {num_shards} parts of the features made. "
-        what += "Free some space, or pass a cache_dir on another disk; the same call goes on from there"
-        raise OSError(error.errno, what) from error
+            raise PermissionError(
+                f"The features cannot be saved in {str(folder)!r} ({error}); expected "
+                "a folder to write to. Pass another cache_dir, or set CVAE_MUSIC_CACHE "
+                "before the session starts."
+            ) from error
+        done = len(list(folder.glob("shard-*.json")))
+        raise OSError(
+            error.errno,
+            f"The disk of {str(folder)!r} is full, with {done} of {num_shards} shards "
+            "of the features made. Free some space, or pass a cache_dir on another "
+            "disk; the same call resumes from there",
+        ) from error
 
 
-def _lock(folder):
-    """Waits until no other process builds the features of this folder. The lock ends with its process, however that ends."""
+def _lock(folder: Path) -> contextlib.AbstractContextManager:
+    """Waits until no other process builds these features. A killed one lets go."""
     lock = filelock.FileLock(folder / "lock")
     try:
         return lock.acquire(timeout=0)
@@ -156,74 +192,32 @@ def _lock(folder):
         return lock.acquire()
 
 
-def make_shards(make, parts, config, num_sources, num_workers=None, progress=True):
-    """Calls `make(place, sources, config)` for each part of a collection, in the processes that joblib gives.
-
-    These are one on each core of this machine; inside `joblib.parallel_config(backend="dask")` they are those of a Dask
-    cluster, which makes the parts of a lost worker again, or of any other backend.
-
-    Args:
-        make: Function that makes one shard and returns the number of its sources.
-        parts: Dict from the place of each missing shard to its sources.
-        config: `AudioConfig`.
-        num_sources: Sources of all shards, for the progress bar.
-        num_workers: As for `make_features`.
-        progress: Show a progress bar.
-    """
-    backend, num_jobs = get_active_backend()
-    is_local = isinstance(backend, BACKENDS["loky"])
-    num_workers = num_workers or num_jobs or joblib.cpu_count()
-    num_workers = min(num_workers, max(1, len(parts))) if is_local else num_workers
-    # Plain text works in terminals and in every kind of notebook, and saves no widget state.
-    bar = tqdm(
-        total=num_sources,
-        initial=num_sources - sum(map(len, parts.values())),
+def _make_shards(
+    shards: dict[Path, list[dict]],
+    config: AudioConfig,
+    num_workers: int | None,
+    progress: bool,
+) -> None:
+    """Makes the missing shards, in the processes that joblib's active backend gives."""
+    missing = {path: part for path, part in shards.items() if not has_shard(path)}
+    total = sum(map(len, shards.values()))
+    wanted = num_workers or joblib.effective_n_jobs()
+    if num_workers is None and wanted == 1:  # no `parallel_config` around the call
+        wanted = joblib.effective_n_jobs(-1)
+    parallel = joblib.Parallel(
+        n_jobs=max(1, min(wanted, len(missing))), return_as="generator_unordered"
+    )
+    # Plain text works in terminals and every kind of notebook, and saves no widgets.
+    with tqdm(
+        total=total,
+        initial=total - sum(map(len, missing.values())),
         desc="Extracting features",
         unit="source",
         file=sys.stdout,
-        disable=not progress or not parts,
+        disable=not progress or not missing,
         mininterval=0.5 if sys.stdout.isatty() else 5.0,
-    )
-    with bar:
-        parallel = joblib.Parallel(n_jobs=num_workers, return_as="generator_unordered")
-        for count in parallel(
-            joblib.delayed(make)(place, part, config) for place, part in parts.items()
-        ):
+    ) as bar:
+        make = joblib.delayed(make_shard)
+        calls = (make(path, part, config) for path, part in missing.items())
+        for count in parallel(calls):
             bar.update(count)
-    if (
-        is_local and num_workers > 1
-    ):  # idle processes would hold memory that the training wants, for five minutes
-        loky.get_reusable_executor().shutdown(wait=False)
-
-
-def _join(shards, joined, collection, config):
-    """Joins all shards into one array, one of them in memory at a time; returns the `Collection` of their clips."""
-    records = []
-    for path in shards:
-        with np.load(path) as shard:
-            records.append(json.loads(str(shard["about"])))
-    rows = [row for record in records for row in record["rows"]]
-    table = pd.DataFrame(rows, columns=None if rows else collection.table.columns)
-    skipped = [
-        *collection.skipped.values.tolist(),
-        *(row for record in records for row in record["skipped"]),
-    ]
-    found = Collection.of_complete_genres(
-        collection.name, table, collection.genres, skipped
-    )
-
-    def write(file):
-        # Not through open_memmap: on a full disk a memory map ends the process, where a write can be explained.
-        shape = (len(found), *config.shape)
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "<f2", "fortran_order": False, "shape": shape}
-        )
-        kept, first = table["genre"].isin(found.genres).to_numpy(), 0
-        for path, record in zip(shards, records, strict=True):
-            last = first + len(record["rows"])
-            with np.load(path) as shard:
-                file.write(shard["log_mel"][kept[first:last]].tobytes())
-            first = last
-
-    write_file(joined, write)
-    return found

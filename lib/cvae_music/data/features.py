@@ -1,4 +1,6 @@
-"""Log-mel features of a collection: made once, then read from a cache without loading them all."""
+"""Log-mel features of a collection: made once, then read from a cache when used."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
@@ -12,7 +14,8 @@ import pandas as pd
 
 from cvae_music.config import AudioConfig
 from cvae_music.data.cache import code_key, make_features, read_table
-from cvae_music.data.collection import SPLITS, count_splits
+from cvae_music.data.collection import SPLITS, Collection, count_splits
+from cvae_music.data.shards import ShardedArray, is_url, read_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,42 +25,74 @@ class FeatureSet:
     Args:
         config: `AudioConfig` of the features.
         genres: Genre names in the order of their indices.
-        table: One row a clip: `clip_id`, `source_id`, `path`, `genre`, `split`, `group`, `start` and
-            `end` (seconds into the source), `tempo` (beats a minute), `grid` (`"known"`,
-            `"tracked"`, `"fallback"` or `"seconds"`), and the factors where they are known. Rows
-            stand in the order of the splits.
-        log_mel: Float16 array, shape `(len(table), num_frames, n_mels)`, dB; read from disk when
-            it is used.
+        table: One row a clip, in any order: `clip_id`, `source_id`, `path`, `genre`,
+            `split`, `group`, `start` and `end` (seconds into the source), `tempo`
+            (beats a minute), `grid` (`"known"`, `"tracked"`, `"fallback"` or
+            `"seconds"`), and the factors where they are known.
+        log_mel: Float16 array, shape `(len(table), num_frames, n_mels)`, dB; from a
+            cache a `ShardedArray`, which is read when indexed.
         report: What was left out: `path`, `reason`, `detail`.
-        path: Folder of the cache.
+        path: Folder or URL of the cache; `None` where there is none.
+
+    Raises:
+        ValueError: If table and features differ in length, or a group is in two splits.
+
+    Example:
+        >>> config = AudioConfig(num_frames=16, n_mels=8)
+        >>> table = pd.DataFrame({"genre": ["jazz", "rock"], "split": "train"})
+        >>> log_mel = np.zeros((2, 16, 8), np.float16)
+        >>> features = FeatureSet(config, ("jazz", "rock"), table, log_mel, table[:0])
+        >>> x, genre = features.arrays("train")
+        >>> x.shape, genre.tolist()
+        ((2, 16, 8), [0, 1])
     """
 
     config: AudioConfig
-    genres: tuple
+    genres: tuple[str, ...]
     table: pd.DataFrame
-    log_mel: np.ndarray
+    log_mel: np.ndarray | ShardedArray
     report: pd.DataFrame
-    path: Path
+    path: Path | str | None = None
 
-    def __len__(self):
+    def __post_init__(self) -> None:
+        if len(self.table) != len(self.log_mel):
+            raise ValueError(
+                f"FeatureSet got {len(self.table)} rows for {len(self.log_mel)} clips; "
+                "expected one row a clip. Select rows of both."
+            )
+        if "group" not in self.table:
+            return
+        pairs = self.table[["group", "split"]].drop_duplicates()
+        shared = pairs.loc[pairs["group"].duplicated(), "group"].unique()
+        if len(shared):
+            raise ValueError(
+                f"FeatureSet got groups in two splits: {list(shared[:5])}; expected "
+                "each track or artist in one, or test clips are known from training. "
+                "Give the rows of a group one split."
+            )
+
+    def __len__(self) -> int:
         return len(self.table)
 
     @property
-    def genre_index(self):
+    def genre_index(self) -> np.ndarray:
         """Index of each clip's genre, int32, shape `(len(self),)`."""
-        return (
-            self.table["genre"]
-            .map({genre: i for i, genre in enumerate(self.genres)})
-            .to_numpy(np.int32)
-        )
+        index = {genre: number for number, genre in enumerate(self.genres)}
+        return self.table["genre"].map(index).to_numpy(np.int32)
 
     @property
-    def num_genres(self):
+    def num_genres(self) -> int:
         """Number of genres."""
         return len(self.genres)
 
-    def subset(self, split):
-        """The clips of one split, still on disk.
+    def subset(self, split: str) -> FeatureSet:
+        """Selects the clips of one split; those of a cache stay on disk.
+
+        Args:
+            split: `"train"`, `"validation"` or `"test"`.
+
+        Returns:
+            `FeatureSet`, its clips in the order of the table.
 
         Raises:
             ValueError: If there is no such split.
@@ -67,71 +102,81 @@ class FeatureSet:
                 f"FeatureSet got split={split!r}; expected one of {SPLITS}."
             )
         rows = np.flatnonzero(self.table["split"] == split)
-        part = slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
-        table = self.table.iloc[part].reset_index(drop=True)
-        return dataclasses.replace(self, table=table, log_mel=self.log_mel[part])
+        log_mel: np.ndarray | ShardedArray
+        if isinstance(self.log_mel, ShardedArray):
+            log_mel = self.log_mel.select(rows)
+        else:
+            log_mel = self.log_mel[rows]
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return dataclasses.replace(self, table=table, log_mel=log_mel)
 
-    def arrays(self, split=None):
-        """Loads a split (or everything): `(x, genre)`.
+    def arrays(self, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Loads a split as two arrays.
+
+        Args:
+            split: As for `subset`; `None` for all clips.
 
         Returns:
-            `x`: float32, shape `(clips, num_frames, n_mels)`, scaled to [-1, 1]; `genre`: int32
-            indices, shape `(clips,)`.
+            `(x, genre)`: float32, shape `(clips, num_frames, n_mels)`, scaled to
+            [-1, 1]; int32 indices, shape `(clips,)`.
         """
         part = self if split is None else self.subset(split)
-        return self.config.scale(part.log_mel), part.genre_index
+        return self.config.scale(np.asarray(part.log_mel)), part.genre_index
 
-    def key(self):
-        """Ten hexadecimal digits that change with the clips; of a large set a sample is looked at."""
+    def key(self) -> str:
+        """Hashes the clips to ten hexadecimal digits; of a large set only a sample."""
         sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(int)
-        found = (
-            self.config.key(),
-            self.genres,
-            self.table.to_csv(),
-            np.asarray(self.log_mel[sample]),
-        )
+        clips = np.asarray(self.log_mel[sample])
+        found = (self.config.key(), self.genres, self.table.to_csv(), clips)
         return joblib.hash(found)[:10]
 
-    def counts(self):
-        """Clips of each genre in each split, genres as rows."""
+    def counts(self) -> pd.DataFrame:
+        """Counts the clips of each genre (rows) in each split (columns)."""
         return count_splits(self.table, self.genres)
 
-    def summary(self):
-        """A few lines of text: how many clips, and what was left out why."""
+    def summary(self) -> str:
+        """Says in a few lines how many clips there are, and what was left out why."""
         splits = ", ".join(f"{n:,} {split}" for split, n in self.counts().sum().items())
         sources = self.table["source_id"].nunique()
         lines = [
-            f"{len(self):,} clips of {len(self.genres)} genres from {sources:,} sources: {splits}."
+            f"{len(self):,} clips of {self.num_genres} genres from {sources:,} "
+            f"sources: {splits}."
         ]
         grids = self.table.drop_duplicates("source_id")["grid"].value_counts()
         if "fallback" in grids:
             lines.append(
-                f"No steady beat in {grids['fallback']} sources: their clips lie on a fixed grid of 120 BPM."
+                f"No steady beat in {grids['fallback']} sources: their clips lie on a "
+                "fixed grid of 120 BPM."
             )
         if len(self.report):
-            reasons = ", ".join(
-                f"{n} {reason}"
-                for reason, n in self.report["reason"].value_counts().items()
-            )
+            counts = self.report["reason"].value_counts()
+            reasons = ", ".join(f"{n} {reason}" for reason, n in counts.items())
             lines.append(f"Left out or noted: {reasons} (see .report).")
-            lost = self.report.loc[
-                self.report["reason"] == "genre with too few tracks", "detail"
-            ].unique()
-            lines += [f"Too few tracks: {detail}." for detail in lost]
+            is_lost = self.report["reason"] == "genre with too few tracks"
+            for detail in self.report.loc[is_lost, "detail"].unique():
+                lines.append(f"Too few tracks: {detail}.")
         return "\n".join(lines)
 
 
-def build_features(collection, config, cache_dir, *, num_workers=None, progress=True):
+def build_features(
+    collection: Collection,
+    config: AudioConfig,
+    cache_dir: Path | str,
+    *,
+    num_workers: int | None = None,
+    progress: bool = True,
+) -> FeatureSet:
     """Extracts the features of a collection, or finds them in the cache.
 
-    Safe to interrupt: what is done is kept, and the next call goes on from there. Of several processes
-    that want the same features one makes them, and the others wait.
+    Safe to interrupt: what is done is kept, and the next call resumes from there. Of
+    several processes that want the same features one makes them; the others wait.
 
     Args:
         collection: `Collection`.
         config: `AudioConfig`.
         cache_dir: Folder of all caches; the features get a folder of their own inside.
-        num_workers: Processes to use; `None` for one on each core.
+        num_workers: Processes to use; `None` for one on each core, or for what a
+            `joblib.parallel_config` around the call says, such as a Dask cluster.
         progress: Show a progress bar and a summary.
 
     Returns:
@@ -141,60 +186,98 @@ def build_features(collection, config, cache_dir, *, num_workers=None, progress=
         ValueError: If nothing usable is left.
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
+
+    Example:
+        >>> import tempfile
+        >>> from cvae_music.data.sources import known_factor_collection
+        >>> config = AudioConfig(sample_rate=8000, fmax=3500, num_frames=64, n_mels=8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     features = build_features(
+        ...         known_factor_collection(18), config, folder, num_workers=1,
+        ...         progress=False,
+        ...     )
+        ...     features.log_mel.shape
+        (18, 64, 8)
     """
-    modules = ["cvae_music.data.cache"] + [
-        "known_music.composer"
-    ] * collection.is_composed
+    modules = ["cvae_music.data.cache"]
+    if collection.is_composed:
+        modules.append("known_music.composer")
     key = joblib.hash([collection.key(), config.key(), code_key(*modules)])[:12]
-    folder = (
-        Path(os.path.expanduser(cache_dir))
-        / f"{re.sub(r'[^A-Za-z0-9-]+', '_', collection.name)}-{key}"
-    )
+    name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)
+    folder = Path(os.path.expanduser(cache_dir)) / f"{name}-{key}"
     if not (folder / "meta.json").exists():
         make_features(folder, collection, config, num_workers, progress)
     features = load_features(folder, config)
     # The files may have moved since the cache was made.
-    paths = features.table["source_id"].map(
-        collection.table.set_index("source_id")["path"]
-    )
-    features = dataclasses.replace(features, table=features.table.assign(path=paths))
+    paths = collection.table.set_index("source_id")["path"]
+    table = features.table.assign(path=features.table["source_id"].map(paths))
+    features = dataclasses.replace(features, table=table)
     if progress:
         print(features.summary())
     return features
 
 
-def load_features(path, config=None):
+def load_features(path: Path | str, config: AudioConfig | None = None) -> FeatureSet:
     """Opens features that `build_features` made.
 
     Args:
-        path: Folder of one cache, as in `FeatureSet.path`.
+        path: Folder of one cache, as in `FeatureSet.path`, or the URL of a copy of it,
+            such as `s3://bucket/known-1234`: any that fsspec can read.
         config: The `AudioConfig` they must have; `None` accepts any.
 
     Returns:
-        `FeatureSet`.
+        `FeatureSet`. Clips at a URL are copied to this disk, shard by shard, when they
+        are first used.
 
     Raises:
-        ValueError: If the folder holds no complete features, damaged ones, or those of another `AudioConfig`.
+        ValueError: If the folder holds no complete features, damaged ones, those of
+            another version of this library, or those of another `AudioConfig`.
+
+    Example:
+        >>> load_features("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: 'no/such/folder' holds no complete features. Run build_features...
     """
-    path = Path(path)
-    if not (path / "meta.json").exists():
+    shown = repr(str(path))
+    folder = str(path).rstrip("/") if is_url(path) else Path(path)
+    try:
+        meta = json.loads(read_bytes(folder, "meta.json"))
+    except FileNotFoundError as error:
         raise ValueError(
-            f"{str(path)!r} holds no complete features. Run build_features; it goes on where it stopped."
+            f"{shown} holds no complete features. Run build_features; it resumes where "
+            "it stopped."
+        ) from error
+    except ValueError as error:
+        raise _damaged(shown, error) from error
+    if "shards" not in meta:
+        raise ValueError(
+            f"{shown} holds features of another version of this library. Run "
+            "build_features to make them again."
         )
     try:
-        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-        found, log_mel = (
-            AudioConfig.from_dict(meta["config"]),
-            np.load(path / "log_mel.npy", mmap_mode="r"),
-        )
-        table, report = read_table(path / "table.csv"), read_table(path / "skipped.csv")
-        if log_mel.shape != (len(table), *found.shape):
-            raise ValueError(
-                f"{len(table)} rows beside features of shape {log_mel.shape}"
-            )
-    except Exception as error:  # NumPy, pandas and json raise a dozen kinds, one of them from Python's own tokenizer
-        raise ValueError(
-            f"{str(path)!r} holds damaged features ({error}). Delete it and build them again."
-        ) from error
-    (config or found).check_same(found, where=f"The feature cache {str(path)!r}")
-    return FeatureSet(found, tuple(meta["genres"]), table, log_mel, report, path)
+        found = AudioConfig.from_dict(meta["config"])
+        table = read_table(read_bytes(folder, "table.csv").decode())
+        report = read_table(read_bytes(folder, "skipped.csv").decode())
+        log_mel = ShardedArray(folder, meta["shards"], found.shape)
+        log_mel.check_sizes()
+        # The shards keep the clips of genres that are not in every split.
+        kept = table["genre"].isin(meta["genres"]).to_numpy()
+        if len(kept) != len(log_mel):
+            raise ValueError(f"{len(kept)} rows beside {len(log_mel)} clips")
+    except Exception as error:  # NumPy, pandas and json raise a dozen kinds
+        raise _damaged(shown, error) from error
+    (config or found).check_same(found, where=f"The feature cache {shown}")
+    return FeatureSet(
+        found,
+        tuple(meta["genres"]),
+        table[kept].reset_index(drop=True),
+        log_mel.select(np.flatnonzero(kept)),
+        report,
+        folder,
+    )
+
+
+def _damaged(shown: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{shown} holds damaged features ({error}). Delete it and build them again."
+    )
