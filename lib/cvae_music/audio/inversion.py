@@ -1,11 +1,15 @@
-"""From log-mel back to sound: bands to frequencies, frequencies to phases, everything around a loop."""
+"""Samples from log-mel levels: bands to frequencies, then phases, all around a loop."""
+
+from __future__ import annotations
 
 import numbers
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.fft
 import scipy.ndimage
+from numpy.typing import ArrayLike
 
 from cvae_music.audio import phase_retrieval
 from cvae_music.audio.analysis import (
@@ -15,131 +19,168 @@ from cvae_music.audio.analysis import (
     mel_filters,
     mel_to_stft_weights,
 )
-from cvae_music.config import check_number
+from cvae_music.config import AudioConfig, check_number
 
-TEMPI = (
-    10,
-    1000,
-)  # beats a minute; beyond, a clip would fill the memory or be no sound
-LONGEST_STEP = 0.375  # of the window; longer steps between frames get frames in between
+if TYPE_CHECKING:
+    from cvae_music.audio.vocoder import Vocoder
+
+# Beats a minute; a slower clip would fill the memory, a faster one is no music.
+TEMPI = (10, 1000)
+LONGEST_STEP = 0.375  # of the window; longer steps get interpolated frames in between
+# Levels beyond these margins are no decibels but scaled values, power or samples.
+SCALED_DB = 3.0  # a clip that lies this close to 0 dB everywhere
+ABOVE_DB = 40.0
+BELOW_DB = 100.0
 
 
 class Method(NamedTuple):
-    """A way to find phases: where they start, then rounds that make them agree.
+    """Describes a way to find phases: initial phases, then two kinds of rounds.
 
     Args:
         start: Function of `(magnitude, loop, rng)` that returns phases.
         rounds: Rounds of `phase_retrieval.fast_griffin_lim`.
-        momentum: Of these rounds.
-        band_rounds: Rounds afterwards that hold the mel bands only and leave the frequencies inside them free.
-        learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a band, and what is noise.
+        momentum: Momentum of these rounds.
+        band_rounds: Rounds of `project_to_mel` afterwards.
+        learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a
+            band, and what is noise.
     """
 
-    start: object
+    start: Callable[..., np.ndarray]
     rounds: int = 0
     momentum: float = 0.99
     band_rounds: int = 0
     learned: bool = False
 
 
+PGHI = phase_retrieval.phase_gradient_integration
 METHODS = {
     "zero_phase": Method(phase_retrieval.zero_phases),
     "griffin_lim": Method(phase_retrieval.random_phases, rounds=32, momentum=0.0),
     "fast_griffin_lim": Method(phase_retrieval.random_phases, rounds=32),
-    "pghi": Method(phase_retrieval.phase_gradient_integration),
-    "pghi_bands": Method(
-        phase_retrieval.phase_gradient_integration, rounds=8, band_rounds=6
-    ),
-    "learned_bands": Method(
-        phase_retrieval.phase_gradient_integration,
-        rounds=8,
-        band_rounds=6,
-        learned=True,
-    ),
+    "pghi": Method(PGHI),
+    "pghi_bands": Method(PGHI, rounds=8, band_rounds=6),
+    "learned_bands": Method(PGHI, rounds=8, band_rounds=6, learned=True),
 }
 
 
 class LoopSTFT:
-    """Short-time Fourier transform of a loop at given moments, and its least-squares inverse.
+    """Computes the short-time Fourier transform of a loop, and its inverse.
+
+    The frames may stand at any samples; the loop has no beginning and no end.
 
     Args:
-        centres: Samples at the centres of the frames, increasing, shape `(frames,)`.
+        centres: Int array, shape `(frames,)`: samples at the centres of the frames,
+            increasing.
         length: Samples in the loop.
         n_fft: Length of the Hann window.
+
+    Example:
+        >>> loop = LoopSTFT(np.arange(0, 64, 8), length=64, n_fft=16)
+        >>> samples = np.sin(np.arange(64.0) * np.pi / 4)
+        >>> np.allclose(loop.inverse(loop.forward(samples)), samples, atol=1e-6)
+        True
     """
 
-    def __init__(self, centres, length, n_fft):
-        self.centres, self.length, self.n_fft = (
-            np.asarray(centres, np.int64),
-            int(length),
-            n_fft,
-        )
+    def __init__(self, centres: ArrayLike, length: int, n_fft: int) -> None:
+        self.centres = np.asarray(centres, np.int64)
+        self.length = int(length)
+        self.n_fft = n_fft
         self.window = hann_window(n_fft)
         self._around = (np.arange(self.length + n_fft) - n_fft // 2) % self.length
-        weight = self._overlap_add(
-            np.broadcast_to(self.window**2, (len(self.centres), n_fft))
-        )
+        squares = np.broadcast_to(self.window**2, (len(self.centres), n_fft))
+        weight = self._overlap_add(squares)
         self._weight = 1.0 / np.maximum(weight, 1e-3 * weight.max())
 
-    def forward(self, samples):
-        """Complex spectra of a loop, shape `(frames, n_fft // 2 + 1)`."""
-        around = np.lib.stride_tricks.sliding_window_view(
-            samples[self._around], self.n_fft
-        )
-        return scipy.fft.rfft(around[self.centres] * self.window, axis=1)
+    def forward(self, samples: np.ndarray) -> np.ndarray:
+        """Computes the spectra of a loop.
 
-    def inverse(self, spectra):
-        """The loop whose spectra are nearest: the inverse of `forward`, float32, shape `(length,)`."""
+        Args:
+            samples: Float array, shape `(length,)`.
+
+        Returns:
+            Complex array, shape `(frames, n_fft // 2 + 1)`.
+        """
+        around = samples[self._around]
+        windows = np.lib.stride_tricks.sliding_window_view(around, self.n_fft)
+        return scipy.fft.rfft(windows[self.centres] * self.window, axis=1)
+
+    def inverse(self, spectra: np.ndarray) -> np.ndarray:
+        """Computes the loop whose spectra are nearest, in the least-squares sense.
+
+        Args:
+            spectra: Complex array, shape `(frames, n_fft // 2 + 1)`.
+
+        Returns:
+            Float32 array, shape `(length,)`.
+        """
         frames = scipy.fft.irfft(spectra, self.n_fft, axis=1)
         frames *= self.window
         return self._overlap_add(frames) * self._weight
 
-    def with_phases(self, magnitude, phase):
-        """Complex spectra with these phases at the centres of the frames."""
+    def with_phases(self, magnitude: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """Builds spectra from magnitudes and phases.
+
+        Args:
+            magnitude: Float array, shape `(frames, n_fft // 2 + 1)`.
+            phase: Float array, same shape: radians at the centres of the frames.
+
+        Returns:
+            Complex64 array, same shape.
+        """
         spectra = magnitude * (np.cos(phase) + 1j * np.sin(phase))
-        spectra[
-            :, 1::2
-        ] *= -1  # a transform counts from the beginning of the window, half a turn a bin earlier
+        # The transform counts from the start of the window, half a turn a bin earlier.
+        spectra[:, 1::2] *= -1
         return spectra.astype(np.complex64)
 
-    def _overlap_add(self, frames):
-        unrolled = np.zeros(
-            -(-(self.length + self.n_fft) // self.length) * self.length, np.float32
-        )
+    def _overlap_add(self, frames: np.ndarray) -> np.ndarray:
+        """Adds frames up at their places around the loop; shape `(length,)`."""
+        num_turns = -(-(self.length + self.n_fft) // self.length)
+        unrolled = np.zeros(num_turns * self.length, np.float32)
         for start, frame in zip(self.centres.tolist(), frames, strict=True):
             unrolled[start : start + self.n_fft] += frame
-        return np.roll(
-            unrolled.reshape(-1, self.length).sum(axis=0), -(self.n_fft // 2)
-        )
+        added = unrolled.reshape(-1, self.length).sum(axis=0)
+        return np.roll(added, -(self.n_fft // 2))
 
 
-def mel_to_linear(mel_power, config, num_rounds=None, start=None):
-    """Non-negative power spectrum whose mel bands are those given.
+def mel_to_linear(
+    mel_power: ArrayLike,
+    config: AudioConfig,
+    num_rounds: int | None = None,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
+    """Estimates a power spectrum from the power of its mel bands.
 
-    Each round multiplies every frequency by how far its bands fall short. The start decides how power is spread
-    inside a band: by default a curve over frequency with sharpened peaks, since most of music's energy stands in
-    lines. The power that `vocoder.Vocoder.spread` returns is a start that was learned from music.
+    Each round multiplies every frequency by the ratio of the power wanted to the power
+    found in its bands. The start decides how power spreads inside a band. By default
+    it is a curve over frequency with sharpened peaks, since most energy of music is
+    in narrow lines; `vocoder.Vocoder.spread` returns a start learned from music.
 
     Args:
         mel_power: Float array, shape `(frames, n_mels)`, power.
         config: `AudioConfig`.
         num_rounds: Rounds of the update; `None` for 16, or 4 from a given start.
-        start: Float array to begin with, shape `(frames, n_fft // 2 + 1)`, power.
+        start: Float array, shape `(frames, n_fft // 2 + 1)`, power; `None` for the
+            curve.
 
     Returns:
         Float32 array, shape `(frames, n_fft // 2 + 1)`, power.
 
-    Source: multiplicative updates for the Kullback-Leibler divergence, Lee and Seung (2001).
+    Source: multiplicative updates for the Kullback-Leibler divergence, Lee and Seung
+        (2001).
+
+    Example:
+        >>> mel_to_linear(np.ones((4, 128)), AudioConfig()).shape
+        (4, 1025)
     """
-    filters, to_bins = mel_filters(config), mel_to_stft_weights(config)
+    filters = mel_filters(config)
+    to_bins = mel_to_stft_weights(config)
     mel_power = np.asarray(mel_power, np.float32)
     if num_rounds is None:
         num_rounds = 16 if start is None else 4
     if start is None:
         curve = bands_as_curve(mel_power, config)
-        curve += 1.5 * (
-            curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1)
-        )  # twice the main lobe of the window
+        # Nine bins are twice the main lobe of the window.
+        curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))
         start = np.exp(curve)
     linear = start * (filters.sum(axis=0) > 0)
     for _ in range(num_rounds):
@@ -147,47 +188,50 @@ def mel_to_linear(mel_power, config, num_rounds=None, start=None):
     return linear.astype(np.float32)
 
 
-def to_audio(log_mel_db, config, tempo=110.0, seed=0, method=None):
-    """Sound with the given log-mel level, as a loop: its end joins its beginning like any other moment.
+def to_audio(
+    log_mel_db: ArrayLike,
+    config: AudioConfig,
+    tempo: float = 110.0,
+    seed: int = 0,
+    method: str | None = None,
+) -> np.ndarray:
+    """Synthesises the samples of a loop from its log-mel levels in dB.
 
-    Frames stand where the analysis would read them at this tempo, so any tempo is exact to a sample.
+    Frames stand where the analysis would read them at this tempo, so any tempo is
+    exact to a sample. The end of the loop joins its beginning.
 
     Args:
-        log_mel_db: Float array, shape `(frames, n_mels)`, dB relative to full scale; any number of frames.
+        log_mel_db: Float array, shape `(frames, n_mels)`, in dB, as of `log_mel`; any
+            number of frames. What a model returns is scaled: pass
+            `config.unscale(...)` of it.
         config: `AudioConfig`.
-        tempo: Beats a minute (beat grid only).
+        tempo: Beats a minute, from 10 to 1000 (beat grid only).
         seed: Seed of the phases that the levels do not determine.
-        method: A name in `METHODS`; `None` for `"learned_bands"` where the shipped vocoder fits the
-            configuration, and `"pghi_bands"` elsewhere.
+        method: A name in `METHODS`; `None` for `"learned_bands"` where the shipped
+            vocoder fits the configuration, and `"pghi_bands"` elsewhere.
 
     Returns:
         Float32 array, shape `(samples,)`; on the beat grid exactly
         `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long.
 
     Raises:
-        ValueError: If the shape does not fit the configuration, a level is not finite, the tempo is no number from 10
-            to 1000, the seed no whole number of at least 0, the method is unknown, or it needs a vocoder and none fits the
-            configuration.
+        ValueError: If the shape does not fit the configuration; if the levels are not
+            finite or are clearly no decibels; if tempo, seed or method are unknown; or
+            if the method needs a vocoder and none fits the configuration.
+
+    Example:
+        >>> config = AudioConfig()
+        >>> silence = np.full((16, 128), config.floor_db)  # a beat
+        >>> to_audio(silence, config, tempo=120.0, method="pghi").shape
+        (11025,)
     """
-    log_mel_db = np.asarray(log_mel_db, np.float32)
-    if (
-        log_mel_db.ndim != 2
-        or log_mel_db.shape[1] != config.n_mels
-        or len(log_mel_db) == 0
-    ):
-        raise ValueError(
-            f"to_audio got shape {log_mel_db.shape}; expected (frames, {config.n_mels}), one clip in dB. "
-            "Pass one clip at a time, and use AudioConfig.unscale on what a model returns."
-        )
-    if not np.all(np.isfinite(log_mel_db)):
-        raise ValueError(
-            "to_audio got NaN or infinite levels; expected dB. Look for a division by zero before it."
-        )
+    log_mel_db = _check_levels(np.asarray(log_mel_db, np.float32), config)
     check_number("tempo", tempo, *TEMPI, kind=numbers.Real)
     check_number("seed", seed)
-    chosen, vocoder = _method(method, config)
+    chosen, vocoder = _find_method(method, config)
     loop, mel_power = frame_grid(log_mel_db, config, tempo)
-    rng, noise = np.random.default_rng(seed), None
+    rng = np.random.default_rng(seed)
+    noise = None
     if vocoder is None:
         magnitude = np.sqrt(mel_to_linear(mel_power, config))
     else:
@@ -203,38 +247,86 @@ def to_audio(log_mel_db, config, tempo=110.0, seed=0, method=None):
     samples = phase_retrieval.fast_griffin_lim(
         magnitude, start, loop, chosen.rounds, chosen.momentum
     )
-    given = mel_power[
-        :: len(mel_power) // len(log_mel_db)
-    ]  # frames in between are a guess
+    # Interpolated frames are a guess, so only the given ones are projected to.
+    given = mel_power[:: len(mel_power) // len(log_mel_db)]
     return project_to_mel(samples, given, loop, config, chosen.band_rounds)
 
 
-def _method(name, config):
-    """`(Method, Vocoder or None)` of a name."""
+def _check_levels(log_mel_db: np.ndarray, config: AudioConfig) -> np.ndarray:
+    """Checks that levels are one clip in dB, and returns them."""
+    is_clip = log_mel_db.ndim == 2 and log_mel_db.shape[1] == config.n_mels
+    if not is_clip or len(log_mel_db) == 0:
+        raise ValueError(
+            f"to_audio got shape {log_mel_db.shape}; expected (frames, {config.n_mels})"
+            ", one clip in dB. Pass one clip at a time, and use AudioConfig.unscale on "
+            "what a model returns."
+        )
+    if not np.all(np.isfinite(log_mel_db)):
+        raise ValueError(
+            "to_audio got NaN or infinite levels; expected dB. Look for a division by "
+            "zero before it."
+        )
+    low = float(log_mel_db.min())
+    high = float(log_mel_db.max())
+    floor = config.floor_db
+    ceiling = config.ceiling_db
+    is_scaled = -SCALED_DB <= low and high <= SCALED_DB and floor < -10.0
+    if is_scaled or low < floor - BELOW_DB or high > ceiling + ABOVE_DB:
+        raise ValueError(
+            f"to_audio got levels from {low:.2f} to {high:.2f}; expected dB, from "
+            f"{floor} to {ceiling}. What a model returns is scaled to [-1, 1]: pass "
+            "config.unscale(...) of it. (config.scale is the way back.)"
+        )
+    return log_mel_db
+
+
+def _find_method(
+    name: str | None, config: AudioConfig
+) -> tuple[Method, Vocoder | None]:
+    """Returns the `Method` of a name, and the vocoder that it needs or `None`."""
     if name is not None and name not in METHODS:
         raise ValueError(
-            f"to_audio got method={name!r}; expected one of {list(METHODS)}, or None for the best."
+            f"to_audio got method={name!r}; expected one of {list(METHODS)}, or None "
+            "for the best."
         )
     if name is not None and not METHODS[name].learned:
         return METHODS[name], None
     from cvae_music.audio.vocoder import shipped_vocoder
 
     vocoder = shipped_vocoder(config)
-    if vocoder is None and name is not None:
+    if vocoder is not None:
+        return METHODS["learned_bands"], vocoder
+    if name is not None:
         raise ValueError(
-            f"to_audio got method={name!r}, and no shipped vocoder fits this AudioConfig; expected its defaults for "
-            "sample_rate, n_fft, n_mels, fmin, fmax and floor_db. Leave method out for the best that fits."
+            f"to_audio got method={name!r}, and no shipped vocoder fits this "
+            "AudioConfig; expected its defaults for sample_rate, n_fft, n_mels, fmin, "
+            "fmax and floor_db. Leave method out for the best that fits."
         )
-    return METHODS["pghi_bands" if vocoder is None else "learned_bands"], vocoder
+    return METHODS["pghi_bands"], None
 
 
-def frame_grid(log_mel_db, config, tempo):
-    """The frames to make sound from, close enough to each other to overlap.
+def frame_grid(
+    log_mel_db: np.ndarray, config: AudioConfig, tempo: float
+) -> tuple[LoopSTFT, np.ndarray]:
+    """Places the frames of a loop, with interpolated ones where steps are long.
+
+    Args:
+        log_mel_db: Float32 array, shape `(frames, n_mels)`, in dB.
+        config: `AudioConfig`.
+        tempo: Beats a minute (beat grid only).
 
     Returns:
-        `(loop, mel_power)`: `LoopSTFT`, and float32 power, shape `(frames, n_mels)`.
+        `(loop, mel_power)`: `LoopSTFT`, and float32 power, shape
+        `(frames * k, n_mels)`, where every k-th frame is one of those given.
+
+    Example:
+        >>> config = AudioConfig()
+        >>> level = np.full((16, 128), -20.0, np.float32)
+        >>> loop, mel_power = frame_grid(level, config, tempo=110.0)
+        >>> loop.length, mel_power.shape
+        (12027, (16, 128))
     """
-    step = config.hop_length
+    step: float = config.hop_length
     if config.grid == "beats":
         step = 60.0 / tempo / config.frames_per_beat * config.sample_rate
     finer = int(np.ceil(step / (LONGEST_STEP * config.n_fft)))
@@ -244,28 +336,42 @@ def frame_grid(log_mel_db, config, tempo):
     share = (np.arange(num_frames) % finer / finer).astype(np.float32)[:, None]
     level += share * (np.roll(level, -finer, axis=0) - level)
     # The floor means "no sound" and must not come back as a hiss of 128 bands.
-    power = np.where(level <= config.floor_db + 0.01, 0.0, 10.0 ** (level / 10.0))
-    return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power.astype(
-        np.float32
-    )
+    is_silent = level <= config.floor_db + 0.01
+    power = np.where(is_silent, 0.0, 10.0 ** (level / 10.0)).astype(np.float32)
+    return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power
 
 
-def project_to_mel(samples, mel_power, loop, config, rounds):
-    """Brings the mel bands of a loop closer to those wanted; phases and lines inside the bands stay free.
+def project_to_mel(
+    samples: np.ndarray,
+    mel_power: np.ndarray,
+    loop: LoopSTFT,
+    config: AudioConfig,
+    rounds: int,
+) -> np.ndarray:
+    """Moves the mel bands of a loop closer to a given power.
 
-    What Griffin-Lim asks of every frequency is a guess, what the bands say is known: so each round
-    scales a frequency only by what its bands lack.
+    Each round scales a frequency by what its bands lack, and leaves phases and the
+    shape of the spectrum inside the bands free. The bands are known; the magnitude of
+    every frequency, which Griffin-Lim asks for, is an estimate.
 
     Args:
         samples: Float32 array, shape `(loop.length,)`.
-        mel_power: Float32 array, shape `(frames, n_mels)`, power relative to full scale, of all frames of the
-            loop or of every second, third and so on; the others follow.
+        mel_power: Float32 array, shape `(frames, n_mels)`, power relative to full
+            scale, of all frames of the loop or of every k-th.
         loop: `LoopSTFT`.
         config: `AudioConfig`.
         rounds: Number of rounds.
 
     Returns:
         Float32 array, shape `(loop.length,)`.
+
+    Example:
+        >>> config = AudioConfig()
+        >>> level = np.full((4, 128), -20.0, np.float32)
+        >>> loop, mel_power = frame_grid(level, config, tempo=110.0)
+        >>> quiet = np.full(loop.length, 1e-3, np.float32)
+        >>> project_to_mel(quiet, mel_power, loop, config, rounds=1).shape
+        (3007,)
     """
     wanted = mel_power * stft_scale(config) ** 2
     for _ in range(rounds):
@@ -280,6 +386,17 @@ def project_to_mel(samples, mel_power, loop, config, rounds):
     return samples
 
 
-def stft_scale(config):
-    """Magnitude that `LoopSTFT.forward` gives a sine wave of amplitude 1."""
+def stft_scale(config: AudioConfig) -> np.float32:
+    """Returns the magnitude that `LoopSTFT.forward` gives a sine of amplitude 1.
+
+    Args:
+        config: `AudioConfig`.
+
+    Returns:
+        Half the sum of the window.
+
+    Example:
+        >>> stft_scale(AudioConfig())
+        np.float32(512.0)
+    """
     return np.float32(hann_window(config.n_fft).sum() / 2.0)

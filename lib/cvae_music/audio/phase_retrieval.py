@@ -1,50 +1,102 @@
-"""Phases for given magnitudes: where they start, and the rounds of Griffin-Lim that make them agree.
+"""Phases for given magnitudes: initial phases, and fast Griffin-Lim iterations."""
 
-They start at zero, at random, or integrated from the gradients that the magnitudes imply; and at those of noise, since
-integration takes for a pulse what is smooth.
-"""
+from __future__ import annotations
 
 import functools
 import heapq
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cvae_music.audio.analysis import TINY
 
-HANN_GAMMA = 0.25645  # of the Gaussian nearest to a Hann window, times its length squared (Prusa et al., 2017)
-NOISE_FROM = (
-    0.4,
-    0.5,
-)  # nats of uncertainty; chosen on validation tracks, with the ear of a tagger
-TOLERANCE = 1e-3  # magnitudes below this share of the largest start at random phases; the rounds suffice for them
+if TYPE_CHECKING:
+    from cvae_music.audio.inversion import LoopSTFT
+
+# Of the Gaussian nearest to a Hann window, times its squared length (Prusa et al.).
+HANN_GAMMA = 0.25645
+# Uncertainty in nats from which noise is mixed in, and from which it stands alone;
+# chosen on validation tracks, by the embedding of a music tagger.
+NOISE_FROM = (0.4, 0.5)
+TOLERANCE = 1e-3  # cells below this share of the largest start at random phases
 
 
-def zero_phases(magnitude, loop, rng):
-    """Every frame swings together at its centre: shape and type of `magnitude`."""
+def zero_phases(
+    magnitude: np.ndarray, loop: LoopSTFT, rng: np.random.Generator
+) -> np.ndarray:
+    """Returns a phase of 0 radians at the centre of each frame, for every frequency.
+
+    Args:
+        magnitude: Float32 array, shape `(frames, bins)`.
+        loop: `LoopSTFT` of the frames; unused.
+        rng: NumPy generator; unused.
+
+    Returns:
+        Float32 array, shape `(frames, bins)`.
+
+    Example:
+        >>> zero_phases(np.ones((1, 3), np.float32), None, None)
+        array([[0., 0., 0.]], dtype=float32)
+    """
     return np.zeros_like(magnitude)
 
 
-def random_phases(magnitude, loop, rng):
-    """Phases drawn evenly from the circle: shape and type of `magnitude`."""
+def random_phases(
+    magnitude: np.ndarray, loop: LoopSTFT, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws phases in radians, uniformly from the circle.
+
+    Args:
+        magnitude: Float32 array, shape `(frames, bins)`.
+        loop: `LoopSTFT` of the frames; unused.
+        rng: NumPy generator.
+
+    Returns:
+        Float32 array, shape `(frames, bins)`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> random_phases(np.ones((4, 3), np.float32), None, rng).shape
+        (4, 3)
+    """
     return rng.random(magnitude.shape, np.float32) * np.float32(2.0 * np.pi)
 
 
-def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
-    """Sound of a loop with these magnitudes, from rounds that make the phases of overlapping frames agree.
+def fast_griffin_lim(
+    magnitude: np.ndarray,
+    start: np.ndarray,
+    loop: LoopSTFT,
+    rounds: int = 32,
+    momentum: float = 0.99,
+) -> np.ndarray:
+    """Estimates the samples of a loop whose spectra have given magnitudes.
 
-    Each round makes sound, reads the phases of that sound and puts the magnitudes back.
+    Each round synthesises samples, takes the phases of their spectra and puts the
+    magnitudes back. So the phases of overlapping frames come to agree.
 
     Args:
-        magnitude: Float32 array, shape `(frames, bins)`, in the units of `loop.forward`.
-        start: Complex spectra to begin with, same shape, such as `loop.with_phases(magnitude, phase)`.
+        magnitude: Float32 array, shape `(frames, bins)`, in the units of
+            `loop.forward`.
+        start: Complex array, shape `(frames, bins)`, such as
+            `loop.with_phases(magnitude, phase)`.
         loop: `LoopSTFT` of the frames.
         rounds: Number of rounds.
-        momentum: How far each round goes on in the direction of the last; 0 is the original Griffin-Lim.
+        momentum: Share of the last change that is added again in each round; 0 is the
+            original Griffin-Lim.
 
     Returns:
         Float32 array, shape `(loop.length,)`.
 
-    Source: Griffin and Lim (1984); Perraudin, Balazs and Søndergaard (2013), A fast Griffin-Lim algorithm, WASPAA.
+    Source: Griffin and Lim (1984); Perraudin, Balazs and Søndergaard (2013), A fast
+        Griffin-Lim algorithm, WASPAA.
+
+    Example:
+        >>> from cvae_music.audio.inversion import LoopSTFT
+        >>> loop = LoopSTFT(np.arange(0, 64, 8), length=64, n_fft=16)
+        >>> spectra = loop.forward(np.sin(np.arange(64.0) * np.pi / 4))
+        >>> fast_griffin_lim(np.abs(spectra), spectra, loop, rounds=2).shape
+        (64,)
     """
     spectra, last = start, None
     for _ in range(rounds):
@@ -55,40 +107,57 @@ def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
     return loop.inverse(spectra)
 
 
-def noise_substitution(magnitude, uncertainty, loop, rng):
-    """Makes noise of what is uncertain.
+def noise_substitution(
+    magnitude: np.ndarray,
+    uncertainty: np.ndarray,
+    loop: LoopSTFT,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives uncertain bins the magnitudes and phases of white noise.
 
-    Who has to guess the magnitude of noise does best to answer its median, everywhere the same. But phases that are
-    integrated from smooth magnitudes are those of pulses, and hiss comes back as buzz. So uncertain magnitudes are
-    multiplied by those of white noise, whose neighbours in time and frequency hang together as the window wants it,
-    and where noise outweighs the rest its phases hold.
+    A regressor predicts the median of noisy magnitudes, which is smooth. Phases
+    integrated from smooth magnitudes are those of pulses, so hiss would come back as a
+    buzz. The noise is analysed with the same window, so its neighbouring bins are
+    correlated as those of real noise are.
 
     Args:
         magnitude: Float32 array, shape `(frames, bins)`.
-        uncertainty: Expected error of its natural logarithm, same shape; of noise it is about 0.5.
+        uncertainty: Float array, shape `(frames, bins)`: expected error of the natural
+            logarithm of the magnitude. It is about 0.5 for noise.
         loop: `LoopSTFT` of the frames.
         rng: NumPy generator of the noise.
 
     Returns:
-        `(magnitude, turn)`: float32, and complex numbers of size 1 with the phases of the noise, 0 where they do
-        not hold.
+        `(magnitude, phasor)`, both of shape `(frames, bins)`: float32, and complex
+        numbers of size 1 with the phases of the noise, or 0 where it is not used.
+
+    Example:
+        >>> from cvae_music.audio.inversion import LoopSTFT
+        >>> loop = LoopSTFT(np.arange(0, 64, 8), length=64, n_fft=16)
+        >>> flat = np.ones((8, 9), np.float32)
+        >>> rng = np.random.default_rng(0)
+        >>> magnitude, phasor = noise_substitution(flat, 0.0 * flat, loop, rng)
+        >>> bool((magnitude == flat).all()), bool(phasor.any())
+        (True, False)
     """
     noise = loop.forward(rng.standard_normal(loop.length, np.float32))
     size = np.abs(noise)
     low, high = NOISE_FROM
     share = np.clip((uncertainty - low) / (high - low), 0.0, 1.0)
     fluctuation = np.maximum(size / np.sqrt(np.mean(size**2)), 0.03) ** share
-    return magnitude * fluctuation, np.where(
-        share > 0.5, noise / np.maximum(size, TINY), 0.0
-    )
+    phasor = np.where(share > 0.5, noise / np.maximum(size, TINY), 0.0)
+    return magnitude * fluctuation, phasor
 
 
-def phase_gradient_integration(magnitude, loop, rng):
-    """Phase-gradient heap integration: follows the phase from the loudest cells outwards.
+def phase_gradient_integration(
+    magnitude: np.ndarray, loop: LoopSTFT, rng: np.random.Generator
+) -> np.ndarray:
+    """Estimates phases by phase-gradient heap integration (PGHI), in radians.
 
-    Under a Gaussian window the phase's gradient is the logarithm of the magnitude's, turned by a right
-    angle; a Hann window is close enough to a Gaussian. Integrating over loud cells first keeps the errors
-    of faint cells to themselves. The last frame is a neighbour of the first.
+    Under a Gaussian window the gradient of the phase is the gradient of the logarithm
+    of the magnitude, turned by a right angle. A Hann window is close to a Gaussian.
+    Loud cells are integrated first, so errors of faint cells do not spread. The last
+    frame is a neighbour of the first.
 
     Args:
         magnitude: Float array, shape `(frames, bins)`.
@@ -96,41 +165,44 @@ def phase_gradient_integration(magnitude, loop, rng):
         rng: NumPy generator for the phases that the magnitudes do not determine.
 
     Returns:
-        Float32 array, shape `(frames, bins)`, radians at the centre of each frame.
+        Float32 array, shape `(frames, bins)`: phases at the centre of each frame.
 
-    Source: Prusa, Balazs and Søndergaard (2017), A noniterative method for reconstruction of phase from
-        STFT magnitude, IEEE/ACM TASLP 25(5).
+    Source: Prusa, Balazs and Søndergaard (2017), A noniterative method for
+        reconstruction of phase from STFT magnitude, IEEE/ACM TASLP 25(5).
+
+    Example:
+        >>> from cvae_music.audio.inversion import LoopSTFT
+        >>> loop = LoopSTFT(np.arange(0, 64, 8), length=64, n_fft=16)
+        >>> rng = np.random.default_rng(0)
+        >>> phase_gradient_integration(np.zeros((8, 9), np.float32), loop, rng).shape
+        (8, 9)
     """
     phase = random_phases(magnitude, loop, rng)
     loudest = float(magnitude.max(initial=0.0))
     if loudest == 0.0:
         return phase
-    logarithm = np.log(np.maximum(magnitude, 0.1 * TOLERANCE * loudest)).astype(
-        np.float32
-    )
-    first = magnitude.argmax(axis=1)
-    order = np.argsort(-magnitude[np.arange(len(first)), first])
-    steps = np.diff(np.append(loop.centres, loop.centres[0] + loop.length)).astype(
-        np.int64
-    )
-    gamma = HANN_GAMMA * loop.n_fft**2
-    _integrator()(
+    log_magnitude = np.log(np.maximum(magnitude, 0.1 * TOLERANCE * loudest))
+    peak_bins = magnitude.argmax(axis=1)
+    peaks = magnitude[np.arange(len(peak_bins)), peak_bins]
+    loudest_frames = np.argsort(-peaks)
+    steps = np.diff(np.append(loop.centres, loop.centres[0] + loop.length))
+    _compiled_integration()(
         np.ascontiguousarray(magnitude, np.float32),
-        logarithm,
+        log_magnitude.astype(np.float32),
         phase,
-        steps,
-        order,
-        first[order],
+        steps.astype(np.int64),
+        loudest_frames,
+        peak_bins[loudest_frames],
         loop.n_fft,
-        gamma,
+        HANN_GAMMA * loop.n_fft**2,
         TOLERANCE * loudest,
     )
     return phase
 
 
 @functools.cache
-def _integrator():
-    """Compiled on first use; the machine code is kept on disk where a folder can be written."""
+def _compiled_integration() -> Callable[..., None]:
+    """Compiles `_integrate`; keeps the machine code on disk where it can be written."""
     import numba
 
     try:
@@ -139,36 +211,35 @@ def _integrator():
         return numba.njit(nogil=True)(_integrate)
 
 
-# By hand: the last frame is a neighbour of the first and steps between frames are uneven, so that a loop of any tempo is
-# exact to a sample; implementations elsewhere ask for one step and begin at the first frame.
+# Written here because other implementations ask for one step and begin at the first
+# frame. The frames of a loop stand at uneven steps, so that any tempo is exact.
 def _integrate(
     magnitude, logarithm, phase, steps, seed_frames, seed_bins, n_fft, gamma, threshold
 ):
     """Fills `phase` in place, in loops that Numba compiles."""
     frames, bins = magnitude.shape
     mean_step = steps.sum() / frames
-    along_time = (
-        0.5 * mean_step * n_fft / gamma
-    )  # of the slope over bins, beyond the bin's own frequency
-    along_bins = -0.5 * gamma / (mean_step * n_fft)  # of the slope over frames
+    # Of the slope over bins, beyond the bin's own frequency; and of that over frames.
+    along_time = 0.5 * mean_step * n_fft / gamma
+    along_bins = -0.5 * gamma / (mean_step * n_fft)
     done = magnitude < threshold
     for start in range(len(seed_frames) + frames * bins):
-        # The loudest cell of each frame first, loudest frame first; then whatever they did not reach.
+        # The loudest cell of each frame, then all cells that were not reached.
         if start < len(seed_frames):
-            frame, k = seed_frames[start], seed_bins[start]
+            frame = seed_frames[start]
+            k = seed_bins[start]
         else:
-            frame, k = (
-                (start - len(seed_frames)) // bins,
-                (start - len(seed_frames)) % bins,
-            )
+            frame = (start - len(seed_frames)) // bins
+            k = (start - len(seed_frames)) % bins
         if done[frame, k]:
             continue
         done[frame, k] = True
         heap = [(-magnitude[frame, k], frame, k)]
         while heap:
             _, frame, k = heapq.heappop(heap)
-            for side in range(4):
-                to, m = frame, k
+            for side in range(4):  # next frame, last frame, next bin, last bin
+                to = frame
+                m = k
                 if side < 2:
                     to = (frame + 1 - 2 * side) % frames
                 else:
@@ -176,7 +247,8 @@ def _integrate(
                 if m < 0 or m >= bins or done[to, m]:
                     continue
                 if side < 2:
-                    low, high = max(k - 1, 0), min(k + 1, bins - 1)
+                    low = max(k - 1, 0)
+                    high = min(k + 1, bins - 1)
                     slope = (
                         logarithm[frame, high]
                         - logarithm[frame, low]
@@ -184,16 +256,15 @@ def _integrate(
                         - logarithm[to, low]
                     )
                     step = steps[frame] if side == 0 else steps[to]
-                    # The step times the frequency is exact in whole numbers, whatever the length of the clip.
-                    change = (
-                        2.0 * np.pi * ((step * k) % n_fft) / n_fft
-                        + 0.5 * along_time * slope
-                    )
-                    phase[to, m] = (
-                        phase[frame, k] + (change if side == 0 else -change)
-                    ) % (2.0 * np.pi)
+                    # In whole numbers, so that it is exact in clips of any length.
+                    turns = ((step * k) % n_fft) / n_fft
+                    change = 2.0 * np.pi * turns + 0.5 * along_time * slope
+                    if side == 1:
+                        change = -change
+                    phase[to, m] = (phase[frame, k] + change) % (2.0 * np.pi)
                 else:
-                    after, before = (frame + 1) % frames, (frame - 1) % frames
+                    after = (frame + 1) % frames
+                    before = (frame - 1) % frames
                     slope = (
                         logarithm[after, k]
                         - logarithm[before, k]
