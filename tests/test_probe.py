@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 from generated_music import write_tune
 
-from cvae_lab.budget import probe
-from cvae_lab.budget.curves import reference_range, step_log
+from cvae_lab.budget import machine, probe
+from cvae_lab.budget.curves import StepCSVLogger, reference_range
 from cvae_lab.budget.probe import (
     StepConfig,
     estimate_cost,
@@ -28,10 +28,9 @@ from cvae_music.config import AudioConfig
 from cvae_music.data import cache
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import folder_collection, known_factor_collection
-from cvae_music.models import load_model
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.models.latent_density import fit_latent_density
-from cvae_music.saving import save_compact
+from cvae_music.saving import load_model, save_compact
 from cvae_music.training import train
 
 FACTOR = 1.5  # what the docstring of estimate_cost promises of counts and bytes
@@ -127,11 +126,12 @@ def test_files_are_counted_as_they_would_be_used(collection, tiny_config):
         ]
         features[split] = dict(zip(table["source_id"], map(len, found), strict=True))
     assert (
-        dict(zip(files["source_id"], files["overlapping"], strict=True))
+        dict(zip(files["source_id"], files["train_windows"], strict=True))
         == features["train"]
     )
     assert (
-        dict(zip(files["source_id"], files["apart"], strict=True)) == features["test"]
+        dict(zip(files["source_id"], files["eval_windows"], strict=True))
+        == features["test"]
     )
     assert files.loc[files["reason"] != "", "source_id"].tolist() == ["jazz/broken.wav"]
 
@@ -140,7 +140,7 @@ def test_composed_music_is_counted_too(tiny_config):
     files = probe_files(
         known_factor_collection(36), tiny_config, num_sources=3, clock=ticking()
     )
-    assert files[["overlapping", "apart"]].to_numpy().tolist() == [[1, 1]] * 3
+    assert files[["train_windows", "eval_windows"]].to_numpy().tolist() == [[1, 1]] * 3
 
 
 def test_estimate_against_what_the_run_takes(
@@ -268,9 +268,9 @@ def test_what_does_not_fit_is_said(collection, tiny_size, tmp_path, monkeypatch)
 
 
 def test_machine_is_asked(tmp_path):
-    assert probe.free_disk(tmp_path / "not" / "yet") > 0
-    assert 1e7 < probe.peak_memory() < 1e12
-    assert probe.available_memory() > 1e6
+    assert machine.free_disk(tmp_path / "not" / "yet") > 0
+    assert 1e7 < machine.peak_memory() < 1e12
+    assert machine.available_memory() > 1e6
 
 
 # --- workers --------------------------------------------------------------------------------------------------------
@@ -426,11 +426,23 @@ def test_what_was_found_is_kept_for_this_device(monkeypatch, tmp_path):
     assert len(tried) == count and same == setting == StepConfig(32, "mixed_bfloat16")
     pd.testing.assert_series_equal(again["minutes"], table["minutes"])
     assert np.median(again["step_seconds"][0]) == 0.1
-    monkeypatch.setattr(probe, "device_name", lambda: "another")
-    assert probe_steps(SIZES["quick"], GENRES, path=path)[0][
-        "device"
-    ].unique().tolist() == ["another"]
-    assert len(tried) == 2 * count
+
+
+@pytest.mark.parametrize("other", ["size", "genres", "device"])
+def test_what_was_kept_for_another_run_is_timed_anew(monkeypatch, tmp_path, other):
+    tried = fake_times(monkeypatch, lambda s: (1.0, 0.1))
+    path = tmp_path / "settings.json"
+    probe_steps(SIZES["quick"], GENRES, path=path)
+    count = len(tried)
+    if other == "device":
+        monkeypatch.setattr(probe, "device_name", lambda: "another")
+    size = SIZES["standard"] if other == "size" else SIZES["quick"]
+    genres = ("jazz", "rock", "folk") if other == "genres" else GENRES
+    probe_steps(size, genres, path=path)
+    assert len(tried) > count
+    count = len(tried)
+    probe_steps(size, genres, path=path)
+    assert len(tried) == count
 
 
 def test_steps_come_in_whole_passes():
@@ -608,7 +620,7 @@ def test_curves_by_step_are_means_since_the_last_row_and_survive_a_stop(tmp_path
         model.fit(
             data,
             epochs=epochs,
-            callbacks=[step_log(tmp_path / "curve.csv", every=2)],
+            callbacks=[StepCSVLogger(tmp_path / "curve.csv", every=2)],
             verbose=0,
         )
 

@@ -1,71 +1,88 @@
-"""Curves of a training by its steps: kept on disk across stops, and comparable with those of other music."""
+"""Training curves by step: kept on disk across stops, comparable between runs."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
 
-def step_log(path, every=10):
-    """A Keras callback that appends the mean of each metric over the last `every` steps to a CSV file.
+class StepCSVLogger(keras.callbacks.Callback):
+    """Appends the metrics of a training to a CSV file, a row every few steps.
 
-    An epoch is a pass over the music and so of another length for everybody; a step is not. A training that goes on
-    from a backup goes on in the same file: what it will do once more is taken out of it first.
+    Each row holds means over the steps since the row before. Epochs differ in length
+    between collections, steps do not. A training that resumes from a backup continues
+    the file: rows of steps that it will repeat are removed first.
 
     Args:
         path: File to write: columns `step` and the metrics of the model.
-        every: Steps between two rows.
+        every: Steps between two rows. The end of an epoch also writes one.
+
+    Example:
+        >>> log = StepCSVLogger("run/curve.csv", every=10)
+        >>> model.fit(x, y, callbacks=[log])  # doctest: +SKIP
     """
-    import keras
 
-    class StepLog(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.step = int(self.model.optimizer.iterations)
-            if Path(path).exists():
-                before = pd.read_csv(path)
-                before[before["step"] <= self.step].to_csv(path, index=False)
+    def __init__(self, path: str | Path, every: int = 10):
+        super().__init__()
+        self.path = Path(path)
+        self.every = every
 
-        def on_epoch_begin(self, epoch, logs=None):
-            self.count, self.sums = 0, None
+    def on_train_begin(self, logs=None):
+        """Removes the rows after the step that the training starts at."""
+        self.step = int(self.model.optimizer.iterations)
+        if self.path.exists():
+            table = pd.read_csv(self.path)
+            table[table["step"] <= self.step].to_csv(self.path, index=False)
 
-        def on_train_batch_end(self, batch, logs):
-            self.step += 1
-            if self.step % every and batch + 1 < self.params["steps"]:
-                return
-            # Keras reports means since the epoch began.
-            sums = (batch + 1) * np.array(list(logs.values()), float)
-            means = (sums - (0.0 if self.sums is None else self.sums)) / (
-                batch + 1 - self.count
-            )
-            self.count, self.sums = batch + 1, sums
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            row = pd.DataFrame(
-                [{"step": self.step, **dict(zip(logs, means.round(4), strict=True))}]
-            )
-            row.to_csv(path, mode="a", header=not Path(path).exists(), index=False)
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts new means, as Keras does."""
+        self.num_logged = 0
+        self.logged_sums = 0.0
 
-    return StepLog()
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes a row after every `every` steps and after the last of an epoch."""
+        self.step += 1
+        num_steps = batch + 1
+        if self.step % self.every and num_steps < self.params["steps"]:
+            return
+        # Keras reports means since the epoch began.
+        sums = num_steps * np.array(list(logs.values()), float)
+        means = (sums - self.logged_sums) / (num_steps - self.num_logged)
+        self.num_logged = num_steps
+        self.logged_sums = sums
+        row = {"step": self.step, **dict(zip(logs, means.round(4), strict=True))}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        header = not self.path.exists()
+        pd.DataFrame([row]).to_csv(self.path, mode="a", header=header, index=False)
 
 
-def reference_range(table, name, steps):
-    """The lowest and the highest value of a metric at some steps, over runs that were normal.
+def reference_range(
+    table: pd.DataFrame, name: str, steps: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lowest and highest value of a metric over runs, at given steps.
 
     Args:
         table: DataFrame of several runs: columns `run`, `step`, and the metrics.
         name: A metric.
-        steps: Whole numbers, increasing.
+        steps: Numbers, increasing; values between rows are interpolated.
 
     Returns:
         `(low, high)`, each of shape `(len(steps),)`; NaN where no run has been.
+
+    Example:
+        >>> table = pd.DataFrame({"run": [1, 1, 2, 2], "step": [0, 9, 0, 9]})
+        >>> table["kl"] = [0.0, 9.0, 4.0, 4.0]
+        >>> low, high = reference_range(table, "kl", [0, 3, 9])
+        >>> low.tolist(), high.tolist()
+        ([0.0, 3.0, 4.0], [4.0, 4.0, 9.0])
     """
     curves = [
         np.interp(steps, run["step"], run[name], left=np.nan, right=np.nan)
         for _, run in table.dropna(subset=[name]).groupby("run")
     ]
-    seen = np.isfinite(curves).any(axis=0)
-    low, high = np.full((2, len(steps)), np.nan)
-    low[seen], high[seen] = (
-        np.nanmin(np.array(curves)[:, seen], axis=0),
-        np.nanmax(np.array(curves)[:, seen], axis=0),
-    )
-    return low, high
+    # These two leave NaN out, and give it where there is nothing else.
+    return np.fmin.reduce(curves), np.fmax.reduce(curves)

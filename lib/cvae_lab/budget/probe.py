@@ -1,124 +1,173 @@
-"""What a run will cost, told before it starts: from a few files and a few training steps on this machine."""
+"""What a run will cost, estimated from a few files and training steps on this machine."""
+
+from __future__ import annotations
 
 import dataclasses
 import gc
-import os
-import shutil
-import sys
+import json
 import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
 
+from cvae_lab.budget.machine import (
+    available_memory,
+    device_name,
+    free_disk,
+    peak_memory,
+)
+from cvae_lab.budget.sizes import TrainConfig
+from cvae_music.config import AudioConfig
+from cvae_music.data.collection import Collection
 from cvae_music.data.extraction import extract_source
 from cvae_music.serialization import write_text
 
-NUM_SOURCES = 12  # of a collection that are read
-NUM_STEPS, NUM_STEPS_GPU = (
-    6,
-    40,
-)  # of each setting that are timed, the first aside: a GPU makes them in a blink
-LOSS_SCALE_WARMUP = {
-    "mixed_float16": 12
-}  # nothing is learned in them: they halve the scale of the loss until gradients are finite
-MIN_SPEEDUP = 0.05  # of its time that another setting must save: less is noise
-XLA_MIN_SECONDS = 120.0  # seconds that a training must take before XLA is tried, which compiles for half a minute or more
-MIN_UPDATES = (
-    640  # fewest updates that a model of the series was trained with on real music
-)
+NUM_SOURCES = 12  # files of a collection that are read
+# Steps of each setting that are timed, after the first. A GPU needs a blink for each.
+NUM_STEPS = 6
+NUM_STEPS_GPU = 40
+# Steps without an update: the loss scale is halved until the gradients are finite.
+LOSS_SCALE_WARMUP = {"mixed_float16": 12}
+MIN_SPEEDUP = 0.05  # share of its time that another setting must save: less is noise
+# Seconds a training must take before XLA is tried, which compiles for half a minute.
+XLA_MIN_SECONDS = 120.0
+# Fewest updates that a model of the series was trained with on real music.
+MIN_UPDATES = 640
 BYTES_A_LEVEL = 2  # features are kept in half precision
-BYTES_OF_A_ROW = 1000  # what a part says of a clip, in text
-PARTS_AND_WHOLE = 2  # while the parts are joined, the disk holds the features twice
-ARRAYS_AT_ONCE = 4  # the latent density reads the training clips in single precision: twice the bytes, with one copy
-# Bytes of a parameter: in memory and in each backup with its gradient's two moments and its average; in half precision.
-BYTES_TRAINED, BYTES_COMPACT = 16, 2
+BYTES_OF_A_ROW = 1000  # what the cache says of a clip, in text
+PARTS_AND_WHOLE = 2  # while parts are joined, the disk holds the features twice
+# The latent density reads the training clips in float32: twice the bytes, and a copy.
+ARRAYS_AT_ONCE = 4
+# Bytes of a parameter while it is trained, and in each backup: weight, two moments of
+# its gradient, moving average.
+BYTES_TRAINED = 16
+BYTES_COMPACT = 2  # of a parameter in a file of half precision
+
+Clock = Callable[[], float]
 
 
 @dataclasses.dataclass(frozen=True)
 class StepConfig:
-    """How the steps of a training are computed: it changes their speed, and the model only by rounding and batch.
+    """Holds how training steps are computed: batch size, precision, compiler.
+
+    It changes their speed, and the model by rounding and batch size only.
 
     Args:
         batch_size: Clips in a step.
-        precision: As of `Size.new_model`.
+        precision: Name of a Keras dtype policy, as of `TrainConfig.new_model`.
         jit_compile: `True` for XLA.
+
+    Example:
+        >>> from cvae_lab.budget.sizes import SIZES
+        >>> StepConfig(batch_size=64).num_steps(SIZES["standard"])
+        720
     """
 
     batch_size: int = 32
     precision: str = "float32"
     jit_compile: bool = False
 
-    def num_steps(self, size, num_train=None):
-        """Steps after which a training of this size has heard its clips, in whole passes over `num_train` clips."""
+    def num_steps(self, size: TrainConfig, num_train: float | None = None) -> int:
+        """Returns the steps after which a training of a size has seen its clips.
+
+        Args:
+            size: `TrainConfig`.
+            num_train: Training clips; the steps are then whole passes over them.
+        """
         steps = max(1, round(size.num_clips / self.batch_size))
         if num_train is None:
             return steps
-        in_a_pass = max(
-            1, int(num_train) // min(self.batch_size, max(1, int(num_train)))
-        )
-        return in_a_pass * max(1, round(steps / in_a_pass))
+        num_train = max(1, int(num_train))
+        steps_a_pass = num_train // min(self.batch_size, num_train)
+        return steps_a_pass * max(1, round(steps / steps_a_pass))
 
 
-# --- files ----------------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------
 
 
-def spread_sources(collection, count):
-    """Rows of the table, as dictionaries: files from the smallest to the largest, evenly spread, `count` at most."""
-    sizes = [
-        Path(path).stat().st_size if path else 0 for path in collection.table["path"]
-    ]
+def spread_sources(collection: Collection, count: int) -> list[dict[str, Any]]:
+    """Returns rows of the table, spread evenly from the smallest file to the largest.
+
+    Args:
+        collection: `Collection`.
+        count: Number of rows at most.
+    """
+    paths = collection.table["path"]
+    sizes = [Path(path).stat().st_size if path else 0 for path in paths]
     order = np.argsort(sizes, kind="stable")
-    places = (
-        (np.arange(min(count, len(order))) + 0.5) * len(order) / min(count, len(order))
-    )
-    return collection.table.iloc[order[places.astype(int)]].to_dict("records")
+    count = min(count, len(order))
+    positions = (np.arange(count) + 0.5) * len(order) / count
+    chosen = order[positions.astype(int)]
+    return collection.table.iloc[chosen].to_dict("records")
+
+
+def count_disjoint(clips: Iterable[dict[str, Any]]) -> int:
+    """Counts the clips that are left when none may overlap the one before."""
+    count = 0
+    end = -np.inf
+    for clip in sorted(clips, key=lambda clip: clip["start"]):
+        if clip["start"] >= end - 1e-3:
+            count += 1
+            end = clip["end"]
+    return count
 
 
 def probe_files(
-    collection, config, *, num_sources=NUM_SOURCES, clock=time.perf_counter
-):
-    """Makes the features of a few files, and keeps their numbers only.
+    collection: Collection,
+    config: AudioConfig,
+    *,
+    num_sources: int = NUM_SOURCES,
+    clock: Clock = time.perf_counter,
+) -> pd.DataFrame:
+    """Extracts features of a few files and returns their counts and seconds.
 
     Args:
         collection: `Collection`.
         config: `AudioConfig`.
-        num_sources: How many files; they are spread evenly from the smallest to the largest.
+        num_sources: How many files, spread evenly from the smallest to the largest.
         clock: Function that returns seconds.
 
     Returns:
-        DataFrame, one row a file: `source_id`; `seconds`; `overlapping`, the clips it gives in training; `apart`,
-        those in the other splits, where no second counts twice; `reason`, why it gave none, or "".
+        DataFrame, one row a file: `source_id`; `seconds`; `train_windows`, the clips it
+        gives in training, which overlap; `eval_windows`, those in the other splits,
+        where no second counts twice; `reason`, why it gave none, or "".
+
+    Example:
+        >>> import cvae_music as cm
+        >>> collection = cm.open_collection("known", num_clips=18)
+        >>> files = probe_files(collection, cm.AudioConfig(), num_sources=1)
+        >>> files[["train_windows", "eval_windows"]].sum().tolist()
+        [1, 1]
     """
-    sources, rows = spread_sources(collection, num_sources), []
+    sources = spread_sources(collection, num_sources)
     extract_source(sources[0], config)  # the first one waits for machine code
+    rows = []
     for source in sources:
         started = clock()
         clips, _, skipped = extract_source(source | {"split": "train"}, config)
-        row = {
-            "source_id": source["source_id"],
-            "seconds": clock() - started,
-            "overlapping": len(clips),
-        }
-        rows.append(
-            row
-            | {"apart": count_disjoint(clips), "reason": "" if clips else skipped[0][1]}
-        )
+        row = {"source_id": source["source_id"], "seconds": clock() - started}
+        row["train_windows"] = len(clips)
+        row["eval_windows"] = count_disjoint(clips)
+        row["reason"] = "" if clips else skipped[0][1]
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def count_disjoint(clips):
-    """How many clips are left when each must begin where the one before has ended."""
-    count, end = 0, -np.inf
-    for clip in sorted(clips, key=lambda clip: clip["start"]):
-        if clip["start"] >= end - 1e-3:
-            count, end = count + 1, clip["end"]
-    return count
+def probe_workers(
+    collection: Collection,
+    files: pd.DataFrame,
+    config: AudioConfig,
+    *,
+    counts: Iterable[int] | None = None,
+    clock: Clock = time.perf_counter,
+) -> pd.DataFrame:
+    """Measures whether more processes make the features sooner.
 
-
-def probe_workers(collection, files, config, *, counts=None, clock=time.perf_counter):
-    """Whether more processes make the features sooner: they share the work, and take time to start.
+    They share the work, and take time to start.
 
     Args:
         collection: `Collection`.
@@ -128,160 +177,206 @@ def probe_workers(collection, files, config, *, counts=None, clock=time.perf_cou
         clock: Function that returns seconds.
 
     Returns:
-        DataFrame, one row a number of processes: `workers`, `seconds_to_start`, `files_a_second`, `minutes` for the
-        whole collection, and `chosen`.
+        DataFrame, one row a number of processes: `workers`, `seconds_to_start`,
+        `files_a_second`, `minutes` for the whole collection, and `chosen`.
     """
-    rows = [(1, 0.0, len(files) / files["seconds"].sum())]
-    for count in counts or {joblib.cpu_count()} - {1}:
+    if counts is None:
+        counts = {joblib.cpu_count()} - {1}
+    one = {"workers": 1, "seconds_to_start": 0.0}
+    one["files_a_second"] = len(files) / files["seconds"].sum()
+    rows = [one]
+    for count in counts:
         sources = spread_sources(collection, max(len(files), 2 * count))
         with joblib.Parallel(n_jobs=count) as parallel:
-            taken = []
-            for _ in range(
-                2
-            ):  # the first time they start, the second time they are there
+            seconds = []
+            for _ in ("processes start", "processes are there"):
                 started = clock()
-                parallel(
-                    joblib.delayed(_extract_and_forget)(source, config)
-                    for source in sources
-                )
-                taken.append(clock() - started)
-        rows.append((count, max(0.0, taken[0] - taken[1]), len(sources) / taken[1]))
-    table = pd.DataFrame(
-        rows, columns=["workers", "seconds_to_start", "files_a_second"]
-    )
-    table["minutes"] = (
-        table["seconds_to_start"] + len(collection) / table["files_a_second"]
-    ) / 60.0
-    return table.assign(chosen=table.index == table["minutes"].idxmin())
+                parallel(joblib.delayed(_extract)(source, config) for source in sources)
+                seconds.append(clock() - started)
+        row = {"workers": count, "seconds_to_start": max(0.0, seconds[0] - seconds[1])}
+        row["files_a_second"] = len(sources) / seconds[1]
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    work = len(collection) / table["files_a_second"]
+    table["minutes"] = (table["seconds_to_start"] + work) / 60.0
+    table["chosen"] = table.index == table["minutes"].idxmin()
+    return table
 
 
-def _extract_and_forget(source, config):
-    extract_source(source, config)  # what it made would only travel between processes
+def _extract(source, config):
+    """Makes the features of a source and drops them: no array between processes."""
+    extract_source(source, config)
 
 
-# --- steps ----------------------------------------------------------------------------------------------------------
+# --- steps ------------------------------------------------------------------------
+
+
+class _Search:
+    """Times settings one after another and remembers the fastest."""
+
+    def __init__(self, measure):
+        self.measure = measure
+        self.rows = []
+        self.chosen = None  # index of its row
+        self.best = None
+        self.minutes = np.inf
+
+    def attempt(self, setting):
+        """Whether a setting makes the whole training clearly shorter; then it is kept."""
+        row = self.measure(setting)
+        self.rows.append(row)
+        is_faster = row["minutes"] < self.minutes * (1.0 - MIN_SPEEDUP)
+        if is_faster:
+            self.chosen = len(self.rows) - 1
+            self.best = setting
+            self.minutes = row["minutes"]
+        return is_faster
 
 
 def probe_steps(
-    size, genres, *, num_clips=None, path=None, num_steps=None, clock=time.perf_counter
-):
-    """Tries half precision, XLA and larger batches one after another, and keeps what makes the whole training shorter.
+    size: TrainConfig,
+    genres: Sequence[str],
+    *,
+    num_clips: float | None = None,
+    path: str | Path | None = None,
+    num_steps: int | None = None,
+    clock: Clock = time.perf_counter,
+) -> tuple[pd.DataFrame, StepConfig]:
+    """Times half precision, XLA and larger batches, and picks the shortest training.
 
-    The steps are those of `cvae_music.train` on noise, which takes as long as music. A setting counts with the time
-    that it needs until its first step is done, so that what compiles for a minute must save more than that. XLA is left
-    out where the whole training takes less than two minutes: trying it would cost more than it can save.
+    The steps are those of `cvae_music.train` on noise, which takes as long as music. A
+    setting counts with the time until its first step is done, so that what compiles for
+    a minute must save more than that. XLA is left out where the whole training takes
+    less than two minutes: trying it would cost more than it can save.
 
     Args:
         size: `TrainConfig`.
         genres: Names of the genres.
-        num_clips: Training clips there are, the bound of a batch; None if that is not known.
-        path: JSON file to keep the table in. Where it holds one of this device, that is what is returned: a training
-            that goes on tomorrow must go on as it began.
-        num_steps: Steps to time for each setting, after the first; None for what suits the device.
+        num_clips: Training clips, the bound of a batch; None if that is not known.
+        path: JSON file to keep the table in. If it holds one of the same device, size,
+            genres and versions, that is returned: a training that resumes tomorrow
+            must go on as it began.
+        num_steps: Steps to time for each setting, after the first; None for what suits
+            the device.
         clock: Function that returns seconds.
 
     Returns:
-        `(table, setting)`: a DataFrame with one row a setting that was tried, in order, with `steps_a_second` and
-        `minutes` of the whole training, or a `note` of what went wrong; and the `StepConfig` that was chosen.
+        `(table, setting)`: a DataFrame with one row a setting that was tried, in order,
+        with `steps_a_second` and `minutes` of the whole training, or a `note` of what
+        went wrong; and the `StepConfig` that was chosen.
 
     Raises:
         ValueError: If no setting works, however small the batch.
     """
     import tensorflow as tf
 
-    device, kept = (
-        device_name(),
-        None if path is None or not Path(path).exists() else pd.read_json(path),
-    )
-    if kept is not None and (kept["device"] == device).all():
-        best = kept[kept["chosen"]].iloc[0]
-        return kept, StepConfig(
-            int(best["batch_size"]), best["precision"], bool(best["jit_compile"])
-        )
+    run = _describe_run(size, genres)
+    table = None if path is None else _read_kept(path, run)
+    if table is not None:
+        row = table[table["chosen"]].iloc[0]
+        jit_compile = bool(row["jit_compile"])
+        return table, StepConfig(int(row["batch_size"]), row["precision"], jit_compile)
+
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    # Every GPU with tensor cores computes in float16; processors that know a half precision know bfloat16.
+    if num_steps is None:
+        num_steps = NUM_STEPS_GPU if has_gpu else NUM_STEPS
+    # Every GPU with tensor cores computes in float16; processors that know a half
+    # precision know bfloat16.
     half = "mixed_float16" if has_gpu else "mixed_bfloat16"
-    best, rows = StepConfig(size.batch_size), []
-
-    def minutes(setting):
-        row = dataclasses.asdict(setting) | {"note": ""}
-        try:
-            found = time_steps(
-                size,
-                genres,
-                setting,
-                num_steps or (NUM_STEPS_GPU if has_gpu else NUM_STEPS),
-                clock,
+    search = _Search(
+        lambda setting: _time_training(size, genres, setting, num_steps, clock)
+    )
+    setting = StepConfig(size.batch_size)
+    while not search.attempt(setting):
+        if setting.batch_size == 1:
+            raise ValueError(
+                "probe_steps got a size that not even one clip a step can be trained "
+                f"with on {run['device']} ({search.rows[-1]['note']}). "
+                "Choose a smaller one of SIZES, or another device."
             )
-            found["steps_a_second"] = 1.0 / np.median(found["step_seconds"])
-            whole = (
-                found["seconds_to_start"]
-                + setting.num_steps(size) / found["steps_a_second"]
-            )
-            row |= found | {"minutes": whole / 60.0}
-        except (
-            tf.errors.OpError
-        ) as error:  # out of memory, or without a kernel for this precision
-            row |= {"minutes": np.inf, "note": type(error).__name__}
-        rows.append(row)
-        return row["minutes"]
+        setting = dataclasses.replace(setting, batch_size=setting.batch_size // 2)
+    search.attempt(dataclasses.replace(search.best, precision=half))
+    if 60.0 * search.minutes >= XLA_MIN_SECONDS:
+        search.attempt(dataclasses.replace(search.best, jit_compile=True))
+    most = np.inf if num_clips is None else num_clips
+    is_faster = True
+    while is_faster:
+        batch_size = 2 * search.best.batch_size
+        setting = dataclasses.replace(search.best, batch_size=batch_size)
+        if batch_size > most or setting.num_steps(size) < MIN_UPDATES:
+            break
+        is_faster = search.attempt(setting)
 
-    shortest = minutes(best)
-    while np.isinf(shortest) and best.batch_size > 1:  # it does not fit
-        best = dataclasses.replace(best, batch_size=best.batch_size // 2)
-        shortest = minutes(best)
-    if np.isinf(shortest):
-        raise ValueError(
-            f"probe_steps got a size that not even one clip a step can be trained with on {device} ({rows[-1]['note']}). "
-            "Choose a smaller one of SIZES, or another device."
-        )
-    larger = [{"batch_size": best.batch_size * 2**power} for power in range(1, 8)]
-    for change in ({"precision": half}, {"jit_compile": True}, *larger):
-        other = dataclasses.replace(best, **change)
-        if other.jit_compile > best.jit_compile and 60.0 * shortest < XLA_MIN_SECONDS:
-            continue
-        is_larger = other.batch_size > best.batch_size
-        if is_larger and (
-            other.num_steps(size) < MIN_UPDATES
-            or other.batch_size > (num_clips or np.inf)
-        ):
-            break
-        found = minutes(other)
-        if found < shortest * (1.0 - MIN_SPEEDUP):
-            best, shortest = other, found
-        elif is_larger:
-            break
-    chosen = [
-        all(row[name] == value for name, value in dataclasses.asdict(best).items())
-        for row in rows
-    ]
-    table = pd.DataFrame(rows).assign(chosen=chosen, device=device)
+    table = pd.DataFrame(search.rows)
+    table["chosen"] = table.index == search.chosen
+    table["device"] = run["device"]
     if path is not None:
-        write_text(path, table.to_json())
-    return table, best
+        rows = json.loads(table.to_json(orient="records"))
+        write_text(path, json.dumps({"run": run, "rows": rows}))
+    return table, search.best
 
 
-def device_name():
-    """What the steps are computed on, as a word or two."""
+def _describe_run(size, genres):
+    """All that decides how fast a setting is, as JSON gives it back."""
+    import keras
     import tensorflow as tf
 
-    gpus = [
-        tf.config.experimental.get_device_details(gpu)
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    return (
-        ", ".join(gpu.get("device_name", "GPU") for gpu in gpus)
-        or f"CPU with {joblib.cpu_count()} cores"
-    )
+    run = {
+        "device": device_name(),
+        "size": dataclasses.asdict(size),
+        "genres": list(genres),
+        "versions": [tf.__version__, keras.__version__],
+    }
+    return json.loads(json.dumps(run))
 
 
-def time_steps(size, genres, setting, num_steps=NUM_STEPS, clock=time.perf_counter):
-    """Trains a new model on noise for some steps.
+def _read_kept(path, run):
+    """The table in a file of `probe_steps`; None if it is not of this run."""
+    if not Path(path).exists():
+        return None
+    kept = json.loads(Path(path).read_text(encoding="utf-8"))
+    if kept.get("run") != run:
+        return None
+    return pd.DataFrame(kept["rows"])
+
+
+def _time_training(size, genres, setting, num_steps, clock):
+    """A row of `probe_steps`: the setting, its times, minutes of the whole training."""
+    import tensorflow as tf
+
+    row = dataclasses.asdict(setting) | {"note": ""}
+    try:
+        times = time_steps(size, genres, setting, num_steps, clock)
+    except tf.errors.OpError as error:  # no memory, or no kernel for the precision
+        return row | {"minutes": np.inf, "note": type(error).__name__}
+    row |= times
+    row["steps_a_second"] = 1.0 / np.median(times["step_seconds"])
+    seconds = setting.num_steps(size) / row["steps_a_second"]
+    row["minutes"] = (times["seconds_to_start"] + seconds) / 60.0
+    return row
+
+
+def time_steps(
+    size: TrainConfig,
+    genres: Sequence[str],
+    setting: StepConfig,
+    num_steps: int = NUM_STEPS,
+    clock: Clock = time.perf_counter,
+) -> dict[str, Any]:
+    """Trains a new model on noise and returns the seconds of each step.
+
+    Args:
+        size: `TrainConfig`.
+        genres: Names of the genres.
+        setting: `StepConfig`.
+        num_steps: Steps to time, after the first.
+        clock: Function that returns seconds.
 
     Returns:
-        Dictionary: `seconds_to_start`, until the first step that counts is done; `step_seconds`, of each later one;
-        `parameters`; `memory` and `gpu_memory`, the most bytes that this process has held so far, NaN where nobody
-        tells.
+        Dictionary: `seconds_to_start`, until the first step that counts is done;
+        `step_seconds`, of each later one, shape `(num_steps,)`; `parameters`; `memory`
+        and `gpu_memory`, the most bytes that this process has held so far, NaN where
+        the system does not say.
     """
     import keras
     import tensorflow as tf
@@ -290,47 +385,50 @@ def time_steps(size, genres, setting, num_steps=NUM_STEPS, clock=time.perf_count
 
     keras.backend.clear_session()
     gc.collect()
-    gpus = tf.config.list_logical_devices("GPU")
+    devices = tf.config.list_logical_devices("GPU")
+    gpus = [device.name.removeprefix("/device:") for device in devices]
     for gpu in gpus:
-        tf.config.experimental.reset_memory_stats(gpu.name.removeprefix("/device:"))
-    ends, started = [], clock()
+        tf.config.experimental.reset_memory_stats(gpu)
+    started = clock()
     model = size.new_model(genres, precision=setting.precision)
     compile_model(model, setting.num_steps(size), jit_compile=setting.jit_compile)
-    noise = (
-        np.random.default_rng(0)
-        .uniform(-1, 1, (setting.batch_size, *size.config.shape))
-        .astype(np.float32)
-    )
+    shape = (setting.batch_size, *size.config.shape)
+    noise = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     labels = np.arange(setting.batch_size, dtype=np.int32) % len(genres)
     num_lost = LOSS_SCALE_WARMUP.get(setting.precision, 0)
-    steps = tf.data.Dataset.from_tensors((noise, labels)).repeat(
-        num_lost + 1 + num_steps
-    )
+    steps = tf.data.Dataset.from_tensors((noise, labels))
+    steps = steps.repeat(num_lost + 1 + num_steps)
+    ends = []
     note = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: ends.append(clock())
     )
     model.fit(steps, callbacks=[note], verbose=0, shuffle=False)
-    infos = [
-        tf.config.experimental.get_memory_info(gpu.name.removeprefix("/device:"))
-        for gpu in gpus
-    ]
+    peaks = [tf.config.experimental.get_memory_info(gpu)["peak"] for gpu in gpus]
     return {
         "seconds_to_start": ends[num_lost] - started,
         "step_seconds": np.diff(ends[num_lost:]),
         "parameters": model.count_params(),
         "memory": peak_memory(),
-        "gpu_memory": sum(info["peak"] for info in infos) or np.nan,
+        "gpu_memory": sum(peaks) or np.nan,
     }
 
 
-# --- the whole run --------------------------------------------------------------------------------------------------
+# --- the whole run ----------------------------------------------------------------
 
 
-def estimate_cost(collection, size, files, workers, steps, cache_dir):
-    """What the whole run takes, beside what this machine has.
+def estimate_cost(
+    collection: Collection,
+    size: TrainConfig,
+    files: pd.DataFrame,
+    workers: pd.DataFrame,
+    steps: pd.DataFrame,
+    cache_dir: str | Path,
+) -> pd.DataFrame:
+    """Estimates clips, bytes and minutes of a whole run beside what the machine has.
 
-    Counts and bytes are right to a factor of 1.5 where the files are of one make; times as far as the machine stays as
-    busy as it was. The judges' training and the evaluation are not in it.
+    Counts and bytes are right to a factor of 1.5 where the files are of one make; times
+    as far as the machine stays as busy as it was. The training of judges and the
+    evaluation are not in it.
 
     Args:
         collection: `Collection`.
@@ -341,116 +439,71 @@ def estimate_cost(collection, size, files, workers, steps, cache_dir):
         cache_dir: Folder of the features, for the space on its disk.
 
     Returns:
-        DataFrame with a row for each thing a run takes (clips, bytes, minutes; the unit is in its name), and columns
-        `estimate`, `low` and `high` (two standard errors of the files that were read; the fastest and the slowest
-        step), `there_is`, and `fits`: `"yes"`, `"no"`, or `""` where there is no limit.
+        DataFrame with a row for each thing a run takes (the unit is in its name), and
+        columns `estimate`, `low` and `high` (two standard errors of the files that were
+        read; the fastest and the slowest step), `there_is`, and `fits`: `"yes"`,
+        `"no"`, or `""` where there is no limit.
     """
-    row, work = (table[table["chosen"]].iloc[0] for table in (steps, workers))
+    step = steps[steps["chosen"]].iloc[0]
+    work = workers[workers["chosen"]].iloc[0]
+    population = len(collection)
     num_train = int((collection.table["split"] == "train").sum())
-    train, held = (
-        _total(files[name], count, len(collection))
-        for name, count in (
-            ("overlapping", num_train),
-            ("apart", len(collection) - num_train),
-        )
-    )
+    train = _total(files["train_windows"], num_train, population)
+    held_out = _total(files["eval_windows"], population - num_train, population)
     clip_bytes = size.config.num_frames * size.config.n_mels * BYTES_A_LEVEL
-    kept = (train + held) * clip_bytes
-    files_of_model = row["parameters"] * (
-        2 * BYTES_TRAINED + BYTES_COMPACT
-    )  # a backup, the model, the compact one
-    in_memory = (
-        steps["memory"].max()
-        + (
-            ARRAYS_AT_ONCE * train
-            + _held_in_memory(train, held, clip_bytes) / clip_bytes
-        )
-        * clip_bytes
-    )
-    seconds = _total(files["seconds"], len(collection), len(collection))
-    one_by_one = seconds / max(seconds[0], 1e-9) * work["minutes"]
-    num_steps = StepConfig(int(row["batch_size"])).num_steps(size, train[0])
-    paces = np.array(
-        [measure(row["step_seconds"]) for measure in (np.median, np.min, np.max)]
-    )
-    parts = {
-        "clips to train on": (train, np.nan),
-        "clips held out": (held, np.nan),
-        "features on disk (MB)": (kept / 1e6, np.nan),
-        "disk at most (MB)": (
-            (PARTS_AND_WHOLE * kept + (train + held) * BYTES_OF_A_ROW + files_of_model)
-            / 1e6,
-            free_disk(cache_dir) / 1e6,
-        ),
-        "memory at most (MB)": (
-            in_memory / 1e6,
-            (steps["memory"].max() + available_memory()) / 1e6,
-        ),
-        "minutes to prepare": (one_by_one, np.nan),
-        "minutes to train": (
-            (row["seconds_to_start"] + num_steps * paces) / 60.0,
-            np.nan,
-        ),
-    }
+    features = (train + held_out) * clip_bytes
+
+    # A backup and the one before, the model, the compact model.
+    model = step["parameters"] * (2 * BYTES_TRAINED + BYTES_COMPACT)
+    rows = (train + held_out) * BYTES_OF_A_ROW
+    disk = PARTS_AND_WHOLE * features + rows + model
+
+    used = steps["memory"].max()
+    memory = used + ARRAYS_AT_ONCE * train * clip_bytes
+    memory = memory + _held_in_memory(train, held_out, clip_bytes)
+
+    seconds = _total(files["seconds"], population, population)
+    prepare = seconds / max(seconds[0], 1e-9) * work["minutes"]
+    num_steps = StepConfig(int(step["batch_size"])).num_steps(size, train[0])
+    pace = [measure(step["step_seconds"]) for measure in (np.median, np.min, np.max)]
+    training = (step["seconds_to_start"] + num_steps * np.array(pace)) / 60.0
+
     table = pd.DataFrame.from_dict(
-        {name: [*values, limit] for name, (values, limit) in parts.items()},
+        {
+            "clips to train on": train,
+            "clips held out": held_out,
+            "features on disk (MB)": features / 1e6,
+            "disk at most (MB)": disk / 1e6,
+            "memory at most (MB)": memory / 1e6,
+            "minutes to prepare": prepare,
+            "minutes to train": training,
+        },
         orient="index",
-        columns=["estimate", "low", "high", "there_is"],
+        columns=["estimate", "low", "high"],
     )
+    table["there_is"] = np.nan
+    table.loc["disk at most (MB)", "there_is"] = free_disk(cache_dir) / 1e6
+    table.loc["memory at most (MB)", "there_is"] = (used + available_memory()) / 1e6
     fits = np.where(table["high"] <= table["there_is"], "yes", "no")
-    return table.assign(fits=np.where(table["there_is"].isna(), "", fits))
+    table["fits"] = np.where(table["there_is"].isna(), "", fits)
+    return table
 
 
 def _total(values, count, population):
-    """`(estimate, low, high)` of the sum over `count` sources, from the values of a few of `population`."""
-    error = (
-        values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else values.mean()
-    )
-    error *= np.sqrt(
-        max(0.0, 1.0 - len(values) / population)
-    )  # nothing is left to guess when all were read
-    return count * np.maximum(values.mean() + np.array([0.0, -2.0, 2.0]) * error, 0.0)
+    """`(estimate, low, high)` of a sum over `count` sources, from some of them."""
+    mean = values.mean()
+    if len(values) > 1:
+        error = values.std(ddof=1) / np.sqrt(len(values))
+    else:
+        error = mean
+    # Nothing is left to guess when all were read.
+    error *= np.sqrt(max(0.0, 1.0 - len(values) / population))
+    return count * np.maximum(mean + np.array([0.0, -2.0, 2.0]) * error, 0.0)
 
 
-def _held_in_memory(train, held, clip_bytes):
-    """Bytes of the splits that are small enough to be kept in memory while training: training, and half of the rest."""
+def _held_in_memory(train, held_out, clip_bytes):
+    """Bytes of the splits that are kept in memory: training, and half of the rest."""
     from cvae_music.data.batches import RAM_LIMIT
 
-    parts = np.array([train, held / 2]) * clip_bytes
-    return np.where(parts <= RAM_LIMIT, parts, 0.0).sum(axis=0)
-
-
-def free_disk(folder):
-    """Bytes that are free on the disk of a folder, which need not exist yet."""
-    folder = Path(folder).expanduser().resolve()
-    return shutil.disk_usage(
-        next(place for place in (folder, *folder.parents) if place.exists())
-    ).free
-
-
-def peak_memory():
-    """Most bytes of memory that this process has held; NaN where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    unit = (
-        1 if sys.platform == "darwin" else 1024
-    )  # macOS counts bytes, Linux kilobytes
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
-
-def available_memory():
-    """Bytes of memory that programs can still have; NaN where the system does not say."""
-    try:
-        lines = dict(
-            line.split(":") for line in Path("/proc/meminfo").read_text().splitlines()
-        )
-        return int(lines["MemAvailable"].split()[0]) * 1024.0
-    except (OSError, KeyError):
-        pages = getattr(os, "sysconf_names", {}).get("SC_PHYS_PAGES")
-        return (
-            float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-            if pages
-            else float("nan")
-        )
+    splits = np.array([train, held_out / 2]) * clip_bytes
+    return np.where(splits <= RAM_LIMIT, splits, 0.0).sum(axis=0)
