@@ -1,7 +1,8 @@
-"""What FMA costs in shards, core-hours and traffic, from rates that were measured: `python -m cvae_scale.arithmetic`.
+"""What FMA costs in shards, core-hours and traffic: `python tools/fma_arithmetic.py`.
 
-The command times one core of this machine for a few minutes and prints the tables of this package's README for it; with
-`--record` it also keeps the rates in `results/rates.json` and writes the README. A machine of another kind: run it there.
+The command times one core of this machine for a few minutes and prints the tables of
+`examples/multi_worker/README.md` for it; with `--record` it also keeps the rates in
+`lib/cvae_lab/results/rates.json`.
 """
 
 import json
@@ -14,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_music.serialization import write_text
-
-RATES = Path(__file__).parent / "results" / "rates.json"
-README = Path(__file__).parent / "README.md"
-MARKS = "<!-- made by python -m cvae_scale.arithmetic --record -->", "<!-- end -->"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "lib"))
+RATES = ROOT / "lib" / "cvae_lab" / "results" / "rates.json"
+README = ROOT / "examples" / "multi_worker" / "README.md"
 
 GIB = 2**30
-# Tracks, bytes, seconds a track. Defferrard et al. (2017), arXiv:1612.01840; 343 days for the untrimmed one.
+# Tracks, bytes, seconds a track: Defferrard et al. (2017), arXiv:1612.01840, which gives
+# 343 days for the untrimmed set.
 FMA = {
     "fma_small": (8_000, 7.2 * GIB, 30.0),
     "fma_medium": (25_000, 22 * GIB, 30.0),
@@ -31,233 +32,160 @@ FMA = {
 TRAINING_SHARE = 0.8
 SOURCES_PER_SHARD = 32
 CORES = (2, 16, 64, 256)
-NETWORKS = {
-    "100 MB/s": 1e8,
-    "1 GB/s": 1e9,
-}  # 1 and 10 Gbit/s: to one disk or store that all workers read
+NETWORKS = {"100 MB/s": 1e8, "1 GB/s": 1e9}  # from one store that all workers read
 SECONDS_TO_MEASURE = 20.0
 
 
 def measure_rates():
-    """What one core of this machine does, in processor time, so that a busy machine gives the same rates as a quiet one.
+    """Measures what one core of this machine does, in processor time.
 
     Returns:
-        Dict: `machine`; for tracks of 30 seconds and of fma_full's mean length, `tracks`, a dict from seconds to `seconds`
-        of one core, `read`, the share of the file's bytes that is read, `overlapping` and `apart`, clips in training
-        and elsewhere; `streamed`, clips a second from shards on the local disk; `trained`, clips a second of the model
-        that ships; `clip_bytes`.
+        Dict: `machine`; `tracks`, for tracks of 30 s and of fma_full's mean length, a
+        dict of `seconds` of one core, `read` (share of the file's bytes that is read),
+        `train_windows` and `eval_windows` (clips a track); `streamed`, clips a second
+        from shards; `trained`, clips a second of the standard model; `clip_bytes`.
     """
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = "1"
-    import threadpoolctl
-
     from cvae_lab.budget.probe import StepConfig, time_steps
     from cvae_lab.budget.sizes import SIZES
     from cvae_music.config import AudioConfig
-    from cvae_music.data.shards import extract_shards, stream_batches
+    from cvae_music.data import batches
+    from cvae_music.data.features import build_features
     from cvae_music.data.sources import folder_collection
 
-    config, rates = AudioConfig(), {"machine": _machine(), "tracks": {}}
-    with tempfile.TemporaryDirectory() as folder, threadpoolctl.threadpool_limits(1):
+    config = AudioConfig()
+    rates = {"machine": platform.processor() or platform.machine(), "tracks": {}}
+    batches.RAM_LIMIT = 0  # read from the shards, as of a set larger than memory
+    with tempfile.TemporaryDirectory() as folder:
         for tracks, size, seconds in (FMA["fma_large"], FMA["fma_full"]):
-            music = _write_tracks(
-                Path(folder) / str(seconds), seconds, 8 * size / tracks / seconds
-            )
-            rates["tracks"][str(round(seconds))] = _time_tracks(
-                folder_collection(music), config
-            )
-        shards = extract_shards(
-            folder_collection(music),
-            config,
-            f"{folder}/shards",
-            num_workers=1,
-            progress=False,
+            music = Path(folder) / str(round(seconds))
+            write_tracks(music, seconds, 8 * size / tracks / seconds)
+            collection = folder_collection(music)
+            rates["tracks"][music.name] = time_tracks(collection, config)
+        features = build_features(
+            collection, config, folder, num_workers=1, progress=False
         )
-        stream, started, count = (
-            stream_batches(shards, "train", 8, augment=True),
-            time.process_time(),
-            0,
-        )
+        dataset = batches.make_dataset(features, "train", 8, augment=True)
+        started = time.process_time()
+        count = 0
         while time.process_time() < started + SECONDS_TO_MEASURE:
-            count += sum(len(genre) for _, genre in stream)
+            count += sum(len(genre) for _, genre in dataset)
         rates["streamed"] = count / (time.process_time() - started)
-        steps = time_steps(
-            SIZES["standard"],
-            ("a", "b", "c", "d"),
-            StepConfig(),
-            num_steps=20,
-            clock=time.process_time,
-        )
-    rates["trained"] = SIZES["standard"].batch_size / float(
-        np.median(steps["step_seconds"])
+    size = SIZES["standard"]
+    steps = time_steps(
+        size, tuple("abcd"), StepConfig(), num_steps=20, clock=time.process_time
     )
+    rates["trained"] = size.batch_size / float(np.median(steps["step_seconds"]))
     rates["clip_bytes"] = 2 * config.num_frames * config.n_mels
     return rates
 
 
-def _machine():
-    """The kind of processor, as its maker says."""
-    try:
-        about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        return next(
-            line.partition(":")[2].strip()
-            for line in about.splitlines()
-            if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _write_tracks(folder, seconds, bits_a_second):
-    """Six composed mp3 files in stereo, of this length and nearly this rate; returns the folder."""
+def write_tracks(folder, seconds, bits_a_second):
+    """Writes six composed stereo mp3 files of this length and nearly this bit rate."""
     import soundfile
 
     from known_music import compose, draw_factors
 
+    # libsndfile's scale: 0 is 320 kbit/s, 1 is 32 kbit/s.
+    level = float(np.interp(bits_a_second, [32_000, 320_000], [1.0, 0.0]))
     for number, row in draw_factors(6, seed=1).iterrows():
-        loop = compose(row, 44100, 64)
-        track = np.resize(loop, round(seconds * 44100))
+        track = np.resize(compose(row, 44100, 64), round(seconds * 44100))
         path = folder / "ab"[number % 2] / f"{number}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
-        level = float(
-            np.interp(bits_a_second, [32_000, 320_000], [1.0, 0.0])
-        )  # libsndfile's scale, 320 kbit/s at 0
-        options = {
-            "format": "MP3",
-            "bitrate_mode": "CONSTANT",
-            "compression_level": level,
-        }
+        stereo = np.stack([track, np.roll(track, 441)], axis=1)
         soundfile.write(
-            path, np.stack([track, np.roll(track, 441)], axis=1), 44100, **options
+            path,
+            stereo,
+            44100,
+            format="MP3",
+            bitrate_mode="CONSTANT",
+            compression_level=level,
         )
-    return folder
 
 
-def _time_tracks(collection, config):
+def time_tracks(collection, config):
+    """Times the extraction of each track, and measures the share of bytes it reads."""
     from cvae_lab.budget.probe import probe_files
 
-    before, sizes = (
-        _bytes_read(),
-        [Path(path).stat().st_size for path in collection.table["path"]],
-    )
+    sizes = [Path(path).stat().st_size for path in collection.table["path"]]
+    before = bytes_read()
     found = probe_files(
         collection, config, num_sources=len(collection), clock=time.process_time
     )
     # The probe reads the first file once more, to be warm.
-    read = (
-        (_bytes_read() - before) / (sum(sizes) + np.mean(sizes))
-        if before is not None
-        else 1.0
-    )
-    return {
-        "seconds": float(found["seconds"].mean()),
-        "read": float(min(1.0, read)),
-    } | {name: float(found[name].mean()) for name in ("overlapping", "apart")}
+    share = (bytes_read() - before) / (sum(sizes) + np.mean(sizes))
+    names = ("seconds", "train_windows", "eval_windows")
+    means = {name: float(found[name].mean()) for name in names}
+    return means | {"read": min(1.0, float(share))}
 
 
-def _bytes_read():
-    """Bytes that this process has read from files so far; None where the system does not say."""
-    try:
-        return int(Path("/proc/self/io").read_text(encoding="utf-8").split()[1])
-    except OSError:
-        return None
+def bytes_read():
+    """Returns the bytes that this process has read from files so far (Linux)."""
+    return int(Path("/proc/self/io").read_text(encoding="utf-8").split()[1])
 
 
 def plan(name, rates, cores=2, bytes_a_second=1e8):
-    """What the preparation of a set of FMA costs, and an epoch of training on it.
+    """Computes what preparing a set of FMA costs, and an epoch of training on it.
 
     Args:
-        name: `"fma_small"`, `"fma_medium"`, `"fma_large"` or `"fma_full"`.
+        name: Key of `FMA`.
         rates: What `measure_rates` returned.
         cores: Cores of all workers together.
-        bytes_a_second: What they read together, from one store.
+        bytes_a_second: What they read and write together, from one store.
 
     Returns:
-        Dict: `tracks`, `clips`, `shards`, `shard_bytes`, `feature_bytes`, `read_bytes`; `extract_core_hours`,
-        `extract_hours` and `read_hours`, of which the larger is how long it takes; `bottleneck`, `"cores"` or `"network"`;
-        `epoch_core_hours` of training, and `epoch_read_hours` to stream the shards.
+        Dict of counts, bytes and hours; `hours` is how long extraction takes, and
+        `bottleneck`, `"cores"` or `"network"`, what it waits for.
     """
     tracks, size, seconds = FMA[name]
     track = rates["tracks"][str(round(seconds))]
-    clips = tracks * (
-        TRAINING_SHARE * track["overlapping"] + (1.0 - TRAINING_SHARE) * track["apart"]
-    )
-    shards, features = -(-tracks // SOURCES_PER_SHARD), clips * rates["clip_bytes"]
-    trained = tracks * TRAINING_SHARE * track["overlapping"]
-    cost = {
+    train_clips = tracks * TRAINING_SHARE * track["train_windows"]
+    clips = train_clips + tracks * (1.0 - TRAINING_SHARE) * track["eval_windows"]
+    feature_bytes = clips * rates["clip_bytes"]
+    read_bytes = size * track["read"]
+    core_hours = tracks * track["seconds"] / 3600.0
+    read_hours = (read_bytes + feature_bytes) / bytes_a_second / 3600.0
+    step_seconds = 1.0 / rates["trained"] + 1.0 / rates["streamed"]
+    return {
         "tracks": tracks,
         "clips": clips,
-        "shards": shards,
-        "shard_bytes": features / shards,
-        "feature_bytes": features,
-        "read_bytes": size * track["read"],
-        "extract_core_hours": tracks * track["seconds"] / 3600.0,
-        "epoch_core_hours": trained
-        * (1.0 / rates["trained"] + 1.0 / rates["streamed"])
-        / 3600.0,
-    }
-    cost["extract_hours"] = cost["extract_core_hours"] / cores
-    # What is read, and the features that are written back.
-    cost["read_hours"] = (cost["read_bytes"] + features) / bytes_a_second / 3600.0
-    cost["bottleneck"] = (
-        "cores" if cost["extract_hours"] > cost["read_hours"] else "network"
-    )
-    return cost | {
-        "epoch_read_hours": trained * rates["clip_bytes"] / bytes_a_second / 3600.0
+        "shards": -(-tracks // SOURCES_PER_SHARD),
+        "feature_bytes": feature_bytes,
+        "read_bytes": read_bytes,
+        "extract_core_hours": core_hours,
+        "hours": max(core_hours / cores, read_hours),
+        "bottleneck": "cores" if core_hours / cores > read_hours else "network",
+        "epoch_core_hours": train_clips * step_seconds / 3600.0,
     }
 
 
 def tables(rates):
-    """The two tables of the README, as Markdown."""
-    long, short = rates["tracks"][str(round(FMA["fma_full"][2]))], rates["tracks"]["30"]
+    """Formats the two tables of the README, as Markdown."""
     lines = [
-        f"Rates of one core ({rates['machine']}): a track of 30 s takes {short['seconds']:.2f} s, one of "
-        f"{FMA['fma_full'][2]:.0f} s, of which the middle minute is used, {long['seconds']:.2f} s, and {long['read']:.0%} of "
-        f"its bytes are read; {rates['streamed']:,.0f} clips a second are streamed, {rates['trained']:,.1f} are trained on.",
-        "",
-        "| | tracks | clips | features | shards | core-hours to extract | read | core-hours of an epoch |",
+        "| | tracks | clips | features | shards | core-hours to extract | read "
+        "| core-hours of an epoch |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in FMA:
         cost = plan(name, rates)
         lines.append(
-            f"| {name} | {cost['tracks']:,} | {cost['clips']:,.0f} | {cost['feature_bytes'] / GIB:,.1f} GiB "
-            f"| {cost['shards']:,} of {cost['shard_bytes'] / 2**20:.0f} MiB | {cost['extract_core_hours']:,.1f} "
-            f"| {cost['read_bytes'] / GIB:,.1f} GiB | {cost['epoch_core_hours']:,.1f} |"
+            f"| {name} | {cost['tracks']:,} | {cost['clips']:,.0f} "
+            f"| {cost['feature_bytes'] / GIB:,.1f} GiB | {cost['shards']:,} "
+            f"| {cost['extract_core_hours']:,.1f} | {cost['read_bytes'] / GIB:,.1f} GiB "
+            f"| {cost['epoch_core_hours']:,.1f} |"
         )
-    networks = list(NETWORKS.items())
-    lines += [
-        "",
-        "| fma_full, hours | "
-        + " | ".join(f"{name} for all workers" for name in NETWORKS)
-        + " |",
-    ]
-    lines.append("|---" * (1 + len(networks)) + "|")
+    columns = " | ".join(f"{name} for all workers" for name in NETWORKS)
+    lines += ["", f"| fma_full, hours | {columns} |", "|---|---|---|"]
     for cores in CORES:
-        costs = [plan("fma_full", rates, cores, speed) for _, speed in networks]
-        cells = [
-            f"{max(c['extract_hours'], c['read_hours']):,.1f} ({c['bottleneck']})"
-            for c in costs
-        ]
-        lines.append(f"| {cores} cores | " + " | ".join(cells) + " |")
+        costs = [plan("fma_full", rates, cores, speed) for speed in NETWORKS.values()]
+        cells = [f"{cost['hours']:,.1f} ({cost['bottleneck']})" for cost in costs]
+        lines.append(f"| {cores} cores | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def readme_with(text, shown):
-    """The README with these tables between its marks."""
-    (before, rest), end = text.split(MARKS[0]), MARKS[1]
-    return f"{before}{MARKS[0]}\n{shown}\n{end}{rest.partition(end)[2]}"
-
-
-def main():
-    rates = measure_rates()
-    print(tables(rates))
-    if "--record" in sys.argv[1:]:
-        write_text(RATES, json.dumps(rates, indent=1) + "\n")
-        write_text(
-            README, readme_with(README.read_text(encoding="utf-8"), tables(rates))
-        )
-
-
 if __name__ == "__main__":
-    main()
+    measured = measure_rates()
+    print(json.dumps(measured, indent=1), tables(measured), sep="\n\n")
+    if "--record" in sys.argv[1:]:
+        RATES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
