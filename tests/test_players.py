@@ -95,6 +95,30 @@ def test_show_clips_pairs_pictures_with_players(
         players.show_clips([], tiny_config)
 
 
+def silent_clip(config, **entries):
+    clip = {"log_mel": np.full(config.shape, -40.0), "samples": np.zeros(8000)}
+    return clip | entries
+
+
+@pytest.mark.parametrize("several", [tuple, list, iter])
+def test_show_clips_takes_any_collection(tiny_config, several, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **_: shown.append(a[0]))
+    clips = [silent_clip(tiny_config, label=label) for label in ("Ba$$in", "$x^2$")]
+    players.show_clips(several(clips), tiny_config)
+    picture, sounds = shown
+    assert "of Ba$$in, $x^2$." in picture["text/plain"]
+    assert sounds.data.count("<audio") == 2 and "Ba$$in" in sounds.data
+
+
+def test_show_clips_refuses_scaled_clips(tiny_config):
+    scaled = silent_clip(tiny_config, log_mel=np.zeros(tiny_config.shape), label="a")
+    with pytest.raises(ValueError, match="unscale"):
+        players.show_clips(scaled, tiny_config)
+    with pytest.raises(ValueError, match="got int; expected a clip"):
+        players.show_clips(3, tiny_config)
+
+
 def test_show_clips_takes_clips_as_they_are_made_and_read(tiny_config, monkeypatch):
     shown, figures = [], []
     monkeypatch.setattr(

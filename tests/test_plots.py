@@ -70,6 +70,19 @@ def test_history_draws_validation_and_a_normal_run_and_names_them_in_words(ax):
         plots.plot_history({"loss": [1]}, ax, names=("accuracy",))
 
 
+def test_history_draws_each_of_many_names_in_a_look_of_its_own(ax):
+    names = [f"metric {k}" for k in range(10)]
+    plots.plot_history(dict.fromkeys(names, [1, 2]), ax, names)
+    looks = {(line.get_color(), line.get_marker()) for line in ax.get_lines()}
+    assert len(looks) == 10
+
+
+def test_dollar_signs_in_names_are_no_mathematics(ax):
+    plots.plot_latent_map(np.zeros((2, 2)), np.array([0, 1]), ["Ba$$in", "A$AP"], ax)
+    ax.set_title(plots.plain_text("Ba$$in"))
+    assert plots.to_png(ax.figure)
+
+
 def test_latent_map_tells_genres_by_marker_too(ax):
     points, genre = np.zeros((6, 2)), np.arange(6) % 3
     plots.plot_latent_map(points, genre, ["a", "b", "c"], ax)

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from generated_music import tune, write_tune
 
-from cvae_music import generation as playing
+from cvae_music import generation
 from cvae_music.controls import fingerprint, fit_controls, load_controls
 from cvae_music.data import windows
 from cvae_music.data.features import FeatureSet
@@ -20,6 +20,7 @@ from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.studio import sounds
 from cvae_music.studio.app import Studio
+from cvae_music.studio.settings import clip_arguments
 
 GENRES = ("loud", "soft")
 
@@ -124,60 +125,81 @@ def test_genre_swap_keeps_the_latent(studio):
     assert not np.array_equal(studio.clip.log_mel, before.log_mel)
 
 
-def test_mix_map_and_sliders_as_functions(model, controls):
-    assert list(playing.genre_weights(model, {"loud": 1.0, "soft": 3.0})) == [0.25, 0.75]
-    assert playing.mix_label(model, np.array([0.25, 0.75])) == "75% soft, 25% loud"
-    for bad in ({"loud": 0.0}, {"noise": 1.0}, {"loud": -1.0, "soft": 2.0}):
-        with pytest.raises(ValueError, match="expected weights"):
-            playing.genre_weights(model, bad)
-    latent = playing.draw_latent(model, seed=3)
+def test_genres_become_weights_and_words(model):
+    weights = generation.genre_weights(model, {"loud": 1.0, "soft": 3.0})
+    assert list(weights) == [0.25, 0.75]
+    assert generation.mix_label(model, weights) == "75% soft, 25% loud"
+
+
+@pytest.mark.parametrize(
+    "genre", [{"loud": 0.0}, {"noise": 1.0}, {"loud": -1.0, "soft": 2.0}]
+)
+def test_weights_that_are_none_are_refused(model, genre):
+    with pytest.raises(ValueError, match="expected weights"):
+        generation.genre_weights(model, genre)
+
+
+def test_a_move_on_the_map_keeps_what_the_map_does_not_show(model, controls):
+    latent = generation.draw_latent(model, seed=3)
     moved = controls.move_to(latent, (1.0, -2.0))
     assert moved @ controls.axes.T == pytest.approx([1.0, -2.0], abs=1e-2)
     off_map = np.eye(len(latent)) - controls.axes.T @ controls.axes
     assert off_map @ moved == pytest.approx(off_map @ latent, abs=1e-2)
     assert controls.nearest(controls.points[5]) == 5
+
+
+def test_a_dimension_moves_alone(model, controls):
+    latent = generation.draw_latent(model, seed=3)
     dimension = next(iter(controls.dimensions))
-    turned = controls.apply(latent, dimensions={dimension: 2.0}) - latent
-    assert np.flatnonzero(turned).tolist() == [dimension]
-    level = controls.attribute_directions["level"]
-    assert level.shape == (2, len(latent)) and not np.allclose(
-        level[0], level[1], atol=1e-3
-    )
+    change = controls.apply(latent, dimensions={dimension: 2.0}) - latent
+    assert np.flatnonzero(change).tolist() == [dimension]
+
+
+def test_a_slider_follows_the_genres_by_their_weights(model, controls):
+    latent = generation.draw_latent(model, seed=3)
+    loud, soft = controls.attribute_directions["level"]
+    assert loud.shape == latent.shape and not np.allclose(loud, soft, atol=1e-3)
     for weights, step in (
-        ([0.0, 1.0], level[1]),
-        ([0.5, 0.5], level.mean(axis=0)),
-        (None, level.mean(axis=0)),
+        ([0.0, 1.0], soft),
+        ([0.25, 0.75], 0.25 * loud + 0.75 * soft),
+        (None, (loud + soft) / 2),
     ):
-        turned = controls.apply(latent, {"level": 2.0}, weights=weights) - latent
-        np.testing.assert_allclose(turned, 2.0 * step, atol=1e-5)
-    both, _ = playing.resolve_latent(
+        change = controls.apply(latent, {"level": 2.0}, weights=weights) - latent
+        np.testing.assert_allclose(change, 2.0 * step, atol=1e-5)
+    mixed, _ = generation.resolve_latent(
         model,
         controls,
         latent=latent,
         genre={"soft": 3.0, "loud": 1.0},
         sliders={"level": 1.0},
     )
-    of_soft = list(model.genres).index("soft")
-    np.testing.assert_allclose(
-        both - latent, 0.75 * level[of_soft] + 0.25 * level[1 - of_soft], atol=1e-5
-    )
-    idea = np.stack([latent, moved])
-    pure = [model.audio_config.unscale(model.decode(idea, [k, k])) for k in range(2)]
-    np.testing.assert_array_equal(
-        decode_mixture(model, idea, np.eye(2)), np.stack([pure[0][0], pure[1][1]])
-    )
-    mixed = decode_mixture(model, idea, np.array([[0.25, 0.75], [1.0, 0.0]]))
-    power = 0.25 * 10 ** (0.1 * pure[0][0]) + 0.75 * 10 ** (0.1 * pure[1][0])
+    step = 0.25 * loud + 0.75 * soft
+    np.testing.assert_allclose(mixed - latent, step, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}]
+)
+def test_unknown_controls_are_refused(model, controls, unknown):
+    with pytest.raises(ValueError, match="expected"):
+        controls.apply(generation.draw_latent(model), **unknown)
+    with pytest.raises(ValueError, match="fit_controls"):
+        make_clip(model, **unknown)
+
+
+def test_a_mixture_adds_the_powers_of_whole_genres(model):
+    latents = model.sample_latents([0, 1], seed=3)
+    loud = model.audio_config.unscale(model.decode(latents, [0, 0]))
+    soft = model.audio_config.unscale(model.decode(latents, [1, 1]))
+    whole = decode_mixture(model, latents, np.eye(2))
+    np.testing.assert_array_equal(whole, np.stack([loud[0], soft[1]]))
+    mixed = decode_mixture(model, latents, np.array([[0.25, 0.75], [1.0, 0.0]]))
+    power = 0.25 * 10 ** (0.1 * loud[0]) + 0.75 * 10 ** (0.1 * soft[0])
     np.testing.assert_allclose(mixed[0], 10 * np.log10(power), atol=1e-3)
-    np.testing.assert_allclose(mixed[1], pure[0][1], atol=1e-3)
+    np.testing.assert_allclose(mixed[1], loud[1], atol=1e-3)
     for weights in ([[1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]], [[2.0, -1.0], [0.0, 1.0]]):
         with pytest.raises(ValueError, match=r"expected \(2, 2\)"):
-            decode_mixture(model, idea, np.array(weights))
-    for wrong in ({"sliders": {"warmth": 1.0}}, {"dimensions": {999: 1.0}}):
-        with pytest.raises(ValueError, match="expected"):
-            controls.apply(latent, **wrong)
-    with pytest.raises(ValueError, match="fit_controls"):
-        make_clip(model, sliders={"level": 1.0})
+            decode_mixture(model, latents, np.array(weights))
 
 
 def test_controls_come_back_from_their_file(model, controls, tmp_path):
@@ -398,7 +420,7 @@ def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
         raise RuntimeError("no memory <left>")
 
     with monkeypatch.context() as patch:
-        patch.setattr(playing, "make_clip", break_down)
+        patch.setattr(generation, "make_clip", break_down)
         studio.panel.knobs["seed"].value = 3
     said = studio.panel.status.value
     assert 'role="alert"' in said and "RuntimeError: no memory &lt;left&gt;" in said
@@ -409,7 +431,8 @@ def test_a_fault_is_said_and_the_studio_goes_on(studio, monkeypatch):
 def test_the_cursor_stays_where_it_is_put(studio):
     studio.panel.knobs["map", 1].value = 0.35
     assert (
-        studio.panel.knobs["on_map"].value and studio.panel.knobs["map", 1].value == 0.35
+        studio.panel.knobs["on_map"].value
+        and studio.panel.knobs["map", 1].value == 0.35
     )
     assert "0.35)" in studio.panel.code.value
     studio.play_nearest()
@@ -460,9 +483,11 @@ def test_compare_with_the_nearest_real_clip(studio):
 def test_a_real_clip_is_rebuilt_as_what_it_is(studio, monkeypatch):
     asked = []
     decode = studio.model.decode
-    listening = lambda latent, label: (
-        asked.append(np.array(label)) or decode(latent, label)
-    )  # noqa: E731
+
+    def listening(latent, label):
+        asked.append(np.array(label))
+        return decode(latent, label)
+
     monkeypatch.setattr(studio.model, "decode", listening)
     studio.panel.comparison.value = studio.panel.comparison.options[2]
     for genre in GENRES:
@@ -491,7 +516,7 @@ def test_morph_over_time_and_by_hand(studio, tmp_path):
     studio.morph()
     assert len(heard(studio.panel.journey)) == round(8 * 60 / 110 * 8000)
     scope = {
-        "make_morph": playing.make_morph,
+        "make_morph": generation.make_morph,
         "model": studio.model,
         "controls": studio.controls,
     }
@@ -507,14 +532,14 @@ def test_morph_over_time_and_by_hand(studio, tmp_path):
     before, studio.panel.knobs["morph"].value = studio.clip.latent, 1.0
     assert "morph_to=1" in studio.panel.code.value
     assert studio.clip.latent == pytest.approx(
-        playing.draw_latent(studio.model, 1), abs=1e-4
+        generation.draw_latent(studio.model, 1), abs=1e-4
     )
     assert not np.allclose(before, studio.clip.latent)
 
 
 def in_two_threads(studio, monkeypatch, first, second):
     """`second` begins while `first` makes its clip, and is given time to overtake it."""
-    inside, done, make = threading.Event(), threading.Event(), playing.make_clip
+    inside, done, make = threading.Event(), threading.Event(), generation.make_clip
 
     def slow(*arguments, **settings):
         clip = make(*arguments, **settings)
@@ -528,7 +553,7 @@ def in_two_threads(studio, monkeypatch, first, second):
         second()
         done.set()
 
-    monkeypatch.setattr(playing, "make_clip", slow)
+    monkeypatch.setattr(generation, "make_clip", slow)
     thread = threading.Thread(target=meanwhile)
     thread.start()
     first()
@@ -549,7 +574,7 @@ def test_changes_on_two_threads_end_at_the_last(
     assert (
         studio.made["tempo"] == 90
         and studio.made["genre"] == {"soft": 1.0}
-        and studio.made == studio.settings()
+        and studio.made == clip_arguments(studio.panel.state())
     )
     assert (
         "soft, seed 0, 90 bpm" in studio.panel.picture.value

@@ -104,6 +104,14 @@ def test_clips_refuse_what_does_not_exist():
         make_clip(without_label, genre="high")
 
 
+def test_a_slip_fails_where_it_was_made():
+    model = Painter(AudioConfig())
+    with pytest.raises(TypeError, match=r"make_clip\(\) got an unexpected .* 'gender'"):
+        make_clip(model, gender="high")
+    with pytest.raises(ValueError, match=r"make_morph got \['tempo'\] in second"):
+        walks.make_morph(model, None, {"seed": 1}, {"seed": 2, "tempo": 120})
+
+
 def test_an_autoencoder_has_nothing_to_draw_from_and_plays_what_it_encoded(tiny_config):
     model = Autoencoder(tiny_config, global_dim=2, local_dim=1, width=48, depth=1)
     with pytest.raises(ValueError, match="Autoencoder has no prior to draw from"):

@@ -84,6 +84,11 @@ def latent_effects(
 
     Raises:
         ValueError: If the features are not of the model's kind.
+
+    Example:
+        >>> effects = latent_effects(model, features)  # doctest: +SKIP
+        >>> effects.loc[0, "name"]  # doctest: +SKIP
+        'less bass, brighter'
     """
     clips, genre, _ = training_clips(model, features, 500)
     mean, log_var = model.encode(clips)
@@ -250,6 +255,11 @@ def load_controls(path: str | Path) -> Controls:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds no controls of this version.
+
+    Example:
+        >>> from cvae_music.saving import WEIGHTS
+        >>> load_controls(WEIGHTS / "controls_known_cvae.npz").axes.shape
+        (2, 96)
     """
     about, arrays = serialization.load_arrays(
         path, "fingerprint", "sliders", "dimensions", "table"
@@ -386,6 +396,10 @@ def fit_controls(
 
     Raises:
         ValueError: If the features are not of the model's kind.
+
+    Example:
+        >>> controls = fit_controls(model, features)  # doctest: +SKIP
+        >>> controls.save("controls.npz")  # doctest: +SKIP
     """
     clips, genre, table = training_clips(model, features, 240)
     latents = model.encode(clips)[0]

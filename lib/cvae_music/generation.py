@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cvae_music.controls import Controls
     from cvae_music.models.base import ClipModel
 
+# A name, a dict of name to weight, or None for the default.
+GenreLike = str | Mapping[str, float] | None
 # Beats between the windows of a walk. Each window is heard over twice that, fading.
 STEP_BEATS = 2
 
@@ -52,9 +54,7 @@ class Clip:
     latent: np.ndarray
 
 
-def genre_weights(
-    model: ClipModel, genre: str | Mapping[str, float] | None
-) -> np.ndarray | None:
+def genre_weights(model: ClipModel, genre: GenreLike) -> np.ndarray | None:
     """Converts a genre, or a mixture of genres, to weights that sum to 1.
 
     Args:
@@ -173,7 +173,7 @@ def decode_mixture(
 def draw_latent(
     model: ClipModel,
     seed: int = 0,
-    prior_genre: str | Mapping[str, float] | None = None,
+    prior_genre: GenreLike = None,
     temperature: float = 1.0,
 ) -> np.ndarray:
     """Draws the latent that belongs to a seed.
@@ -215,9 +215,9 @@ def resolve_latent(
     model: ClipModel,
     controls: Controls | None = None,
     *,
-    genre: str | Mapping[str, float] | None = None,
+    genre: GenreLike = None,
     seed: int = 0,
-    prior_genre: str | Mapping[str, float] | None = None,
+    prior_genre: GenreLike = None,
     temperature: float = 1.0,
     latent: np.ndarray | None = None,
     map_position: Sequence[float] | None = None,
@@ -271,10 +271,10 @@ def make_clip(
     model: ClipModel,
     controls: Controls | None = None,
     *,
-    genre: str | Mapping[str, float] | None = None,
+    genre: GenreLike = None,
     seed: int = 0,
     tempo: float = 110.0,
-    prior_genre: str | Mapping[str, float] | None = None,
+    prior_genre: GenreLike = None,
     temperature: float = 1.0,
     latent: np.ndarray | None = None,
     map_position: Sequence[float] | None = None,

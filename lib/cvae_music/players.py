@@ -170,7 +170,8 @@ def _as_dicts(clips: Any) -> list[dict[str, Any]]:
         clips = [clips]
     elif not isinstance(clips, Iterable):
         raise ValueError(
-            f"show_clips got {type(clips).__name__}; expected a clip or a list of clips."
+            f"show_clips got {type(clips).__name__}; "
+            "expected a clip or a list of clips."
         )
     found = []
     for number, clip in enumerate(clips):

@@ -116,23 +116,7 @@ class Studio:
         self.kept: dict[str, tuple] = {}  # settings, their code, and the genre
         self.history: dict[str, tuple] = {}  # by code: number, words and state
         self.count = 0
-        callbacks = {
-            "change": self.change,
-            "swap": self.swap,
-            "reset": self.reset,
-            "surprise": self.surprise,
-            "recall": self.recall,
-            "repeat": self.repeat,
-            "save": self.save,
-            "upload": self.take_upload,
-            "path": self.take_path,
-            "start": self.change_start,
-            "nearest": self.play_nearest,
-            "compare": self.compare,
-            "keep": self.keep,
-            "morph": self.morph,
-        }
-        self.panel = Panel(model.genres, controls, callbacks)
+        self.panel = Panel(model.genres, controls, self)
         self.spectrogram = views.SpectrogramView(self.config)
         names = controls.table["genre"]
         genres = list(model.genres) or sorted(set(names))
@@ -156,10 +140,6 @@ class Studio:
         """
         model = VAE.from_preset(name)
         return cls(model, shipped_controls(model), folder)
-
-    def settings(self) -> dict[str, Any]:
-        """Returns the arguments of `make_clip` that the knobs stand for."""
-        return clip_arguments(self.panel.state())
 
     def code_line(self) -> str:
         """Writes one line of Python that makes the clip again."""

@@ -14,6 +14,7 @@ from cvae_music.studio.sounds import COMPARISONS, OwnClip, describe_clip
 
 if TYPE_CHECKING:
     from cvae_music.controls import Controls
+    from cvae_music.studio.app import Studio
 
 NARROW = {"style": {"description_width": "128px"}, "layout": {"width": "230px"}}
 WIDE = {"layout": {"width": "auto"}}
@@ -101,7 +102,7 @@ class Player(widgets.HTML):
 
 
 class Panel:
-    """Holds every widget of the studio; what a touch does is up to the callbacks.
+    """Holds every widget of the studio; a touch calls a method of `on`.
 
     `knobs` holds all that a clip is set by: `"seed"`, `"tempo"`, `("genre", name)`,
     `("sliders", name)`, `("dimensions", number)`, `("map", axis)` and more. `rows`
@@ -110,15 +111,10 @@ class Panel:
     Args:
         genres: Names of the genres; none for a model without a label.
         controls: `Controls`.
-        on: Dict of what to call. Without arguments: `repeat`, `upload`, `path`,
-            `start`, `surprise`, `reset`, `compare`, `recall`, `nearest`, `morph`; with
-            arguments: `change(key, value)` of a knob, `swap(genre)`, `keep(name)`,
-            `save(what)`.
+        on: The `Studio`, whose methods are called.
     """
 
-    def __init__(
-        self, genres: Sequence[str], controls: Controls, on: dict[str, Callable]
-    ) -> None:
+    def __init__(self, genres: Sequence[str], controls: Controls, on: Studio) -> None:
         self.rows: dict[Any, widgets.HBox] = {}
         self.knobs: dict[Any, Any] = {}
         self._make_sliders(genres, controls)
@@ -206,13 +202,13 @@ class Panel:
     def _observe(self, on):
         for key, widget in self.knobs.items():
             widget.observe(
-                lambda change, key=key: on["change"](key, change["new"]), "value"
+                lambda change, key=key: on.change(key, change["new"]), "value"
             )
-        self.loop.observe(lambda _: on["repeat"](), "value")
-        self.upload.observe(lambda _: on["upload"](), "value")
-        self.start.observe(lambda _: on["start"](), "value")
+        self.loop.observe(lambda _: on.repeat(), "value")
+        self.upload.observe(lambda _: on.take_upload(), "value")
+        self.start.observe(lambda _: on.change_start(), "value")
         # An emptied field is no path.
-        self.path.observe(lambda change: change["new"] and on["path"](), "value")
+        self.path.observe(lambda change: change["new"] and on.take_path(), "value")
 
     def _rows_of(self, kind):
         return [row for key, row in self.rows.items() if key[0] == kind]
@@ -221,7 +217,7 @@ class Panel:
         swaps = []
         if genres:
             buttons = [
-                button(genre, f"this idea as {genre}", on["swap"], genre)
+                button(genre, f"this idea as {genre}", on.swap, genre)
                 for genre in genres
             ]
             swaps = [
@@ -233,13 +229,13 @@ class Panel:
             self.knobs["source"],
             *self.of_seeds,
             self.rows["temperature"],
-            button("Surprise me", "draw seed, genres and tempo", on["surprise"]),
+            button("Surprise me", "draw seed, genres and tempo", on.surprise),
             *swaps,
             *self._rows_of("genre"),
             heading("Sound"),
             self.rows["tempo"],
             *self._rows_of("sliders"),
-            button("Sliders to 0", "undo sound and dimensions", on["reset"]),
+            button("Sliders to 0", "undo sound and dimensions", on.reset),
             heading("Strongest latent dimensions, by effect"),
             *self._rows_of("dimensions"),
         ]
@@ -256,15 +252,15 @@ class Panel:
             widgets.HTML(
                 f"<div style='line-height: 1.3'><small>{IMPORTS}</small></div>"
             ),
-            button("Save as WAV and MP3", tip, on["save"], "clip"),
+            button("Save as WAV and MP3", tip, on.save, "clip"),
             self.links,
             heading("Compare with"),
             self.comparison,
-            button("Compare", "make that sound", on["compare"]),
+            button("Compare", "make that sound", on.compare),
             self.compared,
             heading("What was made"),
             self.past,
-            button("Play again", "set everything as it was", on["recall"]),
+            button("Play again", "set everything as it was", on.recall),
             heading(f"A clip of your own: {READABLE.replace('.', '')}"),
             self.upload,
             widgets.HTML(
@@ -272,16 +268,16 @@ class Panel:
             ),
             self.path,
             self.start,
-            button("Read the path", "encode the file", on["path"]),
+            button("Read the path", "encode the file", on.take_path),
             self.about_own,
         ]
 
     def _map_and_morph(self, on):
         tip = "remember this sound"
         buttons = [
-            button("Keep as A", tip, on["keep"], "A"),
-            button("Keep as B", tip, on["keep"], "B"),
-            button("Morph A to B", "one long clip", on["morph"]),
+            button("Keep as A", tip, on.keep, "A"),
+            button("Keep as B", tip, on.keep, "B"),
+            button("Morph A to B", "one long clip", on.morph),
         ]
         tip = "write both files, show links"
         return [
@@ -289,7 +285,9 @@ class Panel:
             self.map_picture,
             *self._rows_of("map"),
             self.knobs["on_map"],
-            button("Hear the nearest clip", "the real clip in the ring", on["nearest"]),
+            button(
+                "Hear the nearest clip", "the real clip in the ring", on.play_nearest
+            ),
             self.nearest,
             heading("Morph"),
             self.knobs["morph_to"],
@@ -298,7 +296,7 @@ class Panel:
             widgets.HBox(buttons),
             self.journey,
             self.journey_code,
-            button("Save the morph", tip, on["save"], "morph"),
+            button("Save the morph", tip, on.save, "morph"),
             self.journey_links,
         ]
 
