@@ -1,4 +1,13 @@
-"""Faster variants of what the notebooks teach, each equal to its plain form."""
+"""Faster variants of what the notebooks teach; tests hold each equal to the plain form.
+
+`compile_model` uses them. On two cores, `python tests/benchmarks/step.py` measures what
+they save of a training step: `fast_gelu` about a tenth, `FusedAdam` about a twentieth and
+a third of the time until the first step.
+"""
+
+from __future__ import annotations
+
+import math
 
 import keras
 import tensorflow as tf
@@ -6,23 +15,64 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="cvae_music")
+@ops.custom_gradient
+def fast_gelu(x):
+    """Computes GELU with its derivative in closed form.
+
+    Args:
+        x: Float tensor of any shape.
+
+    Returns:
+        Float tensor of the same shape, equal to `keras.activations.gelu`.
+
+    Source: Hendrycks and Gimpel (2016), arXiv:1606.08415.
+
+    Example:
+        >>> float(fast_gelu(ops.convert_to_tensor(0.0)))
+        0.0
+    """
+    below = 0.5 + 0.5 * ops.erf(x * math.sqrt(0.5))  # share of a Gaussian below x
+
+    def gradient(upstream):
+        density = ops.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+        return upstream * (below + x * density)
+
+    return x * below, gradient
+
+
+def accelerate(model):
+    """Replaces GELU by `fast_gelu` in every layer of a model, in place.
+
+    Args:
+        model: A `keras.Model`.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            accelerate(layer)
+        elif getattr(layer, "activation", None) is keras.activations.gelu:
+            layer.activation = fast_gelu
+
+
+@keras.saving.register_keras_serializable(package="cvae_music")
 class FusedAdam(keras.optimizers.Adam):
-    """Adam that moves a weight and its two moments in one operation of TensorFlow. Keras takes twelve for each weight:
-    that was a twentieth of a step of training on a CPU, and a third of the time until its first step.
+    """Adam that updates a weight and its two moments in one TensorFlow operation.
+
+    Keras takes twelve for each weight. Where the fused operation cannot do what is asked
+    for (`amsgrad`, another type than float32), it is Keras' Adam.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        place, step = (
-            self._get_variable_index(variable),
-            ops.cast(self.iterations + 1, "float32"),
-        )
+        if self.amsgrad or variable.dtype != "float32":
+            return super().update_step(gradient, variable, learning_rate)
+        index = self._get_variable_index(variable)
+        step = ops.cast(self.iterations + 1, "float32")
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
             beta1_power=self.beta_1**step,
             beta2_power=self.beta_2**step,
-            lr=learning_rate,
+            lr=ops.cast(learning_rate, "float32"),
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,

@@ -1,8 +1,9 @@
-"""Keras callbacks of `train`: epoch seeds, a stop at NaN, and a backup that can be resumed."""
+"""Keras callbacks of `train`: epoch seeds, a stop at NaN, averages, and backups."""
+
+from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import keras
@@ -13,10 +14,10 @@ from cvae_music.serialization import write_text
 
 
 class EpochCounter(keras.callbacks.Callback):
-    """Tells the data pipeline and every source of noise which epoch it is, also after a resume.
+    """Reseeds every source of noise from the epoch number, also after a resume.
 
-    A backup of Keras holds weights and optimizer but not the state of seed generators: without this a
-    resumed training would draw the noise of the first epoch again.
+    A backup of Keras holds weights and optimizer but not the state of seed generators.
+    Without this a resumed training would draw the noise of the first epoch again.
     """
 
     def __init__(self):
@@ -24,95 +25,189 @@ class EpochCounter(keras.callbacks.Callback):
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def on_train_begin(self, logs=None):
-        layers = self.model._flatten_layers()
-        noises = [
-            self.model.noise,
-            *(
-                layer.seed_generator
-                for layer in layers
-                if hasattr(layer, "seed_generator")
-            ),
-        ]
-        self.states = [(noise.state, np.array(noise.state)) for noise in noises]
+        self.first_states = []
+        for generator in [self.model.noise, *dropout_seeds(self.model)]:
+            self.first_states.append((generator.state, np.array(generator.state)))
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch.assign(epoch)
-        for state, first in self.states:
+        for state, first in self.first_states:
             state.assign(first + np.array([0, epoch * 1_000_000], first.dtype))
 
 
+def dropout_seeds(model):
+    """Lists the seed generators of all layers of a model."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += dropout_seeds(layer)
+        elif hasattr(layer, "seed_generator"):
+            found.append(layer.seed_generator)
+    return found
+
+
 class StopOnNaN(keras.callbacks.Callback):
-    """Stops at the first loss that is not a number, with the weights of the last good epoch put back.
+    """Stops at the first loss that is not a number and restores weights that are good.
+
+    Good are the weights at the beginning of the last epoch whose first batch had a finite
+    loss, at first those that `fit` began with.
 
     Raises:
-        FloatingPointError: From `fit`, saying where and what to try.
+        FloatingPointError: From `fit`; says where and what to try.
     """
+
+    def on_train_begin(self, logs=None):
+        self.good = self.model.get_weights()
+        self.good_epoch = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.good = epoch, self.model.get_weights()
+        self.epoch = epoch
+        self.candidate = self.model.get_weights()
 
-    def on_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
-            self.model.set_weights(self.good)
-            where = f"epoch {self.epoch + 1}, batch {batch + 1}. The weights of the last good epoch are back"
-            advice = "Try a lower learning_rate, or look for NaN in the features."
-            raise FloatingPointError(
-                f"The loss became {logs['loss']} in {where}. {advice}"
-            )
+            self.stop(f"The loss became {logs['loss']}", f"batch {batch + 1}")
+        if (
+            batch == 0
+        ):  # this loss was computed with the weights that the epoch began with
+            self.good = self.candidate
+            self.good_epoch = self.epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        finite = all(np.isfinite(weight).all() for weight in self.model.get_weights())
+        losses = [
+            value for name, value in (logs or {}).items() if name.endswith("loss")
+        ]
+        if not finite or not np.isfinite(losses).all():
+            self.stop("The weights or the validation loss became NaN", "its end")
+
+    def stop(self, what, where):
+        """Restores the good weights and raises."""
+        self.model.set_weights(self.good)
+        begin = "the training"
+        if self.good_epoch is not None:
+            begin = f"epoch {self.good_epoch + 1}"
+        raise FloatingPointError(
+            f"{what} in epoch {self.epoch + 1}, {where}. The weights from the beginning "
+            f"of {begin} are back. Try a lower learning_rate, or look for NaN in the "
+            "features."
+        )
 
 
-def backups(folder, model, features, run):
-    """Keeps the state of a training after each epoch, and loads that of an earlier one that was killed.
+class AveragedWeights(keras.callbacks.Callback):
+    """Validates with the averaged weights, which are those that `fit` ends with.
 
-    A state appears when it is whole, with its epoch in its name: Keras' own backup, killed at a bad moment, counts an
-    epoch twice or cannot be read. A note beside it says of what it is, so that no training goes on from that of another.
+    Callbacks that come later in the list, such as `ModelCheckpoint`, see them too. Needs
+    an optimizer with `use_ema=True`.
+    """
+
+    raw = None
+
+    def show(self):
+        """Puts the averages in the place of the weights."""
+        optimizer = self.model.optimizer
+        if self.raw is None and optimizer.iterations.numpy():
+            variables = self.model.trainable_variables
+            self.raw = [np.array(variable) for variable in variables]
+            optimizer.finalize_variable_values(variables)
+
+    def hide(self):
+        """Puts the weights back."""
+        if self.raw is not None:
+            for variable, value in zip(
+                self.model.trainable_variables, self.raw, strict=True
+            ):
+                variable.assign(value)
+            self.raw = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.hide()
+
+    def on_test_begin(self, logs=None):
+        self.show()
+
+    def on_test_end(self, logs=None):
+        self.hide()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.show()
+
+
+class Backup(keras.callbacks.Callback):
+    """Keeps the state of a training after each epoch, to go on from after a kill.
+
+    A state appears when it is whole, with its epoch in its name, and the one before it
+    is kept too: Keras' own backup, killed at a bad moment, counts an epoch twice or
+    cannot be read. A note beside the states says of which training they are.
 
     Args:
-        folder: Where to keep it; `None` for nowhere. It is removed at the end.
-        model: The compiled model that is about to be trained.
-        features: The `FeatureSet` it is trained on.
-        run: Dict of what else the training depends on.
-
-    Returns:
-        `(epoch, callbacks)`: the number of epochs that are done, and a list with the callback that keeps the state.
+        folder: Where to keep them. Other files in it are left alone.
+        about: Dict of all that the training depends on, ready for JSON.
 
     Raises:
-        ValueError: If the folder holds the state of another training, or anything else.
+        ValueError: If the folder holds states of another training.
     """
-    if not folder:
-        return 0, []
-    folder, partial = Path(folder), "partial.weights.h5"
-    about = json.loads(
-        json.dumps(
-            model.get_config() | run | {"name": "", "music": features.key()},
-            default=str,
-        )
-    )
-    note = folder / "made_with.json"
-    found = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-    others = [
-        f"{key}: {found.get(key)} there, {value} here"
-        for key, value in about.items()
-        if value != found.get(key)
-    ]
-    if others and folder.is_dir() and set(os.listdir(folder)) - {note.name, partial}:
-        raise ValueError(
-            f"{str(folder)!r} is of another training ({'; '.join(others)}). Empty it, or pass another."
-        )
-    write_text(note, json.dumps(about))
 
-    class Backup(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.save_weights(folder / partial, overwrite=True)
-            os.replace(folder / partial, folder / f"{epoch + 1:06d}.weights.h5")
-            (folder / f"{epoch:06d}.weights.h5").unlink(missing_ok=True)
+    def __init__(self, folder, about):
+        super().__init__()
+        self.folder = Path(folder)
+        self.note = self.folder / "made_with.json"
+        self.partial = self.folder / "partial.weights.h5"
+        self.check(json.loads(json.dumps(about, default=str)))
 
-        def on_train_end(self, logs=None):
-            for state in folder.glob("[0-9]*.weights.h5"):
-                state.unlink()
-            shutil.rmtree(folder)
+    def states(self):
+        """Lists the files of states, oldest first."""
+        return sorted(self.folder.glob("[0-9]" * 6 + ".weights.h5"))
 
-    states = sorted(folder.glob("[0-9]*.weights.h5"))
-    if states:
-        model.load_weights(states[-1])
-    return int(states[-1].name[:6]) if states else 0, [Backup()]
+    def check(self, about):
+        """Compares the note with this training and writes it anew."""
+        found = {}
+        if self.note.exists() and self.states():
+            found = json.loads(self.note.read_text(encoding="utf-8"))
+        others = [
+            f"{name}: {found.get(name)} there, {value} here"
+            for name, value in about.items()
+            if value != found.get(name)
+        ]
+        if others and self.states():
+            what = f"{str(self.folder)!r} holds another training ({'; '.join(others)})"
+            raise ValueError(f"{what}. Empty it, or pass another.")
+        write_text(self.note, json.dumps(about))
+
+    def restore(self, model):
+        """Loads the newest state that can be read into a compiled model.
+
+        Args:
+            model: The compiled model that is about to be trained.
+
+        Returns:
+            Number of epochs that are done.
+
+        Raises:
+            ValueError: If there are states and none can be read.
+        """
+        states = self.states()
+        for state in reversed(states):
+            try:
+                model.load_weights(state)
+            except (OSError, KeyError, ValueError) as error:
+                print(f"{state.name} in {str(self.folder)!r} cannot be read ({error}).")
+                continue
+            return int(state.name[:6])
+        if states:
+            found = f"No state in {str(self.folder)!r} can be read"
+            raise ValueError(f"{found}. Remove {[state.name for state in states]}.")
+        return 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.save_weights(self.partial, overwrite=True)
+        os.replace(self.partial, self.folder / f"{epoch + 1:06d}.weights.h5")
+        for old in self.states()[:-2]:
+            old.unlink()
+
+    def remove(self):
+        """Removes what was written, and the folder if nothing else is in it."""
+        for path in (*self.states(), self.note, self.partial):
+            path.unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()

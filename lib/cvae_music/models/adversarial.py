@@ -1,4 +1,9 @@
-"""ConditionalVAEGAN: the conditional VAE goes on against a discriminator that sees what is blurred. Written in notebook 09."""
+"""ConditionalVAEGAN: a conditional VAE trained on against a discriminator.
+
+Written in notebook 09.
+"""
+
+from __future__ import annotations
 
 import keras
 import numpy as np
@@ -7,20 +12,16 @@ from keras import layers, ops
 
 from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
-from cvae_music.models.losses import moving_average_matrix
-
-
-def detail(scaled):
-    """What sticks out: levels minus their average over nine bands, of clips `(batch, num_frames, n_mels)`."""
-    return scaled - ops.matmul(scaled, moving_average_matrix(scaled.shape[-1], 9).T)
+from cvae_music.models.losses import mel_highpass
 
 
 def build_discriminator(shape, num_genres, width=16):
-    """Clip and genre to one verdict for each patch, high where it looks real.
+    """Builds a conditional patch discriminator of clips.
 
-    A patch sees 38 frames of 38 bands, and is told where in the beat and in the spectrum it lies. Beside the levels
-    it gets their detail, five times enlarged: blur is a small part of a level's variance, and a discriminator of the levels
-    alone does not see it for hundreds of steps.
+    A patch covers 38 frames and 38 bands. Beside the levels the network gets their detail
+    five times enlarged, and where in the beat and the spectrum a cell lies: blur is a
+    small part of a level's variance, and without the detail it is not noticed for
+    hundreds of steps.
 
     Args:
         shape: `(num_frames, n_mels)`.
@@ -28,245 +29,293 @@ def build_discriminator(shape, num_genres, width=16):
         width: Channels of the first layer; the third and fourth have four times as many.
 
     Returns:
-        A `keras.Model` from `[log_mel, genre_weights]` to `[verdict, *features]`: shape `(batch, patches, patches)`, and the
+        A `keras.Model` from `[log_mel, genre_weights]` to `[logits, *features]`: logits of
+        each patch, shape `(batch, patches, patches)`, high where it looks real, and the
         outputs of the four layers.
 
-    Source: patches from Isola et al. (2017), arXiv:1611.07004; the label by projection, Miyato and Koyama (2018),
-    arXiv:1802.05637.
+    Source: patches from Isola et al. (2017), arXiv:1611.07004; the label by projection,
+    Miyato and Koyama (2018), arXiv:1802.05637.
+
+    Example:
+        >>> network = build_discriminator((128, 16), num_genres=3, width=4)
+        >>> len(network.outputs)
+        5
     """
-    clip, genre = (
-        keras.Input(shape, name="log_mel"),
-        keras.Input((num_genres,), name="genre_weights"),
-    )
+    clip = keras.Input(shape, name="log_mel")
+    genre = keras.Input((num_genres,), name="genre_weights")
     beat = np.pi / 8 * np.arange(shape[0])[:, None]
-    place = np.broadcast_arrays(
-        np.sin(beat), np.cos(beat), np.linspace(-1.0, 1.0, shape[1])
-    )
+    band = np.linspace(-1.0, 1.0, shape[1])
+    position = np.stack(np.broadcast_arrays(np.sin(beat), np.cos(beat), band), axis=-1)
     level = clip[..., None]
-    place = ops.zeros_like(level) + np.stack(place, -1).astype("float32")
-    x = layers.Concatenate()([level, 5.0 * detail(clip)[..., None], place])
+    detail = 5.0 * mel_highpass(clip)[..., None]
+    position = ops.zeros_like(level) + position.astype("float32")
+    x = layers.Concatenate()([level, detail, position])
     features = []
     for index, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
-        size, step = (4, 2) if index < 3 else (3, 1)
-        x = layers.Conv2D(
+        is_last = index == 3
+        convolve = layers.Conv2D(
             channels,
-            size,
-            step,
-            "same",
+            kernel_size=3 if is_last else 4,
+            strides=1 if is_last else 2,
+            padding="same",
             kernel_initializer="he_normal",
             name=f"patch_{index}",
-        )(x)
+        )
+        x = convolve(x)
         x = ops.maximum(x, 0.2 * x)  # leaky ReLU
         features.append(x)
-    named = (
-        layers.Dense(4 * width, use_bias=False, name="genre")(genre)[:, None, None]
-        / (4 * width) ** 0.5
-    )
-    verdict = layers.Dense(1, name="real")(x)[..., 0] + ops.sum(x * named, axis=-1)
-    return keras.Model([clip, genre], [verdict, *features], name="discriminator")
+    embedding = layers.Dense(4 * width, use_bias=False, name="genre")(genre)
+    embedding = embedding[:, None, None] / (4 * width) ** 0.5
+    logits = layers.Dense(1, name="real")(x)[..., 0] + ops.sum(x * embedding, axis=-1)
+    return keras.Model([clip, genre], [logits, *features], name="discriminator")
 
 
 class UnsharpMask(keras.layers.Layer):
-    """Enlarges what sticks out of its surroundings until it varies as much as in music; does nothing until it is fitted.
+    """Adds a share of its detail to each mel band; the identity until `fit`.
 
-    What is added to a level is a share of its distance from the average over nine bands, one share for each band.
+    The shares are those with which reconstructions vary as much about their surroundings
+    as the clips do.
 
     Args:
         n_mels: Number of bands.
 
     Source: the global variance of speech synthesis, Toda and Tokuda (2007).
+
+    Example:
+        >>> mask = UnsharpMask(16)
+        >>> float(ops.max(mask(np.ones((1, 2, 16), "float32"))))
+        1.0
     """
 
     def __init__(self, n_mels, **kwargs):
-        super().__init__(trainable=False, dtype="float32", **kwargs)
-        self.gain = self.add_weight(name="gain", shape=(n_mels,), initializer="zeros")
-        self.built = True
+        kwargs.setdefault("trainable", False)
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.n_mels = n_mels
+        self.build()
+
+    def build(self, input_shape=None):
+        self.gain = self.add_weight((self.n_mels,), "zeros", name="gain")
 
     def fit(self, model, features):
-        """Shares with which reconstructions vary as much about their surroundings as the clips do."""
-        clips, genre = (
-            part[:: 1 + len(part) // 1000] for part in features.arrays("train")
-        )
+        """Matches the detail of reconstructions to that of training clips.
+
+        Args:
+            model: The `ConditionalVAEGAN` that this layer belongs to.
+            features: `FeatureSet`; up to 1,000 clips of its training split are used.
+        """
+        clips, genre = features.arrays("train")
+        every = 1 + len(clips) // 1000
+        clips = clips[::every]
         self.gain.assign(ops.zeros_like(self.gain))
-        rebuilt = model.decode(model.encode(clips)[0], genre)
-        spread = [
-            np.sqrt(np.mean(np.square(detail(part)), axis=(0, 1)))
-            for part in (clips, rebuilt)
-        ]
-        self.gain.assign(np.maximum(spread[0] / spread[1] - 1.0, 0.0))
+        rebuilt = model.decode(model.encode(clips).mode(), genre[::every])
+        wanted = self._detail_deviation(clips)
+        found = self._detail_deviation(rebuilt)
+        ratio = wanted / np.maximum(found, 1e-6)
+        gain = np.where(found > 1e-6, np.maximum(ratio - 1.0, 0.0), 0.0)
+        self.gain.assign(gain)
 
-    def call(self, picture):
-        return picture + self.gain * detail(picture)
+    @staticmethod
+    def _detail_deviation(clips):
+        detail = ops.convert_to_numpy(mel_highpass(clips))
+        return np.sqrt(np.mean(np.square(detail), axis=(0, 1)))
 
+    def call(self, log_mel):
+        """Sharpens clips `(batch, num_frames, n_mels)`; the shape stays."""
+        return log_mel + self.gain * mel_highpass(log_mel)
 
-def draw_latents(density, weights, noise):
-    """Latents of new clips from a `LatentDensity`, in the graph of a step.
-
-    Args:
-        density: `LatentDensity`.
-        weights: One-hot rows of the genres, shape `(batch, num_genres)`.
-        noise: `keras.random.SeedGenerator`.
-
-    Returns:
-        Float tensor, shape `(batch, latent_dim)`.
-    """
-    shares, means, factors = (ops.convert_to_tensor(value) for value in density.weights)
-    component = keras.random.categorical(
-        ops.log(ops.matmul(weights, shares) + 1e-9), 1, seed=noise
-    )[:, 0]
-    chosen = weights[:, :, None] * ops.one_hot(component, shares.shape[1])[:, None, :]
-    mean, factor = (ops.tensordot(chosen, values, 2) for values in (means, factors))
-    return mean + ops.einsum(
-        "bij,bj->bi", factor, keras.random.normal(ops.shape(mean), seed=noise)
-    )
+    def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
+        return {**super().get_config(), "n_mels": self.n_mels}
 
 
-def adversarial_losses(discriminator, real, wrong):
-    """What the two sides lose, and how far reconstructions are from their clips in what the discriminator sees.
+def adversarial_losses(discriminator, real, fakes):
+    """Computes the losses of discriminator and generator.
 
     Args:
-        discriminator: As of `build_discriminator`.
-        real: Clips and the weights of their genres.
-        wrong: The same of four groups, each half as many: reconstructions of every other real clip, clips with a changed
-            label, new clips, and real clips with a wrong label, which only the discriminator learns from.
+        discriminator: As `build_discriminator` returns it.
+        real: Tuple of scaled clips `(batch, num_frames, n_mels)` and their genre weights
+            `(batch, num_genres)`.
+        fakes: The same of four groups in a row, each of `batch / 2` clips:
+            reconstructions of every other real clip, label-swapped clips, new clips, and
+            real clips under a wrong label. The last teach the discriminator alone.
 
     Returns:
-        Dict of scalars: `adversary`, the discriminator's hinge loss; `fooled`, the decoder's; `matching`, the mean
-        absolute difference of features over their mean size.
+        Dict of scalars: `discriminator_loss` and `generator_loss`, hinge losses;
+        `feature_matching`, the mean absolute difference of features over their mean size.
 
-    Source: hinge loss, Lim and Ye (2017), arXiv:1705.02894; feature matching, Larsen et al. (2016), arXiv:1512.09300; real
-    clips with a wrong label, Reed et al. (2016), arXiv:1605.05396.
+    Source: hinge loss, Lim and Ye (2017), arXiv:1705.02894; feature matching, Larsen et
+    al. (2016), arXiv:1512.09300; real clips with a wrong label, Reed et al. (2016),
+    arXiv:1605.05396.
+
+    Example:
+        >>> network = build_discriminator((128, 16), num_genres=2, width=4)
+        >>> clips, genre = np.zeros((2, 128, 16), "float32"), np.eye(2, dtype="float32")
+        >>> four = np.repeat(clips, 2, axis=0), np.repeat(genre, 2, axis=0)
+        >>> sorted(adversarial_losses(network, (clips, genre), four))
+        ['discriminator_loss', 'feature_matching', 'generator_loss']
     """
-    verdict, *wanted = discriminator(list(real))
-    doubt, *seen = discriminator(list(wrong))
-    count = ops.shape(doubt)[0] // 4
-    pairs = [
-        (ops.stop_gradient(there[::2]), here[:count])
-        for there, here in zip(wanted, seen, strict=True)
-    ]
-    apart = [
-        ops.mean(ops.abs(there - here)) / ops.mean(ops.abs(there))
-        for there, here in pairs
-    ]
-    adversary = ops.mean(ops.relu(1.0 - verdict)) + ops.mean(ops.relu(1.0 + doubt))
+    real_logits, *real_features = discriminator(list(real))
+    fake_logits, *fake_features = discriminator(list(fakes))
+    count = ops.shape(fake_logits)[0] // 4
+    distances = []
+    for real_feature, fake_feature in zip(real_features, fake_features, strict=True):
+        target = ops.cast(ops.stop_gradient(real_feature[::2]), "float32")
+        rebuilt = ops.cast(fake_feature[:count], "float32")
+        distance = ops.mean(ops.abs(target - rebuilt))
+        distances.append(distance / ops.mean(ops.abs(target)))
+    real_logits = ops.cast(real_logits, "float32")
+    fake_logits = ops.cast(fake_logits, "float32")
+    real_loss = ops.mean(ops.relu(1.0 - real_logits))
+    fake_loss = ops.mean(ops.relu(1.0 + fake_logits))
     return {
-        "adversary": adversary,
-        "fooled": -ops.mean(doubt[: 3 * count]),
-        "matching": sum(apart) / len(apart),
+        "discriminator_loss": real_loss + fake_loss,
+        "generator_loss": -ops.mean(fake_logits[: 3 * count]),
+        "feature_matching": sum(distances) / len(distances),
     }
 
 
 class ConditionalVAEGAN(ConditionalVAE):
-    """A trained conditional VAE whose decoder goes on against a discriminator; make one with `go_on`.
+    """A trained conditional VAE whose decoder is trained on against a discriminator.
 
-    The encoder is frozen, as in the second phase of RAVE: what a latent means stays.
+    The encoder is frozen, as in the second phase of RAVE: what a latent means stays. Make
+    one with `from_cvae`. Inputs, output and latent are those of `ConditionalVAE`.
 
     Args:
         audio_config: As for `ConditionalVAE`.
         genres: As for `ConditionalVAE`.
-        likelihood_weight: Weight of the likelihood: alone it is smallest for a blurred clip.
-        adversary_weight: Weight of what the discriminator says, beside the likelihood in nats.
-        matching_weight: Weight of the feature matching.
-        adversary_rate: Learning rate of the discriminator's own optimiser.
+        likelihood_weight: Weight of the likelihood, which alone prefers blurred clips.
+        adversarial_weight: Weight of the generator's hinge loss.
+        feature_matching_weight: Weight of the feature matching.
+        discriminator_rate: Learning rate of the discriminator's own optimiser.
         **kwargs: As for `ConditionalVAE`.
 
-    Source: VAE-GAN, Larsen et al. (2016), arXiv:1512.09300; two phases, Caillon and Esling (2021), RAVE, arXiv:2111.05011.
+    Source: VAE-GAN, Larsen et al. (2016), arXiv:1512.09300; two phases, Caillon and Esling
+    (2021), RAVE, arXiv:2111.05011.
     """
 
-    metric_names = (*VAE.metric_names, "swap", "adversary", "fooled", "matching")
+    metric_names = (
+        *VAE.metric_names,
+        "swap",
+        "discriminator_loss",
+        "generator_loss",
+        "feature_matching",
+    )
 
     def __init__(
         self,
         audio_config=None,
         genres=(),
         likelihood_weight=0.3,
-        adversary_weight=600.0,
-        matching_weight=1000.0,
-        adversary_rate=1e-3,
+        adversarial_weight=600.0,
+        feature_matching_weight=1000.0,
+        discriminator_rate=1e-3,
         **kwargs,
     ):
         super().__init__(audio_config, genres, **kwargs)
-        self.likelihood_weight, self.adversary_weight = (
-            likelihood_weight,
-            adversary_weight,
+        self.likelihood_weight = likelihood_weight
+        self.adversarial_weight = adversarial_weight
+        self.feature_matching_weight = feature_matching_weight
+        self.discriminator_rate = discriminator_rate
+        self.unsharp_mask = UnsharpMask(self.audio_config.n_mels)
+        shape = self.audio_config.shape
+        self.discriminator = build_discriminator(shape, self.num_genres)
+        # What is trainable belongs to the first optimiser: decoder and classifiers.
+        self.encoder.trainable = False
+        self.discriminator.trainable = False
+        optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.5)
+        if self.discriminator.dtype_policy.compute_dtype == "float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(self.discriminator.weights)
+        self.discriminator_optimizer = optimizer
+
+    @classmethod
+    def from_cvae(cls, model, features, **settings):
+        """Makes a model that begins where a trained `ConditionalVAE` stands.
+
+        Args:
+            model: Trained `ConditionalVAE`.
+            features: `FeatureSet`, to fit `UnsharpMask` on.
+            **settings: Arguments of `ConditionalVAEGAN` to set otherwise.
+
+        Returns:
+            A `ConditionalVAEGAN` for `train`, the second phase.
+
+        Raises:
+            ValueError: If the features have another `AudioConfig` or other genres.
+        """
+        model.audio_config.check_compatible(features, model.genres)
+        config = model.get_config()
+        config = {
+            name: config[name] for name in config if name not in ("name", "trainable")
+        }
+        successor = cls.from_config(config | settings)
+        parts = (
+            "encoder",
+            "decoder",
+            "classifier",
+            "adversarial_classifier",
+            "latent_density",
+            "mean_shift",
         )
-        self.matching_weight, self.adversary_rate = matching_weight, adversary_rate
-        self.detail = UnsharpMask(self.audio_config.n_mels)
-        self.discriminator = build_discriminator(
-            self.audio_config.shape, self.num_genres
-        )
-        # What is trainable belongs to the first optimiser: the decoder and the listeners.
-        self.encoder.trainable = self.discriminator.trainable = False
-        self.adversary_optimizer = keras.optimizers.Adam(adversary_rate, beta_1=0.5)
-        self.adversary_optimizer.build(self.discriminator.weights)
+        for part in parts:
+            getattr(successor, part).set_weights(getattr(model, part).get_weights())
+        successor.unsharp_mask.fit(successor, features)
+        return successor
 
     def decode_latent(self, latent, genre=None, training=False):
         weights = self.genre_weights(genre)
-        picture = self.decoder(
-            [self.shift(latent, weights), weights], training=training
-        )
-        return picture if training else self.detail(picture)
+        latent = self.mean_shift(latent, weights)
+        log_mel = self.decoder([latent, weights], training=training)
+        return log_mel if training else self.unsharp_mask(log_mel)
 
-    def loss_terms(self, data, training):
-        log_mel, weights = data[0], self.genre_weights(data[1])
-        terms, latent, rebuilt = self.elbo_terms((log_mel, weights), training)
-        lesson, terms["swap"] = self.listen(log_mel, rebuilt, latent, weights, training)
-        asked = ops.roll(
-            weights[::2],
-            keras.random.randint((), 1, self.num_genres, seed=self.noise),
-            axis=1,
+    def compute_losses(self, log_mel, genre=None, training=False):
+        seed = self.noise if training else self.validation_noise
+        weights = self.genre_weights(genre)
+        losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
+        classifier_loss, losses["swap"] = self.swap_losses(
+            log_mel, rebuilt, latent, weights, training
         )
-        latents = ops.concatenate(
-            [latent[::2], draw_latents(self.latent_density, asked, self.noise)]
+        steps = keras.random.randint((), 1, self.num_genres, seed=seed)
+        targets = ops.roll(weights[::2], steps, axis=1)
+        new_latent = self.latent_density(targets, seed=seed)
+        latents = ops.concatenate([latent[::2], new_latent])
+        generated = self.decode_latent(latents, ops.tile(targets, (2, 1)), training)
+        fakes = ops.concatenate([rebuilt[::2], generated, log_mel[::2]])
+        labels = ops.concatenate([weights[::2], ops.tile(targets, (3, 1))])
+        losses |= adversarial_losses(
+            self.discriminator, (log_mel, weights), (fakes, labels)
         )
-        made = self.decode_latent(latents, ops.tile(asked, (2, 1)), training)
-        wrong = ops.concatenate([rebuilt[::2], made, log_mel[::2]])
-        told = ops.concatenate([weights[::2], ops.tile(asked, (3, 1))])
-        terms |= adversarial_losses(
-            self.discriminator, (log_mel, weights), (wrong, told)
+        losses["loss"] = (
+            self.likelihood_weight * losses["loss"]
+            + self.swap_weight * losses["swap"]
+            + classifier_loss
+            + self.adversarial_weight * losses["generator_loss"]
+            + self.feature_matching_weight * losses["feature_matching"]
         )
-        terms["loss"] = (
-            self.likelihood_weight * terms["loss"]
-            + self.swap_weight * terms["swap"]
-            + lesson
-        )
-        terms["loss"] += (
-            self.adversary_weight * terms["fooled"]
-            + self.matching_weight * terms["matching"]
-        )
-        return terms
+        return losses, rebuilt
 
     def train_step(self, data):
+        """Takes one step of the generator and one of the discriminator."""
+        log_mel, genre = self.unpack(data)
+        optimizer = self.discriminator_optimizer
         with tf.GradientTape(persistent=True) as tape:
-            terms = self.loss_terms(data, training=True)
-            loss = self.optimizer.scale_loss(terms["loss"])
-        ours, theirs = self.trainable_variables, self.discriminator.weights
-        self.optimizer.apply(tape.gradient(loss, ours), ours)
-        self.adversary_optimizer.apply(
-            tape.gradient(terms["adversary"], theirs), theirs
+            losses, rebuilt = self.compute_losses(log_mel, genre, training=True)
+            losses["loss"] += sum(self.losses)
+            loss = self.optimizer.scale_loss(losses["loss"])
+            discriminator_loss = optimizer.scale_loss(losses["discriminator_loss"])
+        weights = self.discriminator.weights
+        gradients = tape.gradient(loss, self.trainable_variables)
+        discriminator_gradients = tape.gradient(discriminator_loss, weights)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        optimizer.apply(discriminator_gradients, weights)
+        return self.update_metrics(losses, log_mel, rebuilt)
+
+    def get_config(self):
+        names = (
+            "likelihood_weight",
+            "adversarial_weight",
+            "feature_matching_weight",
+            "discriminator_rate",
         )
-        return self.track(terms)
-
-
-def go_on(model, features, **settings):
-    """A `ConditionalVAEGAN` that begins where a trained `ConditionalVAE` stands, its detail fitted; `train` is the second phase.
-
-    Args:
-        model: `ConditionalVAE`.
-        features: `FeatureSet`.
-        **settings: Arguments of `ConditionalVAEGAN` to set otherwise.
-
-    Raises:
-        ValueError: If the features have another `AudioConfig` or other genres than the model.
-    """
-    model.audio_config.check_compatible(features, model.genres)
-    config = {
-        name: value
-        for name, value in model.get_config().items()
-        if name not in ("name", "trainable", "dtype")
-    }
-    successor = ConditionalVAEGAN(**config | settings)
-    for part in ("encoder", "decoder", "listeners", "latent_density", "shift"):
-        getattr(successor, part).set_weights(getattr(model, part).get_weights())
-    successor.detail.fit(successor, features)
-    return successor
+        return super().get_config() | {name: getattr(self, name) for name in names}

@@ -1,4 +1,6 @@
-"""Autoencoder and VAE: thin Keras models around the networks. Written in notebooks 02 and 03."""
+"""Autoencoder and VAE, written in notebooks 02 and 03."""
+
+from __future__ import annotations
 
 import keras
 import numpy as np
@@ -7,22 +9,41 @@ from keras import ops
 
 from cvae_music.models.base import ClipModel
 from cvae_music.models.latent_density import LatentDensity
-from cvae_music.models.losses import contrast_loss, gaussian_kl, optimal_variance_nll
+from cvae_music.models.losses import (
+    DiagonalGaussian,
+    contrast_loss,
+    optimal_variance_nll,
+)
 from cvae_music.models.networks import build_decoder, build_encoder
 from cvae_music.models.schedules import get_schedule
 
 
 class Autoencoder(ClipModel):
-    """Clip to a few numbers and back, without a prior: good at rebuilding, not made for sampling.
+    """Compresses a clip to a few numbers and rebuilds it; it has no prior to sample.
+
+    Input: scaled log-mel, shape `(batch, num_frames, n_mels)`. Output: the same shape.
+    Latent: `global_dim` numbers of the whole clip, then `local_dim` of each 16 frames.
 
     Args:
         audio_config: `AudioConfig` (or its dict) of the features; saved with the model.
         global_dim: Latent dimensions that describe the whole clip.
-        local_dim: Latent dimensions of each beat.
+        local_dim: Latent dimensions of each slot of 16 frames.
         width: Channels of the networks.
         depth: Residual blocks of the encoder and of the decoder.
-        contrast_weight: Weight of `losses.contrast_loss` beside the squared error.
-        **kwargs: As for `ClipModel`: `seed`, and `genres` for a model with a label.
+        contrast_weight: Weight of `contrast_loss` beside the squared error.
+        encoder: A network of your own in place of `build_encoder`'s; all its outputs are
+            then global latent dimensions.
+        decoder: A network of your own in place of `build_decoder`'s.
+        **kwargs: As for `ClipModel`: `seed`, `genres`, `name`.
+
+    Raises:
+        ValueError: If a network of your own has other shapes than the clips or latents.
+
+    Example:
+        >>> from cvae_music import AudioConfig
+        >>> model = Autoencoder(AudioConfig(n_mels=16), width=40, depth=1)
+        >>> model.encode(np.zeros((2, 128, 16))).mode().shape
+        (2, 96)
     """
 
     def __init__(
@@ -33,138 +54,202 @@ class Autoencoder(ClipModel):
         width=208,
         depth=3,
         contrast_weight=0.6,
+        encoder=None,
+        decoder=None,
         **kwargs,
     ):
         super().__init__(audio_config, **kwargs)
-        self.global_dim, self.local_dim, self.width, self.depth = (
-            global_dim,
-            local_dim,
-            width,
-            depth,
-        )
+        self.global_dim = global_dim
+        self.local_dim = local_dim
+        self.width = width
+        self.depth = depth
         self.contrast_weight = contrast_weight
-        self.encoder, self.decoder = self.build_networks(
-            self.audio_config.shape, global_dim, local_dim, width, depth
-        )
+        self.add_networks(encoder, decoder)
 
     def build_networks(self, *sizes):
-        """The encoder and the decoder; `sizes` are the arguments of `build_encoder`."""
+        """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""
         return build_encoder(*sizes), build_decoder(*sizes)
 
-    def encode_parameters(self, log_mel, training=False):
-        """`(mean, log_var)` of each clip's latent, both `(batch, latent_dim)`; an autoencoder has next to no variance."""
+    def encode_posterior(self, log_mel, training=False):
+        """Encodes clips; an autoencoder's posterior has next to no variance.
+
+        Args:
+            log_mel: Scaled clips, shape `(batch, num_frames, n_mels)`.
+            training: Whether layers such as dropout are in training mode.
+
+        Returns:
+            `DiagonalGaussian` of tensors `(batch, latent_dim)`.
+        """
         mean = self.encoder(log_mel, training=training)
-        return mean, ops.full_like(mean, -20.0)
+        return DiagonalGaussian(mean, ops.full_like(mean, -20.0))
 
     def decode_latent(self, latent, genre=None, training=False):
-        """Scaled log-mel `(batch, num_frames, n_mels)` of latents; the genre is for models with a label."""
+        """Decodes latents in a graph.
+
+        Args:
+            latent: Float tensor, shape `(batch, latent_dim)`.
+            genre: For models with a label: indices `(batch,)` or rows of weights.
+            training: Whether layers such as dropout are in training mode.
+
+        Returns:
+            Scaled log-mel, shape `(batch, num_frames, n_mels)`.
+        """
         return self.decoder(latent, training=training)
 
-    def reconstruction_terms(self, log_mel, rebuilt):
-        """Negative log-likelihood in nats, and the RMS error in dB."""
-        squared = ops.mean(ops.square(log_mel - rebuilt))
-        distortion = squared + self.contrast_weight * contrast_loss(log_mel, rebuilt)
-        nll = optimal_variance_nll(distortion, int(np.prod(self.audio_config.shape)))
+    def reconstruction_losses(self, log_mel, rebuilt):
+        """Compares clips with their reconstructions.
+
+        Args:
+            log_mel: Scaled clips, shape `(batch, num_frames, n_mels)`.
+            rebuilt: Reconstructions, same shape.
+
+        Returns:
+            Dict of scalars: `reconstruction`, the negative log-likelihood in nats;
+            `loss`, the same formula with the contrast term added to the squared error,
+            which is what training minimises; `rms_db`, the error in dB.
+        """
+        num_values = int(np.prod(self.audio_config.shape))
+        squared_error = ops.mean(ops.square(log_mel - rebuilt))
+        contrast = self.contrast_weight * contrast_loss(log_mel, rebuilt)
         return {
-            "loss": nll,
-            "reconstruction": nll,
-            "rms_db": ops.sqrt(squared) * self.audio_config.db_per_unit,
+            "loss": optimal_variance_nll(squared_error + contrast, num_values),
+            "reconstruction": optimal_variance_nll(squared_error, num_values),
+            "rms_db": ops.sqrt(squared_error) * self.audio_config.db_per_unit,
         }
 
-    def loss_terms(self, data, training):
-        """Every term of the loss of `(log_mel, genre)`, shared by training and test: a dict of scalars."""
-        log_mel, genre = data
-        mean, _ = self.encode_parameters(log_mel, training)
-        return self.reconstruction_terms(
-            log_mel, self.decode_latent(mean, genre, training)
-        )
+    def compute_losses(self, log_mel, genre=None, training=False):
+        """Computes every term of the loss; training and evaluation share it.
+
+        Args:
+            log_mel: Scaled clips, shape `(batch, num_frames, n_mels)`.
+            genre: Genre indices `(batch,)`, or None.
+            training: Whether it is a training step.
+
+        Returns:
+            `(losses, rebuilt)`: dict of scalars, and the reconstructions.
+        """
+        latent = self.encode_posterior(log_mel, training).mode()
+        rebuilt = self.decode_latent(latent, genre, training)
+        return self.reconstruction_losses(log_mel, rebuilt), rebuilt
 
     def train_step(self, data):
+        """Takes one step of gradient descent; returns the metrics so far."""
+        log_mel, genre = self.unpack(data)
         with tf.GradientTape() as tape:
-            terms = self.loss_terms(data, training=True)
-            loss = self.optimizer.scale_loss(terms["loss"])  # mixed precision
+            losses, rebuilt = self.compute_losses(log_mel, genre, training=True)
+            losses["loss"] += sum(self.losses)  # regularisers and add_loss
+            loss = self.optimizer.scale_loss(losses["loss"])  # mixed precision
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
-        return self.track(terms)
+        return self.update_metrics(losses, log_mel, rebuilt)
 
     def test_step(self, data):
-        return self.track(self.loss_terms(data, training=False))
+        """Computes the losses of one batch; returns the metrics so far."""
+        log_mel, genre = self.unpack(data)
+        losses, rebuilt = self.compute_losses(log_mel, genre, training=False)
+        losses["loss"] += sum(self.losses)
+        return self.update_metrics(losses, log_mel, rebuilt)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
+        return {
+            **super().get_config(),
+            "global_dim": self.global_dim,
+            "local_dim": self.local_dim,
+            "width": self.width,
+            "depth": self.depth,
+            "contrast_weight": self.contrast_weight,
+        }
 
 
 class VAE(Autoencoder):
-    """Variational autoencoder with an optimal-variance Gaussian decoder (Kingma and Welling, 2014).
+    """Variational autoencoder with an optimal-variance Gaussian decoder.
 
     Args:
         audio_config: As for `Autoencoder`.
-        kl: KL weight or schedule, see `schedules.get_schedule`.
-        **kwargs: As for `Autoencoder`.
+        kl: KL weight or schedule, see `get_schedule`.
+        **kwargs: As for `Autoencoder`. An `encoder` of your own has
+            `2 * latent_dim` outputs: means, then log-variances.
+
+    Source: Kingma and Welling (2014), arXiv:1312.6114; the variance Rybkin et al. (2021),
+    arXiv:2006.13202.
+
+    Example:
+        >>> from cvae_music import AudioConfig
+        >>> model = VAE(AudioConfig(n_mels=16), width=40, depth=1)
+        >>> model.decode(model.sample_latents([0, 0], seed=1)).shape
+        (2, 128, 16)
     """
 
     metric_names = ("loss", "reconstruction", "rms_db", "kl", "kl_weight")
+    outputs_per_latent = 2
 
     def __init__(self, audio_config=None, kl=1.0, **kwargs):
         super().__init__(audio_config, **kwargs)
         self.kl = get_schedule(kl)
-        start = keras.initializers.Constant(self.kl.weight)
-        self.kl_weight = self.add_weight(
-            name="kl_weight", shape=(), trainable=False, initializer=start
-        )
-        self.latent_density = LatentDensity(
-            max(1, self.num_genres), self.latent_dim, name="latent_density"
-        )
+        first = keras.initializers.Constant(self.kl.weight)
+        self.kl_weight = self.add_weight((), first, name="kl_weight", trainable=False)
+        num_mixtures = max(1, self.num_genres)
+        self.latent_density = LatentDensity(num_mixtures, self.latent_dim)
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_decoder(*sizes)
 
-    def encode_parameters(self, log_mel, training=False):
-        mean, log_var = ops.split(
-            ops.cast(self.encoder(log_mel, training=training), "float32"), 2, axis=-1
-        )
-        # Bounded to (-8, 2): a free log-variance once sent the KL divergence from 80 to 257 nats in one epoch.
-        return mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0
+    def encode_posterior(self, log_mel, training=False):
+        parameters = self.encoder(log_mel, training=training)
+        mean, log_var = ops.split(ops.cast(parameters, "float32"), 2, axis=-1)
+        # Bounded to (-8, 2): unbounded, the KL once went from 80 to 257 nats in an epoch.
+        return DiagonalGaussian(mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0)
 
-    def sample_posterior(self, mean, log_var):
-        """A draw of each posterior, by the reparameterisation trick; shape `(batch, latent_dim)`."""
-        return mean + ops.exp(0.5 * log_var) * keras.random.normal(
-            ops.shape(mean), seed=self.noise
-        )
-
-    def elbo_terms(self, data, training):
-        """The terms of the loss, the latents that were drawn, and the clips rebuilt from them."""
-        log_mel, genre = data
-        mean, log_var = self.encode_parameters(log_mel, training)
-        latent = self.sample_posterior(mean, log_var)
-        rebuilt = self.decode_latent(latent, genre, training)
-        kl_per_dimension = ops.mean(gaussian_kl(mean, log_var), axis=0)
-        kl, step = (
-            ops.sum(kl_per_dimension),
-            0 if self.optimizer is None else self.optimizer.iterations,
-        )
-        if training:
-            self.kl_weight.assign(self.kl.next_weight(step, self.kl_weight.value, kl))
-        weight = ops.convert_to_tensor(self.kl_weight)
-        terms = self.reconstruction_terms(log_mel, rebuilt) | {
-            "kl": kl,
-            "kl_weight": weight,
-        }
-        terms["loss"] = terms["loss"] + self.kl.penalty(kl_per_dimension, weight, step)
-        return terms, latent, rebuilt
-
-    def loss_terms(self, data, training):
-        return self.elbo_terms(data, training)[0]
-
-    def sample_latents(self, genre, seed=0, temperature=1.0):
-        """Draws latents for new clips: from the prior, or where `fit_latent_density` found the training clips.
+    def elbo_losses(self, log_mel, genre, training):
+        """Computes the loss of a VAE.
 
         Args:
-            genre: Genre indices, shape `(clips,)`; only their number counts for a model without a label.
+            log_mel: Scaled clips, shape `(batch, num_frames, n_mels)`.
+            genre: Genre indices `(batch,)`, rows of weights, or None.
+            training: Whether it is a training step.
+
+        Returns:
+            `(losses, latent, rebuilt)`: dict of scalars, the latents that were drawn, and
+            the clips decoded from them.
+        """
+        posterior = self.encode_posterior(log_mel, training)
+        latent = posterior.sample(self.noise if training else self.validation_noise)
+        rebuilt = self.decode_latent(latent, genre, training)
+        kl_per_dimension = ops.mean(posterior.kl(), axis=0)
+        kl = ops.sum(kl_per_dimension)
+        step = 0 if self.optimizer is None else self.optimizer.iterations
+        if training:
+            next_weight = self.kl.next_weight(step, self.kl_weight.value, kl)
+            self.kl_weight.assign(next_weight)
+        kl_weight = ops.convert_to_tensor(self.kl_weight)
+        losses = self.reconstruction_losses(log_mel, rebuilt)
+        losses["kl"] = kl
+        losses["kl_weight"] = kl_weight
+        losses["loss"] += self.kl.penalty(kl_per_dimension, kl_weight, step)
+        return losses, latent, rebuilt
+
+    def compute_losses(self, log_mel, genre=None, training=False):
+        losses, _, rebuilt = self.elbo_losses(log_mel, genre, training)
+        return losses, rebuilt
+
+    def sample_latents(self, genre, seed=0, temperature=1.0):
+        """Draws latents of new clips from the fitted density, before that the prior.
+
+        Args:
+            genre: Genre indices, shape `(clips,)`; only their number counts for a model
+                without a label.
             seed: Seed of the draws.
-            temperature: Scales the spread around the means of the mixture.
+            temperature: Factor of the distance from the means of the mixtures.
 
         Returns:
             Float32 array, shape `(clips, latent_dim)`.
         """
-        genre = np.asarray(genre, np.int32) * bool(self.num_genres)
-        return self.latent_density.sample(
-            genre, np.random.default_rng(seed), temperature
-        )
+        genre = np.asarray(genre, np.int32)
+        if not self.num_genres:
+            genre = np.zeros_like(genre)
+        rng = np.random.default_rng(seed)
+        return self.latent_density.sample(genre, rng, temperature)
+
+    def get_config(self):
+        return {**super().get_config(), "kl": self.kl.get_config()}

@@ -1,6 +1,6 @@
-"""What all models of the series share and what teaches nothing: checks of shapes, NumPy arrays in batches, metrics, files."""
+"""The base class of all models: checks, NumPy arrays in batches, metrics, configs."""
 
-import inspect
+from __future__ import annotations
 
 import keras
 import numpy as np
@@ -8,193 +8,298 @@ import tensorflow as tf
 
 from cvae_music import saving
 from cvae_music.config import AudioConfig
-
-FRAMES_PER_SLOT = 16  # one local latent vector to a beat
+from cvae_music.models.losses import DiagonalGaussian
+from cvae_music.models.networks import SLOT_FRAMES
 
 
 class ClipModel(keras.Model):
     """Base class of the models that notebooks 02 to 04 write.
 
-    A subclass makes `encoder` and `decoder` and writes `encode_parameters`, `decode_latent`, `loss_terms` and
-    `train_step`. It keeps every argument of its `__init__` under the argument's name: `get_config` finds it there.
+    A subclass makes `encoder` and `decoder`, and writes `encode_posterior`,
+    `decode_latent`, `compute_losses` and `train_step`.
 
     Args:
         audio_config: `AudioConfig` (or its dict) of the features; saved with the model.
         genres: Names of the genres in order, for a model with a label.
         seed: Seed of the latent noise.
+        **kwargs: As for `keras.Model`: `name`, `dtype`, `trainable`.
 
     Raises:
         ValueError: If the number of frames is no multiple of 16.
     """
 
     metric_names = ("loss", "reconstruction", "rms_db")
+    outputs_per_latent = 1  # 2 where the encoder has means and log-variances
     optimizer = None  # until `compile`
 
     def __init_subclass__(cls):
         super().__init_subclass__()
-        keras.saving.register_keras_serializable(cls.__module__.partition(".")[0])(cls)
+        package = cls.__module__.partition(".")[0]
+        keras.saving.register_keras_serializable(package)(cls)
 
     def __init__(self, audio_config=None, genres=(), seed=0, **kwargs):
         super().__init__(**kwargs)
-        config = (
-            audio_config
-            if isinstance(audio_config, AudioConfig)
-            else AudioConfig.from_dict(audio_config or {})
-        )
-        self.num_slots, rest = divmod(
-            config.num_frames, FRAMES_PER_SLOT
-        )  # beats, on the beat grid
-        if rest:
-            raise ValueError(
-                f"Got num_frames={config.num_frames}; expected a multiple of {FRAMES_PER_SLOT}."
-            )
-        self.audio_config, self.seed = config, int(seed)
-        self.genres, self.num_genres = tuple(map(str, genres)), len(genres)
+        if not isinstance(audio_config, AudioConfig):
+            audio_config = AudioConfig.from_dict(audio_config or {})
+        if audio_config.num_frames % SLOT_FRAMES:
+            found = f"Got num_frames={audio_config.num_frames}"
+            raise ValueError(f"{found}; expected a multiple of {SLOT_FRAMES}.")
+        self.audio_config = audio_config
+        self.num_slots = audio_config.num_frames // SLOT_FRAMES
+        self.genres = tuple(str(genre) for genre in genres)
+        self.num_genres = len(self.genres)
+        self.seed = int(seed)
         self.noise = keras.random.SeedGenerator(self.seed)
+        self.validation_noise = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.metric_names]
+        # The networks are functional models, built in `__init__`: nothing is left for
+        # Keras to build at the first call.
         self.built = True
+
+    def add_networks(self, encoder=None, decoder=None):
+        """Builds `encoder` and `decoder`, or takes over given ones.
+
+        Args:
+            encoder: A network from clips to `outputs_per_latent * latent_dim` numbers, all
+                of which describe the whole clip; None for the model's own.
+            decoder: A network from latents, or `[latents, genre_weights]`, to clips; None
+                for the model's own.
+
+        Raises:
+            ValueError: If a given network has other shapes than clips or latents.
+        """
+        self.given_networks = {"encoder": encoder, "decoder": decoder}
+        if encoder is not None:
+            self.global_dim = encoder.output_shape[-1] // self.outputs_per_latent
+            self.local_dim = 0
+        if encoder is None or decoder is None:
+            sizes = (self.global_dim, self.local_dim, self.width, self.depth)
+            own = self.build_networks(self.audio_config.shape, *sizes)
+            encoder = own[0] if encoder is None else encoder
+            decoder = own[1] if decoder is None else decoder
+        clip = (None, *self.audio_config.shape)
+        code = (None, self.outputs_per_latent * self.latent_dim)
+        for name, got, expected in (
+            ("encoder input", encoder.inputs[0].shape, clip),
+            ("encoder output", encoder.outputs[0].shape, code),
+            ("decoder input", decoder.inputs[0].shape, (None, self.latent_dim)),
+            ("decoder output", decoder.outputs[0].shape, clip),
+        ):
+            if tuple(got) != expected:
+                raise ValueError(f"Got {name} of shape {got}; expected {expected}.")
+        self.encoder = encoder
+        self.decoder = decoder
 
     @property
     def latent_dim(self):
         """Numbers in the latent of one clip."""
         return self.global_dim + self.num_slots * self.local_dim
 
-    @property
-    def metrics(self):
-        return self.trackers
-
-    def track(self, terms):
-        """Adds the terms of a loss to the epoch's means and returns these; Keras reports them under the same names."""
-        for tracker in self.metrics:
-            tracker.update_state(terms[tracker.name])
-        return {tracker.name: tracker.result() for tracker in self.metrics}
-
-    def call(self, inputs, training=False):
-        """Reconstructions of `log_mel`, or of `(log_mel, genre)`, from the means of the latents."""
-        log_mel, genre = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
-        return self.decode_latent(
-            self.encode_parameters(log_mel, training)[0], genre, training
-        )
-
-    def encode(self, log_mel, batch_size=64):
-        """NumPy `(mean, log_var)`, each `(clips, latent_dim)`, of scaled clips `(clips, num_frames, n_mels)`.
+    def unpack(self, data):
+        """Returns `(log_mel, genre)` of what `fit` or `evaluate` hands to a step.
 
         Raises:
-            ValueError: If the clips have another shape.
+            ValueError: If a label is missing, or weights or a loss were given.
+        """
+        log_mel, genre, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        name = type(self).__name__
+        if self.num_genres and genre is None:
+            expected = "fit(log_mel, genre) or a dataset of (log_mel, genre)"
+            raise ValueError(
+                f"{name} got clips without genre labels; expected {expected}."
+            )
+        if sample_weight is not None:
+            reason = "its likelihood has one variance for the whole batch"
+            fix = "Repeat clips that should count more"
+            raise ValueError(
+                f"{name} takes no sample_weight or class_weight: {reason}. {fix}."
+            )
+        if self.loss is not None:
+            fix = "Call compile() without loss=, and add terms with add_loss"
+            raise ValueError(f"{name} computes its own loss. {fix}.")
+        return log_mel, genre
+
+    def update_metrics(self, losses, log_mel, rebuilt):
+        """Adds one batch to the epoch's means.
+
+        Args:
+            losses: Dict of scalars that holds every name of `metric_names`.
+            log_mel: Scaled clips, the targets of metrics given to `compile`.
+            rebuilt: Their reconstructions, the predictions of such metrics.
+
+        Returns:
+            Dict of the means so far by metric name, as Keras reports them.
+        """
+        for tracker in self.trackers:
+            tracker.update_state(losses[tracker.name])
+        return self.compute_metrics(log_mel, log_mel, rebuilt)
+
+    def evaluate(self, *args, **kwargs):
+        """Evaluates as `keras.Model.evaluate`, with the same noise at each call."""
+        first = keras.random.SeedGenerator(self.seed).state
+        self.validation_noise.state.assign(first)
+        return super().evaluate(*args, **kwargs)
+
+    def call(self, inputs, training=False):
+        """Rebuilds clips from the modes of their posteriors.
+
+        Args:
+            inputs: `log_mel`, shape `(batch, num_frames, n_mels)`, scaled to [-1, 1];
+                for a model with a label `(log_mel, genre)`.
+            training: Whether layers such as dropout are in training mode.
+
+        Returns:
+            Float tensor, shape `(batch, num_frames, n_mels)`.
+        """
+        has_label = isinstance(inputs, (tuple, list))
+        log_mel, genre = inputs if has_label else (inputs, None)
+        if self.num_genres and genre is None:
+            expected = "(log_mel, genre), as in model.predict((log_mel, genre))"
+            found = f"{type(self).__name__} got clips without genre labels"
+            raise ValueError(f"{found}; expected {expected}.")
+        latent = self.encode_posterior(log_mel, training).mode()
+        return self.decode_latent(latent, genre, training)
+
+    def encode(self, log_mel, batch_size=64):
+        """Encodes NumPy clips in batches.
+
+        Args:
+            log_mel: Shape `(clips, num_frames, n_mels)`, scaled to [-1, 1].
+            batch_size: Clips at a time.
+
+        Returns:
+            `DiagonalGaussian` of NumPy arrays, which unpacks as `(mean, log_var)`, each
+            of shape `(clips, latent_dim)`.
+
+        Raises:
+            ValueError: If the clips have another shape, or look like dB.
         """
         log_mel = np.asarray(log_mel, np.float32)
-        if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
-            expected = f"(clips, {self.audio_config.num_frames}, {self.audio_config.n_mels}), scaled to [-1, 1]"
-            raise ValueError(
-                f"encode got shape {log_mel.shape}; expected {expected}. Use AudioConfig.scale on dB."
-            )
-        pieces = [
-            self._encode_graph(log_mel[i : i + batch_size])
-            for i in range(0, len(log_mel), batch_size)
-        ]
-        none = np.zeros((0, self.latent_dim), np.float32)  # of no clips
-        return tuple(
-            np.concatenate([none, *(np.asarray(piece[k]) for piece in pieces)])
-            for k in range(2)
+        expected = (
+            f"(clips, {self.audio_config.num_frames}, {self.audio_config.n_mels})"
         )
+        if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
+            found = f"encode got shape {log_mel.shape}; expected {expected}"
+            raise ValueError(
+                f"{found}, scaled to [-1, 1]. Use AudioConfig.scale on dB."
+            )
+        if log_mel.size and np.abs(log_mel).max() > 10.0:
+            found = f"encode got values from {log_mel.min():.1f} to {log_mel.max():.1f}"
+            raise ValueError(f"{found}; expected [-1, 1]. Use AudioConfig.scale on dB.")
+        means = [np.zeros((0, self.latent_dim), np.float32)]
+        log_vars = list(means)
+        for start in range(0, len(log_mel), batch_size):
+            mean, log_var = self._encode_graph(log_mel[start : start + batch_size])
+            means.append(np.asarray(mean))
+            log_vars.append(np.asarray(log_var))
+        return DiagonalGaussian(np.concatenate(means), np.concatenate(log_vars))
 
     def decode(self, latent, genre=None, batch_size=64):
-        """Scaled clips `(clips, num_frames, n_mels)`, NumPy, of latents `(clips, latent_dim)`.
+        """Decodes NumPy latents in batches.
 
         Args:
             latent: Float array, shape `(clips, latent_dim)`.
-            genre: Genre indices `(clips,)` or weights `(clips, num_genres)` that sum to 1; ignored by models without
-                a label.
+            genre: Genre indices `(clips,)`, or weights `(clips, num_genres)` that sum to
+                1; ignored by models without a label.
             batch_size: Clips at a time.
+
+        Returns:
+            Float32 array, scaled log-mel, shape `(clips, num_frames, n_mels)`. Values may
+            leave [-1, 1]; `AudioConfig.unscale` clips them.
 
         Raises:
             ValueError: If a shape is wrong, or a genre is missing or unknown.
         """
         latent = np.asarray(latent, np.float32)
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
-            raise ValueError(
-                f"decode got latents of shape {latent.shape}; expected (clips, {self.latent_dim})."
-            )
-        weights, steps = (
-            self._rows_of(genre, len(latent)),
-            range(0, len(latent), batch_size),
-        )
-        pieces = [
-            self._decode_graph(latent[i : i + batch_size], weights[i : i + batch_size])
-            for i in steps
-        ]
-        return np.concatenate(
-            [
-                np.zeros((0, *self.audio_config.shape), np.float32),
-                *map(np.asarray, pieces),
-            ]
-        )
+            found = f"decode got latents of shape {latent.shape}"
+            raise ValueError(f"{found}; expected (clips, {self.latent_dim}).")
+        weights = self._genre_rows(genre, len(latent))
+        clips = [np.zeros((0, *self.audio_config.shape), np.float32)]
+        for start in range(0, len(latent), batch_size):
+            rows = slice(start, start + batch_size)
+            clips.append(np.asarray(self._decode_graph(latent[rows], weights[rows])))
+        return np.concatenate(clips)
 
-    def _rows_of(self, genre, num_clips):
-        """Rows of genre weights, `(num_clips, num_genres)`, of indices or weights; one column of 0 without a label."""
+    def _genre_rows(self, genre, num_clips):
+        """Returns genre weights, shape `(num_clips, num_genres)`, of indices or weights."""
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
         found = np.asarray([] if genre is None else genre)
-        indices = (
-            found.shape == (num_clips,) and np.isin(found, range(self.num_genres)).all()
-        )
-        if not indices and found.shape != (num_clips, self.num_genres):
-            expected = f"an index, 0 to {self.num_genres - 1} into {list(self.genres)}, or {self.num_genres} weights"
-            raise ValueError(
-                f"decode got {num_clips} latents and genre={genre}; expected for each latent {expected}."
-            )
-        return (
-            np.eye(self.num_genres, dtype=np.float32)[found.astype(int)]
-            if indices
-            else found.astype(np.float32)
-        )
+        if found.shape == (num_clips, self.num_genres):
+            return found.astype(np.float32)
+        known = np.isin(found, range(self.num_genres)).all()
+        if found.shape != (num_clips,) or not known:
+            indices = f"an index, 0 to {self.num_genres - 1} into {list(self.genres)}"
+            expected = f"for each latent {indices}, or {self.num_genres} weights"
+            got = f"decode got {num_clips} latents and genre={genre}"
+            raise ValueError(f"{got}; expected {expected}.")
+        return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _encode_graph(self, log_mel):
-        return self.encode_parameters(log_mel)
+        return tuple(self.encode_posterior(log_mel))
 
-    # One graph for any number of clips: a mix, which decodes several, does not wait for another to be traced.
-    @tf.function(
-        autograph=False,
-        input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((None, None))],
-    )
+    # One graph for any number of clips: a mixture of genres decodes several.
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None))] * 2)
     def _decode_graph(self, latent, weights):
         latent = tf.ensure_shape(latent, (None, self.latent_dim))
-        return self.decode_latent(
-            latent, tf.ensure_shape(weights, (None, max(1, self.num_genres)))
-        )
+        weights = tf.ensure_shape(weights, (None, max(1, self.num_genres)))
+        return self.decode_latent(latent, weights)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Exports `call` as `keras.Model.export` does, for any number of clips.
+
+        Args:
+            filepath: Folder of a SavedModel, or file for `format="onnx"`.
+            format: `"tf_saved_model"`, `"onnx"`, or another that Keras knows.
+            **kwargs: As for `keras.Model.export`.
+        """
+        signature = [keras.InputSpec("float32", (None, *self.audio_config.shape))]
+        if self.num_genres:
+            genre = keras.InputSpec("float32", (None, self.num_genres))
+            signature = [[*signature, genre]]
+        kwargs.setdefault("input_signature", signature)
+        return super().export(filepath, format=format, **kwargs)
 
     def get_config(self):
-        """Every argument of `__init__`, of this class and of those it comes from."""
-        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, ClipModel)]
-        names = {
-            name
-            for kind in kinds
-            for name in inspect.signature(kind.__init__).parameters
+        """Returns the arguments of `__init__`, ready for `from_config`."""
+        config = {
+            **super().get_config(),
+            "audio_config": self.audio_config.get_config(),
+            "genres": self.genres,
+            "seed": self.seed,
         }
-        kept = {
-            name: getattr(self, name)
-            for name in sorted(names - {"self", "args", "kwargs"})
-        }
-        plain = {
-            n: v.get_config() if hasattr(v, "get_config") else v
-            for n, v in kept.items()
-        }
-        return {**super().get_config(), **plain}
+        for name, network in self.given_networks.items():
+            if network is not None:
+                config[name] = keras.saving.serialize_keras_object(network)
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes an untrained model of what `get_config` returned."""
+        config = dict(config)
+        for name in ("encoder", "decoder"):
+            if config.get(name) is not None:
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
 
     @classmethod
     def from_preset(cls, name):
-        """A model that ships with the package, ready to encode, decode and sample.
+        """Loads a model that ships with the package.
 
         Args:
-            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"` or `"known_cvaegan"`.
+            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"` or
+                `"known_cvaegan"`.
+
+        Returns:
+            The model, ready to encode, decode and sample.
 
         Raises:
             ValueError: If there is no such preset, or it is of another class.
         """
-        model = saving.load_compact(saving.preset(name))
+        model = saving.load_compact(saving.preset_path(name))
         if not isinstance(model, cls):
-            raise ValueError(
-                f"The preset {name!r} is a {type(model).__name__}; call from_preset of that class."
-            )
+            found = f"The preset {name!r} is a {type(model).__name__}"
+            raise ValueError(f"{found}; call from_preset of that class.")
         return model

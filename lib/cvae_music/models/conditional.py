@@ -1,11 +1,17 @@
-"""ConditionalVAE: a VAE that is told a genre, and is made to listen. Written in notebook 04."""
+"""ConditionalVAE: a VAE whose decoder is given a genre. Written in notebook 04."""
+
+from __future__ import annotations
 
 import keras
 import numpy as np
 from keras import ops
 
 from cvae_music.models.autoencoders import VAE
-from cvae_music.models.losses import augment_for_critics, genre_discrepancy
+from cvae_music.models.losses import (
+    augment_for_critics,
+    cross_entropy,
+    genre_discrepancy,
+)
 from cvae_music.models.networks import (
     build_classifier,
     build_conditional_decoder,
@@ -13,143 +19,140 @@ from cvae_music.models.networks import (
 )
 
 
-class GenreCritics(keras.layers.Layer):
-    """Two networks that learn the genres beside a model and tell it whether a clip sounds like the genre asked for.
-
-    The first knows real clips and reconstructions. The second, the sceptic, is also taught where clips with a
-    changed label came from: the first is soon content with a few cues of the new genre laid over the old one, the
-    second goes on hearing the old genre until it is gone.
-
-    Args:
-        shape: `(num_frames, n_mels)`.
-        num_genres: Number of genres.
-        source_weight: Weight of the sceptic's lesson about where such clips came from, beside its other lesson.
-
-    Source: the listener's part is the domain loss of StarGAN (Choi et al., 2018), the sceptic's the minimax of Fader
-    networks (Lample et al., 2017), played on the output.
-    """
-
-    def __init__(self, shape, num_genres, source_weight=0.5, **kwargs):
-        super().__init__(**kwargs)
-        self.listener, self.sceptic = (
-            build_classifier(shape, num_genres) for _ in range(2)
-        )
-        self.source_weight = source_weight
-        self.built = True
-
-    def lesson(self, heard, truth, swapped, came_from, training):
-        """What the listeners are taught: a cross-entropy in nats, of their own weights alone."""
-        known = cross_entropy(truth, self.listener(heard, training=training))
-        logits = self.sceptic(
-            ops.concatenate([heard, ops.stop_gradient(swapped)]), training=training
-        )
-        split = ops.shape(truth)[0]
-        known = known + cross_entropy(truth, logits[:split])
-        return known + self.source_weight * cross_entropy(came_from, logits[split:])
-
-    def opinion(self, swapped, asked):
-        """How far the clips are from the genres asked for, in nats, heard by copies whose weights are frozen.
-
-        Frozen, since the loss could otherwise be made small by teaching the listeners to be content.
-        """
-        opinions = []
-        for network in (self.listener, self.sceptic):
-            fixed = [
-                ops.stop_gradient(ops.convert_to_tensor(value))
-                for value in network.trainable_variables
-            ]
-            others = [
-                ops.convert_to_tensor(value)
-                for value in network.non_trainable_variables
-            ]
-            opinions.append(
-                cross_entropy(
-                    asked,
-                    network.stateless_call(fixed, others, swapped, training=False)[0],
-                )
-            )
-        return sum(opinions) / len(opinions)
-
-
-def cross_entropy(truth, logits):
-    """Mean cross-entropy in nats of logits `(batch, num_genres)` against rows of genre weights."""
-    return ops.mean(
-        keras.losses.categorical_crossentropy(truth, logits, from_logits=True)
-    )
-
-
 class ClassMeanShift(keras.layers.Layer):
-    """Moves a latent from where clips of its own genre lie to where those of the genre asked for do; does nothing until it is fitted.
+    """Exchanges the mean of a latent's own genre for that of the genre asked for.
 
-    The penalty leaves some of the genre in the latents, and a decoder that is asked for another one plays both. Where
-    they came from is guessed by linear discriminant analysis: the mean of that genre goes, the other mean comes.
+    The output is z + Σ_g (w_g − p(g given z)) μ_g, with genre weights w, mean latents μ,
+    and p from linear discriminant analysis. It is the identity until `fit`.
 
     Args:
         num_genres: Number of genres.
         latent_dim: Numbers in a latent.
 
-    Source: Fisher (1936), for Gaussians of one covariance. Belrose et al. (2023), arXiv:2306.03819, erase all that is
-    linear; here a mean alone is exchanged.
+    Source: linear discriminant analysis, Fisher (1936). Belrose et al. (2023),
+    arXiv:2306.03819, erase all that is linear; here a mean alone is exchanged.
+
+    Example:
+        >>> shift = ClassMeanShift(num_genres=2, latent_dim=3)
+        >>> ops.convert_to_numpy(shift(np.ones((1, 3)), np.eye(2)[:1])).tolist()
+        [[1.0, 1.0, 1.0]]
     """
 
     def __init__(self, num_genres, latent_dim, **kwargs):
-        super().__init__(trainable=False, dtype="float32", **kwargs)
-        self.means = self.add_weight(
-            name="means", shape=(num_genres, latent_dim), initializer="zeros"
-        )
-        self.rule = self.add_weight(
-            name="rule", shape=(latent_dim + 1, num_genres), initializer="zeros"
-        )
-        self.built = True
+        kwargs.setdefault("trainable", False)
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.num_genres = num_genres
+        self.latent_dim = latent_dim
+        self.build()
+
+    def build(self, input_shape=None):
+        means = (self.num_genres, self.latent_dim)
+        lda = (self.latent_dim + 1, self.num_genres)
+        self.means = self.add_weight(means, "zeros", name="means")
+        self.lda_weights = self.add_weight(lda, "zeros", name="lda_weights")
 
     def fit(self, model, features):
-        """Measures the mean latent of each genre, and the rule that guesses a latent's genre."""
+        """Measures each genre's mean latent, and the discriminant that tells them apart.
+
+        Args:
+            model: Trained `ConditionalVAE`.
+            features: `FeatureSet`; its training split is encoded.
+        """
         clips, genre = features.arrays("train")
-        latents, means = model.encode(clips)[0], np.zeros(self.means.shape)
+        latents = model.encode(clips).mode()
+        means = np.zeros(self.means.shape)
         for index in np.unique(genre):
             means[index] = latents[genre == index].mean(axis=0)
-        spread = np.cov(latents - means[genre], rowvar=False) + 0.02 * np.eye(
-            means.shape[1]
-        )
-        rule = np.linalg.solve(spread, means.T)
-        (
-            self.means.assign(means),
-            self.rule.assign(np.vstack([rule, -0.5 * np.sum(means.T * rule, axis=0)])),
-        )
+        covariance = np.cov(latents - means[genre], rowvar=False)
+        covariance = covariance + 0.02 * np.eye(self.latent_dim)
+        slopes = np.linalg.solve(covariance, means.T)
+        offsets = -0.5 * np.sum(means.T * slopes, axis=0)
+        self.means.assign(means)
+        self.lda_weights.assign(np.vstack([slopes, offsets]))
 
-    def call(self, latent, weights):
-        guess = ops.softmax(ops.matmul(latent, self.rule[:-1]) + self.rule[-1])
-        return latent + ops.matmul(weights - guess, self.means)
+    def call(self, latent, genre_weights):
+        """Shifts latents.
+
+        Args:
+            latent: Float tensor, shape `(batch, latent_dim)`.
+            genre_weights: Weights that sum to 1, shape `(batch, num_genres)`.
+
+        Returns:
+            Float tensor, shape `(batch, latent_dim)`.
+        """
+        logits = ops.matmul(latent, self.lda_weights[:-1]) + self.lda_weights[-1]
+        source = ops.softmax(logits)
+        return latent + ops.matmul(genre_weights - source, self.means)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
+        return {
+            **super().get_config(),
+            "num_genres": self.num_genres,
+            "latent_dim": self.latent_dim,
+        }
+
+
+def frozen_call(network, inputs):
+    """Calls a network whose weights get no gradients.
+
+    Args:
+        network: A built `keras.Model`.
+        inputs: Float tensor; gradients reach it.
+
+    Returns:
+        The network's output, in inference mode.
+
+    Example:
+        >>> network = build_classifier((128, 16), num_genres=3)
+        >>> frozen_call(network, np.zeros((2, 128, 16), "float32")).shape
+        TensorShape([2, 3])
+    """
+    trainable = [ops.stop_gradient(value) for value in network.trainable_variables]
+    others = network.non_trainable_variables
+    return network.stateless_call(trainable, others, inputs, training=False)[0]
 
 
 class ConditionalVAE(VAE):
-    """VAE whose decoder is told the genre at every stage (Sohn, Lee and Yan, 2015) and has to listen.
+    """VAE whose decoder is given the genre at every stage and is trained to obey it.
 
-    The encoder is not told, and a penalty makes the latents of every genre look like the prior: the
-    genre then reaches the decoder through its label only. `GenreCritics` hear half of the latents decoded with another
-    label, and what they fail to recognise is a loss. What of the genre is left in the latents, `ClassMeanShift` exchanges.
+    The encoder gets no label. A discrepancy penalty makes the latents of every genre
+    look like the prior. Half of the latents are also decoded with another label, and two
+    genre classifiers, trained beside the model, judge these label-swapped clips. The
+    second classifier is also trained to predict the source genre of swapped clips, so
+    leftover cues of it are penalised. What of the genre is left in a latent,
+    `ClassMeanShift` exchanges before it is decoded.
+
+    Inputs: scaled log-mel `(batch, num_frames, n_mels)` and genre indices `(batch,)` or
+    weights `(batch, num_genres)`. Output: log-mel of the same shape. The latent's layout
+    is that of `Autoencoder`.
 
     Args:
         audio_config: As for `VAE`.
         genres: Names of the genres in order; saved with the model.
-        discrepancy_weight: Weight of `losses.genre_discrepancy`, in nats.
-        swap_weight: Weight of the listeners' cross-entropy on clips with a changed label; 0 leaves them out.
-        source_weight: As of `GenreCritics`.
-        **kwargs: As for `VAE`.
+        discrepancy_weight: Weight of `genre_discrepancy`, in nats.
+        swap_weight: Weight of the classifiers' cross-entropy on label-swapped clips; 0
+            leaves them out.
+        source_weight: Weight of the second classifier's loss on the source genre.
+        **kwargs: As for `VAE`. A `decoder` of your own takes `[latent, genre_weights]`.
 
     Raises:
         ValueError: If fewer than two genres are named.
+
+    Source: conditional VAE, Sohn, Lee and Yan (2015); the first classifier is the domain
+    loss of StarGAN (Choi et al., 2018, arXiv:1711.09020), the second the minimax of Fader
+    networks (Lample et al., 2017, arXiv:1706.00409) on the output.
+
+    Example:
+        >>> from cvae_music import AudioConfig
+        >>> config = AudioConfig(n_mels=16)
+        >>> model = ConditionalVAE(config, ["jazz", "house"], width=40, depth=1)
+        >>> model.decode(model.sample_latents([0, 1]), genre=[0, 1]).shape
+        (2, 128, 16)
     """
 
-    metric_names = (
-        "loss",
-        "reconstruction",
-        "rms_db",
-        "kl",
-        "kl_weight",
-        "discrepancy",
-        "swap",
-    )
+    metric_names = (*VAE.metric_names, "discrepancy", "swap")
 
     def __init__(
         self,
@@ -161,86 +164,116 @@ class ConditionalVAE(VAE):
         **kwargs,
     ):
         if len(set(genres)) != len(genres) or len(genres) < 2:
-            raise ValueError(
-                f"ConditionalVAE got genres={list(genres)}; expected two different names or more."
-            )
+            found = f"{type(self).__name__} got genres={list(genres)}"
+            raise ValueError(f"{found}; expected two different names or more.")
         super().__init__(audio_config, genres=genres, **kwargs)
-        self.discrepancy_weight, self.swap_weight, self.source_weight = (
-            discrepancy_weight,
-            swap_weight,
-            source_weight,
-        )
-        self.listeners = GenreCritics(
-            self.audio_config.shape, self.num_genres, source_weight
-        )
-        self.listeners.trainable = swap_weight > 0
-        self.shift = ClassMeanShift(self.num_genres, self.latent_dim)
+        self.discrepancy_weight = discrepancy_weight
+        self.swap_weight = swap_weight
+        self.source_weight = source_weight
+        shape = self.audio_config.shape
+        self.classifier = build_classifier(shape, self.num_genres)
+        self.adversarial_classifier = build_classifier(shape, self.num_genres)
+        self.classifier.trainable = swap_weight > 0
+        self.adversarial_classifier.trainable = swap_weight > 0
+        self.mean_shift = ClassMeanShift(self.num_genres, self.latent_dim)
 
     def build_networks(self, *sizes):
-        return build_encoder(*sizes, outputs_per_latent=2), build_conditional_decoder(
-            *sizes, self.num_genres
-        )
+        encoder = build_encoder(*sizes, outputs_per_latent=2)
+        return encoder, build_conditional_decoder(*sizes, self.num_genres)
 
     def genre_weights(self, genre):
-        """Rows of genre weights, `(batch, num_genres)`, of indices `(batch,)` or of such rows."""
-        return (
-            ops.one_hot(ops.cast(genre, "int32"), self.num_genres)
-            if len(genre.shape) == 1
-            else genre
-        )
+        """Returns rows of weights `(batch, num_genres)` of indices or such rows."""
+        if len(genre.shape) == 2:
+            return genre
+        return ops.one_hot(ops.cast(genre, "int32"), self.num_genres)
 
     def decode_latent(self, latent, genre=None, training=False):
         weights = self.genre_weights(genre)
-        return self.decoder(
-            [latent if training else self.shift(latent, weights), weights],
-            training=training,
-        )
+        if not training:
+            latent = self.mean_shift(latent, weights)
+        return self.decoder([latent, weights], training=training)
 
-    def loss_terms(self, data, training):
-        (terms, latent, rebuilt), weights = (
-            self.elbo_terms(data, training),
-            self.genre_weights(data[1]),
-        )
-        terms["discrepancy"] = self.discrepancy(latent, weights)
-        lesson, terms["swap"] = (
-            self.listen(data[0], rebuilt, latent, weights, training)
-            if self.swap_weight
-            else (0, 0)
-        )
-        terms["loss"] += (
-            self.discrepancy_weight * terms["discrepancy"]
-            + self.swap_weight * terms["swap"]
-            + lesson
-        )
-        return terms
+    def compute_losses(self, log_mel, genre=None, training=False):
+        weights = self.genre_weights(genre)
+        losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
+        losses["discrepancy"] = self.discrepancy(latent, weights, training)
+        losses["loss"] += self.discrepancy_weight * losses["discrepancy"]
+        losses["swap"] = 0.0
+        if self.swap_weight:
+            classifier_loss, losses["swap"] = self.swap_losses(
+                log_mel, rebuilt, latent, weights, training
+            )
+            losses["loss"] += self.swap_weight * losses["swap"] + classifier_loss
+        return losses, rebuilt
 
-    def discrepancy(self, latent, weights):
-        """Discrepancy of the latents of the whole clip, plus that of the latents of single beats."""
-        local = ops.reshape(
-            latent[:, self.global_dim :], (-1, self.num_slots, self.local_dim)
-        )
-        both = latent[None, :, : self.global_dim], ops.transpose(local, (1, 0, 2))
-        parts = [part for part in both if part.shape[-1]]
-        draws = [
-            keras.random.normal((part.shape[0], 128, part.shape[-1]), seed=self.noise)
-            for part in parts
-        ]
-        return sum(
-            genre_discrepancy(part, weights, noise)
-            for part, noise in zip(parts, draws, strict=True)
-        )
+    def discrepancy(self, latent, genre_weights, training=False):
+        """Adds the discrepancies of the global latents and of those of single beats.
 
-    def listen(self, log_mel, rebuilt, latent, weights, training):
-        """Decodes half of the latents with another label: what the listeners learn, and what they say of it."""
-        shift = keras.random.randint((), 1, self.num_genres, seed=self.noise)
-        came_from, asked = weights[::2], ops.roll(weights[::2], shift, axis=1)
-        swapped = augment_for_critics(
-            self.decode_latent(latent[::2], asked, training), self.noise
+        Args:
+            latent: Float tensor, shape `(batch, latent_dim)`.
+            genre_weights: One-hot rows, shape `(batch, num_genres)`.
+            training: Whether it is a training step.
+
+        Returns:
+            A scalar, see `genre_discrepancy`.
+        """
+        seed = self.noise if training else self.validation_noise
+        whole = latent[None, :, : self.global_dim]
+        local = latent[:, self.global_dim :]
+        local = ops.reshape(local, (-1, self.num_slots, self.local_dim))
+        local = ops.transpose(local, (1, 0, 2))  # a slot is compared with the same slot
+        total = 0.0
+        for part in (whole, local):
+            if part.shape[-1]:
+                shape = (part.shape[0], 128, part.shape[-1])
+                noise = keras.random.normal(shape, seed=seed)
+                total += genre_discrepancy(part, genre_weights, noise)
+        return total
+
+    def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
+        """Decodes half of the latents with another label and has them classified.
+
+        Args:
+            log_mel: Scaled clips, shape `(batch, num_frames, n_mels)`.
+            rebuilt: Their reconstructions, same shape.
+            latent: Their latents, shape `(batch, latent_dim)`.
+            genre_weights: One-hot rows, shape `(batch, num_genres)`.
+            training: Whether it is a training step.
+
+        Returns:
+            `(classifier_loss, swap_loss)`, scalars in nats. Only classifier weights get
+            gradients of the first. Classifier weights are constants in the second, or
+            the model could lower it by changing them.
+        """
+        seed = self.noise if training else self.validation_noise
+        steps = keras.random.randint((), 1, self.num_genres, seed=seed)
+        sources = genre_weights[::2]
+        targets = ops.roll(sources, steps, axis=1)
+        swapped = self.decode_latent(latent[::2], targets, training)
+        swapped = augment_for_critics(swapped, seed)
+        inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
+        inputs = augment_for_critics(inputs, seed)
+        labels = ops.tile(genre_weights, (2, 1))
+
+        logits = self.classifier(inputs, training=training)
+        classifier_loss = cross_entropy(labels, logits)
+        both = ops.concatenate([inputs, ops.stop_gradient(swapped)])
+        logits = self.adversarial_classifier(both, training=training)
+        count = ops.shape(labels)[0]
+        source_loss = cross_entropy(sources, logits[count:])
+        classifier_loss += cross_entropy(labels, logits[:count])
+        classifier_loss += self.source_weight * source_loss
+
+        swap_loss = 0.5 * (
+            cross_entropy(targets, frozen_call(self.classifier, swapped))
+            + cross_entropy(targets, frozen_call(self.adversarial_classifier, swapped))
         )
-        heard = augment_for_critics(
-            ops.concatenate([log_mel, ops.stop_gradient(rebuilt)]), self.noise
-        )
-        lesson = self.listeners.lesson(
-            heard, ops.tile(weights, (2, 1)), swapped, came_from, training
-        )
-        return lesson, self.listeners.opinion(swapped, asked)
+        return classifier_loss, swap_loss
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "discrepancy_weight": self.discrepancy_weight,
+            "swap_weight": self.swap_weight,
+            "source_weight": self.source_weight,
+        }

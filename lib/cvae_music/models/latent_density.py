@@ -1,119 +1,170 @@
-"""Where to draw latents from: a mixture of Gaussians for each genre, saved with its model. Written in notebook 03."""
+"""Class-conditional Gaussian mixtures over latents (ex-post density estimation)."""
+
+from __future__ import annotations
 
 import keras
 import numpy as np
+from keras import ops
 from sklearn.mixture import GaussianMixture
+
+MIXTURE_SIZES = (1, 2, 4, 8)
+CLIPS_PER_COMPONENT = 50
 
 
 class LatentDensity(keras.layers.Layer):
-    """A mixture of Gaussians for each genre, saved with its model; before `fit` it is the prior N(0, I).
+    """A Gaussian mixture of latents for each genre, saved with its model.
+
+    Before `fit` each is the prior N(0, I). Written in notebook 03.
 
     Args:
         num_genres: Number of mixtures; 1 for a model without a label.
         latent_dim: Dimensions of the latent.
         num_components: Gaussians in each mixture at most.
+
+    Source: ex-post density estimation, Ghosh et al. (2020), arXiv:1903.12436.
+
+    Example:
+        >>> density = LatentDensity(num_genres=2, latent_dim=3)
+        >>> density.sample([0, 1, 1], np.random.default_rng(0)).shape
+        (3, 3)
     """
 
     def __init__(self, num_genres, latent_dim, num_components=8, **kwargs):
-        super().__init__(trainable=False, **kwargs)
-        shape, size = (num_genres, num_components), latent_dim
-        self.shares = self.add_weight(shape=shape, initializer="zeros", name="shares")
-        self.means = self.add_weight(
-            shape=(*shape, size), initializer="zeros", name="means"
+        kwargs.setdefault("trainable", False)
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.num_genres = num_genres
+        self.latent_dim = latent_dim
+        self.num_components = num_components
+        self.build()
+
+    def build(self, input_shape=None):
+        shape = (self.num_genres, self.num_components)
+        size = self.latent_dim
+        self.shares = self.add_weight(shape, "zeros", name="shares")
+        self.means = self.add_weight((*shape, size), "zeros", name="means")
+        self.factors = self.add_weight((*shape, size, size), "zeros", name="factors")
+        self.shares.assign(
+            np.eye(1, self.num_components).repeat(self.num_genres, axis=0)
         )
-        self.factors = self.add_weight(
-            shape=(*shape, size, size), initializer="zeros", name="factors"
-        )
-        self.shares.assign(np.eye(1, num_components).repeat(num_genres, axis=0))
         self.factors.assign(np.broadcast_to(np.eye(size), (*shape, size, size)))
-        self.built = True
 
     def fit(self, latents, genre, held_latents, held_genre, seed=0):
-        """Fits every mixture; the number of Gaussians, 1, 2, 4 or 8, is the one most likely on held-out latents.
+        """Fits every mixture, its size chosen by the likelihood of held-out latents.
 
         Args:
-            latents: Draws of the posteriors of training clips, shape `(clips, latent_dim)`.
+            latents: Draws of the posteriors of training clips, shape
+                `(clips, latent_dim)`.
             genre: Their genre indices, shape `(clips,)`.
             held_latents: The same of validation clips.
             held_genre: Their genre indices.
             seed: Seed of the fit.
 
         Returns:
-            List of the number of Gaussians of each genre.
+            List of the number of Gaussians of each genre: 1, 2, 4 or 8, and 0 for a genre
+            of fewer than two clips, whose mixture stays as it is.
         """
-        shares, means, factors = (
-            value.numpy() for value in (self.shares, self.means, self.factors)
-        )
+        shares = np.array(self.shares)
+        means = np.array(self.means)
+        factors = np.array(self.factors)
         chosen = []
-        for index in range(len(shares)):
-            rows, held = latents[genre == index], held_latents[held_genre == index]
+        for index in range(self.num_genres):
+            rows = latents[genre == index]
+            held = held_latents[held_genre == index]
             if len(rows) < 2:
+                chosen.append(0)
                 continue
-            sizes = [
-                size
-                for size in (1, 2, 4, 8)
-                if size <= min(shares.shape[1], max(1, len(rows) // 50))
-            ]
+            most = min(self.num_components, max(1, len(rows) // CLIPS_PER_COMPONENT))
             fits = [
-                GaussianMixture(
-                    size, reg_covar=0.02, random_state=seed, max_iter=60
-                ).fit(rows)
-                for size in sizes
+                GaussianMixture(size, reg_covar=0.02, random_state=seed, max_iter=60)
+                for size in MIXTURE_SIZES
+                if size <= most
             ]
-            best = max(
-                fits, key=lambda mixture: mixture.score(held if len(held) else rows)
-            )
+            for mixture in fits:
+                mixture.fit(rows)
+            judged = held if len(held) else rows
+            best = max(fits, key=lambda mixture: mixture.score(judged))
             size = best.n_components
-            shares[index] = np.pad(best.weights_, (0, shares.shape[1] - size))
-            means[index, :size], factors[index, :size] = (
-                best.means_,
-                np.linalg.cholesky(best.covariances_),
-            )
+            shares[index] = np.pad(best.weights_, (0, self.num_components - size))
+            means[index, :size] = best.means_
+            factors[index, :size] = np.linalg.cholesky(best.covariances_)
             chosen.append(size)
-        (
-            self.shares.assign(shares),
-            self.means.assign(means),
-            self.factors.assign(factors),
-        )
+        self.set_weights([shares, means, factors])
         return chosen
 
     def sample(self, genre, rng, temperature=1.0):
-        """Draws one latent for each genre index; `temperature` scales the distance from the chosen mean."""
-        shares, means, factors = (
-            value.numpy() for value in (self.shares, self.means, self.factors)
-        )
-        latents = np.empty((len(genre), means.shape[-1]), np.float32)
+        """Draws one latent for each genre index.
+
+        Args:
+            genre: Genre indices, shape `(clips,)`.
+            rng: `numpy.random.Generator`.
+            temperature: Factor of the distance from the chosen component's mean.
+
+        Returns:
+            Float32 array, shape `(clips, latent_dim)`.
+        """
+        shares = np.array(self.shares, np.float64)
+        means = np.array(self.means)
+        factors = np.array(self.factors)
+        latents = np.empty((len(genre), self.latent_dim), np.float32)
         for row, index in enumerate(genre):
-            share = shares[index].astype(np.float64)
-            component = rng.choice(len(share), p=share / share.sum())
-            noise = rng.standard_normal(means.shape[-1])
-            latents[row] = (
-                means[index, component]
-                + temperature * factors[index, component] @ noise
-            )
+            share = shares[index] / shares[index].sum()
+            component = rng.choice(len(share), p=share)
+            noise = factors[index, component] @ rng.standard_normal(self.latent_dim)
+            latents[row] = means[index, component] + temperature * noise
         return latents
+
+    def call(self, genre_weights, seed=None):
+        """Draws one latent for each row of genre weights, inside a graph.
+
+        Args:
+            genre_weights: One-hot rows, shape `(batch, num_genres)`.
+            seed: Whole number or `keras.random.SeedGenerator`.
+
+        Returns:
+            Float tensor, shape `(batch, latent_dim)`.
+        """
+        logits = ops.log(ops.matmul(genre_weights, self.shares) + 1e-9)
+        component = keras.random.categorical(logits, 1, seed=seed)[:, 0]
+        component = ops.one_hot(component, self.num_components)
+        chosen = genre_weights[:, :, None] * component[:, None, :]
+        mean = ops.tensordot(chosen, self.means, 2)
+        factor = ops.tensordot(chosen, self.factors, 2)
+        noise = keras.random.normal(ops.shape(mean), seed=seed)
+        return mean + ops.einsum("bij,bj->bi", factor, noise)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
+        return {
+            **super().get_config(),
+            "num_genres": self.num_genres,
+            "latent_dim": self.latent_dim,
+            "num_components": self.num_components,
+        }
 
 
 def fit_latent_density(model, features, seed=0):
-    """Fits the sampling distribution of a trained model to where its training latents are.
+    """Fits a trained model's sampling distribution to its training latents.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
-        features: `FeatureSet`; its training split is encoded, its validation split picks the sizes.
+        features: `FeatureSet`; its training split is encoded, its validation split picks
+            the sizes of the mixtures.
         seed: Seed of the posterior draws and of the fit.
 
     Returns:
         List of the number of Gaussians chosen for each genre.
 
-    Source: ex-post density estimation, Ghosh et al. (2020), arXiv:1903.12436.
+    Raises:
+        ValueError: If the features have another `AudioConfig` or other genres.
     """
     model.audio_config.check_compatible(features, model.genres)
-    rng, data = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    data = []
     for split in ("train", "validation"):
         clips, genre = features.arrays(split)
         mean, log_var = model.encode(clips)
-        data += [
-            mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape),
-            genre * bool(model.num_genres),
-        ]
+        noise = rng.standard_normal(mean.shape)
+        data.append(mean + np.exp(0.5 * log_var) * noise)
+        data.append(genre if model.num_genres else np.zeros_like(genre))
     return model.latent_density.fit(*data, seed=seed)

@@ -1,6 +1,9 @@
-"""The terms of the loss: likelihood, KL divergence, and what takes the genre out of the latent."""
+"""The terms of the loss: likelihood, KL divergence, discrepancy, augmentation."""
+
+from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -8,169 +11,278 @@ from keras import ops
 
 
 def gaussian_kl(mean, log_var):
-    """KL divergence of each diagonal Gaussian posterior from the unit Gaussian, per dimension.
+    """Computes the KL divergence from the unit Gaussian of each dimension, in nats.
 
     Args:
         mean: Float tensor, shape `(batch, latent_dim)`.
-        log_var: Float tensor, same shape; natural log of the variance.
+        log_var: Float tensor, same shape; natural logarithm of the variance.
 
     Returns:
-        Float tensor, shape `(batch, latent_dim)`, in nats. Sum over the last axis for the usual KL.
+        Float tensor, shape `(batch, latent_dim)`; its sum over the last axis is the KL
+        divergence of a diagonal Gaussian.
 
-    Source: Kingma and Welling (2014), arXiv:1312.6114, appendix B. First used in notebook 03.
+    Source: Kingma and Welling (2014), arXiv:1312.6114, appendix B. First used in
+    notebook 03.
+
+    Example:
+        >>> kl = gaussian_kl(np.array([[0.0, 2.0]]), np.zeros((1, 2)))
+        >>> ops.convert_to_numpy(kl).tolist()
+        [[0.0, 2.0]]
     """
     return 0.5 * (ops.square(mean) + ops.exp(log_var) - 1.0 - log_var)
 
 
-def optimal_variance_nll(distortion, cells):
-    """Negative log-likelihood under a Gaussian whose one shared variance is the best for this batch.
+class DiagonalGaussian(NamedTuple):
+    """A posterior of each clip: independent Gaussians, one for each latent dimension.
+
+    It unpacks as `mean, log_var = posterior`.
+
+    Args:
+        mean: Float tensor or array, shape `(batch, latent_dim)`.
+        log_var: Float tensor or array, same shape; natural logarithm of the variance.
+
+    Example:
+        >>> posterior = DiagonalGaussian(np.zeros((1, 3)), np.full((1, 3), -20.0))
+        >>> posterior.mode().shape, bool(np.abs(posterior.sample(seed=0)).max() < 0.01)
+        ((1, 3), True)
+    """
+
+    mean: object
+    log_var: object
+
+    def sample(self, seed=None):
+        """Draws a latent of each clip by the reparameterisation trick.
+
+        Args:
+            seed: Whole number or `keras.random.SeedGenerator`.
+
+        Returns:
+            Float tensor, shape `(batch, latent_dim)`.
+        """
+        noise = keras.random.normal(ops.shape(self.mean), seed=seed)
+        return self.mean + ops.exp(0.5 * self.log_var) * noise
+
+    def mode(self):
+        """Returns the most likely latent of each clip, the mean."""
+        return self.mean
+
+    def kl(self):
+        """Computes `gaussian_kl`, shape `(batch, latent_dim)`, in nats."""
+        return gaussian_kl(self.mean, self.log_var)
+
+
+def optimal_variance_nll(distortion, num_values):
+    """Computes the Gaussian negative log-likelihood at the best variance, in nats.
+
+    One variance is shared by all values of a batch; the best is the mean squared error.
 
     Args:
         distortion: Mean squared error of the batch, a scalar, in squared scaled units.
-        cells: Number of values in a clip, `num_frames * n_mels`.
+        num_values: Number of values in a clip, `num_frames * n_mels`.
 
     Returns:
-        A scalar, in nats: summed over a clip's cells, averaged over the batch.
+        A scalar: summed over the values of a clip, averaged over the batch.
 
-    Source: Rybkin, Daniilidis and Levine (2021), "Simple and effective VAE training with calibrated
-    decoders", arXiv:2006.13202 (sigma-VAE).
+    Source: sigma-VAE, Rybkin, Daniilidis and Levine (2021), arXiv:2006.13202.
+
+    Example:
+        >>> round(float(optimal_variance_nll(1.0, 2)), 3)  # log(2 pi) + 1
+        2.838
     """
-    return 0.5 * cells * (ops.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
+    return 0.5 * num_values * (ops.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
 
 
 def multiquadric_kernel(first, second, scales=(0.2, 0.5, 1.0, 2.0, 5.0)):
-    """Inverse multiquadric kernel, averaged over `scales`.
+    """Computes the inverse multiquadric kernel of all pairs, averaged over scales.
 
     Args:
         first: Float tensor, shape `(..., n, dim)`.
         second: Float tensor, shape `(..., m, dim)`.
-        scales: Kernel widths in units of `2 * dim`, the expected squared distance of two draws of
-            the unit Gaussian.
+        scales: Kernel widths in units of `2 * dim`, the expected squared distance of two
+            draws of the unit Gaussian.
 
     Returns:
         Float tensor, shape `(..., n, m)`, in (0, 1].
 
     Source: Tolstikhin et al. (2018), "Wasserstein auto-encoders", arXiv:1711.01558.
+
+    Example:
+        >>> points = ops.zeros((3, 2))
+        >>> float(ops.min(multiquadric_kernel(points, points)))
+        1.0
     """
-    squares = (
-        ops.sum(ops.square(first), -1)[..., :, None]
-        + ops.sum(ops.square(second), -1)[..., None, :]
-    )
-    distance = ops.maximum(
-        squares - 2.0 * ops.matmul(first, ops.swapaxes(second, -1, -2)), 0.0
-    )
+    first_norm = ops.sum(ops.square(first), axis=-1)[..., :, None]
+    second_norm = ops.sum(ops.square(second), axis=-1)[..., None, :]
+    products = ops.matmul(first, ops.swapaxes(second, -1, -2))
+    distance = ops.maximum(first_norm + second_norm - 2.0 * products, 0.0)
     widths = [2.0 * first.shape[-1] * scale for scale in scales]
     return sum(width / (width + distance) for width in widths) / len(widths)
 
 
 def genre_discrepancy(latent, genre_weights, noise):
-    """Maximum mean discrepancy between each genre's latents and the prior, averaged over genres.
+    """Estimates how far each genre's latents are from the prior, averaged over genres.
 
-    It is 0 in the mean when every genre's latents look like the prior: then the latent says nothing
-    of the genre, and drawing from the prior gives what the decoder has seen.
+    The maximum mean discrepancy is 0 in the mean if the latents of every genre are
+    distributed as the prior. Then a latent says nothing of the genre.
 
     Args:
-        latent: Float tensor, shape `(slots, batch, dim)`: several latent vectors a clip, each
-            compared on its own.
+        latent: Float tensor, shape `(slots, batch, dim)`: several latent vectors a clip,
+            each compared on its own.
         genre_weights: One-hot rows, shape `(batch, num_genres)`.
         noise: Draws of the unit Gaussian, shape `(slots, m, dim)`.
 
     Returns:
-        A scalar, the unbiased estimate of the squared discrepancy; may be slightly negative.
+        A scalar, the unbiased estimate of the squared discrepancy, without a unit; it may
+        be slightly negative.
 
-    Source: Gretton et al. (2012); used on a VAE's latents by Zhao, Song and Ermon (2017), InfoVAE,
-    here taken for each genre by itself.
+    Source: Gretton et al. (2012); on a VAE's latents Zhao, Song and Ermon (2017),
+    InfoVAE, arXiv:1706.02262, here for each genre by itself.
+
+    Example:
+        >>> draws = keras.random.normal((1, 64, 2), seed=0)
+        >>> genre = ops.one_hot(ops.arange(64) % 2, 2)
+        >>> bool(abs(genre_discrepancy(draws, genre, draws)) < 0.05)
+        True
     """
-    count, num_noise = ops.sum(genre_weights, axis=0), noise.shape[-2]
-    pairs = multiquadric_kernel(latent, latent) * (1.0 - ops.eye(ops.shape(latent)[-2]))
+    count = ops.sum(genre_weights, axis=0)
+    num_noise = noise.shape[-2]
+    pairs = multiquadric_kernel(latent, latent)
+    pairs = pairs * (1.0 - ops.eye(ops.shape(latent)[-2]))
     within = ops.einsum("snm,ng,mg->sg", pairs, genre_weights, genre_weights)
     within = within / ops.maximum(count * (count - 1.0), 1.0)
-    across = ops.einsum("snm,ng->sg", multiquadric_kernel(latent, noise), genre_weights)
+    across = multiquadric_kernel(latent, noise)
+    across = ops.einsum("snm,ng->sg", across, genre_weights)
     across = across / (ops.maximum(count, 1.0) * num_noise)
-    prior = ops.sum(
-        multiquadric_kernel(noise, noise) * (1.0 - ops.eye(num_noise)), axis=(-2, -1)
-    )
-    prior = prior[:, None] / (num_noise * (num_noise - 1.0))
+    prior = multiquadric_kernel(noise, noise) * (1.0 - ops.eye(num_noise))
+    prior = ops.sum(prior, axis=(-2, -1)) / (num_noise * (num_noise - 1.0))
     enough = ops.cast(count >= 2.0, within.dtype)
-    total = ops.sum(ops.mean(within + prior - 2.0 * across, axis=0) * enough)
-    return total / ops.maximum(ops.sum(enough), 1.0)
+    each = ops.mean(within + prior[:, None] - 2.0 * across, axis=0)
+    return ops.sum(each * enough) / ops.maximum(ops.sum(enough), 1.0)
 
 
 def moving_average_matrix(size, width):
-    """Matrix of a moving average over `width` neighbours, shape `(size, size)`; fewer at the ends.
+    """Builds the matrix whose product with a signal is its moving average.
 
     A matrix product is many times faster on a CPU than pooling over one channel.
+
+    Args:
+        size: Length of the signal.
+        width: Neighbours up to `width / 2` away are averaged; fewer at the ends.
+
+    Returns:
+        Float32 array, shape `(size, size)`; each row sums to 1.
+
+    Example:
+        >>> moving_average_matrix(4, 3) @ np.array([3.0, 0.0, 0.0, 6.0], "float32")
+        array([1.5, 1. , 2. , 3. ], dtype=float32)
     """
-    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    position = np.arange(size)
+    distance = np.abs(position[:, None] - position[None, :])
     near = (distance <= width / 2).astype(np.float32)
     return near / near.sum(axis=1, keepdims=True)
 
 
-def contrast_loss(target, rebuilt, width=9, frames=4, bands=8):
-    """How far the strength of the detail is from the target's, block by block.
-
-    Detail is what sticks out along the mel axis: the level minus its moving average over `width` bands. A squared error
-    alone is smallest when uncertain detail is faded out. This term asks for the right amount of detail in each block
-    of `frames` x `bands`, without asking where inside it.
+def mel_highpass(log_mel):
+    """Subtracts from each level the average of the nine bands around it.
 
     Args:
-        target: Float tensor, shape `(batch, frames, n_mels)`.
-        rebuilt: Float tensor, same shape.
-        width: Bands in the moving average, odd.
-        frames: Frames of a block.
-        bands: Bands of a block.
+        log_mel: Float tensor, shape `(batch, num_frames, n_mels)`, scaled or in dB.
 
     Returns:
-        A scalar: mean squared difference of the standard deviations, in squared scaled units.
+        Float tensor, same shape and unit: harmonic lines and edges, no slow tilt.
 
-    Source: ours, after the global-variance term of Toda and Tokuda (2007) for speech. First used in notebook 02.
+    Example:
+        >>> float(ops.max(mel_highpass(ops.ones((1, 2, 16)))))
+        0.0
     """
-    smooth = moving_average_matrix(target.shape[2], width).T
-    over_time = moving_average_matrix(target.shape[1], frames)[
-        frames // 2 :: frames // 2
-    ]
-    over_bands = moving_average_matrix(target.shape[2], bands)[
-        bands // 2 :: bands // 2
-    ].T
+    average = moving_average_matrix(log_mel.shape[-1], 9)
+    return log_mel - ops.matmul(log_mel, average.T)
 
-    def strength(scaled):
-        energy = ops.square(scaled - ops.matmul(scaled, smooth))
+
+def contrast_loss(target, rebuilt):
+    """Compares the strength of fine detail in blocks of 4 frames and 8 bands.
+
+    A squared error is smallest where uncertain detail is faded out. This term asks for
+    the right amount of detail (`mel_highpass`) in each block, not for its place.
+
+    Args:
+        target: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
+        rebuilt: Float tensor, same shape.
+
+    Returns:
+        A scalar: mean squared difference of the standard deviations, in squared scaled
+        units.
+
+    Source: ours, after the global-variance term of Toda and Tokuda (2007) for speech.
+    First used in notebook 02.
+
+    Example:
+        >>> clip = keras.random.normal((1, 16, 16), seed=0)
+        >>> float(contrast_loss(clip, clip))
+        0.0
+    """
+    over_time = moving_average_matrix(target.shape[1], 4)[2::2]
+    over_bands = moving_average_matrix(target.shape[2], 8)[4::4].T
+
+    def strength(log_mel):
+        energy = ops.square(mel_highpass(log_mel))
         return ops.sqrt(ops.matmul(over_time, ops.matmul(energy, over_bands)) + 1e-5)
 
     return ops.mean(ops.square(strength(target) - strength(rebuilt)))
 
 
-def augment_for_critics(scaled, noise):
-    """Copies that keep the genre and lose sharpness, level and some of their cells, so that a listener needs many cues.
+def augment_for_critics(log_mel, seed):
+    """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
+
+    Classifiers that are trained on such copies need many cues of a genre, not one.
 
     Args:
-        scaled: Float tensor, shape `(batch, frames, n_mels)`.
-        noise: `keras.random.SeedGenerator`.
+        log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
+        seed: `keras.random.SeedGenerator`.
 
     Returns:
-        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or softer, with some noise, one
-        stretch of up to 0.3 of the time and one of up to 0.4 of the bands at the clip's mean.
+        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or
+        softer, with some noise, and up to 0.3 of the time and 0.4 of the bands replaced by
+        the clip's mean.
 
     Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
+
+    Example:
+        >>> seed = keras.random.SeedGenerator(0)
+        >>> augment_for_critics(ops.zeros((2, 16, 8)), seed).shape
+        TensorShape([2, 16, 8])
     """
-    each = (ops.shape(scaled)[0], 1, 1)
-    blurred = ops.matmul(
-        moving_average_matrix(scaled.shape[1], 3),
-        ops.matmul(scaled, moving_average_matrix(scaled.shape[2], 7).T),
-    )
-    share = keras.random.uniform(each, seed=noise)
-    gain = keras.random.uniform(each, -0.17, 0.17, seed=noise)
-    heard = (
-        scaled
-        + share * (blurred - scaled)
-        + gain
-        + keras.random.uniform(ops.shape(scaled), -0.1, 0.1, seed=noise)
-    )
-    hidden = False
-    for axis, longest in ((1, 0.3), (2, 0.4)):
-        place = np.linspace(0.0, 1.0, scaled.shape[axis], dtype=np.float32)
-        place = place[:, None] if axis == 1 else place
-        start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=noise)
-        length = keras.random.uniform(each, 0.0, longest, seed=noise)
-        hidden |= (place >= start) & (place < start + length)
-    return ops.where(hidden, ops.mean(heard, axis=(1, 2), keepdims=True), heard)
+    each = (ops.shape(log_mel)[0], 1, 1)
+    over_time = moving_average_matrix(log_mel.shape[1], 3)
+    over_bands = moving_average_matrix(log_mel.shape[2], 7).T
+    blurred = ops.matmul(over_time, ops.matmul(log_mel, over_bands))
+    share = keras.random.uniform(each, seed=seed)
+    gain = keras.random.uniform(each, -0.17, 0.17, seed=seed)
+    noise = keras.random.uniform(ops.shape(log_mel), -0.1, 0.1, seed=seed)
+    augmented = log_mel + share * (blurred - log_mel) + gain + noise
+    time = np.linspace(0.0, 1.0, log_mel.shape[1], dtype=np.float32)[:, None]
+    band = np.linspace(0.0, 1.0, log_mel.shape[2], dtype=np.float32)
+    masked = False
+    for position, longest in ((time, 0.3), (band, 0.4)):
+        start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=seed)
+        length = keras.random.uniform(each, 0.0, longest, seed=seed)
+        masked |= (position >= start) & (position < start + length)
+    return ops.where(masked, ops.mean(augmented, axis=(1, 2), keepdims=True), augmented)
+
+
+def cross_entropy(labels, logits):
+    """Computes the mean cross-entropy of logits, in nats.
+
+    Args:
+        labels: Rows of genre weights that sum to 1, shape `(batch, num_genres)`.
+        logits: Float tensor, same shape.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> round(float(cross_entropy(ops.eye(2), ops.zeros((2, 2)))), 4)  # log(2)
+        0.6931
+    """
+    each = keras.losses.categorical_crossentropy(labels, logits, from_logits=True)
+    return ops.mean(each)
