@@ -29,6 +29,7 @@ from cvae_music.data.collection import (
     split_groups,
 )
 from cvae_music.data.features import load_features
+from cvae_music.data.shards import write_shard
 from cvae_music.data.fma import read_tracks
 from cvae_music.models import schedules
 from cvae_music.studio import sounds
@@ -530,7 +531,8 @@ def test_broken_files_of_arrays_are_told(tmp_path_factory, data):
 
 @some
 @given(
-    st.data(), st.sampled_from(["meta.json", "table.csv", "skipped.csv", "log_mel.npy"])
+    st.data(),
+    st.sampled_from(["meta.json", "table.csv", "skipped.csv", "shard-00000.npy"]),
 )
 def test_broken_caches_are_told_or_read(tmp_path_factory, data, name):
     folder = tmp_path_factory.mktemp("cache")
@@ -539,10 +541,12 @@ def test_broken_caches_are_told_or_read(tmp_path_factory, data, name):
     )
     for file, frame in {"table.csv": table, "skipped.csv": skipped_table()}.items():
         frame.to_csv(folder / file, index=False)
-    (folder / "meta.json").write_text(
-        json.dumps({"config": CONFIG.get_config(), "genres": ["x", "y"]})
+    write_shard(
+        folder / "shard-00000", np.zeros((2, *CONFIG.shape), np.float16), [{}, {}], []
     )
-    np.save(folder / "log_mel.npy", np.zeros((2, *CONFIG.shape), np.float16))
+    shard = json.loads((folder / "shard-00000.json").read_text())
+    meta = {"config": CONFIG.get_config(), "genres": ["x", "y"], "shards": [shard]}
+    (folder / "meta.json").write_text(json.dumps(meta))
     content = data.draw(broken((folder / name).read_bytes()))
     (folder / name).write_bytes(content)
     try:

@@ -242,14 +242,15 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
     folder = str(path).rstrip("/") if is_url(path) else Path(path)
     try:
         meta = json.loads(read_bytes(folder, "meta.json"))
+        is_current = "shards" in meta
     except FileNotFoundError as error:
         raise ValueError(
             f"{shown} holds no complete features. Run build_features; it resumes where "
             "it stopped."
         ) from error
-    except ValueError as error:
+    except (OSError, TypeError, ValueError) as error:
         raise _damaged(shown, error) from error
-    if "shards" not in meta:
+    if not is_current:
         raise ValueError(
             f"{shown} holds features of another version of this library. Run "
             "build_features to make them again."
