@@ -1,4 +1,6 @@
-"""Sound in files: read a piece of one, write one."""
+"""Sound files: reading a part of one, writing one."""
+
+from __future__ import annotations
 
 import contextlib
 import io
@@ -6,17 +8,32 @@ import numbers
 import os
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import ArrayLike
 
+from cvae_music.config import AudioConfig
 from cvae_music.serialization import write_file
 
-# What libsndfile reads by itself, without ffmpeg: every door of this library accepts these and no others.
-AUDIO_ENDINGS = tuple(
-    ".wav .mp3 .ogg .flac .aiff .aif .aifc .oga .opus .au .caf .w64".split()
+# What libsndfile reads by itself, without ffmpeg. The whole library accepts these.
+AUDIO_ENDINGS = (
+    ".wav",
+    ".mp3",
+    ".ogg",
+    ".flac",
+    ".aiff",
+    ".aif",
+    ".aifc",
+    ".oga",
+    ".opus",
+    ".au",
+    ".caf",
+    ".w64",
 )
 READABLE = ", ".join(AUDIO_ENDINGS)
 ENCODINGS = {
@@ -25,127 +42,201 @@ ENCODINGS = {
     "ogg": "VORBIS",
     "flac": "PCM_16",
 }
-MP3_RATES = (
-    44100,
-    48000,
-    32000,
-    22050,
-    24000,
-    16000,
-    11025,
-    12000,
-    8000,
-)  # Hz, in the order of their numbers
-LOWEST_RATE, HIGHEST_RATE, MOST_CHANNELS = 1000, 400_000, 32  # of files that are read
-LONGEST = 24 * 3600.0  # seconds; who claims more does not know
+# Hz, in the order of their numbers in the header: MPEG 1, MPEG 2, MPEG 2.5.
+MP3_RATES = (44100, 48000, 32000, 22050, 24000, 16000, 11025, 12000, 8000)
+LOWEST_RATE = 1000  # Hz, of files that are read
+HIGHEST_RATE = 400_000  # Hz
+MOST_CHANNELS = 32
+LONGEST = 24 * 3600.0  # seconds; a header that claims more is wrong
 LOUDEST = 10.0  # float files of sound stay within 20 dB of full scale
 BLOCK = 2**14  # frames decoded at a time
+OGG_BLOCK = 2**16  # samples; libsndfile crashes on minutes of Ogg at once
+HEADER_BYTES = 4096
+
+# What files without sound begin with: pattern -> (what it is, what to do).
+NOT_SOUND = {
+    rb"version https://git-lfs": (
+        "Git LFS pointer",
+        "The sound was not fetched. Run: git lfs pull.",
+    ),
+    rb"\S*annex/objects/": (
+        "git-annex pointer",
+        "The sound was not fetched. Run: git annex get.",
+    ),
+    rb"\s*(?i:<!doctype|<html|<head|<\?xml|\{)": (
+        "web page",
+        "A page or an error message was saved in its place; download it again.",
+    ),
+    rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b": ("archive", "Unpack it first."),
+    rb"#EXTM3U|\[playlist\]": ("playlist", "Copy the files that it lists."),
+    rb"....ftyp": (
+        "MPEG-4 file",
+        f"Convert it to one of {READABLE}; a new name is not enough.",
+    ),
+}
 
 
 class AudioError(ValueError):
-    """A file that cannot be used; `reason` is a short phrase for reports."""
+    """Says why a file cannot be used.
 
-    def __init__(self, path, reason, detail=""):
-        self.path, self.reason = printable(path), reason
+    Args:
+        path: Path of the file.
+        reason: A short phrase for reports, kept as `.reason`.
+        detail: What was found, what was expected, and what to do.
+
+    Example:
+        >>> print(AudioError("a.wav", "empty file", "Copy it again."))
+        a.wav: empty file. Copy it again.
+    """
+
+    def __init__(self, path: object, reason: str, detail: str = "") -> None:
+        self.path = printable(path)
+        self.reason = reason
         super().__init__(f"{self.path}: {reason}. {detail}".strip())
 
 
-def printable(path):
-    """A path as text that can be printed and saved, also where its name is no UTF-8."""
+def printable(path: object) -> str:
+    """Returns a path as text that can be printed, even if its name is not UTF-8."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def open_sound(path):
-    """Opens a file to read as a `soundfile.SoundFile`; its length is what its header claims, not what it holds.
+class _SoundFile(soundfile.SoundFile):
+    """Reads on to the end: soundfile seeks after each read of a seekable file."""
+
+    def seekable(self) -> bool:
+        return False  # the seek fails at the end of a FLAC from a pipe
+
+
+def open_sound(path: Path | str) -> soundfile.SoundFile:
+    """Opens a sound file for reading.
+
+    Args:
+        path: A file that ends in one of `AUDIO_ENDINGS`.
+
+    Returns:
+        `soundfile.SoundFile`; its `frames` are what the header claims.
 
     Raises:
-        AudioError: If the file is missing, empty, not audio, or claims to be what no sound is.
+        AudioError: If the file is missing, empty or not audio, or if its header claims
+            a rate or a number of channels that no sound has.
     """
     if not os.path.isfile(path):
         raise AudioError(path, "missing", "Expected a file at this path.")
     if os.path.getsize(path) == 0:
-        raise AudioError(
-            path, "empty file", "It holds 0 bytes; copy or download it again."
-        )
+        detail = "It holds 0 bytes; copy or download it again."
+        raise AudioError(path, "empty file", detail)
     try:
-        file = soundfile.SoundFile(
-            os.fsencode(path) if os.name == "posix" else str(path)
-        )
-        counted = (
-            file.subtype == ENCODINGS["mp3"] or file.frames == 0
-        ) and _with_count(path, file)
-        file = soundfile.SoundFile(counted) if counted else file
-    except (RuntimeError, TypeError) as error:  # a TypeError where the ending is .raw
-        raise AudioError(
-            path, "unreadable", f"Expected one of {READABLE}; convert it or remove it."
-        ) from error
-    if (
-        not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE
-        or file.channels > MOST_CHANNELS
-    ):
-        wanted = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz, at most {MOST_CHANNELS} channels"
-        found = f"{file.samplerate} Hz, {file.channels} channels"
+        file = _SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+        counted = _with_frame_count(path, file)
+        if counted is not None:
+            file = _SoundFile(counted)
+    except (RuntimeError, TypeError) as error:  # TypeError: the ending is .raw
+        raise AudioError(path, *_why_unreadable(path)) from error
+    is_rate = LOWEST_RATE <= file.samplerate <= HIGHEST_RATE
+    if not is_rate or file.channels > MOST_CHANNELS:
         raise AudioError(
             path,
             "absurd header",
-            f"Its header claims {found}; expected {wanted}. Export it again.",
+            f"Its header claims {file.samplerate} Hz, {file.channels} channels; "
+            f"expected {LOWEST_RATE} to {HIGHEST_RATE} Hz, at most {MOST_CHANNELS} "
+            "channels. Export it again.",
         )
-    file.seekable = lambda: (
-        False
-    )  # else soundfile seeks after each read, and fails at the end of a piped FLAC
     return file
 
 
-def _with_count(path, sound):
-    """A file that does not count its frames, in memory with a header that claims more of them than any has; else None.
+def _why_unreadable(path: Path | str) -> tuple[str, str]:
+    """Returns the reason and the advice for a file that is no sound."""
+    with open(path, "rb") as file:
+        start = file.read(HEADER_BYTES)
+    for pattern, reason in NOT_SOUND.items():
+        if re.match(pattern, start, re.DOTALL):
+            return reason
+    return "unreadable", f"Expected one of {READABLE}; convert it or remove it."
 
-    libsndfile guesses the length of such an mp3 from its first frame and the size of the file, and reads no further than
-    that; and it believes the 0 that is left in a WAV when a recorder stops without a word.
+
+def _with_frame_count(
+    path: Path | str, sound: soundfile.SoundFile
+) -> io.BytesIO | None:
+    """Returns a copy of a file with a frame count in its header, if it has none.
+
+    The count is larger than any file, so reading goes on to the real end. libsndfile
+    guesses the length of an mp3 without a count from its first frame and the size of
+    the file, and stops there. It also believes the 0 in a WAV that was never closed.
     """
-    content = Path(path).read_bytes()
     if sound.subtype != ENCODINGS["mp3"]:
-        return io.BytesIO(
-            re.sub(rb"data\0{4}", b"data" + bytes([255] * 4), content, count=1)
-        )
-    while content[:3] == b"ID3":  # a tag, with a cover of any size
-        content = content[
-            10
-            + sum(digit << 7 * place for place, digit in enumerate(content[9:5:-1])) :
-        ]
-    if re.search(b"Xing|Info|VBRI", content[:4096]):
-        return None
-    version, rate = divmod(MP3_RATES.index(sound.samplerate), 3)  # MPEG 1, 2 or 2.5
-    size, *sides = (72 * 80_000, 17, 9) if version else (144 * 128_000, 32, 17)
-    head = [
-        0xFF,
-        (0xFB, 0xF3, 0xE3)[version],
-        0x90 | rate << 2,
-        0xC0 if sound.channels == 1 else 0,
-    ]
-    frame = (
-        bytes(head)
-        + bytes(sides[sound.channels == 1])
-        + b"Xing"
-        + struct.pack(">II", 1, 2**22)
-    )
-    return io.BytesIO(frame.ljust(size // sound.samplerate, b"\0") + content)
+        if sound.frames > 0:
+            return None
+        content = Path(path).read_bytes()
+        unknown = b"data" + bytes([255] * 4)
+        return io.BytesIO(re.sub(rb"data\0{4}", unknown, content, count=1))
+    with open(path, "rb") as file:
+        _skip_tags(file)
+        start = file.read(HEADER_BYTES)
+        if re.search(b"Xing|Info|VBRI", start):
+            return None
+        content = start + file.read()
+    return io.BytesIO(_xing_frame(sound.samplerate, sound.channels) + content)
 
 
-def _blocks(file, count=np.inf):
-    """Decodes up to `count` frames from where a file stands, to damage, or to its real end; arrays `(frames, channels)`."""
+def _skip_tags(file: BinaryIO) -> None:
+    """Moves to the first byte of an mp3 after its ID3 tags, which may hold pictures."""
+    start = 0
+    tag = file.read(10)
+    while tag[:3] == b"ID3" and len(tag) == 10:
+        size = 0
+        for digit in tag[6:]:  # of seven bits each
+            size = size * 128 + digit
+        start += 10 + size
+        file.seek(start)
+        tag = file.read(10)
+    file.seek(start)
+
+
+def _xing_frame(rate: int, channels: int) -> bytes:
+    """Builds a silent mp3 frame that counts 2**22 frames to come."""
+    version, rate_number = divmod(MP3_RATES.index(rate), 3)  # MPEG 1, 2 or 2.5
+    version_byte = (0xFB, 0xF3, 0xE3)[version]
+    if version == 0:
+        size = 144 * 128_000 // rate
+        side_bytes = 17 if channels == 1 else 32
+    else:
+        size = 72 * 80_000 // rate
+        side_bytes = 9 if channels == 1 else 17
+    mode = 0xC0 if channels == 1 else 0
+    header = bytes([0xFF, version_byte, 0x90 | rate_number << 2, mode])
+    count = b"Xing" + struct.pack(">II", 1, 2**22)
+    return (header + bytes(side_bytes) + count).ljust(size, b"\0")
+
+
+def _read_blocks(
+    file: soundfile.SoundFile, count: float = np.inf
+) -> Iterator[np.ndarray]:
+    """Decodes up to `count` frames, until damage or the real end of a file.
+
+    Yields:
+        Float32 arrays, shape `(frames, channels)`.
+    """
     with contextlib.suppress(RuntimeError):
         while count > 0:
-            block = file.read(
-                out=np.empty((int(min(count, BLOCK)), file.channels), np.float32)
-            )
+            size = int(min(count, BLOCK))
+            block = file.read(out=np.empty((size, file.channels), np.float32))
+            if len(block) == 0:
+                return
             yield block
-            count -= len(block) or count
+            count -= len(block)
 
 
-def audio_duration(path):
-    """`(seconds, claimed)`: length to the real end, and what the header says, inf where it does not know.
+def audio_duration(path: Path | str) -> tuple[float, float]:
+    """Measures the length of a file, in seconds.
 
-    Only where the two differ the file is decoded for this.
+    The file is decoded only where the header is wrong.
+
+    Args:
+        path: A file that ends in one of `AUDIO_ENDINGS`.
+
+    Returns:
+        `(seconds, claimed)`: the real length, and that of the header, inf where it
+        gives none.
 
     Raises:
         AudioError: As `open_sound`.
@@ -156,13 +247,20 @@ def audio_duration(path):
         if len(file.read(1)):
             return claimed, claimed
     with open_sound(path) as file:
-        return sum(
-            map(len, _blocks(file))
-        ) / file.samplerate, claimed if claimed < LONGEST else np.inf
+        num_frames = sum(len(block) for block in _read_blocks(file))
+        seconds = num_frames / file.samplerate
+    return seconds, claimed if claimed < LONGEST else np.inf
 
 
-def load_audio(path, config, start=0.0, duration=None):
-    """Reads a piece of a file: only that piece is decoded, mixed to mono and resampled.
+def load_audio(
+    path: Path | str,
+    config: AudioConfig,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> np.ndarray:
+    """Reads a part of a file as mono samples, resampled to the rate in Hz.
+
+    Only that part is decoded.
 
     Args:
         path: A file that ends in one of `AUDIO_ENDINGS`.
@@ -171,10 +269,21 @@ def load_audio(path, config, start=0.0, duration=None):
         duration: How much to read, in seconds; `None` reads to the end.
 
     Returns:
-        Float32 array, shape `(samples,)`, full scale at 1; shorter where the file ends or is damaged before.
+        Float32 array, shape `(samples,)`, full scale at 1; shorter where the file ends
+        or is damaged before.
 
     Raises:
-        AudioError: If the file cannot be read, holds no samples there, or samples that are no sound.
+        AudioError: If the file cannot be read, or holds no samples there, or samples
+            that are not finite or not in full scale 1.
+
+    Example:
+        >>> import tempfile
+        >>> config = AudioConfig()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "click.wav")
+        ...     write_audio(path, np.full(22050, 0.5), config)
+        ...     load_audio(path, config, start=0.25, duration=0.5).shape
+        (11025,)
     """
     samples, rate = read_mono(path, start, duration)
     if rate != config.sample_rate:
@@ -182,78 +291,97 @@ def load_audio(path, config, start=0.0, duration=None):
     return np.ascontiguousarray(samples, np.float32)
 
 
-def read_mono(path, start=0.0, duration=None):
-    """As `load_audio`, but `(samples, sample_rate)` at the rate that the file has."""
-    if not all(
-        isinstance(value, numbers.Real) and 0 <= value < LONGEST
-        for value in (start, duration or 0.0)
-    ):
-        raise AudioError(
-            path,
-            "no such piece",
-            f"Got start={start!r}, duration={duration!r}; expected seconds.",
-        )
-    with (
-        open_sound(path) as file,
-        contextlib.suppress(RuntimeError),
-    ):  # where the start is beyond the end
-        rate, blocks = file.samplerate, [np.zeros((0, file.channels), np.float32)]
+def read_mono(
+    path: Path | str, start: float = 0.0, duration: float | None = None
+) -> tuple[np.ndarray, int]:
+    """Reads a part of a file as mono samples, at the rate it has.
+
+    Args:
+        path: As of `load_audio`.
+        start: As of `load_audio`.
+        duration: As of `load_audio`.
+
+    Returns:
+        `(samples, sample_rate)`: float32 array, shape `(samples,)`, and Hz.
+
+    Raises:
+        AudioError: As `load_audio`.
+    """
+    if not (_is_time(start) and _is_time(duration or 0.0)):
+        found = f"Got start={start!r}, duration={duration!r}"
+        raise AudioError(path, "no such piece", f"{found}; expected seconds.")
+    # A start beyond the end is a RuntimeError, and leaves no samples.
+    with open_sound(path) as file, contextlib.suppress(RuntimeError):
+        rate = file.samplerate
+        blocks = [np.zeros((0, file.channels), np.float32)]
         file.seek(round(start * rate))
-        blocks += _blocks(file, np.inf if duration is None else round(duration * rate))
+        count = np.inf if duration is None else round(duration * rate)
+        blocks += _read_blocks(file, count)
     samples = np.concatenate(blocks)
     if len(samples) == 0:
-        raise AudioError(
-            path,
-            "no audio",
-            f"Nothing to read from {start:.2f} s on; it may be cut off or damaged.",
-        )
+        detail = f"Nothing to read from {start:.2f} s on; it may be cut off or damaged."
+        raise AudioError(path, "no audio", detail)
     peak = np.abs(samples).max()
     if not np.isfinite(peak):
-        raise AudioError(
-            path, "not finite", "It holds NaN or infinite samples; export it again."
-        )
+        detail = "It holds NaN or infinite samples; export it again."
+        raise AudioError(path, "not finite", detail)
     if peak > LOUDEST:
-        raise AudioError(
-            path,
-            "not full scale 1",
-            f"It peaks at {peak:.0f}: integers as floats? Divide by 32768.",
-        )
+        detail = f"It peaks at {peak:.0f}: integers as floats? Divide by 32768."
+        raise AudioError(path, "not full scale 1", detail)
     return to_mono(samples), rate
 
 
-def to_mono(samples):
-    """Mean of the channels, or the loudest channel where they cancel each other (opposite phase).
+def _is_time(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and 0 <= value < LONGEST
+
+
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """Averages channels, or takes the loudest one where they cancel out.
 
     Args:
-        samples: Float array, shape `(samples, channels)`.
+        samples: Float array, shape `(samples, channels)`, full scale at 1.
 
     Returns:
         Float array, shape `(samples,)`.
+
+    Example:
+        >>> to_mono(np.array([[1.0, -1.0], [0.5, -0.5]]))  # opposite phase
+        array([1. , 0.5])
     """
-    energy, num_channels = samples.T @ samples, samples.shape[1]
-    if energy.sum() < 0.05 * num_channels**2 * energy.diagonal().max():
-        return samples[:, energy.diagonal().argmax()]
+    products = samples.T @ samples
+    energy = products.diagonal()
+    num_channels = samples.shape[1]
+    if products.sum() < 0.05 * num_channels**2 * energy.max():
+        return samples[:, energy.argmax()]
     return samples @ np.full(num_channels, 1.0 / num_channels, samples.dtype)
 
 
-def full_scale(samples):
-    """Turns samples down where a sound card would clip them; quiet ones stay quiet.
-
-    Args:
-        samples: Float array, full scale at 1.
-
-    Returns:
-        `(samples, decibels)`: within full scale, and by how much they were turned down (0 for most).
-    """
-    peak = float(np.abs(samples).max(initial=0.0))
-    return (samples / peak, 20.0 * np.log10(peak)) if peak > 1.0 else (samples, 0.0)
-
-
-def encode_audio(samples, config, kind="wav"):
-    """Sound as the bytes of a file, at the level it has; only what is beyond full scale is turned down.
+def full_scale(samples: np.ndarray) -> tuple[np.ndarray, float]:
+    """Attenuates samples beyond full scale; others stay as they are.
 
     Args:
         samples: Float array, shape `(samples,)`, full scale at 1.
+
+    Returns:
+        `(samples, attenuation)`: within full scale, and the attenuation in dB, 0 for
+        most.
+
+    Example:
+        >>> full_scale(np.array([0.5, -2.0]))[0]
+        array([ 0.25, -1.  ])
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak <= 1.0:
+        return samples, 0.0
+    return samples / peak, 20.0 * np.log10(peak)
+
+
+def encode_audio(samples: ArrayLike, config: AudioConfig, kind: str = "wav") -> bytes:
+    """Encodes samples as the bytes of a sound file.
+
+    Args:
+        samples: Float array, shape `(samples,)`, full scale at 1. The level is kept;
+            what is beyond full scale is attenuated.
         config: `AudioConfig`, for the sample rate.
         kind: `"wav"` (16 bits), `"mp3"`, `"ogg"` or `"flac"`.
 
@@ -262,34 +390,56 @@ def encode_audio(samples, config, kind="wav"):
 
     Raises:
         ValueError: If the kind is unknown, or the samples are not finite mono audio.
+
+    Example:
+        >>> encode_audio(np.zeros(100), AudioConfig())[:4]
+        b'RIFF'
     """
     if kind not in ENCODINGS:
         raise ValueError(
-            f"Sound cannot be written as {kind!r}; expected one of {', '.join(ENCODINGS)}."
+            f"Sound cannot be written as {kind!r}; expected one of "
+            f"{', '.join(ENCODINGS)}."
         )
     if kind == "mp3" and config.sample_rate not in MP3_RATES:
         raise ValueError(
-            f"Got sample_rate={config.sample_rate} for an mp3; expected one of {MP3_RATES}, or a wav."
+            f"Got sample_rate={config.sample_rate} for an mp3; expected one of "
+            f"{MP3_RATES}, or a wav."
         )
     samples = np.asarray(samples)
     is_finite = samples.dtype.kind == "f" and bool(np.all(np.isfinite(samples)))
     if samples.ndim != 1 or len(samples) == 0 or not is_finite:
-        what = f"Got {samples.dtype} of shape {samples.shape}, finite: {is_finite}"
         raise ValueError(
-            f"{what}; expected finite mono samples, (samples,), floats with full scale at 1."
+            f"Got {samples.dtype} of shape {samples.shape}, finite: {is_finite}; "
+            "expected finite mono samples, (samples,), floats with full scale at 1."
         )
-    samples, buffer = full_scale(samples.astype(np.float32))[0], io.BytesIO()
+    samples, _ = full_scale(samples.astype(np.float32))
+    buffer = io.BytesIO()
     with soundfile.SoundFile(
         buffer, "w", config.sample_rate, 1, ENCODINGS[kind], format=kind.upper()
     ) as file:
-        for first in range(
-            0, len(samples), 2**16
-        ):  # libsndfile crashes on minutes of Ogg handed over at once
-            file.write(samples[first : first + 2**16])
+        for first in range(0, len(samples), OGG_BLOCK):
+            file.write(samples[first : first + OGG_BLOCK])
     return buffer.getvalue()
 
 
-def write_audio(path, samples, config):
-    """Writes a sound file of the kind that the ending of `path` names, whole or not at all; raises as `encode_audio`."""
+def write_audio(path: Path | str, samples: ArrayLike, config: AudioConfig) -> None:
+    """Writes samples to a sound file, atomically.
+
+    Args:
+        path: Its ending names the kind: .wav, .mp3, .ogg or .flac.
+        samples: Float array, shape `(samples,)`, full scale at 1.
+        config: `AudioConfig`, for the sample rate.
+
+    Raises:
+        ValueError: As `encode_audio`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "silence.flac")
+        ...     write_audio(path, np.zeros(22050), AudioConfig())
+        ...     audio_duration(path)
+        (1.0, 1.0)
+    """
     content = encode_audio(samples, config, Path(path).suffix.lower().removeprefix("."))
     write_file(os.path.expanduser(path), lambda file: file.write(content))
