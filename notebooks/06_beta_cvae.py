@@ -130,7 +130,7 @@ pd.DataFrame({"rate (nats)": rate, "error of the means (dB)": distortion}).renam
 # straight line, or steep at one end?
 
 # %%
-rows = lab.read_rows("beta_known" if shipped else "beta_real", None if shipped else session.output_dir / "results")
+rows = lab.read_rows("beta_known" if shipped else "beta_real", None if shipped else session.output_dir / "results", features)
 if not len(rows):  # music of one's own, whose sweep has not been run: the live models alone
     cells = [{"value": beta, "schedule": "constant", "seed": seed} for beta in live]
     judges = lab.open_judges(features, session, weights)

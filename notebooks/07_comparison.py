@@ -106,7 +106,7 @@ live.to_csv(session.output_dir / "07_live_row.csv")
 print(f"{live_model}: {live['parameters']:,} weights, {live['seconds']:.0f} s of training")
 
 # %%
-stored = lab.read_rows("comparison_known" if shipped else "comparison_real", None if shipped else session.output_dir / "results")
+stored = lab.read_rows("comparison_known" if shipped else "comparison_real", None if shipped else session.output_dir / "results", features)
 tolerance = {"reconstruction_rms_db": 0.3, "genre_probe_accuracy": 0.1, "knn_accuracy": 0.1, "kmeans_nmi": 0.2}
 twins = stored[(stored["name"] == live_model) & (stored["seed"] == live["seed"])] if len(stored) else stored
 if len(twins) and num_steps == 360 and num_clips == 2400:
@@ -494,14 +494,14 @@ checks.round(2)
 #
 # ## Exercises
 #
-# 1. *10 minutes, easy.* Give PCA fewer components (`lab.PCABaseline(features, 8)`). Which scores fall, and which rise?
+# 1. *10 minutes, easy.* Give PCA fewer components (`lab.PCABaseline(8).fit(features)`). Which scores fall, and which rise?
 # 2. *15 minutes, medium.* Cluster into twice as many clusters as genres. What do ARI and NMI say now, and which of them is fairer?
 # 3. *10 minutes, easy.* Shuffle the rows of the latents and call `lab.check_alignment`. Then score them without it.
 #
 # Solutions are in `solutions/07_comparison`. The cell below is yours. Notebook 08 plays what won.
 
 # %%
-points = lab.PCABaseline(features, 8)
+points = lab.PCABaseline(8).fit(features)
 made = [points.encode(part)[0] for part in (features.arrays("train")[0], clips)]
 mine = lab.cluster_scores(made[0], train.genre_index, made[1], genre, num_boots=20)
 display(mine.round(2))

@@ -299,7 +299,7 @@ lab.takeaway(
 
 # %%
 def parts_on_disk():
-    return set(cache.glob("*/shard-*.npz"))
+    return set(cache.glob("*/shard-*.json"))
 
 
 worker = multiprocessing.get_context("spawn").Process(

@@ -160,9 +160,8 @@ def test_linear_halves_are_linear(clips, linear):
 def test_loss_by_hand(clips):
     x, genre = clips
     model = make(OriginalVAE, kl=3.0, dropout=0.0)
-    terms = model.loss_terms(
-        (keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(genre)),
-        training=False,
+    terms, _ = model.compute_losses(
+        keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(genre)
     )
     mean, log_var = model.encode(x, genre)
     kl = 0.5 * np.sum(mean**2 + np.exp(log_var) - 1.0 - log_var, axis=1).mean()
@@ -175,7 +174,7 @@ def test_loss_by_hand(clips):
 def test_mean_norm_keeps_the_means_apart(clips):
     model = make(mean_norm=0.5, kl=50.0)
     fit_original_vae(model, *clips, num_steps=20)
-    mean, _ = model.encode_parameters(
+    mean, _ = model.encode_posterior(
         model.with_label(*map(keras.ops.convert_to_tensor, clips)), training=True
     )
     np.testing.assert_allclose(np.std(mean, axis=0), 0.5, rtol=0.05)
@@ -221,7 +220,7 @@ def test_levels_and_their_judge():
         rng.standard_normal((80, 8, 4))
         + 3.0 * np.stack([genre, 1 - genre, genre, genre], 1)[:, None, :]
     )
-    judge = LevelJudge(bands[:60], genre[:60])
+    judge = LevelJudge().fit(bands[:60], genre[:60])
     assert np.mean(judge.predict(bands[60:]) == genre[60:]) == 1.0
 
 

@@ -1,5 +1,6 @@
 """What the beta sweep and the comparison measure, on a decoder worked by hand; their cells as data."""
 
+import dataclasses
 import json
 import types
 
@@ -125,7 +126,7 @@ def test_comparison_of_a_model_that_obeys_and_of_raw_features(model, features, j
 
 
 def test_principal_components_rebuild_what_two_directions_hold(features):
-    model = PCABaseline(features, num_components=3)
+    model = PCABaseline(3).fit(features)
     clips, genre = features.arrays("test")
     mean, log_var = model.encode(clips)
     assert (
@@ -144,6 +145,18 @@ def test_principal_components_rebuild_what_two_directions_hold(features):
         assert drawn[asked == index].std(axis=0) == pytest.approx(
             known.std(axis=0), rel=0.25, abs=0.02
         )
+
+
+def test_a_genre_of_one_clip_can_be_sampled(features):
+    few = features.table["genre"].ne("b") | ~features.table["genre"].eq(
+        "b"
+    ).cumsum().gt(1)
+    rows = np.flatnonzero(few & features.table["split"].eq("train"))
+    table = features.table.iloc[rows].reset_index(drop=True)
+    one = dataclasses.replace(features, table=table, log_mel=features.log_mel[rows])
+    assert list(one.counts().loc["b"])[0] == 1
+    drawn = PCABaseline(3).fit(one).sample_latents([0, 1, 1])
+    assert np.isfinite(drawn).all()
 
 
 def test_cells_are_plain_and_differ():

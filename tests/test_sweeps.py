@@ -2,6 +2,7 @@
 
 import json
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,12 @@ CELLS = [
     for beta in (1, 4)
     for seed in (0, 1)
 ]
+
+
+def music(key):
+    """Features of music of one's own with this key."""
+    table = pd.DataFrame({"grid": ["tracked"]})
+    return types.SimpleNamespace(table=table, key=lambda: key)
 
 
 @pytest.fixture
@@ -73,7 +80,37 @@ def test_rows_stand_in_the_order_of_the_cells(toy, tmp_path):
     )
     toy.cells = CELLS[2:] + [CELLS[0] | {"num_steps": 3}]
     rows = sweeps.run_sweep("toy", tmp_path, None, {})
-    assert list(rows["beta"]) == [4, 4, 1], "rows of cells that are gone are dropped"
+    assert list(rows["beta"]) == [4, 4, 1]
+
+
+def test_rows_of_cells_that_are_gone_are_kept_in_another_file(toy, tmp_path):
+    sweeps.run_sweep("toy", tmp_path, None, {})
+    for changed in (2, 3):
+        toy.cells = [cell | {"num_steps": changed + 1} for cell in CELLS[: changed - 1]]
+        sweeps.run_sweep("toy", tmp_path, None, {})
+    stale = pd.read_csv(tmp_path / "toy.stale.csv")
+    assert list(stale["num_steps"]) == [2, 2, 2, 2, 3]
+    assert list(sweeps.read_rows("toy", tmp_path)["num_steps"]) == [4, 4]
+
+
+def test_rows_of_one_folder_are_not_shown_for_another(toy, tmp_path):
+    one, two = (music(name) for name in ("one", "two"))
+    first = sweeps.run_sweep("toy", tmp_path, one, {})
+    assert list(first["music"].unique()) == ["one"]
+    assert len(sweeps.unfinished("toy", tmp_path, two)) == 4
+    second = sweeps.run_sweep("toy", tmp_path, two, {}, most=1)
+    assert list(second["music"]) == ["two"] and len(toy.asked) == 5
+    pd.testing.assert_frame_equal(sweeps.read_rows("toy", tmp_path, one), first)
+    assert len(sweeps.read_rows("toy", tmp_path)) == 5
+    assert not (tmp_path / "toy.stale.csv").exists()
+
+
+def test_rows_written_at_the_same_time_are_all_kept(tmp_path):
+    path, keys = tmp_path / "toy.csv", [f"cell{number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        rows = [{"key": key, "total_seconds": 1.0} for key in keys]
+        list(pool.map(lambda row: sweeps.append_row(path, row, keys), rows))
+    assert list(sweeps.read_rows("toy", tmp_path)["key"]) == keys
 
 
 def test_time_left_follows_the_measured_rows(toy, tmp_path):

@@ -60,7 +60,7 @@ def test_a_later_notebook_finds_the_model_of_an_earlier_one(folk, trainings):
 
 def test_other_steps_seed_or_data_are_other_models(folk, trainings):
     features, session = folk
-    other_data = dataclasses.replace(features, path=Path("folk-456"))
+    other_data = dataclasses.replace(features, log_mel=features.log_mel + 1.0)
     for data, seed, steps in (
         (features, 0, 7),
         (features, 0, 8),
@@ -98,19 +98,18 @@ def test_what_ships_is_loaded_for_the_embedded_music_alone(folk):
         weights.uses_shipped_weights(known, "Train")
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "vae", "cvae"])
+@pytest.mark.parametrize("kind", ["autoencoder", "vae", "cvae", "cvaegan", "deaf"])
 def test_a_new_model_follows_its_seed(folk, kind):
     features, _ = folk
     small = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
     first, again, other = (
         weights.new_model(kind, features, seed, **small) for seed in (1, 1, 2)
     )
-    weights = [model.encoder.get_weights()[0] for model in (first, again, other)]
-    assert np.array_equal(weights[0], weights[1]) and not np.allclose(
-        weights[0], weights[2]
-    )
+    values = [model.encoder.get_weights()[0] for model in (first, again, other)]
+    assert np.array_equal(values[0], values[1])
+    assert not np.allclose(values[0], values[2])
     assert first.audio_config == features.config and first.seed == 1
-    assert first.genres == (("folk", "rock") if kind == "cvae" else ())
+    assert first.genres == (() if kind in ("autoencoder", "vae") else features.genres)
 
 
 def test_an_unknown_kind_names_the_known(folk):
@@ -123,38 +122,44 @@ def test_an_unknown_kind_names_the_known(folk):
             call("gan", features)
 
 
-def test_shipping_trains_each_row_once_and_keeps_the_first_weights(
-    folk, trainings, session_folders, monkeypatch
-):
-    features, _ = folk
+@pytest.fixture
+def train_rows(folk, trainings, session_folders, monkeypatch):
+    """Runs the script of the presets on given features without any real work."""
     replaced = {
         "open_collection": None,
-        "build_features": features,
         "load_or_train_judges": {},
         "evaluate_model": pd.Series({"kl": 2.0}),
     }
     for name, value in replaced.items():
         monkeypatch.setattr(train_models, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(train_models, "fit_model", weights.fit_model)
-    for seeds in (["1", "0"], ["0", "1", "2"]):
-        train_models.main(
-            [
-                "--data",
-                "my/folk",
-                "--kinds",
-                "vae",
-                "--num-steps",
-                "7",
-                "--seeds",
-                *seeds,
-            ]
-        )
+    options = ["--data", "my/folk", "--kinds", "vae", "--num-steps", "7", "--seeds"]
+
+    def run(features, *seeds):
+        monkeypatch.setattr(train_models, "build_features", lambda *_: features)
+        train_models.main([*options, *seeds])
+        return pd.read_csv(session_folders / "output/results/foundation_folk.csv")
+
+    return run
+
+
+def test_presets_are_trained_once_each_and_the_first_weights_kept(
+    folk, trainings, train_rows, session_folders
+):
+    train_rows(folk[0], "1", "0")
+    table = train_rows(folk[0], "0", "1", "2")
     assert trainings == [("vae", 7, 1), ("vae", 7, 0), ("vae", 7, 2)]
-    table = pd.read_csv(session_folders / "output" / "results" / "foundation_folk.csv")
     assert list(table["seed"]) == [0, 1, 2] and (table["kl"] == 2.0).all()
-    assert (
-        table["command"][1]
-        == "python -m cvae_lab.presets.train_models --kinds vae --seeds 1 --num-steps 7 --data folk"
-    )
-    kept = load_model(session_folders / "output" / "models" / "folk_vae.npz")
-    assert kept.seed == 0
+    command = "python -m cvae_lab.presets.train_models --kinds vae --seeds 1"
+    assert table["command"][1] == f"{command} --num-steps 7 --data folk"
+    (path,) = (session_folders / "output" / "models").glob("folk-*_vae.npz")
+    assert load_model(path).seed == 0
+
+
+def test_presets_of_another_folder_of_the_same_name_are_trained_anew(
+    folk, trainings, train_rows
+):
+    other = dataclasses.replace(folk[0], log_mel=folk[0].log_mel + 1.0)
+    train_rows(folk[0], "0")
+    table = train_rows(other, "0")
+    assert len(trainings) == len(table) == table["music"].nunique() == 2

@@ -21,6 +21,23 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 SMOKE_VARIABLES = {"KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"}
 
 
+def music_key(features: Any) -> str | None:
+    """Identifies the music of features by a hash that no change of code changes.
+
+    Args:
+        features: `FeatureSet`, or None for the embedded music.
+
+    Returns:
+        Ten hexadecimal digits; None for the embedded music, whose rows and weights ship
+        without a key.
+    """
+    if features is None:
+        return None
+    if "grid" in features.table and (features.table["grid"] == "known").all():
+        return None
+    return features.key()
+
+
 def model_class(kind: str) -> type:
     """Finds the class of a kind of model.
 

@@ -1,4 +1,4 @@
-"""Measures the controls that ship with the shipped model: python -m cvae_lab.presets.train_controls"""
+"""Fits the controls that ship: `python -m cvae_lab.presets.train_controls`."""
 
 from cvae_lab.notebook.session import cache_folder
 from cvae_music.config import AudioConfig
@@ -11,17 +11,15 @@ from cvae_music.saving import WEIGHTS
 PRESET = "known_cvae"
 
 
-def main():
+def main() -> None:
     """Fits the controls of the preset and writes them beside it."""
-    features = build_features(
-        open_collection("known", num_clips=2400), AudioConfig(), cache_folder()
-    )
+    collection = open_collection("known", num_clips=2400)
+    features = build_features(collection, AudioConfig(), cache_folder())
     controls = fit_controls(ConditionalVAE.from_preset(PRESET), features)
     path = WEIGHTS / f"controls_{PRESET}.npz"
     controls.save(path)
-    print(
-        f"{path.name}: weights {controls.fingerprint}, {', '.join(controls.dimensions.values())}"
-    )
+    dimensions = ", ".join(controls.dimensions.values())
+    print(f"{path.name}: weights {controls.fingerprint}, {dimensions}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
-"""Trains the models and judges that ship, and makes the table of their scores: `python -m cvae_lab.presets.train_models`."""
+"""Trains the models and judges that ship, and makes the table of their scores.
+
+Run it by `python -m cvae_lab.presets.train_models`.
+"""
+
+from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,47 +21,73 @@ from cvae_lab.notebook.weights import (
     NUM_STEPS,
     SECOND_STEPS,
     WEIGHTS,
-    fit_model,
     continue_training,
+    fit_model,
     load_or_train_judges,
+    music_key,
 )
-from cvae_lab.studies.sweeps import shipped_folder
+from cvae_lab.studies.sweeps import lock_for, shipped_folder
 from cvae_music import saving, serialization
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
 
-KINDS = {
+KINDS = {  # kind -> steps
     "cvae": NUM_STEPS,
     "cvaegan": SECOND_STEPS,
     "vae": NUM_STEPS,
     "autoencoder": NUM_STEPS,
     "deaf": NUM_STEPS // 2,
-}  # kind -> steps
+}
 
 
-def weights_path(kind, data="known"):
-    """Where the weights of a kind of model are kept: in the package that needs them; those of other music in its outputs."""
+def weights_path(kind: str, features: Any, data: str = "known") -> Path:
+    """Names the file of the weights of a kind of model.
+
+    Args:
+        kind: One of `KINDS`.
+        features: `FeatureSet`; its key is in the name.
+        data: Data source.
+
+    Returns:
+        A file in the package that needs it; for music of one's own in its outputs.
+    """
     if data != "known":
-        return output_folder(data) / "models" / f"{Path(data).name}_{kind}.npz"
-    return (WEIGHTS if kind == "deaf" else saving.WEIGHTS) / f"known_{kind}.npz"
+        name = f"{Path(data).name}-{features.key()}_{kind}.npz"
+        return output_folder(data) / "models" / name
+    folder = WEIGHTS if kind == "deaf" else saving.WEIGHTS
+    return folder / f"known_{kind}.npz"
 
 
-def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
-    """Trains one model, keeps its weights if it is the first of its kind, and measures it: a row of the table."""
-    path = weights_path(kind, data)
+def train_row(
+    kind: str,
+    seed: int,
+    features: Any,
+    judges: dict[str, Any],
+    data: str = "known",
+    num_steps: int = NUM_STEPS,
+) -> dict[str, Any]:
+    """Trains one model, measures it, and keeps its weights if it is the first.
+
+    Args:
+        kind: One of `KINDS`.
+        seed: Seed of the training.
+        features: `FeatureSet`.
+        judges: Dictionary name -> judge.
+        data: Data source.
+        num_steps: Steps of the training.
+
+    Returns:
+        A row of the table; obedience in sound comes before the judges' scores.
+    """
+    path = weights_path(kind, features, data)
+    backup = path.with_name(f"backup_{path.stem}_{seed}")
+    settings = {"num_steps": num_steps, "seed": seed, "verbose": 2}
+    settings["backup_dir"] = backup
     started = time.perf_counter()
-    backup = output_folder(data) / "models" / f"backup_{kind}_{seed}"
-    settings = {
-        "num_steps": num_steps,
-        "seed": seed,
-        "verbose": 2,
-        "backup_dir": backup,
-    }
     if kind == "cvaegan":
-        model, _ = continue_training(
-            saving.load_compact(weights_path("cvae", data)), features, kind, **settings
-        )
+        first = saving.load_model(weights_path("cvae", features, data))
+        model, _ = continue_training(first, features, kind, **settings)
     else:
         model, _ = fit_model(kind, features, **settings)
     seconds = time.perf_counter() - started
@@ -62,66 +95,87 @@ def train_row(kind, seed, features, judges, data="known", num_steps=NUM_STEPS):
         saving.save_compact(model, path)
     row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
     row |= {"peak_memory_gb": peak_memory() / 1e9, "parameters": model.count_params()}
-    row |= evaluate_model(model, features, judges).to_dict() | (
-        sound_row(model, features) if model.num_genres else {}
-    )
-    command = f"python -m cvae_lab.presets.train_models --kinds {kind} --seeds {seed} --num-steps {num_steps}"
-    command += "" if data == "known" else f" --data {Path(data).name}"
+    if model.num_genres:
+        row |= sound_row(model, features)
+    row |= evaluate_model(model, features, judges).to_dict()
+    command = f"python -m cvae_lab.presets.train_models --kinds {kind} --seeds {seed}"
+    command += f" --num-steps {num_steps}"
+    if data != "known":
+        command += f" --data {Path(data).name}"
+        row["music"] = music_key(features)
     return row | {"versions": used_versions(), "command": command}
 
 
-def main(arguments=None):
-    """Trains models over seeds, writes what ships and the table of scores; finished rows are kept when run again."""
+def read_table(path: Path) -> pd.DataFrame:
+    """Reads the table of scores; an empty one where there is none.
+
+    Args:
+        path: CSV file.
+
+    Returns:
+        DataFrame with at least `kind`, `seed` and `music`.
+    """
+    table = pd.DataFrame({"kind": [], "seed": []})
+    if path.exists():
+        table = pd.read_csv(path, dtype={"music": str})
+    if "music" not in table:
+        table["music"] = None
+    return table
+
+
+def add_row(path: Path, row: dict[str, Any]) -> None:
+    """Adds a row to the table of scores; other processes wait."""
+    with lock_for(path):
+        table = pd.concat([read_table(path), pd.DataFrame([row])], ignore_index=True)
+        table = table.sort_values(["kind", "seed"]).dropna(axis="columns", how="all")
+        serialization.write_text(path, table.to_csv(index=False))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains models over seeds, writes weights and scores; keeps finished rows."""
     parser = argparse.ArgumentParser(
         prog="python -m cvae_lab.presets.train_models", description=main.__doc__
     )
-    parser.add_argument(
-        "--data", default="known", help="known, a folder of genres, or an FMA folder"
-    )
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument(
-        "--num-clips", type=int, default=4800, help="clips of the embedded music"
-    )
-    parser.add_argument(
-        "--num-steps", type=int, default=None, help="those of what ships, if left out"
-    )
+    add = parser.add_argument
+    add("--data", default="known", help="known, a folder of genres, or an FMA folder")
+    add("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    add("--num-clips", type=int, default=4800, help="clips of the embedded music")
+    add("--num-steps", type=int, help="those of what ships, if left out")
     options = parser.parse_args(arguments)
-    data, is_known = options.data, options.data == "known"
-    extra = {"num_clips": options.num_clips} if is_known else {}
-    features = build_features(
-        open_collection(data, **extra), AudioConfig(), cache_folder()
-    )
-    judges = load_or_train_judges(
-        WEIGHTS if is_known else output_folder(data) / "models",
-        features,
-        name=Path(data).name,
-    )
-    path = (
-        shipped_folder() if is_known else output_folder(data) / "results"
-    ) / f"foundation_{Path(data).name}.csv"
-    table = (
-        pd.read_csv(path) if path.exists() else pd.DataFrame({"kind": [], "seed": []})
-    )
+    data = options.data
+    name = Path(data).name
+    if data == "known":
+        collection = open_collection(data, num_clips=options.num_clips)
+        judges_folder, folder = WEIGHTS, shipped_folder()
+    else:
+        collection = open_collection(data)
+        judges_folder = output_folder(data) / "models"
+        folder = output_folder(data) / "results"
+    features = build_features(collection, AudioConfig(), cache_folder())
+    music = None if data == "known" else music_key(features)
+    judges_name = name if music is None else f"{name}-{music}"
+    judges = load_or_train_judges(judges_folder, features, name=judges_name)
+    path = folder / f"foundation_{name}.csv"
     for kind in options.kinds:
+        num_steps = options.num_steps or KINDS[kind]
         for seed in options.seeds:
-            if ((table["kind"] == kind) & (table["seed"] == seed)).any():
+            rows = _rows_of(path, music)
+            if ((rows["kind"] == kind) & (rows["seed"] == seed)).any():
                 continue
             print(f"{kind}, seed {seed}", flush=True)
-            row = train_row(
-                kind, seed, features, judges, data, options.num_steps or KINDS[kind]
-            )
-            table = pd.concat(
-                [table, pd.DataFrame([row])], ignore_index=True
-            ).sort_values(["kind", "seed"])
-            serialization.write_text(path, table.to_csv(index=False))
-    measured = (
-        table.set_index("kind")
-        .drop(columns="seed")
-        .select_dtypes("number")
-        .groupby("kind")
-    )
-    print(measured.agg(["mean", "std"]).T.round(3).to_string())
+            add_row(path, train_row(kind, seed, features, judges, data, num_steps))
+    measured = _rows_of(path, music).drop(columns="seed").set_index("kind")
+    measured = measured.select_dtypes("number").groupby("kind").agg(["mean", "std"])
+    print(measured.T.round(3).to_string())
+
+
+def _rows_of(path, music):
+    """Returns the rows of one music; `music` is None for the embedded music."""
+    table = read_table(path)
+    if music is None:
+        return table
+    return table[table["music"] == music]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
-"""The sweeps of notebook 05: which recipes collapse, measured alike for complex STFT and for log-mel."""
+"""The sweeps of notebook 05: which recipes collapse, on complex STFT and on log-mel."""
+
+from __future__ import annotations
 
 import time
+from typing import Any
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,7 +19,7 @@ from cvae_lab.baselines.original_vae import (
     fit_original_vae,
 )
 from cvae_lab.measures import scores
-from cvae_lab.measures.scoreboard import latent_row, obedience
+from cvae_lab.measures.scoreboard import balanced_genres, latent_row, obedience
 from cvae_lab.notebook.weights import fit_model
 from cvae_lab.studies.linear_vae import (
     clips_of,
@@ -29,8 +34,9 @@ from cvae_music.models.latent_density import LatentDensity
 SEEDS = (0, 1, 2)
 NUM_STEPS = 300
 LONGER_STEPS = (1200, 2400)  # does time close the gap to the forecast?
-# Is it the theory that errs, or the network? `(linear halves, beta, steps)`, on complex STFT.
-LINEAR_PARTS = (
+# Does the theory fail, or do the networks depart from it? `(linear networks, beta,
+# steps)`, on complex STFT.
+LINEAR_ABLATIONS = (
     ((), 0.001, NUM_STEPS),
     ((), 0.4, 1200),
     (("encoder",), 0.4, NUM_STEPS),
@@ -74,11 +80,9 @@ REMEDIES = {
         "every_stage": True,
     },
 }
-CONCATENATED = {
-    "label once, cheap latent": {},
-    "label once": {"kl": 1.0},
-}  # arguments of a `ConcatCVAE`
-LABEL_REMEDIES = {
+# Arguments of a `ConcatCVAE`. Names of cells do not change: their rows belong to them.
+CONCATENATED = {"label once, cheap latent": {}, "label once": {"kl": 1.0}}
+LABEL_TERMS = {
     "plain": {"discrepancy_weight": 0.0, "swap_weight": 0.0},
     "beta 5": {"discrepancy_weight": 0.0, "swap_weight": 0.0, "kl": 5.0},
     "discrepancy": {"swap_weight": 0.0},
@@ -87,200 +91,223 @@ LABEL_REMEDIES = {
 }
 
 
-def beta_cells():
-    """The recipe's network at a fixed beta, no label, no dropout: the measured side of the forecast."""
-    own = {"kind": "recipe", "changes": {"width": SIZE["width"], "dropout": 0.0}}
-    cells = [
-        {
-            "name": f"{kind}, beta {beta:g}",
-            **own,
-            "num_steps": NUM_STEPS,
-            "seed": seed,
-            "features": kind,
-            "beta": beta,
-        }
-        for seed in SEEDS
-        for kind, betas in COLLAPSE_BETAS.items()
-        for beta in betas
-        if seed == 0 or kind == "log_mel"
-    ]
-    longer = {
-        "name": "log_mel, beta 24, longer",
-        **own,
-        "seed": 0,
-        "features": "log_mel",
-        "beta": 24,
-    }
+def beta_cells() -> list[dict[str, Any]]:
+    """Lists trainings of the original's network at a fixed beta, without a label.
+
+    They are the measured side of the forecast.
+    """
+    changes = {"width": SIZE["width"], "dropout": 0.0}
+    own = {"kind": "recipe", "changes": changes}
+    cells = []
+    for seed in SEEDS:
+        for kind, betas in COLLAPSE_BETAS.items():
+            if seed and kind != "log_mel":
+                continue
+            for beta in betas:
+                cell = {"name": f"{kind}, beta {beta:g}", **own, "num_steps": NUM_STEPS}
+                cells.append(cell | {"seed": seed, "features": kind, "beta": beta})
+    longer = {"name": "log_mel, beta 24, longer", **own, "seed": 0}
+    longer |= {"features": "log_mel", "beta": 24}
     cells += [longer | {"num_steps": num_steps} for num_steps in LONGER_STEPS]
-    for halves, beta, num_steps in LINEAR_PARTS:
-        cell = {
-            "name": f"stft, linear: {' and '.join(halves) or 'nothing'}",
-            "kind": "halves",
-            "seed": 0,
-            "features": "stft",
-        }
-        cells.append(
-            cell
-            | {
-                "beta": beta,
-                "num_steps": num_steps,
-                "changes": own["changes"] | {"linear": list(halves)},
-            }
-        )
+    for linear, beta, num_steps in LINEAR_ABLATIONS:
+        name = f"stft, linear: {' and '.join(linear) or 'nothing'}"
+        cell = {"name": name, "kind": "halves", "seed": 0, "features": "stft"}
+        cell |= {"beta": beta, "num_steps": num_steps}
+        cells.append(cell | {"changes": changes | {"linear": list(linear)}})
     return cells
 
 
-def remedy_cells():
-    """The original's recipe and one change at a time, on both kinds of features; then the series' own model."""
-    own, cells = {"kind": "recipe", "num_steps": NUM_STEPS}, []
+def remedy_cells() -> list[dict[str, Any]]:
+    """Lists the original's recipe with one change at a time, and the series' own model.
+
+    The recipe is trained on both kinds of features.
+    """
+    cells = []
     for seed in SEEDS:
         for kind in ("stft", "log_mel"):
             for name, changes in REMEDIES.items():
+                cell = {"name": name, "kind": "recipe", "num_steps": NUM_STEPS}
                 changes = {"kl": "original", **SIZE, **changes}
-                cells.append(
-                    {
-                        "name": name,
-                        **own,
-                        "seed": seed,
-                        "features": kind,
-                        "changes": changes,
-                    }
-                )
-        series = {"kind": "cvae", "features": "log_mel", "changes": SERIES_SIZE}
-        cells.append({"name": "series default", **own, "seed": seed, **series})
+                cell |= {"seed": seed, "features": kind, "changes": changes}
+                cells.append(cell)
+        cell = {"name": "series default", "kind": "cvae", "num_steps": NUM_STEPS}
+        cell |= {"seed": seed, "features": "log_mel", "changes": SERIES_SIZE}
+        cells.append(cell)
     return cells
 
 
-def label_cells():
-    """A conditional VAE whose latent is healthy: told the genre once, at every stage, and with what makes it listen."""
-    own = {"num_steps": NUM_STEPS, "features": "log_mel"}
-    return [
-        {
-            "name": name,
-            "kind": kind,
-            **own,
-            "seed": seed,
-            "changes": SERIES_SIZE | changes,
-        }
-        for seed in SEEDS
-        for kind, remedies in (("deaf", CONCATENATED), ("cvae", LABEL_REMEDIES))
-        for name, changes in remedies.items()
-    ]
+def label_cells() -> list[dict[str, Any]]:
+    """Lists conditional VAEs with an active latent that get their label differently.
+
+    They are given the genre once or at every stage, without and with the terms that
+    make a model use it.
+    """
+    cells = []
+    for seed in SEEDS:
+        for kind, variants in (("deaf", CONCATENATED), ("cvae", LABEL_TERMS)):
+            for name, changes in variants.items():
+                cell = {"name": name, "kind": kind, "num_steps": NUM_STEPS}
+                cell |= {"features": "log_mel", "seed": seed}
+                cells.append(cell | {"changes": SERIES_SIZE | changes})
+    return cells
 
 
 class LevelJudge:
-    """Logistic regression on the mean and spread of each band, for features the shipped judges do not fit.
+    """Logistic regression on the mean and spread of each band over time.
 
-    Args:
-        levels: Training clips in dB, shape `(clips, frames, bands)`.
-        genre: Their genre indices.
+    It judges features that the shipped judges do not fit.
+
+    Example:
+        >>> levels = np.random.default_rng(0).standard_normal((8, 4, 3))
+        >>> levels[::2] += 9.0
+        >>> LevelJudge().fit(levels, [0, 1] * 4).predict(levels).tolist()
+        [0, 1, 0, 1, 0, 1, 0, 1]
     """
 
-    def __init__(self, levels, genre):
-        smooth = (
-            levels + np.roll(levels, 1, 1) + np.roll(levels, 1, 2)
-        ) / 3.0  # blur is not a genre
+    def fit(self, levels: np.ndarray, genre: ArrayLike) -> LevelJudge:
+        """Fits the regression, on the clips and on smoothed copies of them.
+
+        Args:
+            levels: Training clips in dB, shape `(clips, frames, bands)`.
+            genre: Their genre indices, shape `(clips,)`.
+
+        Returns:
+            The judge itself, with the fitted attribute `model_`.
+        """
+        # Blur is not a genre.
+        smooth = (levels + np.roll(levels, 1, 1) + np.roll(levels, 1, 2)) / 3.0
         inputs = np.concatenate([self._describe(levels), self._describe(smooth)])
-        self.model = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.05, max_iter=300)
-        )
-        self.model.fit(inputs, np.concatenate([genre, genre]))
+        regression = LogisticRegression(C=0.05, max_iter=300)
+        self.model_ = make_pipeline(StandardScaler(), regression)
+        self.model_.fit(inputs, np.concatenate([genre, genre]))
+        return self
 
     @staticmethod
     def _describe(levels):
         return np.concatenate([levels.mean(axis=1), levels.std(axis=1)], axis=1)
 
-    def predict(self, levels):
-        """Genre numbers, shape `(clips,)`."""
-        return self.model.predict(self._describe(levels))
+    def predict(self, levels: np.ndarray) -> np.ndarray:
+        """Predicts genre indices, shape `(clips,)`."""
+        return self.model_.predict(self._describe(levels))
 
 
-def run_beta(cell, features, judges):
-    """Trains the recipe without a label at a fixed beta; counts what survived beside what theory expects."""
+def run_beta(
+    cell: dict[str, Any], features: Any, judges: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains the recipe without a label at a fixed beta; counts active units.
+
+    Args:
+        cell: One of `beta_cells`.
+        features: `FeatureSet`.
+        judges: Not used.
+
+    Returns:
+        Dictionary: the measures of the latents, beside `forecast`, the number of active
+        units that the theory of linear VAEs expects.
+    """
     data = clips_of(features, cell["features"])
     model, seconds = train_original_vae(cell, data)
-    x, genre = data["test"]
-    mean, log_var = model.encode(x)
-    expected = forecast_active_units(
-        pca_spectrum(data["train"][0]), cell["beta"], NUM_LATENTS
-    )
-    row = _latents(mean, log_var) | {
-        "forecast": int(expected),
-        "explained": _explained(data, model.decode(mean)),
-    }
+    mean, log_var = model.encode(data["test"][0])
+    spectrum = pca_spectrum(data["train"][0])
+    row = _latent_measures(mean, log_var)
+    row["forecast"] = int(forecast_active_units(spectrum, cell["beta"], NUM_LATENTS))
+    row["explained"] = _explained(data, model.decode(mean))
     return row | {"seconds": seconds}
 
 
-def run_labelled(cell, features, judges):
-    """Trains the recipe, or a `ConditionalVAE` of the series, with a label; measures all of the table of remedies."""
+def run_labelled(
+    cell: dict[str, Any], features: Any, judges: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains the recipe or a model of the series with a label; measures it.
+
+    Args:
+        cell: One of `remedy_cells` or `label_cells`.
+        features: `FeatureSet`.
+        judges: Dictionary with the judge `"cnn"`.
+
+    Returns:
+        Dictionary: what `measure_collapse` returns, and `seconds`.
+    """
     data = clips_of(features, cell["features"])
     if cell["kind"] == "recipe":
         model, seconds = train_original_vae(cell, data, features.genres)
     else:
         started = time.perf_counter()
-        settings = {
-            "num_steps": cell["num_steps"],
-            "seed": cell["seed"],
-            "changes": cell["changes"],
-        }
+        settings = {name: cell[name] for name in ("num_steps", "seed", "changes")}
         model, _ = fit_model(cell["kind"], features, **settings, verbose=0)
         seconds = time.perf_counter() - started
-    return measure_collapse(model, cell["features"], data, features, judges) | {
-        "seconds": seconds
-    }
+    row = measure_collapse(model, cell["features"], data, features, judges)
+    return row | {"seconds": seconds}
 
 
-def train_original_vae(cell, data, genres=()):
-    """The trained `RepairedVAE` of a cell, or `LinearAblation` for the kind `"halves"`, and the seconds it took.
+def train_original_vae(
+    cell: dict[str, Any], data: dict[str, Any], genres: tuple[str, ...] = ()
+) -> tuple[keras.Model, float]:
+    """Trains the `RepairedVAE` of a cell, or `LinearAblation` for the kind `"halves"`.
 
     Args:
-        cell: Dictionary with `seed`, `num_steps`, `changes` and, for a fixed KL weight, `beta`.
+        cell: Dictionary with `seed`, `num_steps`, `changes` and, for a fixed KL weight,
+            `beta`.
         data: What `clips_of` returned.
         genres: Names of the genres, for a model with a label.
-    """
-    import keras
 
+    Returns:
+        `(model, seconds)`.
+
+    Example:
+        >>> cell = beta_cells()[0]
+        >>> data = clips_of(features, cell["features"])  # doctest: +SKIP
+        >>> model, seconds = train_original_vae(cell, data)  # doctest: +SKIP
+    """
     clips, genre = data["train"]
-    num_steps, seed, changes = (
-        cell["num_steps"],
-        cell["seed"],
-        {"kl": cell.get("beta"), **cell["changes"]},
-    )
-    if changes["kl"] == "original":
-        changes["kl"] = OriginalRamp(num_steps=num_steps)
+    seed = cell["seed"]
+    num_steps = cell["num_steps"]
+    kwargs = {"genres": genres, "global_dim": NUM_LATENTS, "seed": seed}
+    kwargs |= {"kl": cell.get("beta"), **cell["changes"]}
+    if kwargs["kl"] == "original":
+        kwargs["kl"] = OriginalRamp(num_steps=num_steps)
     keras.utils.set_random_seed(seed)
     config = AudioConfig(num_frames=clips.shape[1], n_mels=clips.shape[2])
-    own = {"genres": genres, "global_dim": NUM_LATENTS, "seed": seed, **changes}
     if cell["kind"] == "halves":
-        model = LinearAblation(config, **own)
+        model = LinearAblation(config, **kwargs)
     else:
-        model = RepairedVAE(config, encoder_steps=num_steps // 2, **own)
+        model = RepairedVAE(config, encoder_steps=num_steps // 2, **kwargs)
     started = time.perf_counter()
     fit_original_vae(model, clips, genre, num_steps, seed, learning_rate=2e-3)
     return model, time.perf_counter() - started
 
 
-def _latents(mean, log_var):
-    # Active units count axes; directions count what the means span, however they are turned.
+def _latent_measures(mean, log_var):
+    # Active units count axes; directions count what the means span, in any rotation.
     directions = int(np.sum(np.linalg.eigvalsh(np.cov(mean.T)) > 0.01))
     return latent_row(mean, log_var) | {"active_directions": directions}
 
 
 def _explained(data, rebuilt):
-    """Share of the test clips' variance about the mean training clip that the reconstruction explains."""
-    x, middle = data["test"][0], data["train"][0].mean(axis=0)
-    return float(
-        1.0
-        - np.sum((x - rebuilt) ** 2, dtype=float)
-        / np.sum((x - middle) ** 2, dtype=float)
-    )
+    """Returns the explained share of the variance about the mean training clip."""
+    x = data["test"][0]
+    middle = data["train"][0].mean(axis=0)
+    error = np.sum((x - rebuilt) ** 2, dtype=float)
+    return float(1.0 - error / np.sum((x - middle) ** 2, dtype=float))
 
 
-def measure_collapse(model, kind, data, features, judges, seed=0, num_per_genre=40):
-    """All measures of one model with a label, alike for log-mel and for the original's complex STFT.
+def measure_collapse(
+    model: Any,
+    kind: str,
+    data: dict[str, Any],
+    features: Any,
+    judges: dict[str, Any],
+    seed: int = 0,
+    num_per_genre: int = 40,
+) -> dict[str, Any]:
+    """Measures one model with a label, alike for log-mel and complex STFT.
 
-    Latents for new clips are drawn from one Gaussian for each genre, fitted to the training latents. Each real clip is
-    also decoded as one other genre. The judge is the shipped network on log-mel, else a `LevelJudge`.
+    Latents for new clips are drawn from one Gaussian for each genre, fitted to the
+    training latents: `class_conditional` clips from that of the genre asked for, `fresh`
+    ones from those of all genres equally often. Each real clip is also decoded as one
+    other genre. The judge is the shipped network on log-mel, else a `LevelJudge`; its
+    shares are averaged over genres. Log-mel clips are clipped to [-1, 1] before they are
+    compared or judged.
 
     Args:
         model: `OriginalVAE` with a label, or `ConditionalVAE`.
@@ -293,50 +320,53 @@ def measure_collapse(model, kind, data, features, judges, seed=0, num_per_genre=
 
     Returns:
         Dictionary of floats.
+
+    Example:
+        >>> data = clips_of(features, "log_mel")  # doctest: +SKIP
+        >>> measure_collapse(model, "log_mel", data, features, judges)  # doctest: +SKIP
     """
-    (train, train_genre), (x, genre) = data["train"], data["test"]
-    rng, num_genres, config = (
-        np.random.default_rng(seed),
-        features.num_genres,
-        features.config,
-    )
-
-    def encode(clips, label):
-        return (
-            model.encode(clips)
-            if isinstance(model, ConditionalVAE)
-            else model.encode(clips, label)
-        )
-
-    mean, log_var = encode(x, genre)
-    fitted = encode(train, train_genre)
-    drawn = fitted[0] + np.exp(0.5 * fitted[1]) * rng.standard_normal(fitted[0].shape)
+    train, train_genre = data["train"]
+    x, genre = data["test"]
+    config = features.config
+    num_genres = features.num_genres
+    rng = np.random.default_rng(seed)
+    if isinstance(model, ConditionalVAE):
+        mean, log_var = model.encode(x)
+        train_mean, train_log_var = model.encode(train)
+    else:
+        mean, log_var = model.encode(x, genre)
+        train_mean, train_log_var = model.encode(train, train_genre)
+    noise = rng.standard_normal(train_mean.shape)
+    drawn = train_mean + np.exp(0.5 * train_log_var) * noise
     density = LatentDensity(num_genres, mean.shape[1], num_components=1)
     density.fit(drawn, train_genre, mean, genre, seed)
-    asked = np.repeat(np.arange(num_genres, dtype=np.int32), num_per_genre)
-    other = (genre + 1 + np.arange(len(genre)) % (num_genres - 1)).astype(
-        np.int32
-    ) % num_genres
+    asked, sources = balanced_genres(num_genres, num_per_genre, seed)
+    steps = 1 + np.arange(len(genre)) % (num_genres - 1)
+    other = ((genre + steps) % num_genres).astype(np.int32)
     made = model.decode(density.sample(asked, rng), asked)
-    rebuilt, swapped = model.decode(mean, genre), model.decode(mean, other)
-    row = _latents(mean, log_var) | {"explained": _explained(data, rebuilt)}
+    rebuilt = model.decode(mean, genre)
+    swapped = model.decode(mean, other)
+    fresh = model.decode(density.sample(sources, rng), asked)
+
+    row = _latent_measures(mean, log_var)
+    row["explained"] = _explained(data, rebuilt)
     row["rms_db"] = scores.reconstruction_rms_db(
         levels_db(x, kind, config), levels_db(rebuilt, kind, config)
     )
-    row["diversity"] = scores.diversity_ratio(made, asked, x, genre)
-    heard = {
+    sets = {
         "real": (x, genre),
         "rebuilt": (rebuilt, genre),
-        "prior": (made, asked),
+        "fresh": (fresh, asked),
+        "class_conditional": (made, asked),
         "swap": (swapped, other),
     }
     if kind == "log_mel":
-        return row | obedience(judges["cnn"], heard)
-    judge = LevelJudge(levels_db(train, kind, config), train_genre)
-    return row | obedience(
-        judge,
-        {
-            name: (levels_db(clips, kind, config), labels)
-            for name, (clips, labels) in heard.items()
-        },
-    )
+        for name, (clips, labels) in sets.items():
+            sets[name] = (np.clip(clips, -1.0, 1.0), labels)
+    row["diversity"] = scores.diversity_ratio(*sets["class_conditional"], *sets["real"])
+    if kind == "log_mel":
+        return row | obedience(judges["cnn"], sets)
+    judge = LevelJudge().fit(levels_db(train, kind, config), train_genre)
+    for name, (clips, labels) in sets.items():
+        sets[name] = (levels_db(clips, kind, config), labels)
+    return row | obedience(judge, sets)

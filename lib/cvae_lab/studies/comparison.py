@@ -1,7 +1,11 @@
-"""The sweeps of notebooks 06 and 07: what beta trades, what the models are worth, what the listeners are taught."""
+"""The sweeps of notebooks 06 and 07, and of the genre critics of notebook 04."""
+
+from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +16,7 @@ from cvae_lab.measures.clustering import (
     cluster_scores,
 )
 from cvae_lab.measures.disentanglement import FACTORS, disentanglement_row
-from cvae_lab.measures.scoreboard import evaluate_model
+from cvae_lab.measures.scoreboard import decode_clips, evaluate_model
 from cvae_lab.measures.scores import (
     classification_accuracy,
     genre_probe,
@@ -32,7 +36,8 @@ MODELS = {  # of the comparison: name -> kind, changes
     "CVAE": ("cvae", {"kl": 1.0}),
     "beta-CVAE": ("cvae", {"kl": 10.0}),
 }
-LISTENERS = {
+# Names of cells do not change: their rows belong to them.
+CRITICS = {
     "no listener": {"swap_weight": 0.0},
     "two listeners, no sceptic": {"source_weight": 0.0},
     "listener and sceptic (default)": {},
@@ -41,95 +46,83 @@ LISTENERS = {
 }
 
 
-def beta_cells(seeds=(0, 1, 2)):
-    """Every beta for each seed, and every capacity for the first."""
-    settings = [("constant", beta, {"kl": beta}) for beta in BETAS]
+def beta_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
+    """Lists every beta for each seed, and every capacity for the first."""
     growth = {"weight": 30.0, "growth_steps": 2 * NUM_STEPS // 3}
-    held = [
-        ("capacity", c, {"kl": {"name": "capacity", "capacity": c, **growth}})
-        for c in CAPACITIES
-    ]
-    return [
-        {
-            "name": f"{schedule} {value:g}",
-            "schedule": schedule,
-            "value": value,
-            "kind": "cvae",
-            "seed": seed,
-            "num_steps": NUM_STEPS,
-            "changes": SMALL | changes,
-        }
-        for seed in seeds
-        for schedule, value, changes in settings + (held if seed == seeds[0] else [])
-    ]
+    cells = []
+    for seed in seeds:
+        settings = [("constant", beta, {"kl": beta}) for beta in BETAS]
+        if seed == seeds[0]:
+            for capacity in CAPACITIES:
+                kl = {"name": "capacity", "capacity": capacity, **growth}
+                settings.append(("capacity", capacity, {"kl": kl}))
+        for schedule, value, changes in settings:
+            cell = {"name": f"{schedule} {value:g}", "schedule": schedule}
+            cell |= {"value": value, "kind": "cvae", "seed": seed}
+            cells.append(cell | {"num_steps": NUM_STEPS, "changes": SMALL | changes})
+    return cells
 
 
-def beta_real_cells():
-    """The betas alone, one seed."""
+def beta_real_cells() -> list[dict[str, Any]]:
+    """Lists the betas alone, for one seed."""
     return [cell for cell in beta_cells(seeds=(0,)) if cell["schedule"] == "constant"]
 
 
-def listener_cells(seeds=(0, 1)):
-    """What the listeners are taught, compared on the validation split: settings may be chosen by it."""
+def critic_cells(seeds: Sequence[int] = (0, 1)) -> list[dict[str, Any]]:
+    """Lists the trainings of the genre critics, compared on the validation split."""
     own = {"kind": "cvae", "num_steps": NUM_STEPS}
     return [
         {"name": name, "seed": seed, "changes": SMALL | changes, **own}
         for seed in seeds
-        for name, changes in LISTENERS.items()
+        for name, changes in CRITICS.items()
     ]
 
 
-def comparison_cells(seeds=(0, 1, 2)):
-    """Raw features and PCA once, each network for each seed."""
-    once = [
-        {"name": name, "kind": kind, "seed": 0, "num_steps": 0}
-        for name, kind in (("raw features", "raw"), ("PCA", "pca"))
+def comparison_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
+    """Lists raw features and PCA once, and each network for each seed."""
+    cells: list[dict[str, Any]] = [
+        {"name": "raw features", "kind": "raw", "seed": 0, "num_steps": 0},
+        {"name": "PCA", "kind": "pca", "seed": 0, "num_steps": 0},
     ]
-    return once + [
-        {
-            "name": name,
-            "kind": kind,
-            "seed": seed,
-            "num_steps": NUM_STEPS,
-            "changes": SMALL | changes,
-        }
-        for seed in seeds
-        for name, (kind, changes) in MODELS.items()
-    ]
+    for seed in seeds:
+        for name, (kind, changes) in MODELS.items():
+            cell = {"name": name, "kind": kind, "seed": seed, "num_steps": NUM_STEPS}
+            cells.append(cell | {"changes": SMALL | changes})
+    return cells
 
 
 def _fit(cell, features):
     started = time.perf_counter()
-    settings = {
-        "num_steps": cell["num_steps"],
-        "seed": cell["seed"],
-        "changes": cell["changes"],
-    }
+    settings = {name: cell[name] for name in ("num_steps", "seed", "changes")}
     model, _ = fit_model(cell["kind"], features, **settings, verbose=0)
-    return model, {
-        "seconds": time.perf_counter() - started,
-        "parameters": model.count_params(),
-    }
+    seconds = time.perf_counter() - started
+    return model, {"seconds": seconds, "parameters": model.count_params()}
 
 
-def run_beta(cell, features, judges):
-    """Trains a model; the scoreboard and `measure_beta`."""
+def run_beta(
+    cell: dict[str, Any], features: Any, judges: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains a model; measures the scoreboard and `measure_beta`."""
     model, row = _fit(cell, features)
-    return (
-        row
-        | evaluate_model(model, features, judges).to_dict()
-        | measure_beta(model, features, cell["seed"])
-    )
+    row |= evaluate_model(model, features, judges).to_dict()
+    return row | measure_beta(model, features, cell["seed"])
 
 
-def run_listeners(cell, features, judges):
-    """Trains a model; the scoreboard of the validation split."""
+def run_critics(
+    cell: dict[str, Any], features: Any, judges: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains a model; measures the scoreboard of the validation split."""
     model, row = _fit(cell, features)
     return row | evaluate_model(model, features, judges, split="validation").to_dict()
 
 
-def run_comparison(cell, features, judges):
-    """Trains a model; the scoreboard and `measure_comparison`. Raw features and PCA are not trained."""
+def run_comparison(
+    cell: dict[str, Any], features: Any, judges: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains a model; measures the scoreboard and `measure_comparison`.
+
+    Raw features and PCA are not trained.
+    """
     if cell["kind"] == "raw":
         return measure_raw(features, judges, cell["seed"])
     if cell["kind"] == "pca":
@@ -139,28 +132,35 @@ def run_comparison(cell, features, judges):
     return row | measure_comparison(model, features, judges, cell["seed"])
 
 
-def measure_beta(model, features, seed=0):
-    """Rate, distortion, where the nats are, z-leak, and disentanglement where the factors are known.
+def measure_beta(model: Any, features: Any, seed: int = 0) -> dict[str, Any]:
+    """Measures rate, distortion and what latents hold of genre and factors.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        features: `FeatureSet`.
+        seed: Seed of the draws of the posterior.
 
     Returns:
-        Dictionary: `rate` (nats), `distortion_nats` and `distortion_db` of rebuilt draws of the posterior, the KL
-        divergence of each dimension largest first as JSON, its sum over the latents of the whole clip, `genre_probe_accuracy`, and
-        the measures of `disentanglement_row`.
+        Dictionary: `rate` in nats; `distortion_nats` and `distortion_db` of clips rebuilt
+        from draws of the posterior; `kl_sorted`, the KL divergence of each dimension,
+        largest first, as JSON; `rate_whole`, its sum over the latents of the whole clip;
+        `genre_probe_accuracy`; and, where the factors are known, the measures of
+        `disentanglement_row`.
+
+    Example:
+        >>> measure_beta(model, features)["rate"]  # doctest: +SKIP
+        81.2
     """
     clips, genre = features.arrays("test")
     mean, log_var = model.encode(clips)
     kl = kl_per_dimension(mean, log_var)
     noise = np.random.default_rng(seed).standard_normal(mean.shape)
-    squared = float(
-        np.mean(
-            (clips - model.decode(mean + np.exp(0.5 * log_var) * noise, genre)) ** 2
-        )
-    )
+    rebuilt = model.decode(mean + np.exp(0.5 * log_var) * noise, genre)
+    squared = float(np.mean((clips - rebuilt) ** 2))
+    num_values = int(np.prod(clips.shape[1:]))
     row = {
         "rate": kl.sum(),
-        "distortion_nats": float(
-            optimal_variance_nll(squared, int(np.prod(clips.shape[1:])))
-        ),
+        "distortion_nats": float(optimal_variance_nll(squared, num_values)),
         "distortion_db": np.sqrt(squared) * features.config.db_per_unit,
         "rate_whole": kl[: model.global_dim].sum(),
         "kl_sorted": json.dumps(np.sort(kl)[::-1].round(3).tolist()),
@@ -173,23 +173,35 @@ def measure_beta(model, features, seed=0):
 
 def _cluster_row(points, features, prefix=""):
     train, test = features.subset("train"), features.subset("test")
-    table = cluster_scores(
-        points[0],
-        train.genre_index,
-        points[1],
-        test.genre_index,
-        groups=test.table["group"],
-    )
-    names = {"score": "", "low": "_low", "high": "_high"}
-    return {
-        f"{prefix}{row}{end}": table.loc[row, name]
-        for row in table.index
-        for name, end in names.items()
-    }
+    labels = (train.genre_index, test.genre_index)
+    groups = test.table["group"]
+    table = cluster_scores(points[0], labels[0], points[1], labels[1], groups=groups)
+    row = {}
+    for name in table.index:
+        for column, ending in (("score", ""), ("low", "_low"), ("high", "_high")):
+            row[f"{prefix}{name}{ending}"] = table.loc[name, column]
+    return row
 
 
-def measure_comparison(model, features, judges, seed=0):
-    """Clustering of the latents with intervals, z-leak, and the classification accuracy score of generated clips."""
+def measure_comparison(
+    model: Any, features: Any, judges: dict[str, Any], seed: int = 0
+) -> dict[str, Any]:
+    """Measures clusters of the latents, their genre, and the use of generated clips.
+
+    Args:
+        model: Has `encode`, and with a label `decode` and `sample_latents`.
+        features: `FeatureSet`.
+        judges: Dictionary with the judge `"descriptors"`.
+        seed: Seed of the generated clips.
+
+    Returns:
+        Dictionary: `cluster_scores` with intervals, `genre_probe_accuracy` and, for a
+        model with a label, `cas`, the `classification_accuracy` of 300 generated clips.
+
+    Example:
+        >>> measure_comparison(model, features, judges)["cas"]  # doctest: +SKIP
+        0.93
+    """
 
     def encode(clips):
         return model.encode(features.config.scale(clips))[0]
@@ -197,45 +209,65 @@ def measure_comparison(model, features, judges, seed=0):
     train, test = features.subset("train"), features.subset("test")
     points = [in_pieces(encode, part.log_mel) for part in (train, test)]
     check_alignment(encode, test.log_mel, points[1])
-    row = _cluster_row(points, features) | {
-        "genre_probe_accuracy": genre_probe(model, features)
-    }
+    row = _cluster_row(points, features)
+    row["genre_probe_accuracy"] = genre_probe(model, features)
     if model.num_genres:
-        asked = np.sort(
-            np.random.default_rng(seed).permutation(train.genre_index)[:300]
-        )
-        made = model.decode(model.sample_latents(asked, seed=seed), asked)
-        row["cas"] = classification_accuracy(
-            made, asked, *features.arrays("test"), judges["descriptors"].embedding
-        )
+        shuffled = np.random.default_rng(seed).permutation(train.genre_index)
+        asked = np.sort(shuffled[:300])
+        made = decode_clips(model, model.sample_latents(asked, seed=seed), asked)
+        embed = judges["descriptors"].embedding
+        real, labels = features.arrays("test")
+        row["cas"] = classification_accuracy(made, asked, real, labels, embed)
     return row
 
 
-def measure_raw(features, judges, seed=0):
-    """The same clustering for raw features, and the ceiling of the classification accuracy score."""
-    train, row = features.subset("train"), {}
-    for name, points in baseline_points(
-        train.log_mel, features.subset("test").log_mel
-    ).items():
+def measure_raw(features: Any, judges: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+    """Measures the clusters of raw features, and the ceiling of `cas`.
+
+    Args:
+        features: `FeatureSet`.
+        judges: Dictionary with the judge `"descriptors"`.
+        seed: Seed of the choice of 300 training clips.
+
+    Returns:
+        Dictionary as of `measure_comparison`, clusters for each of `baseline_points`.
+
+    Example:
+        >>> measure_raw(features, judges)["cas"]  # doctest: +SKIP
+        0.98
+    """
+    train, test = features.subset("train"), features.subset("test")
+    row = {}
+    for name, points in baseline_points(train.log_mel, test.log_mel).items():
         row |= _cluster_row(points, features, f"{name}: ")
-    some = np.random.default_rng(seed).permutation(len(train))[:300]
-    clips, embed = (
-        features.config.scale(train.log_mel[some]),
-        judges["descriptors"].embedding,
-    )
+    rows = np.random.default_rng(seed).permutation(len(train))[:300]
+    clips = features.config.scale(train.log_mel[rows])
+    embed = judges["descriptors"].embedding
+    real, labels = features.arrays("test")
     row["cas"] = classification_accuracy(
-        clips, train.genre_index[some], *features.arrays("test"), embed
+        clips, train.genre_index[rows], real, labels, embed
     )
     return row
 
 
-def measure_pca(features, judges, seed=0):
-    """The scoreboard and the comparison of `PCABaseline`; it has no KL divergence."""
+def measure_pca(features: Any, judges: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+    """Measures the scoreboard and the comparison of `PCABaseline`.
+
+    Args:
+        features: `FeatureSet`.
+        judges: Dictionary name -> judge.
+        seed: Seed of the generated clips.
+
+    Returns:
+        Dictionary of measures; the KL divergence is NaN.
+
+    Example:
+        >>> measure_pca(features, judges)["cnn_swap"]  # doctest: +SKIP
+        0.0
+    """
     started = time.perf_counter()
-    model = PCABaseline(features)
+    model = PCABaseline().fit(features)
     row = {"seconds": time.perf_counter() - started, "parameters": model.count_params()}
-    row |= evaluate_model(model, features, judges).to_dict() | {
-        "kl": np.nan,
-        "mutual_information": np.nan,
-    }
+    row |= evaluate_model(model, features, judges).to_dict()
+    row |= {"kl": np.nan, "mutual_information": np.nan}
     return row | measure_comparison(model, features, judges, seed)
