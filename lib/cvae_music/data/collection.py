@@ -1,8 +1,11 @@
-"""A collection: which music there is, of which genre, in which split."""
+"""Collections: which sources of music there are, of which genre, in which split."""
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,37 +14,44 @@ from cvae_music.audio.files import READABLE
 
 SPLITS = ("train", "validation", "test")
 MIN_GROUPS = 3  # one for each split
-HELD_OUT = 0.1  # share of a genre's groups that validate, and the share that test
+HELD_OUT = 0.1  # share of a genre's groups for validation, and the share for test
 SOURCE_COLUMNS = ("source_id", "path", "genre", "split", "group")
 SKIPPED_COLUMNS = ("path", "reason", "detail")
+KEY_BLOCKS = 5  # blocks of a file that its collection's key depends on
+KEY_BLOCK_BYTES = 4096
 
 
-def skipped_table(rows=()):
-    """A report of what was left out: columns `path`, `reason`, `detail`."""
+def skipped_table(rows: Iterable[tuple] = ()) -> pd.DataFrame:
+    """Builds a report of what was left out: columns `path`, `reason`, `detail`."""
     return pd.DataFrame(list(rows), columns=list(SKIPPED_COLUMNS), dtype=object)
 
 
-def count_splits(table, genres):
-    """Rows of each genre in each split, genres as rows."""
-    return pd.crosstab(table["genre"], table["split"]).reindex(
-        index=list(genres), columns=list(SPLITS), fill_value=0
-    )
+def count_splits(table: pd.DataFrame, genres: Iterable) -> pd.DataFrame:
+    """Counts the rows of each genre in each split, genres as rows."""
+    counts = pd.crosstab(table["genre"], table["split"])
+    return counts.reindex(index=list(genres), columns=list(SPLITS), fill_value=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Collection:
-    """Sources of music with their genres and splits; no sound has been read yet.
+    """Lists sources of music with genres and splits; no features are computed yet.
 
     Args:
         name: Short name, part of the name of the cache folder.
-        table: One row a source: `source_id`, `path` (empty for composed music), `genre`, `split`
-            (`"train"`, `"validation"` or `"test"`), `group` (the track or the artist; never in two
-            splits), then the factor columns where they are known.
+        table: One row a source: `source_id`, `path` (empty for composed music),
+            `genre`, `split` (`"train"`, `"validation"` or `"test"`), `group` (the track
+            or the artist; never in two splits), then known factors as columns.
         genres: Genre names in the order of their indices.
         skipped: What was left out and why: `path`, `reason`, `detail`.
 
     Raises:
         ValueError: If fewer than two genres are left, or a group is in two splits.
+
+    Example:
+        >>> from cvae_music.data.sources import open_collection
+        >>> collection = open_collection("known", num_clips=18)
+        >>> len(collection), len(collection.genres)
+        (18, 6)
     """
 
     name: str
@@ -49,98 +59,147 @@ class Collection:
     genres: tuple
     skipped: pd.DataFrame
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.genres) < 2:
-            reasons = ", ".join(
-                f"{n} × {reason}"
-                for reason, n in self.skipped["reason"].value_counts().items()
-            )
-            found = f"The collection {self.name!r} has {len(self.genres)} usable genres {tuple(self.genres)}"
-            found += f" (left out: {reasons})" if reasons else ""
-            wanted = f"at least 2, each with at least {MIN_GROUPS} tracks ending in {READABLE}"
+            counts = self.skipped["reason"].value_counts()
+            reasons = ", ".join(f"{n} × {reason}" for reason, n in counts.items())
             raise ValueError(
-                f"{found}; expected {wanted}. Add music, replace what cannot be read, or check the path."
+                f"The collection {self.name!r} has {len(self.genres)} usable genres "
+                f"{tuple(self.genres)} (left out: {reasons or 'nothing'}); expected at "
+                f"least 2, each with at least {MIN_GROUPS} tracks ending in {READABLE}."
+                " Add music, replace what cannot be read, or check the path."
             )
-        shared = self.table.groupby("group")["split"].nunique()
-        if (shared > 1).any():
-            found = f"The collection {self.name!r} has groups in two splits: {list(shared.index[shared > 1])[:5]}"
+        num_splits = self.table.groupby("group")["split"].nunique()
+        if (num_splits > 1).any():
+            shared = list(num_splits.index[num_splits > 1])[:5]
             raise ValueError(
-                f"{found}; expected each track or artist in one. Give the rows of a group one split."
+                f"The collection {self.name!r} has groups in two splits: {shared}; "
+                "expected each track or artist in one. Give the rows of a group one "
+                "split."
             )
 
     @classmethod
-    def of_complete_genres(cls, name, table, genres, skipped):
-        """The genres that are in every split; the others could not be scored, and go into the report.
+    def of_complete_genres(
+        cls,
+        name: str,
+        table: pd.DataFrame,
+        genres: Sequence,
+        skipped: list[tuple],
+    ) -> Collection:
+        """Builds a collection of the genres that are in every split.
+
+        The others could not be scored and go into the report.
 
         Args:
             name: As for the class.
             table: As for the class, or one row a clip.
             genres: Genre names in order.
             skipped: List of `(path, reason, detail)` so far.
+
+        Returns:
+            `Collection`.
+
+        Raises:
+            ValueError: As for the class.
         """
-        found, kept, lost = table.groupby("genre")["split"].agg(set), [], []
+        found = table.groupby("genre")["split"].agg(set)
+        kept = []
+        lost = []
         for genre in genres:
             empty = [split for split in SPLITS if split not in found.get(genre, ())]
             if not empty:
                 kept.append(genre)
                 continue
-            detail = f"genre {genre!r} has nothing in: {', '.join(empty)}. Add tracks, or repair those in this report"
+            detail = (
+                f"genre {genre!r} has nothing in: {', '.join(empty)}. Add tracks, or "
+                "repair those in this report"
+            )
             sources = table.loc[table["genre"] == genre, "source_id"].unique()
-            lost += [
-                (source, "genre with too few tracks", detail)
-                for source in (sources if len(sources) else [genre])
-            ]
+            for source in sources if len(sources) else [genre]:
+                lost.append((source, "genre with too few tracks", detail))
         table = table[table["genre"].isin(kept)].reset_index(drop=True)
         return cls(name, table, tuple(kept), skipped_table([*skipped, *lost]))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.table)
 
     @property
-    def is_composed(self):
+    def is_composed(self) -> bool:
         """True for known-factor music, which has no files."""
         return bool((self.table["path"] == "").all())
 
-    def counts(self):
-        """Sources of each genre in each split, genres as rows."""
+    def counts(self) -> pd.DataFrame:
+        """Counts the sources of each genre in each split, genres as rows."""
         return count_splits(self.table, self.genres)
 
-    def key(self):
-        """Ten hexadecimal digits that change when the table, a file or the genres change."""
-        # Where the folder stands does not matter: a collection that was moved keeps its cache.
+    def key(self) -> str:
+        """Returns ten hexadecimal digits that change with table, genres or content.
+
+        Of each file its size and some blocks count, not its place and its time: music
+        that was moved, unpacked or mounted again keeps its cache.
+        """
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
         digest.update(self.table.drop(columns="path").to_csv(index=False).encode())
-        for path in filter(
-            os.path.exists, self.table["path"]
-        ):  # composed music has none, others may be gone
-            status = os.stat(path)
-            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        for path in self.table["path"]:
+            if os.path.isfile(path):  # composed music has none; others may be gone
+                digest.update(_content_sample(path))
         return digest.hexdigest()[:10]
 
 
-def split_groups(groups, seed=0):
-    """Deals the groups of one genre 80/10/10 to the splits, at least one to validation and one to test.
+def _content_sample(path: str) -> bytes:
+    """Returns the size of a file and blocks from its first byte to its last."""
+    size = os.path.getsize(path)
+    sample = [b"%d" % size]
+    try:
+        with open(path, "rb") as file:
+            for block in range(KEY_BLOCKS):
+                start = (size - KEY_BLOCK_BYTES) * block // (KEY_BLOCKS - 1)
+                file.seek(max(0, start))
+                sample.append(file.read(KEY_BLOCK_BYTES))
+    except OSError as error:  # reported when the features are computed
+        sample.append(repr(error.errno).encode())
+    return b" ".join(sample)
+
+
+def split_groups(groups: Sequence[str], seed: int | Sequence[int] = 0) -> dict:
+    """Assigns the groups of one genre to splits, 80/10/10.
+
+    Validation and test get at least one each.
 
     Args:
         groups: At least three distinct names, in a fixed order.
-        seed: Seed of the deal.
+        seed: Seed of the order.
 
     Returns:
         Dict from group to split.
+
+    Example:
+        >>> sorted(split_groups(["a", "b", "c"]).values())
+        ['test', 'train', 'validation']
     """
     order = np.argsort(np.random.default_rng(seed).random(len(groups)), kind="stable")
     held = max(1, round(HELD_OUT * len(groups)))
-    labels = (
-        ["test"] * held + ["validation"] * held + ["train"] * (len(groups) - 2 * held)
-    )
-    return {
-        groups[position]: label for position, label in zip(order, labels, strict=True)
-    }
+    splits = ["test"] * held + ["validation"] * held
+    splits += ["train"] * (len(groups) - 2 * held)
+    return {groups[index]: split for index, split in zip(order, splits, strict=True)}
 
 
-def drop_split_leaks(table, skipped, reason):
-    """The rows of groups in the split that holds most of them; the others would let a model know its test tracks."""
-    home = table.groupby("group")["split"].agg(lambda found: found.mode()[0])
+def drop_split_leaks(
+    table: pd.DataFrame, skipped: list[tuple], reason: str
+) -> pd.DataFrame:
+    """Keeps each group in its most frequent split, and drops its other rows.
+
+    Otherwise a model could be tested on a track or an artist it was trained on.
+
+    Args:
+        table: Columns `source_id`, `group`, `split`.
+        skipped: List that gets `(source_id, reason, "")` for each row that is dropped.
+        reason: The reason, for the report.
+
+    Returns:
+        The rows that are kept.
+    """
+    home = table.groupby("group")["split"].agg(lambda splits: splits.mode()[0])
     is_home = table["split"] == table["group"].map(home)
-    skipped += [(place, reason, "") for place in table["source_id"][~is_home]]
+    skipped += [(source, reason, "") for source in table["source_id"][~is_home]]
     return table[is_home]

@@ -1,6 +1,11 @@
-"""FMA, the Free Music Archive data set: find it, read its table, keep its official split."""
+"""FMA, the Free Music Archive data set: finding it, reading its table and splits."""
 
+from __future__ import annotations
+
+import csv
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +14,7 @@ from cvae_music.audio.files import printable
 from cvae_music.data.collection import SOURCE_COLUMNS, Collection, drop_split_leaks
 
 SUBSETS = ("small", "medium", "large", "full")
-# A fixed version: kagglehub finds an unversioned handle in its cache only when it is online.
+# A fixed version: kagglehub needs the network to look up an unversioned handle.
 KAGGLE_HANDLE = "imsparsh/fma-free-music-archive-small-medium/versions/1"
 MOUNT = "/kaggle/input"
 SEARCH_DEPTH = 5
@@ -30,99 +35,131 @@ TRACK_COLUMNS = {
 }
 
 
-def walk(root, skipped):
-    """`os.walk` that follows links and enters each folder once, those that are no links first.
+def walk(
+    root: Path | str, skipped: list[tuple]
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walks folders as `os.walk`, follows links, and enters each folder once.
+
+    Folders that are no links come first.
 
     Args:
         root: Path of a folder.
-        skipped: List that gets a `(path, reason, detail)` for each folder that is not entered.
+        skipped: List that gets `(path, reason, detail)` for each folder not entered.
 
     Yields:
-        `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not entered.
+        `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not
+        entered.
     """
-    waiting, entered, faults = [root], set(), []
+    waiting = [root]
+    entered = set()
+    faults: list[OSError] = []
     for start in waiting:
         for folder, folders, files in os.walk(start, onerror=faults.append):
-            if os.path.realpath(folder) in entered:
+            target = os.path.realpath(folder)
+            if target in entered:
                 folders.clear()
-                skipped.append(
-                    (
-                        printable(folder),
-                        "folder read already",
-                        f"it links to {os.path.realpath(folder)}",
-                    )
-                )
+                reason = "folder read already"
+                skipped.append((printable(folder), reason, f"it links to {target}"))
                 continue
-            entered.add(os.path.realpath(folder))
+            entered.add(target)
             yield folder, folders, files
-            waiting += [
-                path
-                for name in folders
-                if os.path.islink(path := os.path.join(folder, name))
-            ]
-    skipped += [
-        (printable(fault.filename), "unreadable folder", fault.strerror)
-        for fault in faults
-    ]
+            paths = [os.path.join(folder, name) for name in folders]
+            waiting += filter(os.path.islink, paths)
+    for fault in faults:
+        skipped.append((printable(fault.filename), "unreadable folder", fault.strerror))
 
 
-def search_fma(root):
-    """Looks for FMA below a folder, a few levels deep, without descending into the audio itself.
+def search_fma(root: Path | str) -> tuple[list[Path], list[Path]]:
+    """Searches for FMA below a folder, some levels deep, but not inside its audio.
 
     Args:
         root: Path of the folder.
 
     Returns:
-        `(tables, audio_folders)`: paths of every `tracks.csv`, and of every folder that holds
-        `000/`, `001/`, ... with a thousand clips each; shallow ones first.
+        `(tables, audio_folders)`: paths of every `tracks.csv`, those with FMA's header
+        first, and of every folder that holds clips such as `000/000002.mp3`; among
+        these the shallow ones first.
     """
-    tables, audio_folders = [], []
+    tables = []
+    audio_folders = []
     for folder, children, files in walk(root, []):
         here = Path(folder)
         if "tracks.csv" in files:
             tables.append(here / "tracks.csv")
-        others = sorted(
-            child for child in children if not (len(child) == 3 and child.isdigit())
-        )
-        if len(others) < len(children):
+        clip_folders = [name for name in children if _holds_clips(here / name)]
+        if clip_folders:
             audio_folders.append(here)
         is_deep = len(here.relative_to(root).parts) >= SEARCH_DEPTH
-        children[:] = [] if is_deep else [child for child in others if child[0] != "."]
-    return tuple(
-        sorted(found, key=lambda path: (len(path.parts), str(path)))
-        for found in (tables, audio_folders)
-    )
+        others = sorted(set(children) - set(clip_folders))
+        children[:] = [] if is_deep else [name for name in others if name[0] != "."]
+    tables.sort(key=lambda path: (not _has_header(path), len(path.parts), str(path)))
+    audio_folders.sort(key=lambda path: (len(path.parts), str(path)))
+    return tables, audio_folders
 
 
-def find_fma(root=None, subset=None):
-    """The table and the audio folder of one subset.
+def _holds_clips(folder: Path) -> bool:
+    """True for a folder such as `000` with clips such as `000002.mp3`."""
+    if not re.fullmatch("[0-9]{3}", folder.name):
+        return False
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(re.fullmatch(folder.name + r"[0-9]{3}\.mp3", name) for name in names)
+
+
+def _has_header(path: Path) -> bool:
+    """True if a table begins with the two rows of column names that FMA's has."""
+    try:
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+            reader = csv.reader(file)
+            columns = list(zip(next(reader), next(reader), strict=False))
+    except (OSError, StopIteration, csv.Error):
+        return False
+    return set(TRACK_COLUMNS.values()) <= set(columns)
+
+
+def find_fma(
+    root: Path | str | None = None, subset: str | None = None
+) -> tuple[Path | None, Path | None]:
+    """Finds the table and the audio folder of one subset.
 
     Args:
-        root: The folder that holds `fma_small` and `fma_metadata`, one of these two, or a folder further up; a
-            doubled `fma_small/fma_small` is found too. `None` searches the mounts of the host.
-        subset: Preferred audio folder is `fma_<subset>`; `None` is content with any, rather a small one.
+        root: A folder with `fma_small` and `fma_metadata` somewhere below it, or one
+            of these two. `None` searches the mounts of the host.
+        subset: Preferred audio folder is `fma_<subset>`; `None` takes any, rather a
+            small one.
 
     Returns:
         `(tracks_csv, audio_folder)`; either is `None` if it was not found.
     """
     root = Path(os.path.expanduser(MOUNT if root is None else root)).resolve()
     tables, audio_folders = search_fma(root)
-    if bool(tables) != bool(
-        audio_folders
-    ):  # the root is one of the two, and the other stands beside it
+    is_half = bool(tables) != bool(audio_folders)
+    if is_half and root.name.startswith("fma_"):  # the other half stands beside it
         beside = search_fma(root.parent)
-        tables, audio_folders = tables or beside[0], audio_folders or beside[1]
-    named = [path for path in audio_folders if path.name == f"fma_{subset or 'small'}"]
-    return next(iter(tables), None), next(iter(named + audio_folders), None)
+        tables = tables or beside[0]
+        audio_folders = audio_folders or beside[1]
+    wanted = f"fma_{subset or 'small'}"
+    audio_folders.sort(key=lambda path: path.name != wanted)
+    return next(iter(tables), None), next(iter(audio_folders), None)
 
 
-def is_fma(root):
-    """True if a folder holds FMA: a `tracks.csv` and folders of numbered clips."""
-    return None not in find_fma(root)
+def is_fma(root: Path | str) -> bool:
+    """Returns whether a folder holds FMA's `tracks.csv` and its numbered clips.
+
+    Args:
+        root: As of `find_fma`.
+    """
+    table, audio = find_fma(root)
+    return table is not None and audio is not None and _has_header(table)
 
 
-def download_fma():
-    """Fetches FMA with kagglehub (several gigabytes) and returns its folder.
+def download_fma() -> str:
+    """Downloads FMA with kagglehub (several gigabytes).
+
+    Returns:
+        Path of its folder.
 
     Raises:
         ImportError: If kagglehub is not installed.
@@ -136,58 +173,55 @@ def download_fma():
         ) from error
     try:
         return kagglehub.dataset_download(KAGGLE_HANDLE)
-    except (
-        Exception
-    ) as error:  # kagglehub raises a dozen kinds, from no network to no account
-        advice = "Check the network and the Kaggle account, or download FMA by hand and pass its path."
+    except Exception as error:  # a dozen kinds, from no network to no account
         raise ValueError(
-            f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({error!r}). {advice}"
+            f"kagglehub could not fetch {KAGGLE_HANDLE!r} ({error!r}). Check the "
+            "network and the Kaggle account, or download FMA by hand and pass its path."
         ) from error
 
 
-def read_tracks(path):
-    """Reads `tracks.csv`, whose header has two rows and a row with the index name.
+def read_tracks(path: Path | str) -> pd.DataFrame:
+    """Reads FMA's `tracks.csv`.
+
+    Its header has two rows, and a third with the name of the index.
 
     Args:
         path: Path of the file.
 
     Returns:
-        DataFrame indexed by track number with columns `genre` and `artist` (missing stays missing), `split`,
-        and `subset` (ordered: small < medium < large < full).
+        DataFrame indexed by track number with columns `genre` and `artist` (missing
+        stays missing), `split`, and `subset` (ordered: small < medium < large < full).
 
     Raises:
         ValueError: If the file is not FMA's.
     """
     try:
         raw = pd.read_csv(path, index_col=0, header=[0, 1], low_memory=False)
-        tracks = pd.DataFrame(
-            {name: raw[column] for name, column in TRACK_COLUMNS.items()}
-        )
-        tracks.index, tracks["artist"] = (
-            tracks.index.astype(int),
-            tracks["artist"].astype("Int64"),
-        )
+        tracks = pd.DataFrame({name: raw[key] for name, key in TRACK_COLUMNS.items()})
+        tracks.index = tracks.index.astype(int)
+        tracks["artist"] = tracks["artist"].astype("Int64")
     except (KeyError, ValueError) as error:
-        wanted = f"three header rows and the columns {sorted(TRACK_COLUMNS.values())}. Take it from fma_metadata.zip"
         raise ValueError(
-            f"{path} is not FMA's tracks.csv ({error}); expected {wanted}."
+            f"{path} is not FMA's tracks.csv ({error}); expected three header rows and "
+            f"the columns {sorted(TRACK_COLUMNS.values())}. Take it from "
+            "fma_metadata.zip."
         ) from error
-    tracks["subset"] = pd.Categorical(
-        tracks["subset"], categories=list(SUBSETS), ordered=True
-    )
+    tracks["subset"] = pd.Categorical(tracks["subset"], list(SUBSETS), ordered=True)
     return tracks
 
 
-def fma_collection(root=None, *, subset=None, download=False):
-    """FMA as a `Collection`, with its official split.
+def fma_collection(
+    root: Path | str | None = None, *, subset: str | None = None, download: bool = False
+) -> Collection:
+    """Opens FMA as a collection with its official split.
 
-    A subset contains the smaller ones. A clip without a genre is skipped: a missing label is not
-    a genre of its own.
+    A subset contains the smaller ones. A clip without a genre is skipped: a missing
+    label is not a genre of its own.
 
     Args:
         root: Where to look, see `find_fma`; `None` searches the mounts of the host.
-        subset: `"small"`, `"medium"`, `"large"` or `"full"`; `None` takes the smallest that holds every clip of the audio
-            folder found.
+        subset: `"small"`, `"medium"`, `"large"` or `"full"`; `None` takes the smallest
+            that holds every clip of the audio folder found.
         download: Fetch it through kagglehub if no mount has it.
 
     Returns:
@@ -203,72 +237,63 @@ def fma_collection(root=None, *, subset=None, download=False):
             f"fma_collection got subset={subset!r}; expected one of {SUBSETS}, or None."
         )
     table_path, audio = find_fma(root, subset)
-    if root is None and download and None in (table_path, audio):
+    if root is None and download and (table_path is None or audio is None):
         table_path, audio = find_fma(download_fma(), subset)
-    if None in (table_path, audio):
-        missing = (
-            "audio folder such as fma_small/000"
-            if audio is None
-            else "fma_metadata/tracks.csv"
+    if table_path is None or audio is None:
+        missing = "audio folder such as fma_small/000"
+        if audio is not None:
+            missing = "fma_metadata/tracks.csv"
+        raise ValueError(
+            f"FMA was not found in {str(root or MOUNT)!r}: no {missing}; expected both "
+            "fma_metadata/tracks.csv and fma_small/. Pass the folder that holds them, "
+            "attach the data set on Kaggle, or fetch it (gigabytes) with download=True."
         )
-        found = f"FMA was not found in {str(root or MOUNT)!r}: no {missing}; expected both fma_metadata/tracks.csv and fma_small/"
-        advice = "Pass the folder that holds them, attach the data set on Kaggle, or fetch it (gigabytes) with download=True."
-        raise ValueError(f"{found}. {advice}")
     tracks = read_tracks(table_path)
     files = {
         int(path.stem): path
         for path in sorted(audio.glob("[0-9]" * 3 + "/*.mp3"))
         if path.stem.isdecimal()
     }
-    subset = subset or max(
-        tracks["subset"][tracks.index.isin(files)].dropna(),
-        default=SUBSETS[0],
-        key=SUBSETS.index,
-    )
+    if subset is None:
+        found = tracks["subset"][tracks.index.isin(files)].dropna()
+        subset = max(found, default=SUBSETS[0], key=SUBSETS.index)
     skipped = [
-        (_place(number), "no row", "not in tracks.csv")
+        (_clip_name(number), "no row", "not in tracks.csv")
         for number in sorted(set(files) - set(tracks.index))
     ]
     rows = []
     for number, track in tracks[tracks["subset"] <= subset].sort_index().iterrows():
-        if number not in files:
-            skipped.append(
-                (_place(number), "missing file", "in tracks.csv, but there is no mp3")
-            )
-        elif pd.isna(track["genre"]):
-            skipped.append((_place(number), "no genre", "genre_top is empty"))
-        elif track["split"] not in SPLIT_NAMES:
-            skipped.append(
-                (_place(number), "no split", f"set/split is {track['split']!r}")
-            )
-        elif number in BAD_CLIPS:
-            skipped.append(
-                (
-                    _place(number),
-                    "known bad clip",
-                    f"{BAD_CLIPS[number]} in FMA as published",
-                )
-            )
-        else:
-            artist = (
-                f"artist-{track['artist']}"
-                if pd.notna(track["artist"])
-                else f"track-{number}"
-            )
-            rows.append(
-                (
-                    _place(number),
-                    str(files[number]),
-                    track["genre"],
-                    SPLIT_NAMES[track["split"]],
-                    artist,
-                )
-            )
+        reason = _reason_to_skip(number, track, files)
+        if reason is not None:
+            skipped.append((_clip_name(number), *reason))
+            continue
+        group = f"track-{number}"
+        if pd.notna(track["artist"]):
+            group = f"artist-{track['artist']}"
+        split = SPLIT_NAMES[track["split"]]
+        path = str(files[number])
+        rows.append((_clip_name(number), path, track["genre"], split, group))
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
     genres = sorted(set(table["genre"]))
     table = drop_split_leaks(table, skipped, "artist in another split")
     return Collection.of_complete_genres(f"fma-{subset}", table, genres, skipped)
 
 
-def _place(number):
+def _reason_to_skip(
+    number: int, track: pd.Series, files: dict[int, Path]
+) -> tuple[str, str] | None:
+    """Returns `(reason, detail)` for a track that cannot be used, else `None`."""
+    if number not in files:
+        return "missing file", "in tracks.csv, but there is no mp3"
+    if pd.isna(track["genre"]):
+        return "no genre", "genre_top is empty"
+    if track["split"] not in SPLIT_NAMES:
+        return "no split", f"set/split is {track['split']!r}"
+    if number in BAD_CLIPS:
+        return "known bad clip", f"{BAD_CLIPS[number]} in FMA as published"
+    return None
+
+
+def _clip_name(number: int) -> str:
+    """Returns the name of a clip inside the audio folder, such as 000/000002.mp3."""
     return f"{number:06d}"[:3] + f"/{number:06d}.mp3"
