@@ -29,8 +29,12 @@ STRIDE_BEATS = 2
 MAX_SECONDS = 60.0  # how much of a file is read, from its middle
 FASTEST_TEMPO = 240.0
 
+Source = dict[str, Any]
+# Rows of the clips, the clips, and what was left out, as of `extract_source`.
+Extracted = tuple[list[dict], np.ndarray, list[tuple]]
 
-def make_shard(path: Path, sources: list[dict[str, Any]], config: AudioConfig) -> int:
+
+def make_shard(path: Path, sources: list[Source], config: AudioConfig) -> int:
     """Extracts and writes one shard.
 
     Args:
@@ -58,9 +62,7 @@ def make_shard(path: Path, sources: list[dict[str, Any]], config: AudioConfig) -
     return len(sources)
 
 
-def extract_source(
-    source: dict[str, Any], config: AudioConfig
-) -> tuple[list[dict], np.ndarray, list[tuple]]:
+def extract_source(source: Source, config: AudioConfig) -> Extracted:
     """Extracts all clips of one source.
 
     Args:
@@ -86,9 +88,7 @@ def extract_source(
     return [], nothing, [(source["source_id"], reason, detail)]
 
 
-def _extract_composed(
-    source: dict[str, Any], config: AudioConfig
-) -> tuple[list[dict], np.ndarray, list[tuple]]:
+def _extract_composed(source: Source, config: AudioConfig) -> Extracted:
     start = 0.0
     grid = "known"
     if config.grid == "seconds":  # begins anywhere in the loop, as a cut from a record
@@ -104,9 +104,7 @@ def _extract_composed(
     return [row], load_window(row, config).log_mel[None].astype(np.float16), []
 
 
-def _extract_file(
-    source: dict[str, Any], config: AudioConfig
-) -> tuple[list[dict], np.ndarray, list[tuple]]:
+def _extract_file(source: Source, config: AudioConfig) -> Extracted:
     samples, offset, lost = _read_middle(source["path"], config)
     edges, grid = frame_edges(samples, config)
     length = stride = config.num_frames

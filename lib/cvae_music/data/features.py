@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from pathlib import Path
 
@@ -102,13 +101,10 @@ class FeatureSet:
                 f"FeatureSet got split={split!r}; expected one of {SPLITS}."
             )
         rows = np.flatnonzero(self.table["split"] == split)
-        log_mel: np.ndarray | ShardedArray
-        if isinstance(self.log_mel, ShardedArray):
-            log_mel = self.log_mel.select(rows)
-        else:
-            log_mel = self.log_mel[rows]
+        clips = self.log_mel
+        chosen = clips.select(rows) if isinstance(clips, ShardedArray) else clips[rows]
         table = self.table.iloc[rows].reset_index(drop=True)
-        return dataclasses.replace(self, table=table, log_mel=log_mel)
+        return dataclasses.replace(self, table=table, log_mel=chosen)
 
     def arrays(self, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Loads a split as two arrays.
@@ -204,7 +200,7 @@ def build_features(
         modules.append("known_music.composer")
     key = joblib.hash([collection.key(), config.key(), code_key(*modules)])[:12]
     name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)
-    folder = Path(os.path.expanduser(cache_dir)) / f"{name}-{key}"
+    folder = Path(cache_dir).expanduser() / f"{name}-{key}"
     if not (folder / "meta.json").exists():
         make_features(folder, collection, config, num_workers, progress)
     features = load_features(folder, config)

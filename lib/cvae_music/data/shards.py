@@ -34,9 +34,9 @@ def write_shard(path: Path, log_mel: np.ndarray, rows: list, skipped: list) -> N
         rows: A dict for each clip, its row of the table.
         skipped: Tuples `(source_id, reason, detail)` of what was left out.
     """
-    file = io.BytesIO()
-    np.save(file, log_mel)
-    data = file.getvalue()
+    buffer = io.BytesIO()
+    np.save(buffer, log_mel)
+    data = buffer.getvalue()
     write_file(path.with_suffix(".npy"), lambda file: file.write(data))
     record = {
         "name": path.name,
@@ -143,11 +143,6 @@ class ShardedArray:
     def shape(self) -> tuple[int, ...]:
         """`(clips, num_frames, n_mels)`."""
         return (len(self), *self.clip_shape)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
 
     @property
     def nbytes(self) -> int:
