@@ -1,4 +1,4 @@
-"""Known-factor music: a data set of short loops whose factors are known, to music what dSprites is to images.
+"""Composes short loops whose factors are known: dSprites for music.
 
 Names are loaded when first used; `__init__.pyi` lists what is public.
 """

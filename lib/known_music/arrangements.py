@@ -1,8 +1,9 @@
 """Who plays what in each genre: chords, parts, and rhythms written as strings.
 
-A rhythm is a string with one character for each step of a bar: a dot rests, a digit plays once the
-density allows it. `1` always plays, `8` only in the densest clips, so a denser clip is the same
-music with more notes. Straight genres have 16 steps in a bar, swing has 12 (triplets).
+A rhythm is a string with one character for each step of a bar: a dot rests, a digit
+plays once the density allows it. `1` always plays, `8` only in the densest clips, so a
+denser clip is the same music with more notes. Straight genres have 16 steps in a bar,
+swing has 12 (triplets).
 """
 
 import dataclasses
@@ -10,17 +11,20 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One player.
+    """Describes one player of a genre.
 
     Args:
-        role: Where the pitches come from: `"drum"` has none, `"tones"` walks over the chord one tone at a
-            time, `"chord"` plays it whole, `"lead"` plays a melody.
+        role: Where the pitches come from: `"drum"` has none, `"tones"` walks over the
+            chord one tone at a time, `"chord"` plays it whole, `"lead"` plays a melody.
         sound: Key of `drums.DRUMS` (role drum) or of `instruments.INSTRUMENTS`.
-        rhythms: One string for each value of the factor `pattern`, or a single one for all.
+        rhythms: One string for each value of the factor `pattern`, or a single one for
+            all.
         level_db: Loudness in the mix, relative to full velocity.
-        octave: Octaves above the home of all parts, C4 in C. The register of the clip moves leads as well.
+        octave: Octaves above the home of all parts, C4 in C. The register of the clip
+            moves leads as well.
         gate: Length of a note in beats; 0 holds it until the part's next note.
-        tones: For role tones: 0 root, 1 third, 2 fifth, 3 octave, spread evenly over a bar.
+        tones: For role tones: 0 root, 1 third, 2 fifth, 3 octave, spread evenly over a
+            bar.
         echo_db: Level of an echo after three quarters of a beat; None for none.
     """
 
@@ -36,17 +40,18 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Arrangement:
-    """One genre.
+    """Describes one genre: its players, chords and sound.
 
     Args:
         parts: The players.
-        progressions: One for each value of the factor `progression`: four scale degrees (0 is the
-            tonic), two beats each.
+        progressions: One for each value of the factor `progression`: four scale degrees
+            (0 is the tonic), two beats each.
         chord: The chord in scale steps above its root.
         steps_per_beat: 4 for straight sixteenths, 3 for swing.
         pump: How far the kick pushes everything else down, 0 to 1.
         room: Level of the room's echoes, 0 to 1.
-        tilt: Correction in dB an octave, so that no genre is known by being dark or bright.
+        tilt: Correction in dB an octave, so that no genre is known by being dark or
+            bright.
     """
 
     parts: tuple

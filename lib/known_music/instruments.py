@@ -1,25 +1,27 @@
-"""Pitched instruments: one cycle of each waveform in a table, read at the pitch of the note.
+"""Pitched instruments: a table with one cycle, read at the pitch of the note.
 
-A bright and a dark table are cross-faded while a note sounds, since the upper harmonics of real
-strings and filters fade before the lower ones.
+A bright and a dark table are cross-faded while a note sounds, since the upper harmonics
+of real strings and filters fade before the lower ones.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 
 import numpy as np
 
-# Long enough to read the nearest entry: the rounding noise stays about 60 dB below the note in sum.
+# Long enough to read the nearest entry: rounding noise is about 60 dB below the note.
 TABLE_BITS = 13
 TABLE_SIZE = 2**TABLE_BITS
-# The same ceiling at every sample rate, so that a note keeps its colour when the rate changes.
+# The same ceiling at every sample rate, so that a note keeps its timbre.
 HIGHEST_HARMONIC_HZ = 10000.0
 VIBRATO_HZ = 5.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Instrument:
-    """A recipe for one note.
+    """Describes how a note of an instrument sounds.
 
     Args:
         spectrum: Key of `SPECTRA`: the harmonics at the start of the note.
@@ -27,7 +29,8 @@ class Instrument:
         decay: Time constant of the fall to `sustain`, in seconds.
         sustain: Level that is held, as a share of the peak level.
         release: Time from the end of the note to silence, in seconds.
-        damping: Time constant in which the harmonics above `cutoff` fade, in seconds; 0 keeps them.
+        damping: Time constant in which the harmonics above `cutoff` fade, in seconds;
+            0 keeps them.
         cutoff: Corner of the dark sound that is left after the damping, in Hz.
         vibrato: Depth in cents.
         transpose: Semitones added to the pitch of the table.
@@ -60,7 +63,7 @@ def _triangle(k, f0):
 
 
 def _plucked(position, softness):
-    """A string released at `position` of its length; `softness` in Hz is the corner of the finger or hammer."""
+    """A string released at `position` of its length, low-passed at `softness` Hz."""
 
     def spectrum(k, f0):
         return np.sin(np.pi * k * position) / k / (1.0 + (k * f0 / softness) ** 2)
@@ -71,23 +74,15 @@ def _plucked(position, softness):
 def _bowed(k, f0):
     # A sawtooth seen through a wooden body: weaker below 250 Hz, softer above 3 kHz.
     frequency = k * f0
-    return (
-        1.0
-        / k
-        * (0.5 + 1.0 / (1.0 + ((frequency - 500.0) / 350.0) ** 2))
-        / (1.0 + (frequency / 3500.0) ** 2)
-    )
+    body = 0.5 + 1.0 / (1.0 + ((frequency - 500.0) / 350.0) ** 2)
+    return 1.0 / k * body / (1.0 + (frequency / 3500.0) ** 2)
 
 
 def _brass(k, f0):
     # A mute leaves one strong resonance, here around 1.5 kHz.
     frequency = k * f0
-    return (
-        1.0
-        / k**0.8
-        * (0.35 + 1.0 / (1.0 + ((frequency - 1500.0) / 600.0) ** 2))
-        / (1.0 + (frequency / 4000.0) ** 2)
-    )
+    mute = 0.35 + 1.0 / (1.0 + ((frequency - 1500.0) / 600.0) ** 2)
+    return 1.0 / k**0.8 * mute / (1.0 + (frequency / 4000.0) ** 2)
 
 
 def _organ(k, f0):
@@ -112,7 +107,8 @@ def _overdriven(voices):
 
 def _guitar(voices):
     def spectrum(k, f0):
-        # Clipped once in the table, so its overtones stop at the ceiling instead of folding back.
+        # Clipped once in the table, so its overtones stop at the ceiling instead of
+        # folding back.
         cabinet = 1.0 / (1.0 + (k * f0 / 4000.0) ** 4)
         return _overdriven(voices)[k] * cabinet * 1j
 
@@ -191,8 +187,13 @@ INSTRUMENTS = {
 }
 
 
-def midi_to_hz(midi):
-    """Frequency of a MIDI note number in Hz, equal temperament, A4 (69) at 440 Hz."""
+def midi_to_hz(midi: float) -> float:
+    """Converts a MIDI note number to Hz, equal temperament, A4 (69) at 440 Hz.
+
+    Example:
+        >>> midi_to_hz(57)
+        220.0
+    """
     return 440.0 * 2.0 ** ((midi - 69) / 12.0)
 
 
@@ -223,11 +224,9 @@ def _envelopes(instrument, gate, sample_rate):
     attack = min(max(2, round(instrument.attack * sample_rate)), gate)
     level[:attack] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(attack) / attack)
     level[gate:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, release + 1) / release)
-    bright = (
-        np.exp(-seconds / instrument.damping)
-        if instrument.damping
-        else np.ones_like(seconds)
-    )
+    bright = np.ones_like(seconds)
+    if instrument.damping:
+        bright = np.exp(-seconds / instrument.damping)
     return level.astype(np.float32), bright.astype(np.float32)
 
 
@@ -237,8 +236,8 @@ def _vibrato(num_samples, sample_rate):
 
 
 @functools.lru_cache(maxsize=128)
-def render_note(name, midi, gate, sample_rate):
-    """One note at full velocity.
+def render_note(name: str, midi: int, gate: int, sample_rate: int) -> np.ndarray:
+    """Renders one note of an instrument at full velocity.
 
     Args:
         name: Key of `INSTRUMENTS`.
@@ -251,6 +250,10 @@ def render_note(name, midi, gate, sample_rate):
 
     Raises:
         ValueError: If the instrument is unknown.
+
+    Example:
+        >>> render_note("organ", midi=60, gate=800, sample_rate=8000).shape
+        (1040,)
     """
     if name not in INSTRUMENTS:
         raise ValueError(
@@ -260,24 +263,17 @@ def render_note(name, midi, gate, sample_rate):
     midi += instrument.transpose
     level, bright_share = _envelopes(instrument, gate, sample_rate)
     bright, dark = _tables(instrument.spectrum, midi, instrument.cutoff, sample_rate)
-    # Phase in 32-bit whole numbers that wrap round once a cycle, as in the first digital synthesisers:
-    # exact, so equal on every platform, and fast.
+    # Phase in 32-bit whole numbers that wrap round once a cycle, as in the first
+    # digital synthesisers: exact, so equal on every platform, and fast.
     cycles_per_sample = midi_to_hz(midi) / sample_rate
-    phase = np.arange(len(level), dtype=np.uint32) * np.uint32(
-        round(cycles_per_sample * 2**32)
-    )
+    step = np.uint32(round(cycles_per_sample * 2**32))
+    phase = np.arange(len(level), dtype=np.uint32) * step
     if instrument.vibrato:
         # A phase of depth/rate gives a frequency that swings by the depth.
-        swing = (
-            midi_to_hz(midi)
-            * (2.0 ** (instrument.vibrato / 1200.0) - 1.0)
-            / (2.0 * np.pi * VIBRATO_HZ)
-        )
-        phase += (
-            (swing * 2**32 * _vibrato(len(level), sample_rate))
-            .astype(np.int64)
-            .astype(np.uint32)
-        )
+        depth = midi_to_hz(midi) * (2.0 ** (instrument.vibrato / 1200.0) - 1.0)
+        swing = depth / (2.0 * np.pi * VIBRATO_HZ)
+        offset = swing * 2**32 * _vibrato(len(level), sample_rate)
+        phase += offset.astype(np.int64).astype(np.uint32)
     index = phase >> np.uint32(32 - TABLE_BITS)
     wave = bright[index]
     if instrument.damping:

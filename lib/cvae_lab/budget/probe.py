@@ -39,7 +39,6 @@ XLA_MIN_SECONDS = 120.0
 MIN_UPDATES = 640
 BYTES_A_LEVEL = 2  # features are kept in half precision
 BYTES_OF_A_ROW = 1000  # what the cache says of a clip, in text
-PARTS_AND_WHOLE = 2  # while parts are joined, the disk holds the features twice
 # The latent density reads the training clips in float32: twice the bytes, and a copy.
 ARRAYS_AT_ONCE = 4
 # Bytes of a parameter while it is trained, and in each backup: weight, two moments of
@@ -149,10 +148,13 @@ def probe_files(
     for source in sources:
         started = clock()
         clips, _, skipped = extract_source(source | {"split": "train"}, config)
-        row = {"source_id": source["source_id"], "seconds": clock() - started}
-        row["train_windows"] = len(clips)
-        row["eval_windows"] = count_disjoint(clips)
-        row["reason"] = "" if clips else skipped[0][1]
+        row = {
+            "source_id": source["source_id"],
+            "seconds": clock() - started,
+            "train_windows": len(clips),
+            "eval_windows": count_disjoint(clips),
+            "reason": "" if clips else skipped[0][1],
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -182,9 +184,7 @@ def probe_workers(
     """
     if counts is None:
         counts = {joblib.cpu_count()} - {1}
-    one = {"workers": 1, "seconds_to_start": 0.0}
-    one["files_a_second"] = len(files) / files["seconds"].sum()
-    rows = [one]
+    rows = [(1, 0.0, len(files) / files["seconds"].sum())]
     for count in counts:
         sources = spread_sources(collection, max(len(files), 2 * count))
         with joblib.Parallel(n_jobs=count) as parallel:
@@ -193,10 +193,10 @@ def probe_workers(
                 started = clock()
                 parallel(joblib.delayed(_extract)(source, config) for source in sources)
                 seconds.append(clock() - started)
-        row = {"workers": count, "seconds_to_start": max(0.0, seconds[0] - seconds[1])}
-        row["files_a_second"] = len(sources) / seconds[1]
-        rows.append(row)
-    table = pd.DataFrame(rows)
+        starting = max(0.0, seconds[0] - seconds[1])
+        rows.append((count, starting, len(sources) / seconds[1]))
+    columns = ["workers", "seconds_to_start", "files_a_second"]
+    table = pd.DataFrame(rows, columns=columns)
     work = len(collection) / table["files_a_second"]
     table["minutes"] = (table["seconds_to_start"] + work) / 60.0
     table["chosen"] = table.index == table["minutes"].idxmin()
@@ -216,9 +216,9 @@ class _Search:
 
     def __init__(self, measure):
         self.measure = measure
-        self.rows = []
-        self.chosen = None  # index of its row
-        self.best = None
+        self.rows: list[dict[str, Any]] = []
+        self.chosen = 0  # index of the row of the fastest
+        self.best = StepConfig()
         self.minutes = np.inf
 
     def attempt(self, setting):
@@ -398,7 +398,7 @@ def time_steps(
     num_lost = LOSS_SCALE_WARMUP.get(setting.precision, 0)
     steps = tf.data.Dataset.from_tensors((noise, labels))
     steps = steps.repeat(num_lost + 1 + num_steps)
-    ends = []
+    ends: list[float] = []
     note = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: ends.append(clock())
     )
@@ -456,7 +456,7 @@ def estimate_cost(
     # A backup and the one before, the model, the compact model.
     model = step["parameters"] * (2 * BYTES_TRAINED + BYTES_COMPACT)
     rows = (train + held_out) * BYTES_OF_A_ROW
-    disk = PARTS_AND_WHOLE * features + rows + model
+    disk = features + rows + model
 
     used = steps["memory"].max()
     memory = used + ARRAYS_AT_ONCE * train * clip_bytes
