@@ -304,7 +304,7 @@ def test_no_group_is_ever_in_two_splits(rows, is_shared, is_ready_made, seed):
         dtype=object,
     )
     before, skipped = table.copy(), []
-    sources._deal(
+    sources._assign_splits(
         table,
         {group for group, row in zip(table["group"], rows, strict=True) if row[3]},
         seed,
@@ -491,7 +491,7 @@ def test_broken_sound_is_read_or_told(tmp_path_factory, kind, data):
             assert np.all(np.isfinite(samples)) and len(samples) <= 100 * 8000 * 0.4
     if content:
         try:
-            sounds.read_own(
+            sounds.read_own_clip(
                 model,
                 sounds.keep_upload(
                     ({"name": path.name, "content": content},), path.parent / "up"

@@ -1,4 +1,3 @@
-from .acceleration import FusedAdam as FusedAdam
 from .attributes import log_mel_attributes as log_mel_attributes
 from .audio.analysis import beat_frame_times as beat_frame_times
 from .audio.analysis import log_mel as log_mel
@@ -9,24 +8,22 @@ from .audio.beats import track_beats as track_beats
 from .audio.files import AudioError as AudioError
 from .audio.files import load_audio as load_audio
 from .audio.files import write_audio as write_audio
-from .audio.inversion import METHODS as METHODS
 from .audio.inversion import LoopSTFT as LoopSTFT
+from .audio.inversion import METHODS as METHODS
 from .audio.inversion import frame_grid as frame_grid
 from .audio.inversion import mel_to_linear as mel_to_linear
 from .audio.inversion import project_to_mel as project_to_mel
 from .audio.inversion import stft_scale as stft_scale
 from .audio.inversion import to_audio as to_audio
+from .audio.phase_retrieval import (
 from .audio.phase_retrieval import fast_griffin_lim as fast_griffin_lim
 from .audio.phase_retrieval import noise_substitution as noise_substitution
-from .audio.phase_retrieval import (
-    phase_gradient_integration as phase_gradient_integration,
-)
 from .audio.phase_retrieval import random_phases as random_phases
 from .audio.phase_retrieval import zero_phases as zero_phases
 from .audio.vocoder import shipped_vocoder as shipped_vocoder
 from .config import AudioConfig as AudioConfig
-from .controls import SLIDERS as SLIDERS
 from .controls import Controls as Controls
+from .controls import SLIDERS as SLIDERS
 from .controls import attribute_directions as attribute_directions
 from .controls import fit_controls as fit_controls
 from .controls import latent_effects as latent_effects
@@ -49,26 +46,26 @@ from .generation import latent_walk as latent_walk
 from .generation import make_clip as make_clip
 from .generation import make_morph as make_morph
 from .generation import slerp as slerp
+from .models import load_model as load_model
 from .models.adversarial import ConditionalVAEGAN as ConditionalVAEGAN
 from .models.adversarial import UnsharpMask as UnsharpMask
 from .models.adversarial import adversarial_losses as adversarial_losses
 from .models.adversarial import build_discriminator as build_discriminator
-from .models.adversarial import detail as detail
-from .models.adversarial import draw_latents as draw_latents
-from .models.adversarial import go_on as go_on
-from .models.autoencoders import VAE as VAE
 from .models.autoencoders import Autoencoder as Autoencoder
+from .models.autoencoders import VAE as VAE
 from .models.base import ClipModel as ClipModel
 from .models.conditional import ClassMeanShift as ClassMeanShift
 from .models.conditional import ConditionalVAE as ConditionalVAE
-from .models.conditional import GenreCritics as GenreCritics
-from .models.conditional import cross_entropy as cross_entropy
+from .models.conditional import frozen_call as frozen_call
 from .models.latent_density import LatentDensity as LatentDensity
 from .models.latent_density import fit_latent_density as fit_latent_density
+from .models.losses import DiagonalGaussian as DiagonalGaussian
 from .models.losses import augment_for_critics as augment_for_critics
 from .models.losses import contrast_loss as contrast_loss
+from .models.losses import cross_entropy as cross_entropy
 from .models.losses import gaussian_kl as gaussian_kl
 from .models.losses import genre_discrepancy as genre_discrepancy
+from .models.losses import mel_highpass as mel_highpass
 from .models.losses import moving_average_matrix as moving_average_matrix
 from .models.losses import multiquadric_kernel as multiquadric_kernel
 from .models.losses import optimal_variance_nll as optimal_variance_nll
@@ -89,7 +86,6 @@ from .plots import plot_latent_map as plot_latent_map
 from .plots import plot_log_mel as plot_log_mel
 from .plots import show_figure as show_figure
 from .plots import show_picture as show_picture
-from .saving import load_model as load_model
 from .saving import presets as presets
 from .saving import save_compact as save_compact
 from .studio.app import Studio as Studio

@@ -372,8 +372,8 @@ def make_morph(
         >>> from cvae_music import ConditionalVAE
         >>> model = ConditionalVAE.from_preset("known_cvae")
         >>> ends = {"genre": "jazz"}, {"genre": "house", "seed": 1}
-        >>> make_morph(model, None, *ends, num_beats=8, tempo=120.0).shape
-        (88200,)
+        >>> make_morph(model, None, *ends, num_beats=2, tempo=120.0).shape
+        (22050,)
     """
     known = list(inspect.signature(resolve_latent).parameters)[2:]
     latents = []
@@ -537,8 +537,8 @@ def latent_walk(
         >>> model = ConditionalVAE.from_preset("known_cvae")
         >>> stops = model.sample_latents([0, 1], seed=2)
         >>> jazz = genre_weights(model, "jazz")
-        >>> latent_walk(model, stops, jazz, num_beats=8, tempo=120.0).shape
-        (88200,)
+        >>> latent_walk(model, stops, jazz, num_beats=2, tempo=120.0).shape
+        (22050,)
     """
     log_mel = latent_walk_log_mel(model, latents, weights, num_beats)
     return to_audio(log_mel, model.audio_config, tempo, seed=seed)

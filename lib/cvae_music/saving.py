@@ -80,12 +80,9 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
     """
     import keras
 
-    import cvae_music
-
     about = {
         "class": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),
-        "version": cvae_music.__version__,
     }
     arrays = {
         f"weight_{k:03d}": _as_half(np.asarray(value))
@@ -117,8 +114,6 @@ def load_compact(path: str | Path) -> ClipModel:
             do not fit the class.
     """
     import keras
-
-    import cvae_music.models  # noqa: F401 (registers the classes of this package)
 
     about, arrays = load_arrays(path, "class", "config")
     kind = keras.saving.get_registered_object(about["class"])
@@ -167,13 +162,11 @@ def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel
             `AudioConfig`.
 
     Example:
-        >>> from cvae_music.saving import preset_path
+        >>> from cvae_music import load_model
         >>> load_model(preset_path("known_cvae")).genres[:2]
         ('house', 'rock')
     """
     import keras
-
-    import cvae_music.models  # noqa: F401 (registers the classes of this package)
 
     path = Path(path)
     if not path.is_file():

@@ -10,3 +10,4 @@ if keras.backend.backend() != "tensorflow":
 
 # Keras finds the class of a saved model by name once its module has been imported.
 from cvae_music.models import adversarial, autoencoders, conditional  # noqa: E402, F401
+from cvae_music.saving import load_model  # noqa: E402, F401
