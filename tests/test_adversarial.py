@@ -10,7 +10,8 @@ from keras import ops
 
 import cvae_music as cm
 from cvae_lab.measures.audio_obedience import obedience_in_sound, swap_labels
-from cvae_music.training import finish
+from cvae_music.models.losses import DiagonalGaussian
+from cvae_music.training import fit_posthoc_layers
 
 GENRES = ("dub", "jazz", "house")
 
@@ -38,18 +39,18 @@ def first(features):
     model = cm.ConditionalVAE(
         features.config, features.genres, width=48, depth=1, global_dim=8, local_dim=2
     )
-    finish(model, features)
+    fit_posthoc_layers(model, features)
     return model
 
 
 @pytest.fixture(scope="module")
 def gan(first, features):
-    return cm.go_on(first, features)
+    return cm.ConditionalVAEGAN.from_cvae(first, features)
 
 
 def test_draws_in_the_graph_are_those_of_the_density(gan):
     rows = np.repeat(np.eye(gan.num_genres, dtype=np.float32)[:2], 2000, axis=0)
-    drawn = ops.convert_to_numpy(cm.draw_latents(gan.latent_density, rows, gan.noise))
+    drawn = ops.convert_to_numpy(gan.latent_density(rows, seed=gan.noise))
     for genre, part in enumerate((drawn[:2000], drawn[2000:])):
         wanted = gan.sample_latents(np.full(2000, genre))
         spread = wanted.std(axis=0)
@@ -86,21 +87,26 @@ def test_duel_of_a_judge_that_knows_all():
             discriminator, (real, labels[:4]), (made, labels)
         ).items()
     }
-    assert found == {"adversary": 0.0, "fooled": 1.0, "matching": 2.0}
+    assert found == {
+        "discriminator_loss": 0.0,
+        "generator_loss": 1.0,
+        "feature_matching": 2.0,
+    }
     wrong = np.concatenate(
         [made[:6], real[:2]]
     )  # real clips with a wrong label count against the discriminator alone
     found = cm.adversarial_losses(discriminator, (real, labels[:4]), (wrong, labels))
-    assert float(found["adversary"]) == 0.5 and float(found["fooled"]) == 1.0
+    assert float(found["discriminator_loss"]) == 0.5
+    assert float(found["generator_loss"]) == 1.0
 
 
 @pytest.fixture(scope="module")
 def trained(first, features):
     keras.utils.set_random_seed(0)
-    model = cm.go_on(first, features)
+    model = cm.ConditionalVAEGAN.from_cvae(first, features)
     before = {
         part: getattr(model, part).get_weights()
-        for part in ("encoder", "decoder", "discriminator", "listeners")
+        for part in ("encoder", "decoder", "discriminator", "classifier")
     }
     history = cm.train(model, features, 4, batch_size=8, verbose=0)
     return model, before, history.history
@@ -119,9 +125,13 @@ def test_a_step_moves_both_sides_and_not_the_encoder(trained):
         "encoder": False,
         "decoder": True,
         "discriminator": True,
-        "listeners": True,
+        "classifier": True,
     }
-    assert {"adversary", "fooled", "matching", "val_adversary"} <= history.keys()
+    assert {
+        "discriminator_loss",
+        "generator_loss",
+        "feature_matching",
+    } <= history.keys()
     assert np.isfinite([values[-1] for values in history.values()]).all()
     assert not set(map(id, model.trainable_variables)) & set(
         map(id, model.discriminator.weights)
@@ -141,12 +151,12 @@ def test_files_hold_both_sides_and_both_optimisers(trained, features, tmp_path):
         )
     again = keras.saving.load_model(tmp_path / "whole.keras", compile=False)
     pairs = zip(
-        again.adversary_optimizer.variables,
-        model.adversary_optimizer.variables,
+        again.discriminator_optimizer.variables,
+        model.discriminator_optimizer.variables,
         strict=True,
     )
     assert all(np.array_equal(there, here) for there, here in pairs)
-    assert int(again.adversary_optimizer.iterations) > 0
+    assert int(again.discriminator_optimizer.iterations) > 0
 
 
 def test_the_second_phase_begins_where_the_first_ended_with_more_detail(
@@ -155,14 +165,14 @@ def test_the_second_phase_begins_where_the_first_ended_with_more_detail(
     clips, genre = features.arrays("train")
     latents = first.encode(clips)[0]
     assert np.array_equal(gan.encode(clips)[0], latents)
-    gain = np.array(gan.detail.gain)
+    gain = np.array(gan.unsharp_mask.gain)
     before, after = (
-        ops.convert_to_numpy(cm.detail(model.decode(latents, genre)))
+        ops.convert_to_numpy(cm.mel_highpass(model.decode(latents, genre)))
         for model in (first, gan)
     )
     assert (gain >= 0).all() and gain.max() > 0.1
     assert after == pytest.approx(
-        before + ops.convert_to_numpy(cm.detail(before * gain)), abs=1e-4
+        before + ops.convert_to_numpy(cm.mel_highpass(before * gain)), abs=1e-4
     )
 
 
@@ -174,7 +184,7 @@ def test_detail_varies_as_much_as_in_the_clips(features):
 
     class Blurring:
         def encode(self, clips):
-            return clips, None
+            return DiagonalGaussian(clips, None)
 
         def decode(self, latents, genre):
             return ops.convert_to_numpy(
@@ -186,7 +196,7 @@ def test_detail_varies_as_much_as_in_the_clips(features):
     ):  # again after a second phase: what it enlarged before does not count
         layer.fit(Blurring(), features)
     spread = [
-        np.std(ops.convert_to_numpy(cm.detail(part)))
+        np.std(ops.convert_to_numpy(cm.mel_highpass(part)))
         for part in (clips, blurred, layer(blurred))
     ]
     assert spread[1] < 0.8 * spread[0] and spread[2] == pytest.approx(
@@ -224,7 +234,7 @@ def test_obedience_in_sound_hears_who_obeys(features):
             self.obeys = obeys
 
         def encode(self, clips):
-            return clips, None
+            return DiagonalGaussian(clips, None)
 
         def sample_latents(self, genre, seed=0):
             return (

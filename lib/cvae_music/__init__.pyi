@@ -8,22 +8,24 @@ from .audio.beats import track_beats as track_beats
 from .audio.files import AudioError as AudioError
 from .audio.files import load_audio as load_audio
 from .audio.files import write_audio as write_audio
-from .audio.inversion import LoopSTFT as LoopSTFT
 from .audio.inversion import METHODS as METHODS
+from .audio.inversion import LoopSTFT as LoopSTFT
 from .audio.inversion import frame_grid as frame_grid
 from .audio.inversion import mel_to_linear as mel_to_linear
 from .audio.inversion import project_to_mel as project_to_mel
 from .audio.inversion import stft_scale as stft_scale
 from .audio.inversion import to_audio as to_audio
-from .audio.phase_retrieval import (
 from .audio.phase_retrieval import fast_griffin_lim as fast_griffin_lim
 from .audio.phase_retrieval import noise_substitution as noise_substitution
+from .audio.phase_retrieval import (
+    phase_gradient_integration as phase_gradient_integration,
+)
 from .audio.phase_retrieval import random_phases as random_phases
 from .audio.phase_retrieval import zero_phases as zero_phases
 from .audio.vocoder import shipped_vocoder as shipped_vocoder
 from .config import AudioConfig as AudioConfig
-from .controls import Controls as Controls
 from .controls import SLIDERS as SLIDERS
+from .controls import Controls as Controls
 from .controls import attribute_directions as attribute_directions
 from .controls import fit_controls as fit_controls
 from .controls import latent_effects as latent_effects
@@ -51,8 +53,8 @@ from .models.adversarial import ConditionalVAEGAN as ConditionalVAEGAN
 from .models.adversarial import UnsharpMask as UnsharpMask
 from .models.adversarial import adversarial_losses as adversarial_losses
 from .models.adversarial import build_discriminator as build_discriminator
-from .models.autoencoders import Autoencoder as Autoencoder
 from .models.autoencoders import VAE as VAE
+from .models.autoencoders import Autoencoder as Autoencoder
 from .models.base import ClipModel as ClipModel
 from .models.conditional import ClassMeanShift as ClassMeanShift
 from .models.conditional import ConditionalVAE as ConditionalVAE
