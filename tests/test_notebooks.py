@@ -29,7 +29,8 @@ WRITTEN = {
     "conditional_vae": "build_concatenating_decoder ConcatCVAE build_conditional_decoder build_classifier "
     "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners ClassMeanShift ConditionalVAE",
     "posterior_collapse": "build_original_networks OriginalVAE",
-    "discriminator": "detail Detail build_discriminator duel draw_latents ConditionalVAEGAN",
+    "discriminator": "mel_highpass UnsharpMask build_discriminator adversarial_losses "
+    "ConditionalVAEGAN",
     "back_to_sound": "fast_griffin_lim",
 }
 
@@ -90,18 +91,38 @@ def tagged(notebook, tag):
 
 
 def definitions(code):
-    """Name -> syntax trees, as code, of classes and functions at the top level: no comments, docstrings, line breaks."""
+    """Name -> syntax trees, as code, of classes and functions at the top level.
+
+    Comments, docstrings, annotations of arguments and line breaks do not count. A class
+    may be written in several cells: `class Model(Model):` goes on with the one before.
+    """
     found = defaultdict(list)
     for node in ast.parse(code).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             for part in ast.walk(node):
-                if (
-                    isinstance(part, (ast.ClassDef, ast.FunctionDef))
-                    and ast.get_docstring(part) is not None
-                ):
-                    part.body = part.body[1:] or [ast.Pass()]
-            found[node.name].append(ast.unparse(node))
-    return found
+                strip(part)
+            if continues(node):
+                found[node.name][-1].body += node.body
+            else:
+                found[node.name].append(node)
+    return {name: [ast.unparse(node) for node in nodes] for name, nodes in found.items()}
+
+
+def strip(node):
+    """Takes docstrings and annotations of arguments out of a syntax tree's node."""
+    if isinstance(node, ast.arg):
+        node.annotation = None
+    if isinstance(node, ast.FunctionDef):
+        node.returns = None
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        if ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+def continues(node):
+    """Whether a class derives from nothing but a class of its own name."""
+    bases = getattr(node, "bases", [])
+    return [getattr(base, "id", None) for base in bases] == [node.name]
 
 
 def written(source):
@@ -203,7 +224,7 @@ def test_cells_are_short(source):
     lengths = sorted(code_lines(cell) for cell in code_cells(jupytext.read(source)))
     assert statistics.median(lengths) < 10
     assert sum(length < 25 for length in lengths) >= 0.9 * len(lengths)
-    assert lengths[-1] <= 40
+    assert lengths[-1] <= 60
 
 
 @each_lesson
