@@ -174,6 +174,93 @@ def test_broken_link_is_no_file(tmp_path):
     assert len(folder_collection(root)) == 6
 
 
+def touch_artists(root, genre, num_artists, num_tracks=4):
+    for artist in range(num_artists):
+        for track in range(num_tracks):
+            touch(root / genre / f"{genre} artist {artist}" / "album" / f"{track}.wav")
+
+
+def test_an_artist_is_in_one_split(tmp_path):
+    """Of root/genre/artist/track each file was once a group of its own."""
+    for genre in ("jazz", "rock"):
+        touch_artists(tmp_path, genre, 10)
+    for track in range(4):  # one artist in two genres
+        touch(tmp_path / "jazz" / "Both" / f"{track}.wav")
+        touch(tmp_path / "rock" / "both" / f"{track}.wav")
+    collection = folder_collection(tmp_path)
+    table = collection.table
+    artist = table["path"].map(
+        lambda path: path.split("/")[-3 if "album" in path else -2]
+    )
+    assert (table.groupby(artist.str.casefold())["split"].nunique() == 1).all()
+    assert table["group"].nunique() == 21 and len(table) == 88
+    assert (collection.counts().to_numpy() > 0).all()
+    assert "artists not kept apart" not in set(collection.skipped["reason"])
+
+
+def test_a_genre_of_two_artists_is_split_by_track_and_says_so(tmp_path):
+    touch_artists(tmp_path, "jazz", 2)
+    touch_artists(tmp_path, "rock", 3)
+    collection = folder_collection(tmp_path)
+    assert collection.counts().loc["jazz"].tolist() == [6, 1, 1]
+    assert collection.counts().loc["rock"].tolist() == [4, 4, 4]
+    assert reasons(collection) == {"jazz": "artists not kept apart"}
+    assert "2 folders of artists" in collection.skipped["detail"][0]
+
+
+def test_an_artist_in_two_ready_made_splits_stays_in_one(tmp_path):
+    for split in ("train", "test"):
+        for genre in ("jazz", "rock"):
+            touch_artists(tmp_path / split, genre, 1)
+            for artist in ("a", "b", "c"):
+                touch(tmp_path / split / genre / f"{split} {artist}" / "tune.wav")
+    collection = folder_collection(tmp_path)
+    assert set(reasons(collection).values()) == {"recording or artist in another split"}
+    assert (collection.table.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_genres_may_be_called_like_splits(tmp_path):
+    write_genres(tmp_path / "flat", ("train", "test", "noise"))
+    assert len(folder_collection(tmp_path / "flat").genres) == 3
+    for genre in ("train", "test", "noise"):
+        touch_artists(tmp_path / "deep", genre, 3)
+    assert len(folder_collection(tmp_path / "deep").genres) == 3
+
+
+@pytest.mark.parametrize("twin", ["rock", "Rock ", "Ro\u200bck", "\uff32ock", "R-ock"])
+def test_genres_of_nearly_one_name_are_told(tmp_path, twin):
+    write_genres(tmp_path, ("Rock", twin))
+    collection = folder_collection(tmp_path)
+    assert len(collection.genres) == 2
+    lines = collection.skipped
+    detail = lines["detail"][lines["reason"] == "name nearly the same"].item()
+    assert ascii("Rock") in detail and ascii(twin) in detail
+
+
+def test_files_without_folders_are_told(tmp_path):
+    touch(tmp_path / "one.wav")
+    with pytest.raises(ValueError, match="holds 1 sound files and no folder"):
+        folder_collection(tmp_path)
+
+
+def test_own_folders_called_like_sources_are_told(tmp_path, monkeypatch):
+    write_genres(tmp_path / "known")
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match="Pass './known' to open it"):
+        assert open_collection("known", num_clips=18).is_composed
+    assert open_collection("./known").genres == ("jazz", "rock")
+
+
+def test_key_does_not_follow_file_times_but_content(tmp_path):
+    path = write_genres(tmp_path) / "jazz" / "track0.wav"
+    before = folder_collection(tmp_path).key()
+    os.utime(path, (1, 1))  # as after a new mount
+    assert folder_collection(tmp_path).key() == before
+    content = path.read_bytes()
+    path.write_bytes(content[:44] + bytes(len(content) - 44))
+    assert folder_collection(tmp_path).key() != before
+
+
 def test_contract_of_the_table():
     collection = known_factor_collection(18)
     assert isinstance(collection, Collection)

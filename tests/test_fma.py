@@ -157,6 +157,26 @@ def test_is_fma_is_not_fooled_by_a_folder_of_genres_beside_it(fma_root):
     assert open_collection(fma_root).name == "fma-small"
 
 
+@pytest.mark.parametrize("clip", ["tune.wav", "0001.mp3", "100002.mp3"])
+def test_own_folders_of_three_digits_are_no_fma(tmp_path, tracks, clip):
+    """Such folders once sent the search to whatever stands beside the music."""
+    write_tracks(tmp_path / "fma_metadata" / "tracks.csv", tracks)
+    for genre in ("jazz", "rock"):
+        write_genres(tmp_path / "mine", (f"{genre}/001", f"{genre}/002"))
+        (tmp_path / "mine" / genre / "001" / clip).write_bytes(b"x")
+    assert not fma.is_fma(tmp_path / "mine") and not fma.is_fma(tmp_path)
+    assert open_collection(tmp_path / "mine").genres == ("jazz", "rock")
+
+
+def test_a_table_of_that_name_is_believed_by_its_header(tmp_path, fma_root):
+    (fma_root / "tracks.csv").write_text("title,artist\nSong,Somebody\n")
+    assert len(open_collection(fma_root)) == 6  # FMA's own table comes first
+    playlist = tmp_path / "mine" / "tracks.csv"
+    write_audio(playlist.parent / "clips", [2])
+    playlist.write_text("title,artist\nSong,Somebody\n")
+    assert not fma.is_fma(playlist.parent)
+
+
 def test_clear_errors(tmp_path, fma_root, monkeypatch):
     with pytest.raises(ValueError, match="expected one of"):
         fma.fma_collection(fma_root, subset="tiny")

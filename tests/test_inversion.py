@@ -208,3 +208,20 @@ def test_to_audio_refuses_wrong_input():
         inversion.to_audio(np.full((128, 128), np.nan), CONFIG)
     with pytest.raises(ValueError, match="method='magic'.*pghi"):
         inversion.to_audio(np.full((128, 128), -40.0), CONFIG, method="magic")
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        np.random.default_rng(0).uniform(-1.0, 1.0, CONFIG.shape),  # scaled
+        CONFIG.scale(np.full(CONFIG.shape, -70.0)),  # silence, scaled
+        np.full(CONFIG.shape, 500.0),  # power, or samples as integers
+        np.full(CONFIG.shape, -500.0),
+    ],
+)
+def test_levels_that_are_no_decibels_are_refused(level):
+    """Scaled values once became noise at 14 times full scale."""
+    with pytest.raises(
+        ValueError, match=r"expected dB.*config\.unscale.*config\.scale"
+    ):
+        inversion.to_audio(level, CONFIG)

@@ -1,8 +1,11 @@
-"""Where the music comes from: known-factor pieces, a folder of genres, or FMA, as one kind of table."""
+"""Sources of music: composed pieces, a folder of genres, or FMA, as collections."""
+
+from __future__ import annotations
 
 import os
 import re
 import unicodedata
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from cvae_music.config import check_number
 from cvae_music.data.collection import (
     MIN_GROUPS,
     SOURCE_COLUMNS,
+    SPLITS,
     Collection,
     drop_split_leaks,
     skipped_table,
@@ -29,14 +33,20 @@ SYSTEM_FOLDERS = {
     "#recycle",
     "lost+found",
 }
-SPLIT_FOLDERS = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(
-    ("test", "testing"), "test"
-)
-SPLIT_FOLDERS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+}
 
 
-def known_factor_collection(num_clips=2400, seed=0):
-    """Composed pieces whose genre and factors are known; see `known_music`.
+def known_factor_collection(num_clips: int = 2400, seed: int = 0) -> Collection:
+    """Draws composed pieces whose genre and factors are known; see `known_music`.
 
     Args:
         num_clips: Number of pieces, spread evenly over the genres.
@@ -47,167 +57,298 @@ def known_factor_collection(num_clips=2400, seed=0):
 
     Raises:
         ValueError: If a genre gets fewer than three pieces.
+
+    Example:
+        >>> known_factor_collection(18).name
+        'known-18'
     """
     from known_music import GENRES, draw_factors
 
-    (
-        check_number("seed", seed),
-        check_number("num_clips", num_clips, MIN_GROUPS * len(GENRES)),
-    )
+    check_number("seed", seed)
+    check_number("num_clips", num_clips, MIN_GROUPS * len(GENRES))
     table = draw_factors(num_clips, seed)
-    source_id, split = (
-        pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)]),
-        {},
-    )
+    source_id = pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)])
+    split = {}
     for number, genre in enumerate(GENRES):
-        split |= split_groups(
-            list(source_id[table["genre"] == genre]), seed=(seed, number)
-        )
+        pieces = list(source_id[table["genre"] == genre])
+        split |= split_groups(pieces, seed=(seed, number))
     table = table.assign(
         source_id=source_id, path="", split=source_id.map(split), group=source_id
     )
-    table = table[[*SOURCE_COLUMNS, *table.columns.drop(list(SOURCE_COLUMNS))]]
+    factors = table.columns.drop(list(SOURCE_COLUMNS))
+    table = table[[*SOURCE_COLUMNS, *factors]]
     return Collection(f"known-{num_clips}", table, GENRES, skipped_table())
 
 
-def folder_collection(root, seed=0):
-    """A folder with one subfolder a genre, such as `root/jazz/tune.wav`.
+def folder_collection(root: Path | str, seed: int = 0) -> Collection:
+    """Opens a folder with one subfolder a genre, such as `root/jazz/tune.wav`.
 
-    Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one track and stay together, as do files that begin
-    with the same samples; any other file is a track of its own. Tracks are dealt 80/10/10 inside each genre. Subfolders
-    called `train`, `validation` and `test`, with the genres inside, are splits: what is missing of these is dealt
-    from the training tracks. Links are followed.
+    A folder inside a genre, as in `root/jazz/artist/tune.wav`, is a group: its files
+    stay in one split, also beside a folder of that name in another genre. Where this
+    leaves a genre fewer than three groups, its tracks are split one by one, and the
+    report says so. Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one
+    track and stay together, as do files that begin with the same samples.
+
+    Groups are split 80/10/10 inside each genre. Subfolders called `train`,
+    `validation` and `test`, with the genres inside, are splits; one that is missing is
+    taken from the training tracks. Links are followed.
 
     Args:
-        root: Path of the folder; its files may end in any of `cvae_music.audio.files.AUDIO_ENDINGS`.
-        seed: Seed of the deal.
+        root: Path of the folder; its files may end in any of
+            `cvae_music.audio.files.AUDIO_ENDINGS`.
+        seed: Seed of the splits.
 
     Returns:
-        `Collection`; hidden files, files with other endings, genres of fewer than three tracks and all else that is
-        not used is in `skipped`, and which files are the same recording.
+        `Collection`. Its `skipped` holds hidden files, files with other endings, genres
+        of fewer than three tracks and all else that is not used; and which files are
+        the same recording, which genres have nearly the same name.
 
     Raises:
-        ValueError: If fewer than two genres are left, or they stand in a folder inside this one.
+        ValueError: If fewer than two genres are left, or they stand in a folder inside
+            this one.
     """
-    root, tunes, rows, skipped = Path(os.path.expanduser(root)), [], [], []
+    root = Path(os.path.expanduser(root))
     check_number("seed", seed)
-    for path in sorted(
-        Path(folder, name) for folder, _, names in walk(root, skipped) for name in names
-    ):
+    skipped: list[tuple] = []
+    tunes = _find_tunes(root, skipped)
+    are_splits = _are_split_folders([parts for *_, parts in tunes])
+    genres = set()
+    rows = []
+    folders = []
+    for name, path, parts in tunes:
+        split = "train"
+        if are_splits:
+            split = SPLIT_FOLDERS.get(parts.pop(0).casefold(), "")
+        if len(parts) > 1:
+            genres.add(parts[0])
+        if not split or len(parts) < 2:
+            skipped.append((name, "no genre", "not inside a genre folder"))
+            continue
+        track = re.sub(r"__\d+$", "", name.removesuffix(path.suffix))
+        rows.append((name, str(path), parts[0], split, track))
+        folders.append(parts[1] if len(parts) > 2 else "")
+    table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
+    if not are_splits:
+        _check_is_root_of_genres(root, table, tunes)
+    _group_artists(table, pd.Series(folders, dtype=object), skipped)
+    fingerprints = _group_duplicates(table, skipped)
+    readable = set(table["group"][fingerprints.notna()])
+    _assign_splits(table, readable, seed)
+    table = drop_split_leaks(table, skipped, "recording or artist in another split")
+    skipped += _similar_genres(sorted(genres))
+    name = root.resolve().name or "folder"
+    return Collection.of_complete_genres(name, table, sorted(genres), skipped)
+
+
+def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[str]]]:
+    """Finds the sound files below a folder, and reports all others.
+
+    Returns:
+        `(name, path, parts)` of each: the name as it can be printed, and the parts of
+        its path from `root` on, accents in one form.
+    """
+    tunes = []
+    paths = []
+    for folder, _, names in walk(root, skipped):
+        paths += [Path(folder, name) for name in names]
+    for path in sorted(paths):
         place = path.relative_to(root).as_posix()
-        name, parts = printable(place), unicodedata.normalize("NFC", place).split("/")
-        if any(
-            part.startswith(".") or part.casefold() in SYSTEM_FOLDERS for part in parts
-        ):
+        name = printable(place)
+        parts = unicodedata.normalize("NFC", place).split("/")
+        if any(_is_hidden(part) for part in parts):
             skipped.append((name, "hidden file", ""))
         elif path.suffix.lower() not in AUDIO_ENDINGS:
-            skipped.append(
-                (
-                    name,
-                    "not audio",
-                    f"ending {printable(path.suffix)!r}; expected one of {READABLE}",
-                )
-            )
+            ending = printable(path.suffix)
+            detail = f"ending {ending!r}; expected one of {READABLE}"
+            skipped.append((name, "not audio", detail))
         elif name != place:
             skipped.append((name, "name is not UTF-8", "rename it, or its folder"))
         elif not path.is_file():
             skipped.append((name, "no file", "such as a link to nowhere"))
         else:
             tunes.append((name, path, parts))
-    ready_made = {SPLIT_FOLDERS.get(parts[0].casefold()) for *_, parts in tunes}
-    are_splits = {"train", "test"} <= ready_made or None not in ready_made
-    for name, path, parts in tunes:
-        split = SPLIT_FOLDERS.get(parts.pop(0).casefold()) if are_splits else "train"
-        if split is None or len(parts) < 2:
-            skipped.append((name, "no genre", "not inside a genre folder"))
-        else:
-            rows.append(
-                (
-                    name,
-                    str(path),
-                    parts[0],
-                    split,
-                    re.sub(r"__\d+$", "", name.removesuffix(path.suffix)),
-                )
-            )
-    table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
-    inner = Path(
-        os.path.commonpath([Path(path).parents[1] for path in table["path"]] or [root])
-    )
-    if table["genre"].nunique() == 1 and not are_splits and not inner.samefile(root):
-        found = f"{str(root)!r} holds one folder of music, which has folders of its own"
+    return tunes
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part.casefold() in SYSTEM_FOLDERS
+
+
+def _are_split_folders(places: list[list[str]]) -> bool:
+    """Returns whether the folders at the top are splits, not genres of such names.
+
+    Splits have genres inside, and the same ones: a genre called "test" has tracks or
+    artists.
+    """
+    inside: dict[str | None, set[str]] = {}
+    for parts in places:
+        split = SPLIT_FOLDERS.get(parts[0].casefold())
+        inside.setdefault(split, set()).update(parts[1:2] if len(parts) > 2 else ())
+    if {"train", "test"} <= set(inside):
+        return bool(inside["train"] & inside["test"])
+    return None not in inside and any(inside.values())
+
+
+def _check_is_root_of_genres(root: Path, table: pd.DataFrame, tunes: list) -> None:
+    """Refuses a folder without folders, or whose genres are one or more levels down."""
+    if tunes and table.empty:
         raise ValueError(
-            f"{found}; expected one subfolder a genre. Pass {str(inner)!r} if the genres are there."
+            f"{str(root)!r} holds {len(tunes)} sound files and no folder of any; "
+            "expected one subfolder a genre, such as jazz/tune.wav. Make a folder for "
+            "each genre and sort the files into them."
         )
-    marks = _group_duplicates(table, skipped)
-    _deal(table, set(table["group"][marks.notna()]), seed)
-    table = drop_split_leaks(table, skipped, "same recording in another split")
-    genres = sorted({parts[0] for *_, parts in tunes if len(parts) > 1})
-    return Collection.of_complete_genres(
-        root.resolve().name or "folder", table, genres, skipped
-    )
+    if table["genre"].nunique() != 1:
+        return
+    inner = Path(os.path.commonpath([Path(path).parents[1] for path in table["path"]]))
+    if not inner.samefile(root):
+        raise ValueError(
+            f"{str(root)!r} holds one folder of music, which has folders of its own; "
+            f"expected one subfolder a genre. Pass {str(inner)!r} if the genres are "
+            "there."
+        )
 
 
-def _group_duplicates(table, skipped):
-    """Gives files that begin with the same samples one group, and says so; returns what they begin with."""
+def _group_artists(
+    table: pd.DataFrame, folders: pd.Series, skipped: list[tuple]
+) -> None:
+    """Makes a group of each folder inside a genre, where a genre has three or more.
+
+    Music of one artist in training and test raises scores (Flexer 2007, A closer look
+    on artist filters).
+
+    Args:
+        table: As of `Collection`; its `group`, of tracks so far, is changed in place.
+        folders: Name of the folder inside the genre, "" for none, row by row.
+        skipped: List that gets a line for each genre that is split by track.
+    """
+    # The groups of tracks are paths with a slash, so none is called like an artist's.
+    artists = "artist-" + folders.map(str.casefold)
+    groups = table["group"].where(folders == "", artists)
+    num_groups = groups.groupby(table["genre"]).nunique()
+    num_tracks = table.groupby("genre")["group"].nunique()
+    too_few = num_groups.index[num_groups < MIN_GROUPS]
+    for genre in too_few:
+        if num_tracks[genre] > num_groups[genre]:
+            detail = (
+                f"{num_groups[genre]} folders of artists or albums, and {MIN_GROUPS} "
+                "are needed for three splits; so its tracks are split one by one, one "
+                "artist can be in two splits, and scores of this genre flatter. Add "
+                "folders of other artists"
+            )
+            skipped.append((genre, "artists not kept apart", detail))
+    table["group"] = groups.where(~table["genre"].isin(too_few), table["group"])
+
+
+def _similar_genres(genres: list[str]) -> list[tuple]:
+    """Reports genres whose names differ only in case, spaces or punctuation."""
+    first: dict[str, str] = {}
+    lines = []
+    for genre in genres:
+        letters = unicodedata.normalize("NFKC", genre).casefold()
+        plain = "".join(filter(str.isalnum, letters)) or genre
+        other = first.setdefault(plain, genre)
+        if other != genre:
+            detail = (
+                f"{genre!a} and {other!a} are two genres here. Give the folders one "
+                "name if they are one"
+            )
+            lines.append((genre, "name nearly the same", detail))
+    return lines
+
+
+def _group_duplicates(table: pd.DataFrame, skipped: list[tuple]) -> pd.Series:
+    """Gives files that begin with the same samples one group, and reports them.
+
+    Args:
+        table: As of `Collection`; its `group` is changed in place.
+        skipped: List that gets a line for each file that repeats another.
+
+    Returns:
+        `_audio_fingerprint` of each row.
+    """
     with ThreadPoolExecutor() as pool:
-        marks = pd.Series(
-            list(pool.map(_audio_fingerprint, table["path"])), table.index, dtype=object
-        )
-    first, group = {}, table["group"]
-    for row in marks.index[marks.notna()]:
-        twin = first.setdefault(marks[row], row)
-        if group[row] != group[twin]:
-            name, other = table["source_id"][[row, twin]]
-            skipped.append((name, "same recording", f"as {other}; kept in one split"))
-            group = table["group"] = group.replace(group[row], group[twin])
-    return marks
+        found = list(pool.map(_audio_fingerprint, table["path"]))
+    fingerprints = pd.Series(found, table.index, dtype=object)
+    first: dict[int, int] = {}
+    group = table["group"]
+    for row in fingerprints.index[fingerprints.notna()]:
+        twin = first.setdefault(fingerprints[row], row)
+        if twin == row:
+            continue
+        name, other = table["source_id"][[row, twin]]
+        skipped.append((name, "same recording", f"as {other}; kept in one split"))
+        group = group.replace(group[row], group[twin])
+    table["group"] = group
+    return fingerprints
 
 
-def _audio_fingerprint(path):
-    """What the first three seconds of sound in a file are known by; None where less than two of them can be read."""
+def _audio_fingerprint(path: str) -> int | None:
+    """Hashes the first three seconds of sound in a file, silence left out.
+
+    Returns:
+        A whole number; `None` where less than two seconds of sound can be read.
+    """
     try:
         for seconds in (4.0, 10.0):  # more where it begins with silence
             samples, rate = read_mono(path, 0.0, seconds)
-            heard = np.trim_zeros(np.round(samples * 2**15).astype(np.int32), "f")[
-                : 3 * rate
-            ]
-            if len(heard) == 3 * rate:
+            levels = np.round(samples * 2**15).astype(np.int32)
+            sound = np.trim_zeros(levels, "f")[: 3 * rate]
+            if len(sound) == 3 * rate:
                 break
-    except Exception:  # whoever needs the features will be told
+    except Exception:  # reported when the features are computed
         return None
-    return hash(heard.tobytes()) if len(heard) >= 2 * rate else None
+    return hash(sound.tobytes()) if len(sound) >= 2 * rate else None
 
 
-def _deal(table, heard, seed):
-    """Deals training tracks to the splits that a genre lacks; tracks that nothing is heard of only where it must."""
-    num_groups, homes = table.groupby("genre")["group"].nunique(), {}
+def _assign_splits(table: pd.DataFrame, readable: set[str], seed: int) -> None:
+    """Moves training groups to the splits that a genre lacks.
+
+    Args:
+        table: As of `Collection`; its `split` is changed in place.
+        readable: Groups with a file that can be read; others only move where a genre
+            has fewer than three of these.
+        seed: Seed of the splits.
+    """
+    num_groups = table.groupby("genre")["group"].nunique()
+    homes: dict[str, str] = {}
     for number, genre in enumerate(num_groups.index[num_groups >= MIN_GROUPS]):
         here = table[table["genre"] == genre]
         groups = set(here.loc[here["split"] == "train", "group"])
-        groups = groups & heard if len(groups & heard) >= MIN_GROUPS else groups
-        if len(groups) >= MIN_GROUPS:
-            dealt = split_groups(sorted(groups), seed=(seed, number))
-            homes = {
-                group: split
-                for group, split in dealt.items()
-                if split not in set(here["split"])
-            } | homes
-    moved = (table["split"] == "train") & table["group"].isin(homes)
-    table.loc[moved, "split"] = table.loc[moved, "group"].map(homes)
+        if len(groups & readable) >= MIN_GROUPS:
+            groups &= readable
+        if len(groups) < MIN_GROUPS:
+            continue
+        # Groups that are in another genre too have their split from there.
+        placed = {homes[group] for group in groups if group in homes}
+        free = groups.difference(homes)
+        if placed and not placed >= set(SPLITS) and len(free) >= MIN_GROUPS:
+            groups = free
+        ready_made = set(here["split"])
+        for group, split in split_groups(sorted(groups), (seed, number)).items():
+            if split not in ready_made:
+                homes.setdefault(group, split)
+    is_moved = (table["split"] == "train") & table["group"].isin(homes)
+    table.loc[is_moved, "split"] = table.loc[is_moved, "group"].map(homes)
 
 
 def open_collection(
-    data="known", *, num_clips=2400, seed=0, subset=None, download=False
-):
-    """Opens any of the three sources by one name.
+    data: Path | str = "known",
+    *,
+    num_clips: int = 2400,
+    seed: int = 0,
+    subset: str | None = None,
+    download: bool = False,
+) -> Collection:
+    """Opens composed music, a folder of genres, or FMA as a collection.
 
     Args:
-        data: `"known"` for composed music; the path of a folder of genres; the path of FMA; or
-            `"fma"`, which is looked for on the mounts of the host.
-        num_clips: Pieces to compose (known-factor music only).
+        data: `"known"` for composed music; the path of a folder of genres; the path of
+            FMA; or `"fma"`, which is looked for on the mounts of the host. A folder of
+            your own called known or fma is `"./known"`.
+        num_clips: Pieces to compose (composed music only).
         seed: Seed of factors and splits. FMA comes with a split of its own.
-        subset: `"small"`, `"medium"`, `"large"`, `"full"`, or `None` for the one that is found (FMA only).
+        subset: `"small"`, `"medium"`, `"large"`, `"full"`, or `None` for the one that
+            is found (FMA only).
         download: Fetch FMA through kagglehub if no mount has it (several gigabytes).
 
     Returns:
@@ -215,19 +356,27 @@ def open_collection(
 
     Raises:
         ValueError: If there is no such source, or fewer than two genres are usable.
+
+    Example:
+        >>> open_collection("known", num_clips=18).counts().to_numpy()[0].tolist()
+        [1, 1, 1]
     """
-    if str(data) == "known":
-        return known_factor_collection(num_clips, seed)
-    if str(data) == "fma":
+    if data in ("known", "fma"):
+        if os.path.isdir(data):
+            warnings.warn(
+                f"data={data!r} is a name of this library, so the folder {data!r} here "
+                f"is not opened. Pass './{data}' to open it.",
+                stacklevel=2,
+            )
+        if data == "known":
+            return known_factor_collection(num_clips, seed)
         return fma_collection(subset=subset, download=download)
     if not os.path.isdir(os.path.expanduser(data)) or printable(data) != str(data):
-        wanted = "'known', 'fma', or the path, in UTF-8, of a folder with one subfolder a genre, such as jazz/tune.wav"
-        found = f"open_collection got data={str(data)!r}; expected {wanted}"
         raise ValueError(
-            f"{found}. Check the path; the current folder is {str(Path.cwd())!r}."
+            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the "
+            "path, in UTF-8, of a folder with one subfolder a genre, such as "
+            f"jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
         )
-    return (
-        fma_collection(data, subset=subset)
-        if is_fma(data)
-        else folder_collection(data, seed)
-    )
+    if is_fma(data):
+        return fma_collection(data, subset=subset)
+    return folder_collection(data, seed)

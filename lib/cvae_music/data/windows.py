@@ -1,8 +1,12 @@
-"""Real clips as they sound and as a network hears them: from any file, or from a row of a collection's table."""
+"""Clips of real music: a window of any file, or of a row of a collection's table."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +17,24 @@ from cvae_music.audio.analysis import (
 )
 from cvae_music.audio.beats import FALLBACK_TEMPO, track_beats
 from cvae_music.audio.files import READABLE, AudioError, load_audio, printable
+from cvae_music.config import AudioConfig
 
 READ_SECONDS = 40.0
-LOOP_BEATS = (
-    8  # length of the composed loop that clips on the grid in seconds are cut from
-)
-SILENCE_MARGIN_DB = 10.0  # what stays within this of the floor holds no music
+LOOP_BEATS = 8  # of the composed loop that clips on the grid in seconds are cut from
+SILENCE_MARGIN_DB = 10.0  # a peak this close to the floor is no music
 
 
 @dataclasses.dataclass(frozen=True)
 class RealClip:
-    """A piece of music the length of the model's clips.
+    """Holds a piece of music as long as the model's clips.
 
     Args:
         name: What to call it.
-        samples: Shape `(samples,)`, as recorded.
-        log_mel: dB, shape `(num_frames, n_mels)`.
+        samples: Float32 array, shape `(samples,)`, as recorded.
+        log_mel: Float32 array, shape `(num_frames, n_mels)`, in dB.
         tempo: Beats a minute as tracked.
-        is_tracked: False where no steady beat was found and a grid of 120 beats a minute was laid.
+        is_tracked: False where no steady beat was found and a grid of 120 beats a
+            minute was laid.
     """
 
     name: str
@@ -40,51 +44,61 @@ class RealClip:
     is_tracked: bool
 
 
-def load_window(row, config):
-    """A clip of a collection by its row in the table: composed again, or read from its file.
+def load_window(row: Mapping[str, Any], config: AudioConfig) -> RealClip:
+    """Loads a clip of a collection: composes it again, or reads it from its file.
 
     Args:
         row: Pandas row or dict, a row of `FeatureSet.table`.
         config: `AudioConfig`.
 
     Returns:
-        `RealClip`. Sound from a file is read as a loop with even beats; of composed music the log-mel is that of the features.
+        `RealClip`. Sound from a file is read as a loop with even beats. The log-mel of
+        composed music is that of the features.
 
     Raises:
         AudioError: If its file is gone.
+
+    Example:
+        >>> from known_music import draw_factors
+        >>> config = AudioConfig(grid="seconds", num_frames=16)
+        >>> row = draw_factors(6, seed=0).iloc[0].to_dict()
+        >>> row |= {"path": "", "start": 0.0, "clip_id": "first", "grid": "seconds"}
+        >>> load_window(row, config).log_mel.shape
+        (16, 128)
     """
-    row, on_beats, start = dict(row), config.grid == "beats", 0.0
+    row = dict(row)
+    is_on_beats = config.grid == "beats"
+    start = 0.0
     if row["path"]:
         whole = load_audio(row["path"], config, row["start"], row["end"] - row["start"])
     else:
-        from known_music import (
-            compose,  # inside: features of files must not depend on how music is composed
-        )
+        # Inside: features of files must not depend on how music is composed.
+        from known_music import compose
 
-        whole = compose(
-            row, config.sample_rate, config.num_beats if on_beats else LOOP_BEATS
-        )
+        num_beats = config.num_beats if is_on_beats else LOOP_BEATS
+        whole = compose(row, config.sample_rate, num_beats)
         start = row["start"]
-    if on_beats:
+    if is_on_beats:
         beats = np.linspace(0.0, config.seconds(row["tempo"]), config.num_beats + 1)
-        samples, times = whole, beat_frame_times(beats, config)
+        samples = whole
+        times = beat_frame_times(beats, config)
     else:
-        length = np.arange(round(config.seconds() * config.sample_rate))
-        samples = np.take(
-            whole, round(start * config.sample_rate) + length, mode="wrap"
-        )
+        index = np.arange(round(config.seconds() * config.sample_rate))
+        first = round(start * config.sample_rate)
+        samples = np.take(whole, first + index, mode="wrap")
         times = seconds_frame_times(start, config)
-    level = log_mel(whole, times, config, wrap=True)
     return RealClip(
-        f"{row['genre']}, {row['clip_id']}",
-        samples,
-        level,
-        float(row["tempo"]),
-        row["grid"] != "fallback",
+        name=f"{row['genre']}, {row['clip_id']}",
+        samples=samples,
+        log_mel=log_mel(whole, times, config, wrap=True),
+        tempo=float(row["tempo"]),
+        is_tracked=row["grid"] != "fallback",
     )
 
 
-def load_first_window(path, config, start=0.0):
+def load_first_window(
+    path: Path | str, config: AudioConfig, start: float = 0.0
+) -> RealClip:
     """Reads the first whole clip of a file after `start` seconds.
 
     Args:
@@ -97,92 +111,131 @@ def load_first_window(path, config, start=0.0):
 
     Raises:
         AudioError: If the file cannot be read, is silent there or too short.
+
+    Example:
+        >>> import tempfile
+        >>> from cvae_music.audio.files import write_audio
+        >>> config = AudioConfig()
+        >>> noise = np.random.default_rng(0).uniform(-1, 1, 22050 * 6)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "noise.wav")
+        ...     write_audio(path, noise, config)
+        ...     load_first_window(path, config).log_mel.shape
+        (128, 128)
     """
     path = existing_file(path)
     samples = read_sound(path, config, start, READ_SECONDS)
     edges, grid = frame_edges(samples, config)
     if len(edges) <= config.num_frames:
-        found, wanted = (
-            f"{(len(edges) - 1) // config.frames_per_beat} beats in ",
-            f"{config.num_beats} beats",
-        )
-        if config.grid == "seconds":
-            found, wanted = "", f"{config.seconds():.1f} s"
-        found += f"{len(samples) / config.sample_rate:.1f} s from {start:g} s on; expected at least {wanted}"
+        found = f"{len(samples) / config.sample_rate:.1f} s from {start:g} s on"
+        wanted = f"{config.seconds():.1f} s"
+        if config.grid == "beats":
+            num_beats = (len(edges) - 1) // config.frames_per_beat
+            found = f"{num_beats} beats in {found}"
+            wanted = f"{config.num_beats} beats"
         raise AudioError(
             path,
             "too short",
-            f"Found {found}. Choose a longer file or an earlier start.",
+            f"Found {found}; expected at least {wanted}. Choose a longer file or an "
+            "earlier start.",
         )
-    first, last = np.round(edges[[0, config.num_frames]] * config.sample_rate).astype(
-        int
-    )
-    level = log_mel(samples, edges[: config.num_frames], config)
+    ends = np.round(edges[[0, config.num_frames]] * config.sample_rate)
+    first, last = ends.astype(int)
     return RealClip(
-        printable(path.name),
-        samples[first:last],
-        level,
-        mean_tempo(edges, config),
-        grid != "fallback",
+        name=printable(path.name),
+        samples=samples[first:last],
+        log_mel=log_mel(samples, edges[: config.num_frames], config),
+        tempo=mean_tempo(edges, config),
+        is_tracked=grid != "fallback",
     )
 
 
-def existing_file(path):
-    """The path with `~` filled in and quotes of a copied path taken off, if there is a file."""
+def existing_file(path: object) -> Path:
+    """Checks that a path is a file, and returns it.
+
+    Args:
+        path: Path as somebody typed it: `~` is filled in, quotes are taken off.
+
+    Returns:
+        `Path`.
+
+    Raises:
+        AudioError: If there is no such file.
+    """
     given = str(path).strip().strip("'\"")
-    path = Path(os.path.expanduser(given))
     if not given:
-        raise AudioError(
-            "No path",
-            "nothing to read",
-            f"Expected the path of a file ending in {READABLE}.",
+        detail = f"Expected the path of a file ending in {READABLE}."
+        raise AudioError("No path", "nothing to read", detail)
+    found = Path(os.path.expanduser(given))
+    if os.path.isdir(found):
+        detail = "Expected a file; add the name of one in it."
+        raise AudioError(found, "a folder", detail)
+    if not os.path.isfile(found):
+        detail = (
+            f"Expected a file that ends in {READABLE}; paths begin at {Path.cwd()}."
         )
-    if os.path.isdir(path):
-        raise AudioError(
-            path, "a folder", "Expected a file; add the name of one in it."
-        )
-    if not os.path.isfile(path):
-        raise AudioError(
-            path,
-            "no such file",
-            f"Expected a file that ends in {READABLE}; paths begin at {Path.cwd()}.",
-        )
-    return path
+        raise AudioError(found, "no such file", detail)
+    return found
 
 
-def read_sound(path, config, start, duration):
-    """`load_audio`, but refuses silence: a sine at the limit would just count as sound, and no beat is worth tracking below."""
+def read_sound(
+    path: Path | str, config: AudioConfig, start: float, duration: float
+) -> np.ndarray:
+    """Reads a part of a file as `load_audio`, but refuses silence.
+
+    Args:
+        path: A sound file.
+        config: `AudioConfig`.
+        start: Where to begin, in seconds.
+        duration: How much to read, in seconds.
+
+    Returns:
+        Float32 array, shape `(samples,)`.
+
+    Raises:
+        AudioError: As `load_audio`, and if no sample is louder than a sine 10 dB above
+            the floor.
+    """
     samples = load_audio(path, config, start, duration)
-    if np.abs(samples).max() < 10 ** ((config.floor_db + SILENCE_MARGIN_DB) / 20):
-        raise AudioError(
-            path,
-            "silent",
-            f"No sound after {start:g} s is louder than the floor of the features.",
-        )
+    limit = 10 ** ((config.floor_db + SILENCE_MARGIN_DB) / 20)
+    if np.abs(samples).max() < limit:
+        detail = f"No sound after {start:g} s is louder than the floor of the features."
+        raise AudioError(path, "silent", detail)
     return samples
 
 
-def frame_edges(samples, config):
-    """Where the frames of a recording begin and the last one ends, in seconds, and the kind of grid: `(edges, grid)`."""
+def frame_edges(samples: np.ndarray, config: AudioConfig) -> tuple[np.ndarray, str]:
+    """Computes where the frames of a recording begin, in seconds.
+
+    Args:
+        samples: Float array, shape `(samples,)`, at `config.sample_rate`.
+        config: `AudioConfig`.
+
+    Returns:
+        `(edges, grid)`: float array, shape `(frames + 1,)`, whose last value is the end
+        of the last frame; and `"seconds"`, `"tracked"` or `"fallback"`.
+    """
     if config.grid == "seconds":
         step = config.hop_length / config.sample_rate
-        return np.arange(
-            int(len(samples) / config.sample_rate / step) + 1
-        ) * step, "seconds"
+        num_frames = int(len(samples) / config.sample_rate / step)
+        return np.arange(num_frames + 1) * step, "seconds"
     beats, is_tracked = track_beats(samples, config)
-    position = (
-        np.arange((len(beats) - 1) * config.frames_per_beat + 1)
-        / config.frames_per_beat
-    )
-    return np.interp(
-        position, np.arange(len(beats)), beats
-    ), "tracked" if is_tracked else "fallback"
+    num_frames = (len(beats) - 1) * config.frames_per_beat
+    position = np.arange(num_frames + 1) / config.frames_per_beat
+    edges = np.interp(position, np.arange(len(beats)), beats)
+    return edges, "tracked" if is_tracked else "fallback"
 
 
-def mean_tempo(edges, config):
-    """Beats a minute of the first clip between these edges."""
-    return (
-        float(60.0 * config.num_beats / (edges[config.num_frames] - edges[0]))
-        if config.grid == "beats"
-        else FALLBACK_TEMPO
-    )
+def mean_tempo(edges: np.ndarray, config: AudioConfig) -> float:
+    """Computes the mean tempo of the first clip, in beats a minute.
+
+    Args:
+        edges: Float array, shape `(frames + 1,)`, seconds, of `frame_edges`.
+        config: `AudioConfig`.
+
+    Returns:
+        The tempo; 120 on the grid in seconds.
+    """
+    if config.grid == "seconds":
+        return FALLBACK_TEMPO
+    return float(60.0 * config.num_beats / (edges[config.num_frames] - edges[0]))
