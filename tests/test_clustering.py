@@ -8,8 +8,7 @@ import soundfile
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cvae_lab.measures import scores
-from cvae_lab.measures.scores import clustering
+from cvae_lab.measures import clustering, scores
 from cvae_lab.notebook import clip_map
 
 
@@ -143,14 +142,14 @@ def test_generated_clips_teach_only_what_they_hold():
 
 def test_every_clip_has_a_cell_of_its_own_near_its_place():
     corners = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
-    places = clip_map.grid_places(corners, columns=5, rows=3)
+    places = clip_map.grid_cells(corners, columns=5, rows=3)
     assert places[:3].tolist() == [[0, 2], [4, 0], [0, 0]]
     assert sorted(map(abs, places[3] - [4, 0])) == [
         0,
         1,
     ]  # its cell is taken: the next one
     with pytest.raises(ValueError, match="at most 4"):
-        clip_map.grid_places(np.zeros((5, 2)), columns=2, rows=2)
+        clip_map.grid_cells(np.zeros((5, 2)), columns=2, rows=2)
 
 
 def test_a_click_on_the_map_plays_that_clip(tiny_config):

@@ -1,8 +1,11 @@
 """Judges learn what a genre sounds like, whether sharp or blurred, loud or soft, and keep it on disk."""
 
+from unittest import mock
+
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from cvae_lab.judges import classifiers
 from cvae_lab.judges.augmentation import Degrader
@@ -71,7 +74,7 @@ def test_judge_names_genres_of_clean_and_degraded_clips(name, trained, features)
 @pytest.mark.parametrize("name", TRAINERS)
 def test_probabilities_and_embedding(name, trained, features):
     judge, (clips, _) = trained[name], features.arrays("test")
-    probabilities, embedding = judge.probabilities(clips), judge.embedding(clips)
+    probabilities, embedding = judge.predict_proba(clips), judge.embedding(clips)
     assert (
         probabilities.shape == (60, 3)
         and embedding.shape[0] == 60
@@ -96,7 +99,7 @@ def test_save_and_load(name, trained, features, tmp_path):
         and loaded.config == features.config
     )
     np.testing.assert_allclose(
-        loaded.probabilities(clips), judge.probabilities(clips), atol=1e-6
+        loaded.predict_proba(clips), judge.predict_proba(clips), atol=1e-6
     )
     np.testing.assert_allclose(
         loaded.embedding(clips), judge.embedding(clips), atol=1e-5
@@ -109,16 +112,16 @@ def test_same_seed_same_judge(features):
     first, second = (
         classifiers.train_cnn_judge(two, 1, num_steps=3, batch_size=8) for _ in range(2)
     )
-    assert first.probabilities(clips).shape == (len(clips), 2)
+    assert first.predict_proba(clips).shape == (len(clips), 2)
     np.testing.assert_allclose(
-        first.probabilities(clips), second.probabilities(clips), atol=1e-5
+        first.predict_proba(clips), second.predict_proba(clips), atol=1e-5
     )
     first, second = (
         classifiers.train_descriptor_judge(two, 1, num_copies=1, strengths=(0.01,))
         for _ in range(2)
     )
-    assert np.array_equal(first.weights, second.weights)
-    assert first.probabilities(clips).shape == (len(clips), 2)
+    assert np.array_equal(first.weights_, second.weights_)
+    assert first.predict_proba(clips).shape == (len(clips), 2)
     assert np.mean(first.predict(clips) == labels) >= 0.85
 
 
@@ -160,7 +163,7 @@ def test_a_genre_without_training_clips_is_never_named(features):
     judge = classifiers.train_descriptor_judge(more, num_copies=1, strengths=(0.01,))
     clips, labels = more.arrays("test")
     assert np.mean(judge.predict(clips) == labels) >= 0.95
-    assert np.all(judge.probabilities(clips)[:, 0] == 0.0)
+    assert np.all(judge.predict_proba(clips)[:, 0] == 0.0)
 
 
 def test_one_genre_is_refused(features):
@@ -191,6 +194,34 @@ def test_degraded_copies_leave_the_originals_alone(features):
     assert np.array_equal(copies, Degrader(features.config, clips, seed=3)(clips))
     for count in range(4):  # of so few clips often none is drawn for a kind of blur
         assert degrade(clips[:count]).shape == clips[:count].shape
+
+
+def test_no_draw_of_a_step_is_that_of_the_next(features):
+    """The noise of one step was the gain of another: keys were sums of step and draw."""
+    config = features.config
+    degrader = Degrader(config, features.arrays("train")[0])
+    flat = tf.zeros((90, *config.shape))
+    for key in ([7, 3], [7, 4]):
+        assert not np.allclose(
+            degrader.degrade(flat, key), degrader.degrade(flat, [8, 3])
+        )
+    seen = []
+
+    def uniform(shape, seed, *limits, **settings):
+        seen.append(tuple(np.asarray(seed)))
+        return draw(shape, seed, *limits, **settings)
+
+    draw = tf.random.stateless_uniform
+    with mock.patch.object(tf.random, "stateless_uniform", uniform):
+        for step in range(9):
+            degrader.degrade(flat, [7, step])
+    assert len(set(seen)) == len(seen) == 9 * 7
+
+
+def test_embedding_is_as_wide_as_its_docstring_says(tiny_config):
+    judge = classifiers.CNNJudge(tiny_config, GENRES)
+    width = judge.embedding(np.zeros((1, *tiny_config.shape))).shape[1]
+    assert width == 192 and "192" in judge.embedding.__doc__
 
 
 def test_all_components_rebuild_the_clips_they_came_from(features):

@@ -164,7 +164,9 @@ def evaluate_model(
     rows = np.sort(np.random.default_rng(seed).permutation(len(part))[:max_clips])
     labels = part.genre_index[rows]
     pieces = [
-        _measure_clips(model, config, part.log_mel[some], part.genre_index[some], judges)
+        _measure_clips(
+            model, config, part.log_mel[some], part.genre_index[some], judges
+        )
         for some in np.split(rows, range(scores.PIECE, len(rows), scores.PIECE))
     ]
     found = {key: np.concatenate([one[key] for one in pieces]) for key in pieces[0]}

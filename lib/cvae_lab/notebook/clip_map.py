@@ -1,13 +1,24 @@
-"""A map of clips to click on and hear, of ipywidgets' core alone."""
+"""A map of clips to click on and play, of ipywidgets' core alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cvae_music.audio.files import encode_audio
 from cvae_music.plots import COLOURS
 
+if TYPE_CHECKING:
+    import ipywidgets
 
-def grid_places(points, columns=24, rows=14):
-    """A cell of a grid for each point, no two in one: where it lies, or the nearest that is free.
+
+def grid_cells(points: ArrayLike, columns: int = 24, rows: int = 14) -> np.ndarray:
+    """Finds a cell of a grid for each point, no two in one.
+
+    A point gets the cell it lies in, or the nearest that is free.
 
     Args:
         points: Float array, shape `(num_clips, 2)`.
@@ -20,85 +31,98 @@ def grid_places(points, columns=24, rows=14):
     Raises:
         ValueError: If there are more points than cells.
     """
-    points, size = np.asarray(points, float), np.array([columns, rows])
+    points = np.asarray(points, float)
+    size = np.array([columns, rows])
     if points.ndim != 2 or points.shape[1] != 2 or len(points) > columns * rows:
         raise ValueError(
-            f"got points of shape {points.shape}; expected (clips, 2), at most {columns * rows} clips."
+            f"got points of shape {points.shape}; expected (clips, 2), at most "
+            f"{columns * rows} clips."
         )
-    low, high = points.min(axis=0), points.max(axis=0)
+    low = points.min(axis=0)
+    high = points.max(axis=0)
     wanted = (points - low) / np.maximum(high - low, 1e-9) * (size - 1)
     wanted[:, 1] = rows - 1 - wanted[:, 1]
-    cells = np.stack(
-        np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"), axis=-1
-    ).reshape(-1, 2)
-    free, places = np.ones(len(cells), bool), np.empty((len(points), 2), int)
+    grid = np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij")
+    cells = np.stack(grid, axis=-1).reshape(-1, 2)
+    free = np.ones(len(cells), bool)
+    found = np.empty((len(points), 2), int)
     for index, point in enumerate(wanted):
         distance = np.where(free, ((cells - point) ** 2).sum(axis=1), np.inf)
         nearest = int(distance.argmin())
-        free[nearest], places[index] = False, cells[nearest]
-    return places
+        free[nearest] = False
+        found[index] = cells[nearest]
+    return found
 
 
-def short_names(genres):
-    """The start of each name, as long as it takes to tell it from the others."""
-    starts = [[name[:size] for size in range(1, len(name) + 1)] for name in genres]
-    return [
-        next(
-            (
-                start
-                for start in own
-                if sum(other.startswith(start) for other in genres) == 1
-            ),
-            own[-1],
-        )
-        for own in starts
-    ]
+def short_names(genres: Sequence[str]) -> list[str]:
+    """Shortens each name to the start that tells it from the others."""
+    found = []
+    for name in genres:
+        size = 1
+        while size < len(name) and sum(g.startswith(name[:size]) for g in genres) > 1:
+            size += 1
+        found.append(name[:size])
+    return found
 
 
-def clip_map(points, genre, genres, sound, config, columns=24, rows=14):
-    """Buttons in the places of points; a click plays the clip, hovering names it.
+def clip_map(
+    points: ArrayLike,
+    genre: ArrayLike,
+    genres: Sequence[str],
+    sound: Callable[[int], np.ndarray],
+    config: Any,
+    columns: int = 24,
+    rows: int = 14,
+) -> ipywidgets.VBox:
+    """Draws a button for each point; a click plays the clip, hovering names it.
 
     Args:
         points: Float array, shape `(num_clips, 2)`.
         genre: Genre index of each clip.
         genres: Names of the genres.
-        sound: Function number of a clip -> samples.
+        sound: Function from the number of a clip to its samples.
         config: `AudioConfig`, for the sample rate.
         columns: Cells from left to right.
         rows: Cells from top to bottom.
 
     Returns:
-        A widget. Each button carries the start of the genre's name, so that colour is not needed.
+        A widget. Each button carries the start of the genre's name, so that colour is
+        not needed.
+
+    Raises:
+        ValueError: If there are more points than cells.
+
+    Example:
+        >>> points = [[0.0, 0.0], [1.0, 1.0]]
+        >>> shown = clip_map(points, [0, 1], ["jazz", "rock"], sound=None, config=None)
+        >>> [button.description for button in shown.children[0].children]
+        ['j', 'r']
     """
     import ipywidgets as widgets
 
-    heard = widgets.Label("Click on a clip.")
+    caption = widgets.Label("Click on a clip.")
     audio = widgets.Audio(value=b"", format="wav", autoplay=True, loop=False)
 
     def play(number):
         audio.value = encode_audio(sound(number), config)
-        heard.value = f"{genres[genre[number]]}, clip {number}"
+        caption.value = f"{genres[genre[number]]}, clip {number}"
 
-    buttons, marks = [], short_names(genres)
-    for number, (column, row) in enumerate(grid_places(points, columns, rows)):
-        name = genres[genre[number]]
-        layout = widgets.Layout(
-            width="22px",
-            height="20px",
-            padding="0",
-            margin="0",
-            grid_area=f"{row + 1} / {column + 1}",
-        )
+    marks = short_names(genres)
+    buttons = []
+    for number, (column, row) in enumerate(grid_cells(points, columns, rows)):
+        index = genre[number]
+        area = f"{row + 1} / {column + 1}"
+        size = {"width": "22px", "height": "20px", "padding": "0", "margin": "0"}
+        layout = widgets.Layout(grid_area=area, **size)
+        tooltip = f"{genres[index]}, clip {number}"
         button = widgets.Button(
-            description=marks[genre[number]],
-            tooltip=f"{name}, clip {number}",
-            layout=layout,
+            description=marks[index], tooltip=tooltip, layout=layout
         )
-        button.style.button_color = COLOURS[genre[number] % len(COLOURS)] + "90"
+        button.style.button_color = COLOURS[index % len(COLOURS)] + "90"
         button.on_click(lambda _, number=number: play(number))
         buttons.append(button)
     grid = widgets.Layout(
         grid_template_columns=f"repeat({columns}, 24px)",
         grid_template_rows=f"repeat({rows}, 22px)",
     )
-    return widgets.VBox([widgets.GridBox(buttons, layout=grid), heard, audio])
+    return widgets.VBox([widgets.GridBox(buttons, layout=grid), caption, audio])
