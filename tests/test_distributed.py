@@ -29,6 +29,7 @@ features = build_features(
     known_factor_collection(60), config, sys.argv[2], num_workers=1, progress=False
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+train.check_gradients_of_all_replicas()
 sizes = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 0, "swap_weight": 0.0}
 model, history = train.train(
     lambda: cm.ConditionalVAE(config, genres=features.genres, **sizes),

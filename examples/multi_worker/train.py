@@ -25,6 +25,24 @@ def make_strategy():
     return tf.distribute.MirroredStrategy()
 
 
+def check_gradients_of_all_replicas():
+    """Makes Keras' loss scaling skip a step if any replica's gradients overflow.
+
+    Keras 3.15 looks at the first replica only and then sums the gradients of all, so an
+    overflow in another replica turns the weights into NaN (`mixed_float16` only).
+    """
+    optimizer_class = keras.mixed_precision.LossScaleOptimizer
+    check_one = optimizer_class.check_finite
+
+    def check_finite(self, gradients):
+        context = tf.distribute.get_replica_context()
+        count = tf.cast(check_one(self, gradients), tf.int32)
+        count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+        return tf.equal(count, context.num_replicas_in_sync)
+
+    optimizer_class.check_finite = check_finite
+
+
 def train(make_model, features, strategy, batch_size_per_replica=32, **options):
     """Trains a model on all replicas of a strategy.
 
@@ -48,6 +66,7 @@ def train(make_model, features, strategy, batch_size_per_replica=32, **options):
 
 if __name__ == "__main__":
     strategy = make_strategy()  # before any other TensorFlow operation
+    check_gradients_of_all_replicas()
     keras.mixed_precision.set_global_policy(os.environ.get("POLICY", "float32"))
     features = cm.load_features(sys.argv[1])
     model, _ = train(
