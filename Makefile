@@ -72,7 +72,10 @@ lint: $(INSTALLED)  ## check style, layout and types of the code
 	$(PY) -m mypy
 
 lock: $(INSTALLED)  ## write requirements-lock.txt: the versions of all that is installed in .venv and needed
-	$(PY) tools/lock.py
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(PY) -m pip freeze --exclude-editable > $(VENV)/installed.txt
+	$(PY) -m uv pip compile --quiet --python $(PY) pyproject.toml --extra notebooks --extra test \
+		--constraint $(VENV)/installed.txt --no-annotate --custom-compile-command "make lock" --output-file requirements-lock.txt
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \

@@ -269,8 +269,7 @@ lab.takeaway(
 # ## 4. The bill
 #
 # Before anything starts: what will it take, and does it fit? *low* and *high* are the range of the error above; for the
-# training, the fastest and the slowest step. While the features are made, the disk holds them twice. Judging comes on
-# top: a minute or two.
+# training, the fastest and the slowest step. Judging comes on top: a minute or two.
 #
 # **Run the notebook to here, and decide.** On a first visit with a folder of your own, this is the place to set
 # `num_tracks = 0` and look again.

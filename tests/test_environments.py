@@ -4,7 +4,6 @@ import re
 import sys
 
 import environments
-import lock
 import pandas as pd
 import pytest
 import readme_scoreboard
@@ -31,37 +30,28 @@ def pinned(path):
     return {canonicalize_name(name): version for name, _, version in lines}
 
 
+def wanted():
+    """Name -> bounds of all that the project asks for."""
+    texts = environments.requirements(environments.ENVIRONMENTS["newest-3.12"])
+    asked = [Requirement(text) for text in texts]
+    return {canonicalize_name(each.name): each.specifier for each in asked}
+
+
 @pytest.mark.parametrize("name", ["requirements-lock.txt", ".ci/constraints-colab.txt"])
 def test_versions_that_are_pinned_are_within_the_bounds(root, name):
     pins = pinned(root / name)
     pins.setdefault("tensorflow", pins.get("tensorflow-cpu"))
-    wanted = {
-        canonicalize_name(requirement.name): requirement.specifier
-        for requirement in lock.wanted()
-    }
-    both = pins.keys() & wanted.keys()
+    asked = wanted()
+    both = pins.keys() & asked.keys()
     assert {"tensorflow", "keras", "librosa", "ipython", "ipywidgets"} <= both
-    assert [key for key in both if pins[key] not in wanted[key]] == []
+    assert [key for key in both if pins[key] not in asked[key]] == []
 
 
 def test_the_lock_holds_all_that_the_project_asks_for_and_what_that_needs(root):
     pins = pinned(root / "requirements-lock.txt")
-    assert {
-        canonicalize_name(requirement.name) for requirement in lock.wanted()
-    } <= pins.keys()
-    assert {
-        "pyzmq",
-        "h5py",
-        "distributed",
-    } <= pins.keys()  # asked for by nobody but others' packages
-
-
-def test_closure_follows_extras_and_leaves_out_what_is_for_others():
-    found = lock.closure(
-        [Requirement("dask[distributed]"), Requirement("nothing; python_version < '3'")]
-    )
-    assert "tornado" in found and "nothing" not in found
-    assert "distributed" not in lock.closure([Requirement("dask")])
+    assert wanted().keys() <= pins.keys()
+    # Asked for by nobody but others' packages.
+    assert {"pyzmq", "h5py", "distributed"} <= pins.keys()
 
 
 def test_colabs_environment_takes_its_tensorflow_and_the_others_the_projects():

@@ -12,7 +12,6 @@ import dataclasses
 import json
 import re
 import subprocess
-import sys
 import textwrap
 import tomllib
 from pathlib import Path
@@ -391,11 +390,6 @@ def main(arguments=None):
         "--kaggle", default="", help="owner of the Kaggle data set and notebooks"
     )
     parser.add_argument(
-        "--check",
-        action="store_true",
-        help="change nothing; fail where a file is out of step",
-    )
-    parser.add_argument(
         "--library",
         type=Path,
         help="write the Kaggle data set of the library to this folder, no more",
@@ -406,16 +400,13 @@ def main(arguments=None):
             f"Wrote {make_library(options.library)}: kaggle datasets create -p {options.library}"
         )
         return
-    if not options.check:
-        set_place(options.repository, options.kaggle)
+    set_place(options.repository, options.kaggle)
     changed = {
         p: text
         for p, text in render().items()
         if not p.exists() or p.read_text(encoding="utf-8") != text
     }
     names = " ".join(path.relative_to(ROOT).as_posix() for path in changed)
-    if options.check:
-        sys.exit(f"Out of step: {names}. Run: make badges" if changed else 0)
     for (
         path,
         text,

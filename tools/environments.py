@@ -21,7 +21,7 @@ from pathlib import Path
 from run_notebooks import ROOT, count_cores
 
 RESULTS = ROOT / "lib" / "cvae_lab" / "results" / "environments.csv"
-EXTRAS = ("notebooks", "test")
+EXTRAS = ("notebooks", "test", "scale")
 TOLD = ("tensorflow", "keras", "numpy", "pandas", "librosa", "ipython", "ipywidgets")
 KEY = ("environment", "what", "mode")
 COLUMNS = [*KEY, "outcome", "minutes", "cores", "date", "python", *TOLD]
@@ -75,9 +75,9 @@ def requirements(environment, root=ROOT):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
     ]
-    wanted = project["dependencies"] + [
-        text for extra in EXTRAS for text in project["optional-dependencies"][extra]
-    ]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + sum((extras[extra] for extra in EXTRAS), [])
+    wanted = [text for text in wanted if not text.startswith(project["name"])]
     held = (
         environment.constraints.read_text(encoding="utf-8")
         if environment.constraints

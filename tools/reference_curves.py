@@ -5,6 +5,7 @@ music, each with several seeds and precisions; a run that is in the tables is no
 """
 
 import argparse
+import itertools
 import re
 import tempfile
 from pathlib import Path
@@ -137,38 +138,31 @@ def add_history(path):
     add_rows("normal_real", curve.assign(size="standard", run=run))
 
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--data", default="known", help="a folder of real music")
-parser.add_argument("--sizes", nargs="+", default=["quick"], choices=SIZES)
-parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
-parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-parser.add_argument(
-    "--histories",
-    nargs="+",
-    type=Path,
-    help="Keras histories of the standard size on real music",
-)
-parser.add_argument(
-    "--settings",
-    nargs="*",
-    choices=SIZES,
-    help="sizes to try all settings for; standard if none",
-)
-options = parser.parse_args()
-if options.settings is not None:
-    write_settings(options.settings or ["standard"])
-elif options.histories:
-    for path in options.histories:
-        add_history(path)
-elif options.data == "known":
-    write_live_curves()
-else:
-    for run in [
-        (s, p, seed)
-        for seed in options.seeds
-        for s in options.sizes
-        for p in options.precisions
-    ]:
-        write_real_run(options.data, *run)
+def main(arguments=None):
+    """Makes the runs that the arguments name."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="known", help="a folder of real music")
+    parser.add_argument("--sizes", nargs="+", default=["quick"], choices=SIZES)
+    precisions = ["float32", "mixed_bfloat16"]
+    parser.add_argument("--precisions", nargs="+", default=precisions)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    text = "Keras histories of the standard size on real music"
+    parser.add_argument("--histories", nargs="+", type=Path, help=text)
+    text = "sizes to try all settings for; standard if none"
+    parser.add_argument("--settings", nargs="*", choices=SIZES, help=text)
+    options = parser.parse_args(arguments)
+    if options.settings is not None:
+        write_settings(options.settings or ["standard"])
+    elif options.histories:
+        for path in options.histories:
+            add_history(path)
+    elif options.data == "known":
+        write_live_curves()
+    else:
+        runs = itertools.product(options.seeds, options.sizes, options.precisions)
+        for seed, size, precision in runs:
+            write_real_run(options.data, size, precision, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What a run will cost, estimated from a few files and training steps on this machine."""
+"""What a run will cost, estimated from a few files and training steps."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ class _Search:
         self.minutes = np.inf
 
     def attempt(self, setting):
-        """Whether a setting makes the whole training clearly shorter; then it is kept."""
+        """Whether a setting makes the whole training clearly shorter; then keeps it."""
         row = self.measure(setting)
         self.rows.append(row)
         is_faster = row["minutes"] < self.minutes * (1.0 - MIN_SPEEDUP)

@@ -2,9 +2,9 @@
 
 The project that this series began with published its spectrograms as a data set of its
 own, whose layout nobody wrote down: `oskaralbers/fma-stft-spectrograms` on Kaggle. Its
-notebooks say how they were made: ten seconds at 44,100 Hz, a Hann window of 1024 samples
-every 512, real and imaginary part as two channels, shape `(2, 513, 862)`. Such arrays
-are turned into sound files, which `open_collection` reads like all others.
+notebooks say how they were made: ten seconds at 44,100 Hz, a Hann window of 1024
+samples every 512, real and imaginary part as two channels, shape `(2, 513, 862)`. Such
+arrays are turned into sound files, which `open_collection` reads like all others.
 """
 
 from __future__ import annotations
