@@ -63,6 +63,7 @@ features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=
 
 # %%
 import inspect
+from typing import NamedTuple
 
 import ipywidgets
 import keras
@@ -166,7 +167,7 @@ lab.takeaway(
 
 # %%
 def gaussian_kl(mean, log_var):
-    """KL divergence of each diagonal Gaussian posterior from the unit Gaussian, per dimension, in nats."""
+    """Computes the KL divergence from the unit Gaussian of each dimension, in nats."""
     return 0.5 * (ops.square(mean) + ops.exp(log_var) - 1.0 - log_var)
 
 # %%
@@ -196,6 +197,34 @@ with tf.GradientTape() as tape:
     average = tf.reduce_mean((mu + tf.exp(0.5 * log_variance) * epsilon) ** 2)
 slopes = [float(gradient) for gradient in tape.gradient(average, [mu, log_variance])]
 pd.DataFrame({"through the draws": slopes, "on paper": [1.4, np.exp(-1.0)]}, index=["mean", "log-variance"]).round(3)
+
+# %% [markdown]
+# Mean, log-variance, draw and price belong together. We keep them in one small class, which is what the encoder will
+# return. It unpacks as `mean, log_var = posterior`, and its **mode** is its most likely latent, the mean.
+
+# %%
+class DiagonalGaussian(NamedTuple):
+    """A posterior of each clip: independent Gaussians, one for each latent dimension."""
+
+    mean: object
+    log_var: object
+
+    def sample(self, seed=None):
+        """Draws a latent of each clip by the reparameterisation trick."""
+        noise = keras.random.normal(ops.shape(self.mean), seed=seed)
+        return self.mean + ops.exp(0.5 * self.log_var) * noise
+
+    def mode(self):
+        """Returns the most likely latent of each clip, the mean."""
+        return self.mean
+
+    def kl(self):
+        """Computes `gaussian_kl`, shape `(batch, latent_dim)`, in nats."""
+        return gaussian_kl(self.mean, self.log_var)
+
+# %%
+posterior = DiagonalGaussian(np.float32([[1.5, 0.0]]), np.float32([[-2.0, 0.0]]))
+print("a draw", np.array(posterior.sample(seed=seed)), "price", np.array(posterior.kl()))
 
 # %% [markdown]
 # ## 5. What else the model owns: a schedule and a density
@@ -229,48 +258,106 @@ session.show_figure(fig, "03_schedules", "One weight stays at 1, one rises to 1 
 # by its share and returns $m_k + t\, L_k\, \varepsilon$; the **temperature** $t$ scales how far from the typical it
 # goes.
 #
-# It is a Keras layer so that it is saved with its model; nothing in it is trained by gradients.
+# It is a Keras layer so that it is saved with its model; nothing in it is trained by gradients. `fit` tries several
+# numbers of Gaussians and keeps the one that makes held-out latents most likely.
+
+# %%
+from cvae_music.models.latent_density import CLIPS_PER_COMPONENT, MIXTURE_SIZES
+
+print("Gaussians to try:", MIXTURE_SIZES, "with", CLIPS_PER_COMPONENT, "clips or more for each")
 
 # %%
 class LatentDensity(keras.layers.Layer):
-    """A mixture of Gaussians for each genre, saved with its model; before `fit` it is the prior."""
+    """A Gaussian mixture of latents for each genre, saved with its model."""
 
     def __init__(self, num_genres, latent_dim, num_components=8, **kwargs):
-        super().__init__(trainable=False, **kwargs)
-        shape, size = (num_genres, num_components), latent_dim
-        self.shares = self.add_weight(shape=shape, initializer="zeros", name="shares")
-        self.means = self.add_weight(shape=(*shape, size), initializer="zeros", name="means")
-        self.factors = self.add_weight(shape=(*shape, size, size), initializer="zeros", name="factors")
-        self.shares.assign(np.eye(1, num_components).repeat(num_genres, axis=0))
+        kwargs.setdefault("trainable", False)
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.num_genres = num_genres
+        self.latent_dim = latent_dim
+        self.num_components = num_components
+        self.build()
+
+    def build(self, input_shape=None):
+        shape = (self.num_genres, self.num_components)
+        size = self.latent_dim
+        self.shares = self.add_weight(shape, "zeros", name="shares")
+        self.means = self.add_weight((*shape, size), "zeros", name="means")
+        self.factors = self.add_weight((*shape, size, size), "zeros", name="factors")
+        self.shares.assign(
+            np.eye(1, self.num_components).repeat(self.num_genres, axis=0)
+        )
         self.factors.assign(np.broadcast_to(np.eye(size), (*shape, size, size)))
-        self.built = True
 
     def fit(self, latents, genre, held_latents, held_genre, seed=0):
-        shares, means, factors = (value.numpy() for value in (self.shares, self.means, self.factors))
+        """Fits every mixture, its size chosen by the likelihood of held-out latents."""
+        shares = np.array(self.shares)
+        means = np.array(self.means)
+        factors = np.array(self.factors)
         chosen = []
-        for index in range(len(shares)):
-            rows, held = latents[genre == index], held_latents[held_genre == index]
+        for index in range(self.num_genres):
+            rows = latents[genre == index]
+            held = held_latents[held_genre == index]
             if len(rows) < 2:
+                chosen.append(0)
                 continue
-            sizes = [size for size in (1, 2, 4, 8) if size <= min(shares.shape[1], max(1, len(rows) // 50))]
-            fits = [GaussianMixture(size, reg_covar=0.02, random_state=seed, max_iter=60).fit(rows) for size in sizes]
-            best = max(fits, key=lambda mixture: mixture.score(held if len(held) else rows))
+            most = min(self.num_components, max(1, len(rows) // CLIPS_PER_COMPONENT))
+            fits = [
+                GaussianMixture(size, reg_covar=0.02, random_state=seed, max_iter=60)
+                for size in MIXTURE_SIZES
+                if size <= most
+            ]
+            for mixture in fits:
+                mixture.fit(rows)
+            judged = held if len(held) else rows
+            best = max(fits, key=lambda mixture: mixture.score(judged))
             size = best.n_components
-            shares[index] = np.pad(best.weights_, (0, shares.shape[1] - size))
-            means[index, :size], factors[index, :size] = best.means_, np.linalg.cholesky(best.covariances_)
+            shares[index] = np.pad(best.weights_, (0, self.num_components - size))
+            means[index, :size] = best.means_
+            factors[index, :size] = np.linalg.cholesky(best.covariances_)
             chosen.append(size)
-        self.shares.assign(shares), self.means.assign(means), self.factors.assign(factors)
+        self.set_weights([shares, means, factors])
         return chosen
 
+# %% [markdown]
+# `sample` draws with NumPy. `call` does the same inside a TensorFlow graph, for genres that are given as rows of
+# weights; notebook 09 needs it.
+
+# %%
+class LatentDensity(LatentDensity):
     def sample(self, genre, rng, temperature=1.0):
-        shares, means, factors = (value.numpy() for value in (self.shares, self.means, self.factors))
-        latents = np.empty((len(genre), means.shape[-1]), np.float32)
+        """Draws one latent for each genre index."""
+        shares = np.array(self.shares, np.float64)
+        means = np.array(self.means)
+        factors = np.array(self.factors)
+        latents = np.empty((len(genre), self.latent_dim), np.float32)
         for row, index in enumerate(genre):
-            share = shares[index].astype(np.float64)
-            component = rng.choice(len(share), p=share / share.sum())
-            noise = rng.standard_normal(means.shape[-1])
-            latents[row] = means[index, component] + temperature * factors[index, component] @ noise
+            share = shares[index] / shares[index].sum()
+            component = rng.choice(len(share), p=share)
+            noise = factors[index, component] @ rng.standard_normal(self.latent_dim)
+            latents[row] = means[index, component] + temperature * noise
         return latents
+
+    def call(self, genre_weights, seed=None):
+        """Draws one latent for each row of genre weights, inside a graph."""
+        logits = ops.log(ops.matmul(genre_weights, self.shares) + 1e-9)
+        component = keras.random.categorical(logits, 1, seed=seed)[:, 0]
+        component = ops.one_hot(component, self.num_components)
+        chosen = genre_weights[:, :, None] * component[:, None, :]
+        mean = ops.tensordot(chosen, self.means, 2)
+        factor = ops.tensordot(chosen, self.factors, 2)
+        noise = keras.random.normal(ops.shape(mean), seed=seed)
+        return mean + ops.einsum("bij,bj->bi", factor, noise)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
+        return {
+            **super().get_config(),
+            "num_genres": self.num_genres,
+            "latent_dim": self.latent_dim,
+            "num_components": self.num_components,
+        }
 
 # %% [markdown]
 # Try it in two dimensions, on points that form two bars: it starts as the prior and learns the bars.
@@ -299,75 +386,90 @@ session.show_figure(fig, "03_density", "Draws cover a disc before the fit, two b
 # rest. Its methods, from the top:
 #
 # - `build_networks`: the encoder returns twice as many numbers, means and log-variances;
-# - `encode_parameters`: the log-variance $v$ goes through a soft bound, $5 \tanh\frac{v + 3}5 - 3$, which hardly
+# - `encode_posterior`: the log-variance $v$ goes through a soft bound, $5 \tanh\frac{v + 3}5 - 3$, which hardly
 #   changes it near $-3$ and never lets it leave $(-8, 2)$. Without a bound one training saw its KL jump from 80 to 257
 #   nats within an epoch;
-# - `sample_posterior` is section 4; `elbo_terms` adds up `reconstruction_terms`, written in 02, and the penalty,
-#   $\text{loss} = -\log p(x \mid z) + \beta \sum_j \mathrm{KL}_j$;
+# - `elbo_losses` draws a latent as in section 4, takes `reconstruction_losses`, written in 02, and adds the penalty
+#   $\beta \sum_j \mathrm{KL}_j$ to the loss. When it validates, it draws from a generator that begins anew each time,
+#   so that two validations of one model give one number;
 # - `sample_latents` draws from the density.
 #
 # **Our convention for $\beta$:** both terms in nats, **summed over cells and over latent dimensions, averaged over the
-# batch**. With $\beta = 1$ the loss is the negative ELBO. Code that takes means in place of sums quotes another number
-# for the same model.
+# batch**. With $\beta = 1$, `reconstruction` + `kl` is the negative ELBO. The `loss` is a little more, since training
+# also asks for contrast (notebook 02). Code that takes means in place of sums quotes another number for the same model.
 
 # %%
-from cvae_music import Autoencoder, build_decoder, build_encoder, get_schedule  # you wrote the first three in 02
+# The first three you wrote in notebook 02.
+from cvae_music import Autoencoder, build_decoder, build_encoder, get_schedule
 
 
 # %%
 class VAE(Autoencoder):
-    """An autoencoder whose latents are Gaussians, with a price for leaving the prior."""
+    """Variational autoencoder with an optimal-variance Gaussian decoder."""
 
     metric_names = ("loss", "reconstruction", "rms_db", "kl", "kl_weight")
+    outputs_per_latent = 2
 
     def __init__(self, audio_config=None, kl=1.0, **kwargs):
         super().__init__(audio_config, **kwargs)
         self.kl = get_schedule(kl)
-        start = keras.initializers.Constant(self.kl.weight)
-        self.kl_weight = self.add_weight(name="kl_weight", shape=(), trainable=False, initializer=start)
-        self.latent_density = LatentDensity(max(1, self.num_genres), self.latent_dim, name="latent_density")
+        first = keras.initializers.Constant(self.kl.weight)
+        self.kl_weight = self.add_weight((), first, name="kl_weight", trainable=False)
+        num_mixtures = max(1, self.num_genres)
+        self.latent_density = LatentDensity(num_mixtures, self.latent_dim)
 
     def build_networks(self, *sizes):
         return build_encoder(*sizes, outputs_per_latent=2), build_decoder(*sizes)
 
-    def encode_parameters(self, log_mel, training=False):
-        mean, log_var = ops.split(ops.cast(self.encoder(log_mel, training=training), "float32"), 2, axis=-1)
-        return mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0
+    def encode_posterior(self, log_mel, training=False):
+        parameters = self.encoder(log_mel, training=training)
+        mean, log_var = ops.split(ops.cast(parameters, "float32"), 2, axis=-1)
+        # Bounded to (-8, 2): unbounded, the KL once went from 80 to 257 nats in an epoch.
+        return DiagonalGaussian(mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0)
 
-    def sample_posterior(self, mean, log_var):
-        return mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean), seed=self.noise)
-
-    def elbo_terms(self, data, training):
-        log_mel, genre = data
-        mean, log_var = self.encode_parameters(log_mel, training)
-        latent = self.sample_posterior(mean, log_var)
+    def elbo_losses(self, log_mel, genre, training):
+        """Computes the loss of a VAE."""
+        posterior = self.encode_posterior(log_mel, training)
+        latent = posterior.sample(self.noise if training else self.validation_noise)
         rebuilt = self.decode_latent(latent, genre, training)
-        kl_per_dimension = ops.mean(gaussian_kl(mean, log_var), axis=0)
-        kl, step = ops.sum(kl_per_dimension), 0 if self.optimizer is None else self.optimizer.iterations
+        kl_per_dimension = ops.mean(posterior.kl(), axis=0)
+        kl = ops.sum(kl_per_dimension)
+        step = 0 if self.optimizer is None else self.optimizer.iterations
         if training:
-            self.kl_weight.assign(self.kl.next_weight(step, self.kl_weight.value, kl))
-        weight = ops.convert_to_tensor(self.kl_weight)
-        terms = self.reconstruction_terms(log_mel, rebuilt) | {"kl": kl, "kl_weight": weight}
-        terms["loss"] = terms["loss"] + self.kl.penalty(kl_per_dimension, weight, step)
-        return terms, latent, rebuilt
+            next_weight = self.kl.next_weight(step, self.kl_weight.value, kl)
+            self.kl_weight.assign(next_weight)
+        kl_weight = ops.convert_to_tensor(self.kl_weight)
+        losses = self.reconstruction_losses(log_mel, rebuilt)
+        losses["kl"] = kl
+        losses["kl_weight"] = kl_weight
+        losses["loss"] += self.kl.penalty(kl_per_dimension, kl_weight, step)
+        return losses, latent, rebuilt
 
-    def loss_terms(self, data, training):
-        return self.elbo_terms(data, training)[0]
+    def compute_losses(self, log_mel, genre=None, training=False):
+        losses, _, rebuilt = self.elbo_losses(log_mel, genre, training)
+        return losses, rebuilt
 
     def sample_latents(self, genre, seed=0, temperature=1.0):
-        genre = np.asarray(genre, np.int32) * bool(self.num_genres)
-        return self.latent_density.sample(genre, np.random.default_rng(seed), temperature)
+        """Draws latents of new clips from the fitted density, before that the prior."""
+        genre = np.asarray(genre, np.int32)
+        if not self.num_genres:
+            genre = np.zeros_like(genre)
+        rng = np.random.default_rng(seed)
+        return self.latent_density.sample(genre, rng, temperature)
+
+    def get_config(self):
+        return {**super().get_config(), "kl": self.kl.get_config()}
 
 # %% [markdown]
-# There is no `train_step` in it. That of `Autoencoder` asks for `loss_terms`, whichever class it belongs to, and the
+# There is no `train_step` in it. That of `Autoencoder` asks for `compute_losses`, whichever class it belongs to, and the
 # loss of a VAE is all that a VAE's step needs. Here it is again, as it is inherited:
 
 # %%
 print(inspect.getsource(VAE.train_step))
 fresh = VAE(config, seed=seed)
-batch = ops.convert_to_tensor(test[:8]), ops.convert_to_tensor(test_genre[:8])
-terms = {name: float(value) for name, value in fresh.loss_terms(batch, training=False).items()}
-pd.Series(terms, name="before training").to_frame().T.round(2)
+losses, _ = fresh.compute_losses(test[:8])
+losses = {name: float(value) for name, value in losses.items()}
+pd.Series(losses, name="before training").to_frame().T.round(2)
 
 # %% [markdown]
 # ## 7. Train it, at two prices
@@ -437,14 +539,14 @@ autoencoder = lab.open_model("autoencoder", features, session, weights, num_step
 twin = VAE.from_config(vae.get_config())
 twin.set_weights(vae.get_weights())
 mean, log_var = vae.encode(test)
-same = np.abs(np.array(twin.encode_parameters(test[:8])[0]) - mean[:8]).max()
+same = np.abs(twin.encode(test[:8]).mode() - mean[:8]).max()
 print(f"largest difference of the latents: {same:.1e}")
 
 # %% [markdown]
 # **Question.** Where along a dimension would the ELBO put a clip, and how wide? We take one test clip and the dimension
-# with the largest KL, move the posterior's mean or change its spread, decode 16 draws, and add up the two terms. All
-# other dimensions stay where the encoder put them. **Guess** what makes a wide posterior expensive, and what a narrow
-# one.
+# with the largest KL, move the posterior's mean or change its spread, decode 16 draws, and add up the two terms:
+# likelihood and KL, without the contrast. All other dimensions stay where the encoder put them. **Guess** what makes a
+# wide posterior expensive, and what a narrow one.
 
 # %%
 per_dimension = np.array(gaussian_kl(mean, log_var)).mean(axis=0)
@@ -458,9 +560,10 @@ def two_terms(shift, spread):
     """Reconstruction and KL, in nats, with one dimension of the example's posterior moved and as wide as asked."""
     latent = np.repeat(mean[[example]], len(dice), axis=0)
     latent[:, chosen] += shift + spread * dice
-    terms = vae.reconstruction_terms(np.repeat(test[[example]], len(dice), axis=0), vae.decode(latent))
+    clips = np.repeat(test[[example]], len(dice), axis=0)
+    losses = vae.reconstruction_losses(clips, vae.decode(latent))
     price = gaussian_kl(*np.float32([told_mean + shift, 2.0 * np.log(spread)]))
-    return float(terms["reconstruction"]), float(price)
+    return float(losses["reconstruction"]), float(price)
 
 # %%
 spreads, shifts = told_spread * np.geomspace(0.2, 10.0, 22), np.linspace(-0.5, 0.5, 21)
@@ -574,9 +677,10 @@ lab.takeaway(
 
 # %%
 def log_mixture(density, latents):
-    """Logarithm of the first mixture of a `LatentDensity` at latents, less the constant that the prior has too."""
+    """Logarithm of the first mixture at latents, less the constant that the prior has too."""
     parts = []
-    for share, mean, factor in zip(*(ops.convert_to_numpy(value)[0] for value in density.weights), strict=True):
+    mixture = [value[0] for value in density.get_weights()]  # shares, means, factors
+    for share, mean, factor in zip(*mixture, strict=True):
         if share > 0:
             whitened = np.linalg.solve(factor.astype(np.float64), (latents - mean).T)
             parts.append(np.log(share) - np.log(np.diag(factor)).sum() - 0.5 * (whitened**2).sum(axis=0))

@@ -23,11 +23,12 @@ SOLUTIONS = run_notebooks.find_notebooks(run_notebooks.NOTEBOOKS / "solutions")
 ALL = SOURCES + SOLUTIONS
 # What the reader writes, by the topic in the notebook's name.
 WRITTEN = {
-    "autoencoder": "block build_encoder decode_layers build_decoder averaging contrast_loss optimal_variance_nll "
-    "Autoencoder",
-    "vae": "gaussian_kl LatentDensity VAE",
-    "conditional_vae": "build_concatenating_decoder ConcatCVAE build_conditional_decoder build_classifier "
-    "multiquadric_kernel genre_discrepancy disguise cross_entropy Listeners ClassMeanShift ConditionalVAE",
+    "autoencoder": "block build_encoder decode_layers build_decoder "
+    "moving_average_matrix mel_highpass contrast_loss optimal_variance_nll Autoencoder",
+    "vae": "gaussian_kl DiagonalGaussian LatentDensity VAE",
+    "conditional_vae": "build_concatenating_decoder ConcatCVAE "
+    "build_conditional_decoder build_classifier multiquadric_kernel genre_discrepancy "
+    "augment_for_critics cross_entropy frozen_call ClassMeanShift ConditionalVAE",
     "posterior_collapse": "build_original_networks OriginalVAE",
     "discriminator": "mel_highpass UnsharpMask build_discriminator adversarial_losses "
     "ConditionalVAEGAN",
