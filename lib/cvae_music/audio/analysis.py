@@ -153,15 +153,15 @@ def log_mel(
         >>> log_mel(np.zeros(22050), [0.1, 0.2], AudioConfig()).max()
         np.float32(-70.0)
     """
-    samples = np.asarray(samples, np.float32)
-    if samples.ndim != 1 or len(samples) == 0:
+    mono = np.asarray(samples, np.float32)
+    if mono.ndim != 1 or len(mono) == 0:
         raise ValueError(
-            f"log_mel got samples of shape {samples.shape}; expected mono, (samples,). "
+            f"log_mel got samples of shape {mono.shape}; expected mono, (samples,). "
             "Mix or reshape it."
         )
     positions = np.asarray(frame_times, np.float64) * config.sample_rate
     centres = np.round(positions).astype(np.int64)
-    power = band_power(samples, centres, mel_filters(config), config.n_fft, wrap)
+    power = band_power(mono, centres, mel_filters(config), config.n_fft, wrap)
     full_scale = (2.0 / hann_window(config.n_fft).sum()) ** 2
     level = 10.0 * np.log10(np.maximum(power * full_scale, TINY))
     return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
@@ -199,7 +199,7 @@ def band_power(
     blocks = []
     for first in range(0, len(filters), BANDS_AT_ONCE):
         bands = slice(first, first + BANDS_AT_ONCE)
-        used = filters[bands].any(axis=0)
+        used = np.asarray(filters[bands].any(axis=0))
         bins = slice(used.argmax(), len(used) - used[::-1].argmax())
         blocks.append((bands, bins))
     for first in range(0, len(starts), FRAMES_AT_ONCE):

@@ -332,7 +332,8 @@ def read_mono(
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and 0 <= value < LONGEST
+    is_number = isinstance(value, numbers.Real)
+    return is_number and 0 <= value < LONGEST
 
 
 def to_mono(samples: np.ndarray) -> np.ndarray:

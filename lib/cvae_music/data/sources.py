@@ -68,7 +68,7 @@ def known_factor_collection(num_clips: int = 2400, seed: int = 0) -> Collection:
     check_number("num_clips", num_clips, MIN_GROUPS * len(GENRES))
     table = draw_factors(num_clips, seed)
     source_id = pd.Series([f"known-{seed}-{index:06d}" for index in range(num_clips)])
-    split = {}
+    split: dict[str, str] = {}
     for number, genre in enumerate(GENRES):
         pieces = list(source_id[table["genre"] == genre])
         split |= split_groups(pieces, seed=(seed, number))
