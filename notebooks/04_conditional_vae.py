@@ -999,10 +999,10 @@ board.insert(0, "seconds", pd.Series(seconds))
 board.to_csv(session.output_dir / "scoreboard.csv")
 
 # %%
-columns = {"cnn_prior": "prior", "cnn_swap": "swap", "descriptors_prior": "prior, second judge",
+columns = {"cnn_class_conditional": "prior", "cnn_swap": "swap", "descriptors_class_conditional": "prior, second judge",
            "descriptors_swap": "swap, second judge",
            "reconstruction_rms_db": "error (dB)", "kl": "KL (nats)", "active_units": "active units",
-           "cnn_diversity": "diversity", "sharpness_prior": "sharpness of samples", "seconds": "seconds"}  # fmt: skip
+           "cnn_diversity": "diversity", "sharpness_sampled": "sharpness of samples", "seconds": "seconds"}  # fmt: skip
 display(board[list(columns)].rename(columns=columns).T.round(2))
 
 # %% [markdown]

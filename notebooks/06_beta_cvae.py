@@ -219,8 +219,8 @@ lab.takeaway(
 # which beta the genre leaves $z$.
 
 # %%
-words = {"prior obedience": "cnn_prior", "swap obedience": "cnn_swap", "z-leak": "genre_probe_accuracy", "diversity": "cnn_diversity",
-         "diversity, log-mel": "diversity_log_mel", "sharpness, drawn": "sharpness_prior"}  # fmt: skip
+words = {"prior obedience": "cnn_class_conditional", "swap obedience": "cnn_swap", "z-leak": "genre_probe_accuracy", "diversity": "cnn_diversity",
+         "diversity, log-mel": "diversity_log_mel", "sharpness, drawn": "sharpness_sampled"}  # fmt: skip
 display(table(words))
 print(f"chance {board['chance'].iloc[0]:.2f}")
 

@@ -170,7 +170,7 @@ def mean(name, column):
 # %%
 display(table({"training (s)": "seconds", "numbers fitted": "parameters"}, 0).join(table({
     "error (dB)": "reconstruction_rms_db", "sharpness, rebuilt": "sharpness_reconstruction",
-    "sharpness, drawn": "sharpness_prior"})))  # fmt: skip
+    "sharpness, drawn": "sharpness_sampled"})))  # fmt: skip
 
 # %%
 error = {name: mean(name, "reconstruction_rms_db") for name in models}
@@ -197,11 +197,11 @@ lab.takeaway(
 
 # %%
 generation = {
-    "prior obedience": "cnn_prior", "swap obedience": "cnn_swap", "diversity": "cnn_diversity",
+    "prior obedience": "cnn_class_conditional", "swap obedience": "cnn_swap", "diversity": "cnn_diversity",
     "Fréchet distance": "cnn_frechet", "kernel distance": "cnn_kernel", "CAS": "cas",
 }  # fmt: skip
 display(table(generation))
-counts = rows[["num_prior_clips", "num_test_clips"]].dropna().iloc[-1]
+counts = rows[["num_sampled_clips", "num_test_clips"]].dropna().iloc[-1]
 print(f"{counts.iloc[0]:.0f} drawn and {counts.iloc[1]:.0f} real clips; CAS of 300 real training clips: {raw['cas']:.2f}")
 
 # %%
@@ -416,7 +416,7 @@ if len(real):
 
 # %%
 judged = {
-    "error (dB)": ("reconstruction_rms_db", -1), "sharpness, drawn": ("sharpness_prior", 1), "prior obedience": ("cnn_prior", 1),
+    "error (dB)": ("reconstruction_rms_db", -1), "sharpness, drawn": ("sharpness_sampled", 1), "prior obedience": ("cnn_class_conditional", 1),
     "swap obedience": ("cnn_swap", 1), "diversity": ("cnn_diversity", 1), "Fréchet distance": ("cnn_frechet", -1),
     "kernel distance": ("cnn_kernel", -1), "CAS": ("cas", 1), "k-means NMI": ("kmeans_nmi", 1), "kNN": ("knn_accuracy", 1),
 }  # fmt: skip

@@ -249,8 +249,8 @@ print(f"It hears {gain:.1f} times the clips that the plain way hears in the same
 
 # %%
 halves = lab.read_rows("half_precision").groupby("precision")
-columns = {"reconstruction_rms_db": "error (dB)", "sharpness_prior": "sharpness of samples",
-           "cnn_prior": "prior obedience", "cnn_swap": "swap obedience", "cnn_diversity": "diversity"}  # fmt: skip
+columns = {"reconstruction_rms_db": "error (dB)", "sharpness_sampled": "sharpness of samples",
+           "cnn_class_conditional": "prior obedience", "cnn_swap": "swap obedience", "cnn_diversity": "diversity"}  # fmt: skip
 both = {"mean": halves[list(columns)].mean(), "spread": halves[list(columns)].std()}
 pd.concat(both).rename(columns=columns).round(2)
 
@@ -497,8 +497,8 @@ lab.obedience_table(score, judges).round(2)
 
 # %%
 rows = {"reconstruction_rms_db": "error (dB)", "sharpness_reconstruction": "sharpness, rebuilt",
-        "sharpness_prior": "sharpness, new clips", "cnn_diversity": "diversity", "cnn_real": "judge on real clips",
-        "cnn_prior": "prior obedience", "cnn_swap": "swap obedience",
+        "sharpness_sampled": "sharpness, new clips", "cnn_diversity": "diversity", "cnn_real": "judge on real clips",
+        "cnn_class_conditional": "prior obedience", "cnn_swap": "swap obedience",
         "descriptors_swap": "swap obedience, second judge"}  # fmt: skip
 tables = [lab.read_rows(f"foundation_{name}").query("kind == 'cvae'") for name in ("known", "real_music")]
 known, real = (table.mean(numeric_only=True) for table in tables)
@@ -507,10 +507,10 @@ board.loc[list(rows)].rename(rows).round(2)
 
 # %%
 lab.takeaway(
-    f"Sharpness of new clips: yours {score['sharpness_prior']:.2f}; at full size {real['sharpness_prior']:.2f} on real "
-    f"music, {known['sharpness_prior']:.2f} on composed.",
+    f"Sharpness of new clips: yours {score['sharpness_sampled']:.2f}; at full size {real['sharpness_sampled']:.2f} on real "
+    f"music, {known['sharpness_sampled']:.2f} on composed.",
     {
-        "Detail is what minutes do not buy.": score["sharpness_prior"] < known["sharpness_prior"],
+        "Detail is what minutes do not buy.": score["sharpness_sampled"] < known["sharpness_sampled"],
         "Yours is as sharp as composed music at full size.": True,
     },
 )
@@ -621,7 +621,7 @@ ranges = [
     ("KL at the end (nats)", curve["kl"].iloc[-1], 30.0, 150.0),
     ("listeners' loss at the end, over a blind guess", curve["swap"].iloc[-1] / np.log(features.num_genres), 0.0, 0.6),
     ("swap obedience, first judge", score["cnn_swap"], 0.6, 1.0),
-    ("sharpness of new clips", score["sharpness_prior"], 0.3, 0.8),
+    ("sharpness of new clips", score["sharpness_sampled"], 0.3, 0.8),
 ]
 checks = pd.DataFrame(ranges, columns=["measure", "your run", "from", "to"])
 checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import mutual_info_score
 
-from cvae_lab.measures.scores import disentanglement as measures
+from cvae_lab.measures import disentanglement as measures
 
 
 @pytest.fixture(scope="module")

@@ -458,3 +458,10 @@ def test_scores_do_not_depend_on_how_many_clips_are_heard_at_a_time(
             evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()})
         )
     pd.testing.assert_series_equal(*rows, rtol=1e-6)
+
+
+def test_obedience_in_sound_stands_first():
+    kinds = ("real", "rebuilt", "swap", "fresh", "class_conditional")
+    row = {f"{name}_{kind}": 1.0 for name in ("cnn", "sound") for kind in kinds}
+    table = obedience_table(row | {"chance": 0.5}, ["cnn"])
+    assert list(table.index) == ["sound", "cnn"]

@@ -112,7 +112,7 @@ def test_training_learns_and_a_file_keeps_it(tmp_path):
     def distance(model):
         holding = train_vocoder.VocoderTraining(model)
         found = np.sqrt(
-            holding.hold(np.exp(2 * np.asarray(model(inputs)[0])), inputs[0])
+            holding.project_to_mel(np.exp(2 * np.asarray(model(inputs)[0])), inputs[0])
         )
         return np.abs(
             np.log(np.maximum(found, 1e-4)) - np.log(np.maximum(magnitude, 1e-4))

@@ -100,7 +100,7 @@ def write_real_run(data, size_name, precision, seed):
     }
     add_rows("half_precision", pd.DataFrame([about | scores | end]))
     print(
-        pd.Series(scores)[["reconstruction_rms_db", "sharpness_prior", "cnn_swap"]]
+        pd.Series(scores)[["reconstruction_rms_db", "sharpness_sampled", "cnn_swap"]]
         .round(3)
         .to_dict(),
         flush=True,

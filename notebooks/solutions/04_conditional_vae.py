@@ -72,7 +72,7 @@ scores = {
     name: lab.evaluate_model(model, features, judges, num_per_genre=25, seed=seed, sampler=sampler, max_clips=100)
     for name, sampler in {"fitted density": None, "plain prior": plain_prior}.items()
 }
-columns = [f"{name}_{what}" for name in judges for what in ("prior", "swap", "diversity")] + ["sharpness_prior"]
+columns = [f"{name}_{what}" for name in judges for what in ("fresh", "class_conditional", "swap", "diversity")] + ["sharpness_sampled"]
 pd.DataFrame(scores).loc[columns].round(3)
 
 # %% [markdown]

@@ -69,7 +69,7 @@ for size in (4, 8, 32, 96):
     pca = lab.PCABaseline(size).fit(features)
     row = lab.evaluate_model(pca, features, judges, num_per_genre=20, seed=seed, max_clips=100)
     found = lab.cluster_scores(pca.encode(train)[0], train_genre, pca.encode(clips)[0], genre, num_boots=5)["score"]
-    boards[size] = row[["reconstruction_rms_db", "sharpness_prior", "cnn_prior", "cnn_swap"]].to_dict() | found.to_dict()
+    boards[size] = row[["reconstruction_rms_db", "sharpness_sampled", "cnn_class_conditional", "cnn_swap"]].to_dict() | found.to_dict()
 display(pd.DataFrame(boards).T.rename_axis("components").round(2))
 
 # %% [markdown]

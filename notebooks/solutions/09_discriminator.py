@@ -42,7 +42,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import keras
@@ -60,67 +62,91 @@ cvae = lab.open_model("cvae", features, session)
 
 # %%
 def build_blind(shape, num_genres, width=16):
-    clip, genre = keras.Input(shape), keras.Input((num_genres,))
-    x, features = clip[..., None], []
+    clip = keras.Input(shape)
+    genre = keras.Input((num_genres,))
+    x = clip[..., None]
+    features = []
     for index, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
-        size, step = (4, 2) if index < 3 else (3, 1)
-        x = layers.Conv2D(channels, size, step, "same", kernel_initializer="he_normal")(x)
+        size, stride = (4, 2) if index < 3 else (3, 1)
+        convolve = layers.Conv2D(
+            channels, size, stride, "same", kernel_initializer="he_normal"
+        )
+        x = convolve(x)
         x = ops.maximum(x, 0.2 * x)
         features.append(x)
-    named = layers.Dense(4 * width, use_bias=False)(genre)[:, None, None] / (4 * width) ** 0.5
-    verdict = layers.Dense(1)(x)[..., 0] + ops.sum(x * named, axis=-1)
-    return keras.Model([clip, genre], [verdict, *features])
+    embedding = (
+        layers.Dense(4 * width, use_bias=False)(genre)[:, None, None]
+        / (4 * width) ** 0.5
+    )
+    logits = layers.Dense(1)(x)[..., 0] + ops.sum(x * embedding, axis=-1)
+    return keras.Model([clip, genre], [logits, *features])
 
 # %%
 def learn(discriminator):
     """Losses of a discriminator against reconstructions of a decoder that stands still."""
-    optimizer, losses = keras.optimizers.Adam(1e-3, beta_1=0.5), []
+    optimizer = keras.optimizers.Adam(1e-3, beta_1=0.5)
     optimizer.build(discriminator.weights)
 
     @tf.function
     def step(log_mel, genre):
         weights = cvae.genre_weights(genre)
-        made = cvae.decode_latent(cvae.encode_parameters(log_mel)[0], weights)
+        rebuilt = cvae.decode_latent(cvae.encode_posterior(log_mel).mode(), weights)
         with tf.GradientTape() as tape:
-            real, doubt = discriminator([log_mel, weights])[0], discriminator([made, weights])[0]
-            loss = ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + doubt))
-        optimizer.apply(tape.gradient(loss, discriminator.weights), discriminator.weights)
+            real_logits = discriminator([log_mel, weights])[0]
+            fake_logits = discriminator([rebuilt, weights])[0]
+            loss = ops.mean(ops.relu(1.0 - real_logits)) + ops.mean(
+                ops.relu(1.0 + fake_logits)
+            )
+        optimizer.apply(
+            tape.gradient(loss, discriminator.weights), discriminator.weights
+        )
         return loss
 
-    for log_mel, genre in cm.make_dataset(features, "train", seed=seed).take(num_steps):
-        losses.append(float(step(log_mel, genre)))
-    return losses
+    batches = cm.make_dataset(features, "train", seed=seed).take(num_steps)
+    return [float(step(log_mel, genre)) for log_mel, genre in batches]
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
-for name, build in {"sees detail": cm.build_discriminator, "levels alone": build_blind}.items():
+for name, build in {
+    "sees detail": cm.build_discriminator,
+    "levels alone": build_blind,
+}.items():
     keras.utils.set_random_seed(seed)
     ax.plot(learn(build(config.shape, len(features.genres))), label=name)
 ax.set(xlabel="step", ylabel="hinge loss")
 ax.legend(frameon=False)
-session.show_figure(fig, name="09_blind", alt="Loss over steps of two discriminators; the one that sees detail falls first.")
+session.show_figure(
+    fig,
+    name="09_blind",
+    alt="Loss over steps of two discriminators; the one that sees detail falls first.",
+)
 
 # %% [markdown]
 # ## 2. Least squares in place of the hinge
 #
-# It pulls verdicts to 1 and to $-1$ from both sides; the hinge is content beyond.
+# It pulls logits to 1 and to $-1$ from both sides; the hinge is content beyond.
 
 # %% tags=["exercise"]
-def least_squares(verdict, doubt):
-    """Loss of the discriminator from its verdicts on real and on wrong clips."""
-    return ops.mean(ops.square(verdict - 1.0)) + ops.mean(ops.square(doubt + 1.0))
+def least_squares(real_logits, fake_logits):
+    """Loss of the discriminator from its logits of real clips and of fakes."""
+    return ops.mean(ops.square(real_logits - 1.0)) + ops.mean(
+        ops.square(fake_logits + 1.0)
+    )
 
 # %% tags=["check"]
-verdict, doubt = np.array([0.5, 1.0], np.float32), np.array([-1.0, 0.0], np.float32)
-found, expected = float(least_squares(verdict, doubt)), 0.125 + 0.5
-print("right" if abs(found - expected) < 1e-5 else f"not yet: expected {expected}, got {found:.3f}")
+real_logits = np.array([0.5, 1.0], np.float32)
+fake_logits = np.array([-1.0, 0.0], np.float32)
+found = float(least_squares(real_logits, fake_logits))
+expected = 0.125 + 0.5
+is_right = abs(found - expected) < 1e-5
+print("right" if is_right else f"not yet: expected {expected}, got {found:.3f}")
 
 # %% [markdown]
 # ## 3. Without real clips under a wrong label
 #
-# `adversarial_losses` cuts its fourth group off in one line, `doubt[: 3 * count]`, also for the discriminator; the weights of a whole
-# training show the rest. Look at *swap* in `lab.evaluate_model` before and after, over more than one seed: on one alone the
-# difference may be chance.
+# `adversarial_losses` computes `fake_loss` from all four groups: `fake_logits[: 3 * count]` there leaves the fourth out. The weights
+# of a whole training show the rest. Look at *swap* in `lab.evaluate_model` before and after, over more than one seed: on
+# one alone the difference may be chance.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

@@ -1,4 +1,4 @@
-"""A conditional VAE that is given the genre once and ignores it: start of notebook 04."""
+"""A conditional VAE that is given the genre once and ignores it."""
 
 from __future__ import annotations
 

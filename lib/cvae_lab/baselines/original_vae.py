@@ -1,4 +1,4 @@
-"""The original recipe whose posterior collapsed, scaled down, with exchangeable parts."""
+"""The original recipe, whose posterior collapsed, with exchangeable parts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from cvae_music.models.schedules import Constant
 class OriginalRamp(Constant):
     """Ramps the KL weight as the original recipe did.
 
-    The weight is min(0.1 * exp(0.25 * (epoch - 11)), `weight`). Its 30 epochs are spread
-    over `num_steps`.
+    The weight is min(0.1 * exp(0.25 * (epoch - 11)), `weight`). Its 30 epochs are
+    spread over `num_steps`.
 
     Args:
         weight: Largest weight.
@@ -60,9 +60,9 @@ def build_original_networks(
 ) -> tuple[keras.Model, keras.Model]:
     """Builds the original's networks, scaled down.
 
-    The label enters as maps at the input and by one concatenation at the latent. Time is
-    the axis and frequency the channels, as in all networks of this series. Batch norm and
-    dropout follow every convolution.
+    The label enters as maps at the input and by one concatenation at the latent. Time
+    is the axis and frequency the channels, as in all networks of this series. Batch
+    norm and dropout follow every convolution.
 
     Args:
         shape: `(num_frames, channels)`; frames a multiple of 16.
@@ -123,8 +123,8 @@ def build_original_networks(
 class OriginalVAE(VAE):
     """A VAE after the original recipe.
 
-    Its networks and its likelihood differ from those of `VAE`, and the label enters once
-    at each end.
+    Its networks and its likelihood differ from those of `VAE`, and the label enters
+    once at each end.
 
     Args:
         audio_config: As for `VAE`; its `shape` is that of a clip,
@@ -281,12 +281,12 @@ class RepairedVAE(OriginalVAE):
 
     Args:
         audio_config: As for `OriginalVAE`.
-        likelihood: `"squares"`, the sum of squared errors as it stands, or `"optimal"`, a
-            Gaussian with its best variance (sigma-VAE); the loss is then in nats.
+        likelihood: `"squares"`, the sum of squared errors as it stands, or `"optimal"`,
+            a Gaussian with its best variance (sigma-VAE); the loss is then in nats.
         mean_norm: Above 0, the posterior means are batch-normalised to this standard
             deviation (BN-VAE, Zhu et al., 2020, arXiv:2004.12585).
-        encoder_turns: Steps for the encoder alone before each step for both (after He et
-            al., 2019, arXiv:1901.05534).
+        encoder_turns: Steps for the encoder alone before each step for both (after He
+            et al., 2019, arXiv:1901.05534).
         encoder_steps: How many steps of the training, counted from the first, have such
             turns.
         every_stage: Whether the latent enters every stage of the decoder.
@@ -323,7 +323,8 @@ class RepairedVAE(OriginalVAE):
         self.encoder_turns = encoder_turns
         self.encoder_steps = encoder_steps
         super().__init__(audio_config, **kwargs)
-        # Neither scale nor centre is learned: the network cannot undo the normalisation.
+        # Neither scale nor centre is learned: the network cannot undo the
+        # normalisation.
         self.normalise = layers.BatchNormalization(
             momentum=0.9, epsilon=1e-6, scale=False, center=False
         )

@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 class PCABaseline:
     """A linear model with the interface of the networks: the same measures apply to it.
 
-    The latent of a clip is the coefficients of its principal components. The latent of a
-    new clip is drawn from the Gaussian of its genre. The label plays no part in decoding,
-    so it cannot change the genre of a clip.
+    The latent of a clip is the coefficients of its principal components. The latent of
+    a new clip is drawn from the Gaussian of its genre. The label plays no part in
+    decoding, so it cannot change the genre of a clip.
 
     Args:
         num_components: Size of the latent, at most.
@@ -22,7 +22,8 @@ class PCABaseline:
     Example:
         >>> from types import SimpleNamespace
         >>> clips = np.random.default_rng(0).standard_normal((6, 4, 2))
-        >>> features = SimpleNamespace(config=SimpleNamespace(shape=(4, 2)), num_genres=2)
+        >>> config = SimpleNamespace(shape=(4, 2))
+        >>> features = SimpleNamespace(config=config, num_genres=2)
         >>> features.arrays = lambda split: (clips, np.array([0, 0, 0, 0, 0, 1]))
         >>> PCABaseline(3).fit(features).sample_latents([0, 1]).shape
         (2, 3)

@@ -39,9 +39,9 @@ def _moved_blur_bank(size):
 class Degrader:
     """Makes copies of clips that keep the genre and lose sharpness, level and position.
 
-    Each copy is turned up or down by up to 6 dB, moved by up to two mel bands and by whole
-    beats. A third is rebuilt from a few principal components, the blur of an autoencoder;
-    the others are smoothed along time and along mel. Half get noise.
+    Each copy is turned up or down by up to 6 dB, moved by up to two mel bands and by
+    whole beats. A third is rebuilt from a few principal components, the blur of an
+    autoencoder; the others are smoothed along time and along mel. Half get noise.
 
     Args:
         config: `AudioConfig` of the clips.
@@ -66,7 +66,8 @@ class Degrader:
         flat = np.asarray(clips[rows], np.float32).reshape(len(rows), -1)
         self.mean = flat.mean(axis=0)
         centred = flat - self.mean
-        # Few clips of many cells: the small Gram matrix has the spectrum of the covariance.
+        # Few clips of many cells: the small Gram matrix has the spectrum of the
+        # covariance.
         values, vectors = np.linalg.eigh(centred @ centred.T)
         kept = values > 1e-4 * values[-1]
         components = centred.T @ (vectors[:, kept] / np.sqrt(values[kept]))
@@ -96,8 +97,8 @@ class Degrader:
         The first third is rebuilt from components: clips must not be sorted by genre.
 
         Args:
-            clips: Float32 tensor, shape `(num_clips, num_frames, n_mels)`, of known size.
-            key: Two whole numbers that fix all draws.
+            clips: Float32 tensor, shape `(num_clips, num_frames, n_mels)`, of known
+            size. key: Two whole numbers that fix all draws.
 
         Returns:
             Float32 tensor of the same shape.

@@ -1,7 +1,7 @@
-"""Two judges of different kind that classify the genre of a clip: a CNN and a regression.
+"""Two judges that classify the genre of a clip: a CNN and a logistic regression.
 
-Generated clips are blurred. A judge that was trained on clean clips only takes blur for a
-genre, so both train on degraded copies too: blurred, noisy, louder, softer, moved.
+Generated clips are blurred. A judge that was trained on clean clips only takes blur for
+a genre, so both train on degraded copies too: blurred, noisy, louder, softer, moved.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def build_judge_network(
     """
     inputs = layers.Input(shape, name="log_mel")
     x = inputs - ops.mean(inputs, axis=(1, 2), keepdims=True)
-    # Cells in squares of four become channels, which saves the layer at full resolution.
+    # Cells in squares of four become channels, which saves the layer at full
+    # resolution.
     frames = shape[0] // 2
     mels = shape[1] // 2
     x = ops.reshape(x[:, : 2 * frames, : 2 * mels], (-1, frames, 2, mels, 2))
@@ -209,7 +210,7 @@ class CNNJudge(_Judge):
 
 
 class DescriptorJudge(_Judge):
-    """Logistic regression on `clip_descriptors`; make one with `train_descriptor_judge`.
+    """Logistic regression on `clip_descriptors`, see `train_descriptor_judge`.
 
     Args:
         config: `AudioConfig` of the clips.

@@ -1,23 +1,25 @@
-"""Numbers that musicians and engineers would name, read from log-mel clips: timbre, rhythm, harmony.
+"""Descriptors of timbre, rhythm and harmony, computed from log-mel clips.
 
-All are free of loudness: a clip turned up or down keeps its descriptors, up to the fixed floor.
+All are independent of loudness, down to a fixed floor.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
 
 import librosa
 import numpy as np
+from numpy.typing import ArrayLike
 
 NUM_MFCC = 20
-DEPTH_DB = (
-    50.0  # what lies further below the level of the clip is inaudible beside the rest
-)
+DEPTH_DB = 50.0  # what lies further below the level of the clip is inaudible
 NUM_BANDS = 8
-SEMITONE_RANGE = (
-    110.0,
-    2500.0,
-)  # Hz, where mel bands are narrow enough to tell pitch classes apart
+# Hz, where mel bands are narrow enough to tell pitch classes apart.
+SEMITONE_RANGE = (110.0, 2500.0)
 
 
-def clip_descriptors(log_mel_db, config):
+def clip_descriptors(log_mel_db: ArrayLike, config: Any) -> np.ndarray:
     """Describes each clip by about 200 numbers.
 
     Args:
@@ -25,31 +27,32 @@ def clip_descriptors(log_mel_db, config):
         config: `AudioConfig` of the clips.
 
     Returns:
-        Float32 array of shape `(num_clips, num_descriptors)`: mean, spread and movement of the MFCCs,
-        shape of the spectrum, onsets in four registers with their pattern in the beat and their
-        autocorrelation, speed of modulation in eight registers, and the intervals in the harmony.
+        Float32 array of shape `(num_clips, num_descriptors)`: mean, spread and movement
+        of the MFCCs, shape of the spectrum, onsets in four registers with their pattern
+        in the beat and their autocorrelation, speed of modulation in eight registers,
+        and the intervals in the harmony.
 
     Raises:
         ValueError: If the clips do not have the shape of the config.
 
-    Source: MFCC and spectral descriptors as in librosa; modulation spectra after Pampalk (2006),
-    "Computational models of music similarity", section 2.2.4 (fluctuation patterns).
+    Source: MFCC and spectral descriptors as in librosa; modulation spectra after
+    Pampalk (2006), "Computational models of music similarity", section 2.2.4
+    (fluctuation patterns).
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
     if log_mel_db.ndim != 3 or log_mel_db.shape[1:] != config.shape:
         raise ValueError(
-            f"got clips of shape {log_mel_db.shape}; expected (num_clips, {config.num_frames}, {config.n_mels}). "
-            "Pass clips made with the same AudioConfig."
+            f"got clips of shape {log_mel_db.shape}; expected (num_clips, "
+            f"{config.num_frames}, {config.n_mels}). Pass clips made with the same "
+            "AudioConfig."
         )
     level = np.percentile(log_mel_db, 95.0, axis=(1, 2), keepdims=True)
     relative = np.maximum(log_mel_db - level, -DEPTH_DB)
     frequencies = librosa.mel_frequencies(
         n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True
     )[1:-1]
-    bands = np.stack(
-        [part.mean(axis=2) for part in np.array_split(relative, NUM_BANDS, axis=2)],
-        axis=2,
-    )
+    parts = np.array_split(relative, NUM_BANDS, axis=2)
+    bands = np.stack([part.mean(axis=2) for part in parts], axis=2)
     groups = (
         _timbre(relative),
         _spectral_shape(relative, frequencies),
@@ -61,15 +64,14 @@ def clip_descriptors(log_mel_db, config):
 
 
 def _mean_and_spread(curves):
-    """Mean and standard deviation over frames, for curves of shape (clips, frames, anything)."""
+    """Computes mean and deviation over frames of curves (clips, frames, anything)."""
     return np.concatenate([curves.mean(axis=1), curves.std(axis=1)], axis=1)
 
 
 def _timbre(relative):
     # The zeroth coefficient is the level, so it goes.
-    mfcc = librosa.feature.mfcc(S=relative.transpose(0, 2, 1), n_mfcc=NUM_MFCC)[
-        :, 1:
-    ].transpose(0, 2, 1)
+    mfcc = librosa.feature.mfcc(S=relative.transpose(0, 2, 1), n_mfcc=NUM_MFCC)
+    mfcc = mfcc[:, 1:].transpose(0, 2, 1)
     movement = np.abs(np.diff(mfcc, axis=1)).mean(axis=1)
     return np.concatenate([_mean_and_spread(mfcc), np.log(movement + 0.1)], axis=1)
 
@@ -82,14 +84,12 @@ def _spectral_shape(relative, frequencies):
     )
     rolloff = librosa.feature.spectral_rolloff(S=magnitude, freq=frequencies)
     flatness = librosa.feature.spectral_flatness(S=magnitude)
-    curves = np.log(
-        np.concatenate([centroid, bandwidth, rolloff, flatness], axis=1) + 1e-6
-    )
-    return _mean_and_spread(curves.transpose(0, 2, 1))
+    curves = np.concatenate([centroid, bandwidth, rolloff, flatness], axis=1)
+    return _mean_and_spread(np.log(curves + 1e-6).transpose(0, 2, 1))
 
 
 def _onsets(bands, frames_per_beat):
-    """Rises of level in four registers: how strong, where in the beat, at which distances."""
+    """Measures rises of level in four registers: strength, pattern, periods."""
     num_clips, num_frames, _ = bands.shape
     registers = bands.reshape(num_clips, num_frames, 4, -1).mean(axis=3)
     # Clips are loops, so the step into the first frame comes from the last.
@@ -97,24 +97,16 @@ def _onsets(bands, frames_per_beat):
     strength = np.log(_mean_and_spread(rises) + 0.01)
 
     whole_beats = num_frames - num_frames % frames_per_beat
-    folded = (
-        rises[:, :whole_beats].reshape(num_clips, -1, frames_per_beat, 4).mean(axis=1)
-    )
+    beats = rises[:, :whole_beats].reshape(num_clips, -1, frames_per_beat, 4)
     steps = max(1, frames_per_beat // 8)
-    folded = (
-        folded[:, : frames_per_beat - frames_per_beat % steps]
-        .reshape(num_clips, -1, steps, 4)
-        .mean(axis=2)
-    )
+    folded = beats.mean(axis=1)[:, : frames_per_beat - frames_per_beat % steps]
+    folded = folded.reshape(num_clips, -1, steps, 4).mean(axis=2)
     pattern = folded / (folded.sum(axis=1, keepdims=True) + 0.1)
 
     spectrum = np.fft.rfft(rises - rises.mean(axis=1, keepdims=True), axis=1)
     correlation = np.fft.irfft(np.abs(spectrum) ** 2, n=num_frames, axis=1)
-    lags = [
-        lag
-        for lag in (frames_per_beat * np.array([0.25, 0.5, 0.75, 1, 2, 4])).astype(int)
-        if 0 < lag < num_frames
-    ]
+    lags = (frames_per_beat * np.array([0.25, 0.5, 0.75, 1, 2, 4])).astype(int)
+    lags = lags[(lags > 0) & (lags < num_frames)]
     periodicity = correlation[:, lags] / (correlation[:, :1] + 1.0)
     return np.concatenate(
         [strength, pattern.reshape(num_clips, -1), periodicity.reshape(num_clips, -1)],
@@ -123,7 +115,7 @@ def _onsets(bands, frames_per_beat):
 
 
 def _modulation(bands):
-    """Energy of the level curves in octaves of modulation speed, from one a clip to one a few frames."""
+    """Measures the energy of the level curves in octaves of modulation speed."""
     spectrum = np.abs(np.fft.rfft(bands, axis=1)) / bands.shape[1]
     edges = [1, 2, 4, 8, 16, 32, 64]
     octaves = [
@@ -135,27 +127,17 @@ def _modulation(bands):
 
 
 def _harmony(relative, frequencies):
-    """Which intervals sound together, in any key: autocorrelation of the twelve pitch classes."""
+    """Measures which intervals sound together, by autocorrelation of pitch classes."""
     low, high = SEMITONE_RANGE
     chosen = (frequencies > low) & (frequencies < high)
     pitch_class = np.round(librosa.hz_to_midi(frequencies[chosen])).astype(int) % 12
     fold = np.eye(12, dtype=np.float32)[pitch_class]
-    chroma = (
-        librosa.db_to_amplitude(relative[:, :, chosen], ref=1.0)
-        @ fold
-        / (fold.sum(axis=0) + 1e-3)
-    )
+    magnitude = librosa.db_to_amplitude(relative[:, :, chosen], ref=1.0)
+    chroma = magnitude @ fold / (fold.sum(axis=0) + 1e-3)
     chroma /= chroma.sum(axis=2, keepdims=True) + 1e-6
     average = chroma.mean(axis=1)
-    intervals = np.stack(
-        [(average * np.roll(average, shift, axis=1)).sum(axis=1) for shift in range(7)],
-        axis=1,
-    )
+    shifted = [np.roll(average, shift, axis=1) for shift in range(7)]
+    intervals = np.stack([(average * one).sum(axis=1) for one in shifted], axis=1)
     movement = np.abs(np.diff(chroma, axis=1)).sum(axis=2)
-    return np.concatenate(
-        [
-            np.log(intervals + 1e-3),
-            np.log(_mean_and_spread(movement[:, :, None]) + 1e-3),
-        ],
-        axis=1,
-    )
+    movement = _mean_and_spread(movement[:, :, None])
+    return np.log(np.concatenate([intervals, movement], axis=1) + 1e-3)

@@ -1,4 +1,4 @@
-"""Attributes of clips measured in their sound, and how latent dimensions follow them."""
+"""Attributes of clips measured in their sound, and of latent dimensions."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def latent_correlations(model: Any, features: Any) -> pd.DataFrame:
         features: `FeatureSet`.
 
     Returns:
-        DataFrame, a row for each dimension of the posterior means in order; a column for
-        each recorded factor that has an order (the key is circular) and each of the
+        DataFrame, a row for each dimension of the posterior means in order; a column
+        for each recorded factor that has an order (the key is circular) and each of the
         `attributes.ATTRIBUTES`; 0 where one is constant.
 
     Source: Spearman's rank correlation.

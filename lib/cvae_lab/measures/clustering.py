@@ -1,12 +1,18 @@
-"""Whether clips of a genre lie together: k-means, Gaussian mixtures, neighbours, each with an interval.
+"""Clustering of clips by genre: k-means, Gaussian mixtures, neighbours, intervals.
 
 Clusters and neighbours are those of training clips, scores those of test clips.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import librosa
 import numpy as np
 import pandas as pd
 import sklearn
+from numpy.typing import ArrayLike
 from sklearn.cluster import KMeans
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -21,62 +27,95 @@ from cvae_lab.judges.descriptors import NUM_MFCC
 from cvae_lab.measures.scores import in_pieces, in_turn, matrix
 
 
-def log_mel_statistics(log_mel_db):
-    """Mean and standard deviation over time of each mel band: `(num_clips, 2 * n_mels)`, dB."""
+def log_mel_statistics(log_mel_db: ArrayLike) -> np.ndarray:
+    """Computes mean and standard deviation over time of each mel band, in dB.
+
+    Args:
+        log_mel_db: Shape `(num_clips, num_frames, n_mels)`, dB.
+
+    Returns:
+        Array of shape `(num_clips, 2 * n_mels)`.
+
+    Example:
+        >>> log_mel_statistics([[[0.0], [2.0]]]).tolist()
+        [[1.0, 1.0]]
+    """
     log_mel_db = np.asarray(log_mel_db, np.float32)
     return np.concatenate([log_mel_db.mean(axis=1), log_mel_db.std(axis=1)], axis=1)
 
 
-def mfcc_statistics(log_mel_db):
-    """Mean and standard deviation over time of 20 MFCCs: `(num_clips, 40)`.
-
-    Source: Tzanetakis and Cook (2002), "Musical genre classification of audio signals"; `librosa.feature.mfcc`.
-    """
-    log_mel_db = np.asarray(log_mel_db, np.float32)
-    return log_mel_statistics(
-        librosa.feature.mfcc(
-            S=log_mel_db.transpose(0, 2, 1), n_mfcc=NUM_MFCC
-        ).transpose(0, 2, 1)
-    )
-
-
-def baseline_points(train_db, test_db, num_components=32):
-    """What models have to beat: raw features of training and test clips.
+def mfcc_statistics(log_mel_db: ArrayLike) -> np.ndarray:
+    """Computes mean and standard deviation over time of 20 MFCCs.
 
     Args:
-        train_db: Log-mel of training clips, dB, shape `(num_clips, num_frames, n_mels)`.
+        log_mel_db: Shape `(num_clips, num_frames, n_mels)`, dB.
+
+    Returns:
+        Array of shape `(num_clips, 40)`.
+
+    Source: Tzanetakis and Cook (2002), "Musical genre classification of audio signals";
+    `librosa.feature.mfcc`.
+
+    Example:
+        >>> mfcc_statistics(np.zeros((2, 8, 32))).shape
+        (2, 40)
+    """
+    bands_first = np.asarray(log_mel_db, np.float32).transpose(0, 2, 1)
+    mfcc = librosa.feature.mfcc(S=bands_first, n_mfcc=NUM_MFCC)
+    return log_mel_statistics(mfcc.transpose(0, 2, 1))
+
+
+def baseline_points(
+    train_db: ArrayLike, test_db: ArrayLike, num_components: int = 32
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Computes the raw features that a latent space has to beat.
+
+    Args:
+        train_db: Log-mel of training clips, dB, shape `(num_clips, num_frames,
+            n_mels)`.
         test_db: The same of test clips.
         num_components: Principal components of the whole spectrogram.
 
     Returns:
-        Dictionary name -> `(train_points, test_points)`: `"log-mel statistics"` and `"MFCC statistics"`, standardised
-        on the training clips, and `"PCA"`.
+        Dictionary name -> `(train_points, test_points)`: `"log-mel statistics"` and
+        `"MFCC statistics"`, standardised on the training clips, and `"PCA"`.
+
+    Example:
+        >>> clips = np.random.default_rng(0).standard_normal((6, 8, 32))
+        >>> train_points, test_points = baseline_points(clips, clips, 4)["PCA"]
+        >>> train_points.shape
+        (6, 4)
     """
     points = {}
-    for name, describe in (
-        ("log-mel statistics", log_mel_statistics),
-        ("MFCC statistics", mfcc_statistics),
-    ):
+    statistics = {
+        "log-mel statistics": log_mel_statistics,
+        "MFCC statistics": mfcc_statistics,
+    }
+    for name, describe in statistics.items():
         train, test = in_pieces(describe, train_db), in_pieces(describe, test_db)
         scaler = StandardScaler().fit(train)
-        points[name] = scaler.transform(train), scaler.transform(test)
-    to_points = principal_components(train_db, num_components)
-    points["PCA"] = tuple(in_pieces(to_points, clips) for clips in (train_db, test_db))
+        points[name] = (scaler.transform(train), scaler.transform(test))
+    project = principal_components(train_db, num_components)
+    points["PCA"] = (in_pieces(project, train_db), in_pieces(project, test_db))
     return points
 
 
-def principal_components(clips, num_components, num_rounds=8, seed=0):
-    """The function from clips to their principal components, from rounds that read the clips from where they are.
+def principal_components(
+    clips: Any, num_components: int, num_rounds: int = 8, seed: int = 0
+) -> Callable:
+    """Computes principal components of clips that may be larger than memory.
 
     Args:
         clips: Array, shape `(num_clips, ...)`, in memory or on disk.
         num_components: At most so many.
         num_rounds: Readings of the clips; each brings the subspace closer.
-        seed: Seed of the subspace to begin with.
+        seed: Seed of the first subspace.
+
+    Returns:
+        Function from clips to their components, `(num_clips, num_components)`.
 
     Source: Halko, Martinsson and Tropp (2011), SIAM Review 53(2), algorithm 4.4.
     """
-
     mean = sum(piece.sum(axis=0) for piece in in_turn(clips)).ravel() / len(clips)
 
     def centred(piece):
@@ -90,78 +129,109 @@ def principal_components(clips, num_components, num_rounds=8, seed=0):
         return total
 
     size = min(num_components, len(clips), len(mean))
-    basis = np.random.default_rng(seed).standard_normal(
-        (len(mean), min(size + 10, len(mean))), np.float32
-    )
+    shape = (len(mean), min(size + 10, len(mean)))
+    basis = np.random.default_rng(seed).standard_normal(shape, np.float32)
     for _ in range(num_rounds):
         basis = np.linalg.qr(times_covariance(basis))[0]
-    basis = (
-        basis @ np.linalg.eigh(basis.T @ times_covariance(basis))[1][:, ::-1][:, :size]
-    )
+    _, vectors = np.linalg.eigh(basis.T @ times_covariance(basis))
+    basis = basis @ vectors[:, ::-1][:, :size]
     return lambda clips: centred(clips) @ basis
 
 
-def check_alignment(encode, clips, points, num_checked=8, seed=0):
-    """Raises ValueError unless `points[k]` is what `encode` makes of `clips[k]`, for some `k` drawn by the seed.
+def check_alignment(
+    encode: Callable,
+    clips: Any,
+    points: ArrayLike,
+    num_checked: int = 8,
+    seed: int = 0,
+) -> None:
+    """Checks that `points[k]` is what `encode` returns for `clips[k]`.
 
-    A score against labels means nothing once rows have been sorted, shuffled or dropped on one side only.
+    A score against labels means nothing once rows have been sorted, shuffled or dropped
+    on one side only.
+
+    Args:
+        encode: Function from clips to points.
+        clips: Array with a row for each clip.
+        points: Array with a row for each clip.
+        num_checked: Rows to check, drawn by the seed.
+        seed: Seed of the choice.
+
+    Raises:
+        ValueError: If the numbers of rows differ, or a point belongs to another clip.
+
+    Example:
+        >>> clips = np.arange(4.0)[:, None]
+        >>> check_alignment(lambda x: 2 * x, clips, 2 * clips)
     """
+    points = np.asarray(points)
     if len(clips) != len(points):
         raise ValueError(
-            f"got {len(clips)} clips and {len(points)} points; expected one point for each clip."
+            f"got {len(clips)} clips and {len(points)} points; expected one point for "
+            "each clip."
         )
     rows = np.sort(np.random.default_rng(seed).permutation(len(clips))[:num_checked])
     made = np.asarray(encode(np.asarray(clips)[rows]))
     tolerance = 1e-2 * (np.std(points) + 1e-9)
-    wrong = rows[np.abs(made - np.asarray(points)[rows]).max(axis=1) > tolerance]
+    wrong = rows[np.abs(made - points[rows]).max(axis=1) > tolerance]
     if len(wrong):
         raise ValueError(
-            f"rows {wrong.tolist()} of the points belong to other clips. Encode the clips in their order."
+            f"rows {wrong.tolist()} of the points belong to other clips. Encode the "
+            "clips in their order."
         )
 
 
 def cluster_scores(
-    points,
-    labels,
-    held_points,
-    held_labels,
+    points: ArrayLike,
+    labels: ArrayLike,
+    held_points: ArrayLike,
+    held_labels: ArrayLike,
     *,
-    groups=None,
-    num_boots=200,
-    neighbours=15,
-    seed=0,
-):
-    """Scores of unsupervised clusters, and of neighbours, against the genres of held-out clips.
+    groups: ArrayLike | None = None,
+    num_boots: int = 200,
+    neighbours: int = 15,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores clusters and neighbours against the genres of held-out clips.
 
-    There are as many clusters as genres. The interval holds the middle 95 % of scores over resampled test clips; the
-    clusters stay as they are.
+    There are as many clusters as genres. The interval holds the middle 95 % of scores
+    over resampled test clips; the clusters stay as they are.
 
     Args:
         points: Latents or features of training clips, shape `(num_clips, dimensions)`.
         labels: Their genres; used by the neighbours alone.
         held_points: The same of test clips.
         held_labels: Their genres.
-        groups: Track or artist of each test clip: clips of a group are resampled together. None: each its own.
+        groups: Track or artist of each test clip: clips of a group are resampled
+            together. None: each is its own group.
         num_boots: Resamples.
         neighbours: Training clips that vote.
         seed: Seed of clusters and resamples.
 
     Returns:
-        DataFrame with the columns `score`, `low`, `high` and the rows `kmeans_ari`, `kmeans_nmi`, `gmm_ari`,
-        `gmm_nmi`, `silhouette` (of the genres) and `knn_accuracy`.
+        DataFrame with the columns `score`, `low`, `high` and the rows `kmeans_ari`,
+        `kmeans_nmi`, `gmm_ari`, `gmm_nmi`, `silhouette` (of the genres) and
+        `knn_accuracy`.
 
     Raises:
         ValueError: If there is not one label for each point.
 
-    Source: Hubert and Arabie (1985) for ARI, Rousseeuw (1987) for the silhouette, Efron (1979) for the interval; all
-    scores by scikit-learn.
+    Source: Hubert and Arabie (1985) for ARI, Rousseeuw (1987) for the silhouette, Efron
+    (1979) for the interval; all scores by scikit-learn.
+
+    Example:
+        >>> points, labels = [[0.0], [0.1], [9.0], [9.1]], [0, 0, 1, 1]
+        >>> table = cluster_scores(points, labels, points, labels, neighbours=1)
+        >>> float(table.loc["kmeans_ari", "score"])
+        1.0
     """
     points, held_points = matrix(points, "points"), matrix(held_points, "held_points")
     labels, held_labels = np.asarray(labels), np.asarray(held_labels)
     if (len(points), len(held_points)) != (len(labels), len(held_labels)):
         raise ValueError(
-            f"got {len(points)} and {len(held_points)} points, {len(labels)} and {len(held_labels)} labels; expected "
-            "one label a point. Take both from the same rows of the features."
+            f"got {len(points)} and {len(held_points)} points, {len(labels)} and "
+            f"{len(held_labels)} labels; expected one label a point. Take both from "
+            "the same rows of the features."
         )
     number = len(np.unique(labels))
     # Full covariances of many dimensions would need more clips than there are.
@@ -169,39 +239,41 @@ def cluster_scores(
         number, covariance_type="diag", reg_covar=1e-3, n_init=5, random_state=seed
     )
     kmeans = KMeans(number, n_init=10, random_state=seed)
-    found = {
-        name: model.fit(points).predict(held_points)
-        for name, model in (("kmeans", kmeans), ("gmm", mixture))
+    clusters = {
+        "kmeans": kmeans.fit(points).predict(held_points),
+        "gmm": mixture.fit(points).predict(held_points),
     }
-    voters = KNeighborsClassifier(min(neighbours, len(points)))
-    right = voters.fit(points, labels).predict(held_points) == held_labels
+    voters = KNeighborsClassifier(min(neighbours, len(points))).fit(points, labels)
+    right = voters.predict(held_points) == held_labels
     with sklearn.config_context(working_memory=64):  # MiB
         silhouette = silhouette_samples(held_points, held_labels)
 
-    def scores(rows):
-        made = {}
-        for name, clusters in found.items():
-            made[f"{name}_ari"] = adjusted_rand_score(held_labels[rows], clusters[rows])
-            made[f"{name}_nmi"] = normalized_mutual_info_score(
-                held_labels[rows], clusters[rows]
-            )
-        return made | {
-            "silhouette": silhouette[rows].mean(),
-            "knn_accuracy": right[rows].mean(),
-        }
+    def scores_of(rows):
+        genres = held_labels[rows]
+        found = {}
+        for name, indices in clusters.items():
+            found[f"{name}_ari"] = adjusted_rand_score(genres, indices[rows])
+            found[f"{name}_nmi"] = normalized_mutual_info_score(genres, indices[rows])
+        found["silhouette"] = silhouette[rows].mean()
+        found["knn_accuracy"] = right[rows].mean()
+        return found
 
+    clips = np.arange(len(held_labels))
     names, member = np.unique(
-        np.arange(len(held_labels)) if groups is None else np.asarray(groups),
-        return_inverse=True,
+        clips if groups is None else np.asarray(groups), return_inverse=True
     )
     members = [np.flatnonzero(member == index) for index in range(len(names))]
     rng = np.random.default_rng(seed)
-    draws = (
-        np.concatenate([members[i] for i in rng.integers(0, len(names), len(names))])
-        for _ in range(num_boots)
-    )
-    boots = pd.DataFrame([scores(rows) for rows in draws])
-    whole = pd.Series(scores(np.arange(len(held_labels))))
+    resampled = []
+    for _ in range(num_boots):
+        chosen = rng.integers(0, len(names), len(names))
+        rows = np.concatenate([members[index] for index in chosen])
+        resampled.append(scores_of(rows))
+    boots = pd.DataFrame(resampled)
     return pd.DataFrame(
-        {"score": whole, "low": boots.quantile(0.025), "high": boots.quantile(0.975)}
+        {
+            "score": pd.Series(scores_of(clips)),
+            "low": boots.quantile(0.025),
+            "high": boots.quantile(0.975),
+        }
     )

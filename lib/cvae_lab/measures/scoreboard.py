@@ -303,7 +303,7 @@ def obedience_table(row: Mapping[str, float], judges: Iterable[str]) -> pd.DataF
     Example:
         >>> row = {"chance": 0.5, "cnn_fresh": 0.9, "cnn_swap": 0.8}
         >>> row |= {"cnn_class_conditional": 1.0, "cnn_rebuilt": 1.0, "cnn_real": 1.0}
-        >>> obedience_table(row, ["cnn"]).loc["cnn", "fresh draws"]
+        >>> float(obedience_table(row, ["cnn"]).loc["cnn", "fresh draws"])
         0.9
     """
     columns = {

@@ -1,6 +1,6 @@
-"""What a model is worth, in numbers: each measure of the series defined once.
+"""The measures of the series: arrays in, plain floats out.
 
-Arrays in, plain floats out. Log-mel clips have the shape `(num_clips, num_frames, n_mels)`.
+Log-mel clips have the shape `(num_clips, num_frames, n_mels)`.
 `scoreboard.evaluate_model` puts the measures of one model into one row.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 from scipy.spatial.distance import pdist
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,71 +23,104 @@ from cvae_music.models.losses import gaussian_kl
 PIECE = 128  # clips in memory at a time
 
 
-def in_turn(clips):
-    """Clips in pieces of 128, float32: those on disk may be more than memory holds."""
-    return (
-        np.asarray(clips[k : k + PIECE], np.float32)
-        for k in range(0, len(clips), PIECE)
-    )
+def in_turn(clips: Any) -> Iterator[np.ndarray]:
+    """Reads clips in pieces of 128: those on disk may be more than memory holds.
+
+    Args:
+        clips: Array, shape `(num_clips, ...)`, in memory or on disk.
+
+    Returns:
+        Iterator of float32 arrays.
+    """
+    for start in range(0, len(clips), PIECE):
+        yield np.asarray(clips[start : start + PIECE], np.float32)
 
 
-def in_pieces(describe, clips):
-    """What `describe` makes of clips `in_turn`, as one array."""
+def in_pieces(describe: Callable, clips: Any) -> np.ndarray:
+    """Applies a function to clips piece by piece, and joins the results.
+
+    Args:
+        describe: Function from an array of clips to an array with a row for each.
+        clips: As for `in_turn`.
+
+    Returns:
+        Array with a row for each clip.
+    """
     return np.concatenate([describe(piece) for piece in in_turn(clips)])
 
 
-def matrix(values, name):
-    """The values as float64; raises ValueError unless they are `(num_clips, num_dimensions)`."""
+def matrix(values: ArrayLike, name: str) -> np.ndarray:
+    """Converts values to a float64 matrix.
+
+    Args:
+        values: Shape `(num_clips, num_dimensions)`.
+        name: Name for the message.
+
+    Returns:
+        float64 array.
+
+    Raises:
+        ValueError: If the values have another number of axes, or are none.
+    """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not values.size:
         raise ValueError(
-            f"{name} has the shape {values.shape}; expected (num_clips, num_dimensions) with at least one clip."
+            f"{name} has the shape {values.shape}; expected (num_clips, "
+            "num_dimensions) with at least one clip."
         )
     return values
 
 
 def _posterior(mean, log_var):
-    mean, log_var = matrix(mean, "mean"), matrix(log_var, "log_var")
+    mean = matrix(mean, "mean")
+    log_var = matrix(log_var, "log_var")
     if mean.shape != log_var.shape:
         raise ValueError(
-            f"mean has the shape {mean.shape}, log_var {log_var.shape}; expected the same. Pass both from one encode call."
+            f"mean has the shape {mean.shape}, log_var {log_var.shape}; expected the "
+            "same. Pass both from one encode call."
         )
     return mean, log_var
 
 
-def _same_clips(first, second, names):
-    first, second = np.asarray(first), np.asarray(second)
-    if first.shape != second.shape or not first.size:
+def _same_clips(real_db, rebuilt_db):
+    real_db, rebuilt_db = np.asarray(real_db), np.asarray(rebuilt_db)
+    if real_db.shape != rebuilt_db.shape or not real_db.size:
         raise ValueError(
-            f"{names[0]} has the shape {first.shape}, {names[1]} {second.shape}; expected the same, and not empty."
+            f"real_db has the shape {real_db.shape}, rebuilt_db {rebuilt_db.shape}; "
+            "expected the same, and not empty."
         )
-    return first, second
+    return real_db, rebuilt_db
 
 
-def kl_per_dimension(mean, log_var):
-    """KL divergence of the posterior from the unit Gaussian, for each latent dimension.
+def kl_per_dimension(mean: ArrayLike, log_var: ArrayLike) -> np.ndarray:
+    """Computes the KL divergence from the unit Gaussian of each latent dimension, nats.
 
     Args:
         mean: Posterior means, shape `(num_clips, latent_dim)`.
         log_var: Natural logarithms of the posterior variances, same shape.
 
     Returns:
-        Array of shape `(latent_dim,)` in nats, averaged over clips; its sum is the KL of the loss.
+        Array of shape `(latent_dim,)` in nats, averaged over clips; its sum is the KL
+        of the loss.
 
     Raises:
         ValueError: If the shapes differ or are not two-dimensional.
 
     Source: Kingma and Welling (2014), arXiv:1312.6114, appendix B.
+
+    Example:
+        >>> kl_per_dimension([[1.0, 0.0], [3.0, 0.0]], np.zeros((2, 2))).tolist()
+        [2.5, 0.0]
     """
     return np.mean(np.asarray(gaussian_kl(*_posterior(mean, log_var))), axis=0)
 
 
-def active_units(mean, threshold=0.01):
-    """Counts the latent dimensions whose posterior mean moves from clip to clip.
+def active_units(mean: ArrayLike, threshold: float = 0.01) -> int:
+    """Counts the latent dimensions whose posterior mean varies over clips.
 
     Args:
         mean: Posterior means, shape `(num_clips, latent_dim)`.
-        threshold: A dimension is active if the variance of its mean over clips exceeds this.
+        threshold: A dimension is active if the variance of its mean exceeds this.
 
     Returns:
         Number of active dimensions, an int.
@@ -95,16 +129,22 @@ def active_units(mean, threshold=0.01):
         ValueError: If `mean` is not two-dimensional.
 
     Source: Burda, Grosse and Salakhutdinov (2016), arXiv:1509.00519, section 5.1.2.
+
+    Example:
+        >>> active_units([[0.0, 1.0], [2.0, 1.0]])
+        1
     """
     return int(np.sum(np.var(matrix(mean, "mean"), axis=0) > threshold))
 
 
-def mutual_information(mean, log_var, num_samples=4, seed=0):
-    """Estimates how many nats about the clip the latent carries.
+def mutual_information(
+    mean: ArrayLike, log_var: ArrayLike, num_samples: int = 4, seed: int = 0
+) -> float:
+    """Estimates the mutual information of clip and latent, in nats.
 
-    Averages log q(z|x) - log q(z) over draws of z, with q(z) the mixture of the posteriors of the
-    clips passed in. The estimate cannot exceed log(num_clips): near that value it says only "at
-    least this much".
+    Averages log q(z|x) - log q(z) over draws of z, with q(z) the mixture of the
+    posteriors of the clips passed in. The estimate cannot exceed log(num_clips): near
+    that value it says only "at least this much".
 
     Args:
         mean: Posterior means, shape `(num_clips, latent_dim)`.
@@ -118,28 +158,30 @@ def mutual_information(mean, log_var, num_samples=4, seed=0):
     Raises:
         ValueError: If the shapes differ or are not two-dimensional.
 
-    Source: Hoffman and Johnson (2016), "ELBO surgery", NeurIPS workshop; Dieng et al. (2019),
-    arXiv:1807.04863, for the estimate.
+    Source: Hoffman and Johnson (2016), "ELBO surgery", NeurIPS workshop; Dieng et al.
+    (2019), arXiv:1807.04863, for the estimate.
+
+    Example:
+        >>> round(mutual_information([[-50.0], [50.0]], np.zeros((2, 1))), 3)  # log(2)
+        0.693
     """
     mean, log_var = _posterior(mean, log_var)
-    rng, precision, total = np.random.default_rng(seed), np.exp(-log_var), 0.0
-    # The squared distance of every z to every posterior, expanded so that it is three matrix products.
+    rng = np.random.default_rng(seed)
+    precision = np.exp(-log_var)
+    total = 0.0
+    # The squared distance of every z to every posterior, as three matrix products.
     offset = np.sum(log_var + mean**2 * precision, axis=1)
     for _ in range(num_samples):
         z = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
-        log_density = -0.5 * (
-            z**2 @ precision.T - 2.0 * z @ (mean * precision).T + offset
-        )
-        highest = log_density.max(axis=1, keepdims=True)
-        log_mixture = highest[:, 0] + np.log(
-            np.mean(np.exp(log_density - highest), axis=1)
-        )
+        distance = z**2 @ precision.T - 2.0 * z @ (mean * precision).T + offset
+        log_density = -0.5 * distance
+        log_mixture = logsumexp(log_density, axis=1) - np.log(len(mean))
         total += np.mean(np.diag(log_density) - log_mixture)
     return float(total / num_samples)
 
 
-def reconstruction_rms_db(real_db, rebuilt_db):
-    """Root of the mean squared error over all cells of all clips, in dB.
+def reconstruction_rms_db(real_db: ArrayLike, rebuilt_db: ArrayLike) -> float:
+    """Computes the root mean squared error over all cells of all clips, in dB.
 
     Args:
         real_db: Log-mel clips in dB, shape `(num_clips, num_frames, n_mels)`.
@@ -150,29 +192,54 @@ def reconstruction_rms_db(real_db, rebuilt_db):
 
     Raises:
         ValueError: If the shapes differ.
+
+    Example:
+        >>> reconstruction_rms_db([[[0.0, 0.0]]], [[[3.0, -3.0]]])
+        3.0
     """
-    real_db, rebuilt_db = _same_clips(real_db, rebuilt_db, ("real_db", "rebuilt_db"))
+    real_db, rebuilt_db = _same_clips(real_db, rebuilt_db)
     return float(np.sqrt(np.mean((real_db - rebuilt_db) ** 2, dtype=np.float64)))
 
 
-def reconstruction_mean_abs_db(real_db, rebuilt_db):
-    """Mean absolute error over all cells of all clips, in dB; arguments as `reconstruction_rms_db`."""
-    real_db, rebuilt_db = _same_clips(real_db, rebuilt_db, ("real_db", "rebuilt_db"))
+def reconstruction_mean_abs_db(real_db: ArrayLike, rebuilt_db: ArrayLike) -> float:
+    """Computes the mean absolute error over all cells of all clips, in dB.
+
+    Args:
+        real_db: As for `reconstruction_rms_db`.
+        rebuilt_db: As for `reconstruction_rms_db`.
+
+    Returns:
+        Error in dB.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> reconstruction_mean_abs_db([[[0.0, 0.0]]], [[[3.0, -1.0]]])
+        2.0
+    """
+    real_db, rebuilt_db = _same_clips(real_db, rebuilt_db)
     return float(np.mean(np.abs(real_db - rebuilt_db), dtype=np.float64))
 
 
-def sharpness(log_mel, width=9):
-    """How strongly harmonic lines and edges stand out of their surroundings.
+def sharpness(log_mel: ArrayLike, width: int = 9) -> float:
+    """Measures how strongly harmonic lines and edges stand out, in the input's unit.
 
-    Standard deviation along the mel axis after subtracting a moving median over `width` bands,
-    averaged over frames and clips. Same unit as the input (dB for dB).
+    It is the standard deviation along the mel axis after subtracting a moving median
+    over `width` bands, averaged over frames and clips. The contrast loss and
+    `UnsharpMask` fit almost the same quantity, so it is no independent evidence for
+    models trained with them.
 
     Args:
-        log_mel: Log-mel, mel bands on the last axis.
+        log_mel: Log-mel, mel bands on the last axis, dB.
         width: Bands in the moving median, odd.
 
     Returns:
         Float, 0 for a spectrum without detail.
+
+    Example:
+        >>> sharpness(np.full((1, 2, 16), -20.0))
+        0.0
     """
     log_mel = np.asarray(log_mel, np.float32)
     window = (1,) * (log_mel.ndim - 1) + (width,)
@@ -180,21 +247,35 @@ def sharpness(log_mel, width=9):
     return float(np.mean(np.std(detail, axis=-1), dtype=np.float64))
 
 
-def sharpness_ratio(generated, real, width=9):
-    """`sharpness` of generated clips over that of real ones; 1 is right, blur is below.
+def sharpness_ratio(generated: ArrayLike, real: ArrayLike, width: int = 9) -> float:
+    """Divides the `sharpness` of generated clips by that of real ones.
+
+    Args:
+        generated: Log-mel, mel bands on the last axis, dB.
+        real: Log-mel of real clips.
+        width: As for `sharpness`.
+
+    Returns:
+        Ratio; 1 is right, blur is below.
 
     Raises:
         ValueError: If the real clips have no detail to compare with.
+
+    Example:
+        >>> clips = np.eye(16)[None]
+        >>> sharpness_ratio(clips, clips)
+        1.0
     """
     return over_real_sharpness(sharpness(generated, width), sharpness(real, width))
 
 
-def over_real_sharpness(generated, real):
-    """`sharpness_ratio` of values of `sharpness`, one or several on each side."""
+def over_real_sharpness(generated: ArrayLike, real: ArrayLike) -> float:
+    """Computes `sharpness_ratio` of values of `sharpness`, one or several a side."""
     reference = np.mean(real)
     if reference == 0.0:
         raise ValueError(
-            "real has sharpness 0 (silent or flat clips); expected clips with sound in them."
+            "real has sharpness 0 (silent or flat clips); expected clips with sound in "
+            "them."
         )
     return float(np.mean(generated) / reference)
 
@@ -255,27 +336,51 @@ def balanced_share(hits: ArrayLike, labels: ArrayLike) -> float:
     return float(np.mean([np.mean(hits[labels == one]) for one in np.unique(labels)]))
 
 
-def chance(labels):
-    """The best score of a judge that never listens: the share of the most frequent label."""
+def chance(labels: ArrayLike) -> float:
+    """Computes the accuracy of always naming the most frequent label.
+
+    Args:
+        labels: Genre indices, shape `(num_clips,)`.
+
+    Returns:
+        Share between 0 and 1.
+
+    Raises:
+        ValueError: If there is no label.
+
+    Example:
+        >>> chance([0, 0, 0, 1])
+        0.75
+    """
     labels = np.asarray(labels)
     if not labels.size:
         raise ValueError("labels is empty; expected at least one genre number.")
     return float(np.unique(labels, return_counts=True)[1].max() / labels.size)
 
 
-def mean_pairwise_distance(points, labels):
-    """Mean Euclidean distance between two different clips of one genre, for each genre.
+def mean_pairwise_distance(points: ArrayLike, labels: ArrayLike) -> dict[int, float]:
+    """Averages the Euclidean distance of pairs of clips of one genre, for each genre.
+
+    Args:
+        points: Clips or embeddings, shape `(num_clips, ...)`.
+        labels: Genre indices, shape `(num_clips,)`.
 
     Returns:
-        Dictionary genre number -> distance; genres with fewer than two clips are left out.
+        Dictionary genre index -> distance; genres with fewer than two clips are left
+        out.
 
     Raises:
         ValueError: If there is not one label for each clip.
+
+    Example:
+        >>> mean_pairwise_distance([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]], [0, 0, 1])
+        {0: 5.0}
     """
     points, labels = np.asarray(points), np.asarray(labels)
     if len(points) != len(labels):
         raise ValueError(
-            f"got {len(points)} clips and {len(labels)} labels; expected one label a clip."
+            f"got {len(points)} clips and {len(labels)} labels; expected one label a "
+            "clip."
         )
     points = points.reshape(len(points), -1)
     genres, counts = np.unique(labels, return_counts=True)
@@ -285,22 +390,34 @@ def mean_pairwise_distance(points, labels):
     }
 
 
-def diversity_ratio(generated, generated_labels, real, real_labels, embed=None):
-    """Spread of generated clips inside a genre over that of real clips, averaged over genres.
+def diversity_ratio(
+    generated: Any,
+    generated_labels: ArrayLike,
+    real: Any,
+    real_labels: ArrayLike,
+    embed: Callable | None = None,
+) -> float:
+    """Divides the spread of generated clips in a genre by that of real ones.
+
+    The ratio is averaged over genres.
 
     Args:
         generated: Clips, shape `(num_generated, ...)`.
-        generated_labels: Genre number of each.
+        generated_labels: Genre index of each.
         real: Clips to compare with, shape `(num_real, ...)`.
-        real_labels: Genre number of each.
-        embed: Optional function clips -> `(num_clips, dimensions)`, such as `judge.embedding`;
+        real_labels: Genre index of each.
+        embed: Function clips -> `(num_clips, dimensions)`, such as `judge.embedding`;
             without it distances are taken between the clips as they are.
 
     Returns:
-        Ratio; 1 is right, 0 is a model that plays one clip a genre.
+        Ratio; 1 is right, 0 is a model with one clip a genre.
 
     Raises:
         ValueError: If no genre has two generated and two differing real clips.
+
+    Example:
+        >>> diversity_ratio([[0.0], [2.0]], [0, 0], [[0.0], [4.0]], [0, 0])
+        0.5
     """
     if embed is not None:
         generated, real = embed(generated), embed(real)
@@ -309,15 +426,16 @@ def diversity_ratio(generated, generated_labels, real, real_labels, embed=None):
     shared = [genre for genre in made if reference.get(genre, 0.0) > 0.0]
     if not shared:
         raise ValueError(
-            "no genre has two generated clips and two different real clips; pass more clips a genre."
+            "no genre has two generated clips and two different real clips; pass more "
+            "clips a genre."
         )
     return float(np.mean([made[genre] / reference[genre] for genre in shared]))
 
 
-def frechet_distance(first, second):
-    """Fréchet distance between two sets of embeddings, each taken as a Gaussian.
+def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
+    """Computes the Fréchet distance of two sets of embeddings, taken as Gaussians.
 
-    Small sets give too large a value: compare only at equal numbers of clips, and state them.
+    Small sets give too large a value: compare only at equal numbers of clips.
 
     Args:
         first: Embeddings, shape `(num_first, dimensions)`.
@@ -330,33 +448,47 @@ def frechet_distance(first, second):
         ValueError: If the dimensions differ or a set has fewer than two clips.
 
     Source: Dowson and Landau (1982); Heusel et al. (2017), arXiv:1706.08500.
+
+    Example:
+        >>> frechet_distance([[0.0], [2.0]], [[3.0], [5.0]])
+        9.0
     """
     first, second = _embedding_pair(first, second)
-    covariances = [
-        np.atleast_2d(np.cov(points, rowvar=False)) for points in (first, second)
-    ]
-    # tr sqrt(AB) equals tr sqrt(sqrt(A) B sqrt(A)), which is symmetric: stable where sqrtm is not.
-    values, vectors = np.linalg.eigh(covariances[0])
+    first_cov = np.atleast_2d(np.cov(first, rowvar=False))
+    second_cov = np.atleast_2d(np.cov(second, rowvar=False))
+    # tr sqrt(AB) equals tr sqrt(sqrt(A) B sqrt(A)), which is symmetric: stable where
+    # sqrtm is not.
+    values, vectors = np.linalg.eigh(first_cov)
     root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
-    overlap = np.sqrt(
-        np.clip(np.linalg.eigvalsh(root @ covariances[1] @ root), 0.0, None)
-    ).sum()
+    eigenvalues = np.linalg.eigvalsh(root @ second_cov @ root)
+    overlap = np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()
     shift = first.mean(axis=0) - second.mean(axis=0)
-    return float(
-        shift @ shift
-        + np.trace(covariances[0])
-        + np.trace(covariances[1])
-        - 2.0 * overlap
-    )
+    traces = np.trace(first_cov) + np.trace(second_cov)
+    return float(shift @ shift + traces - 2.0 * overlap)
 
 
-def kernel_distance(first, second):
-    """Squared maximum mean discrepancy with the kernel (x·y / dimensions + 1)^3, without bias.
+def kernel_distance(first: ArrayLike, second: ArrayLike) -> float:
+    """Computes the unbiased squared maximum mean discrepancy of two sets of embeddings.
 
-    Arguments and errors as `frechet_distance`. Unlike it, the value does not grow when clips are
-    few; for two samples of one distribution it scatters around 0 and may be negative.
+    The kernel is (x·y / dimensions + 1)^3. Unlike `frechet_distance`, the value does
+    not grow when clips are few; for two samples of one distribution it scatters around
+    0 and may be negative.
+
+    Args:
+        first: Embeddings, shape `(num_first, dimensions)`.
+        second: Embeddings, shape `(num_second, dimensions)`.
+
+    Returns:
+        Squared distance.
+
+    Raises:
+        ValueError: If the dimensions differ or a set has fewer than two clips.
 
     Source: Bińkowski et al. (2018), arXiv:1801.01401.
+
+    Example:
+        >>> kernel_distance([[0.0], [1.0]], [[1.0], [2.0]])
+        9.5
     """
     first, second = _embedding_pair(first, second)
 
@@ -378,94 +510,119 @@ def _embedding_pair(first, second):
     first, second = matrix(first, "first"), matrix(second, "second")
     if first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
         raise ValueError(
-            f"got embeddings of shapes {first.shape} and {second.shape}; expected the same number of "
-            "dimensions and at least two clips each. Embed both sets with the same judge."
+            f"got embeddings of shapes {first.shape} and {second.shape}; expected the "
+            "same number of dimensions and at least two clips each. Embed both sets "
+            "with the same judge."
         )
     return first, second
 
 
-def probe_accuracy(points, labels, held_points, held_labels, strength=0.1):
-    """Accuracy on held-out points of a logistic regression on standardised dimensions.
+def probe_accuracy(
+    points: ArrayLike,
+    labels: ArrayLike,
+    held_points: ArrayLike,
+    held_labels: ArrayLike,
+    strength: float = 0.1,
+) -> float:
+    """Measures the accuracy of a logistic regression on held-out points.
 
     Args:
-        points: Float array, shape `(num_clips, dimensions)`, to learn from.
+        points: Float array, shape `(num_clips, dimensions)`, to fit; standardised here.
         labels: Class of each, shape `(num_clips,)`.
-        held_points: Points to be named.
+        held_points: Points to be classified.
         held_labels: Their classes.
-        strength: C of the regression: how freely it may fit.
+        strength: C of the regression, the inverse strength of its regularisation.
 
     Returns:
-        Share of right names. Chance is `chance(held_labels)`.
+        Accuracy. Chance is `chance(held_labels)`.
 
     Raises:
         ValueError: If there is not one label for each point.
 
     Source: linear probes, Alain and Bengio (2016), arXiv:1610.01644.
+
+    Example:
+        >>> points = [[0.0], [0.1], [0.9], [1.0]]
+        >>> probe_accuracy(points, [0, 0, 1, 1], [[0.8], [0.2]], [1, 0])
+        1.0
     """
-    for kind, some, names in (
-        ("points", points, labels),
-        ("held_points", held_points, held_labels),
-    ):
-        if len(some) != len(names) or not len(names):
+    points, held_points = np.asarray(points), np.asarray(held_points)
+    labels, held_labels = np.asarray(labels), np.asarray(held_labels)
+    for some, classes in ((points, labels), (held_points, held_labels)):
+        if len(some) != len(classes) or not len(classes):
             raise ValueError(
-                f"got {len(some)} {kind} and {len(names)} labels; expected one label for each, and some."
+                f"got {len(some)} points and {len(classes)} labels; expected one label "
+                "for each, and some."
             )
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=strength, max_iter=500)
-    )
-    return float(
-        probe.fit(np.asarray(points), labels).score(
-            np.asarray(held_points), held_labels
-        )
-    )
+    regression = LogisticRegression(C=strength, max_iter=500)
+    probe = make_pipeline(StandardScaler(), regression).fit(points, labels)
+    return float(probe.score(held_points, held_labels))
 
 
-def genre_probe(model, features):
-    """How much of the genre can be read off the latent: accuracy on test clips of a probe of training clips.
+def genre_probe(model: Any, features: Any) -> float:
+    """Measures how well a linear probe reads the genre off the latent of test clips.
 
-    At chance the latent says nothing of the genre. Above it the genre is there; whether a `ConditionalVAE` uses it
-    from there and not from its label is what swap obedience tells.
+    The probe is fitted to training clips. At chance the latent holds nothing of the
+    genre. Above it the genre is there; swap obedience tells whether a `ConditionalVAE`
+    uses it from there and not from its label.
 
     Args:
         model: `Autoencoder`, `VAE` or `ConditionalVAE`.
         features: `FeatureSet`.
 
     Returns:
-        Share between 0 and 1.
+        Accuracy.
 
     Raises:
-        ValueError: If the features have another `AudioConfig` or other genres than the model.
+        ValueError: If the features have another `AudioConfig` or other genres than the
+            model.
+
+    Example:
+        >>> genre_probe(model, features)  # doctest: +SKIP
+        0.21
     """
     model.audio_config.check_compatible(features, getattr(model, "genres", ()))
-    data = []
-    for split in ("train", "test"):
-        part = features.subset(split)
-        data += [
-            in_pieces(
-                lambda clips: model.encode(features.config.scale(clips))[0],
-                part.log_mel,
-            ),
-            part.genre_index,
-        ]
-    return probe_accuracy(*data)
+
+    def encode(clips):
+        return model.encode(features.config.scale(clips))[0]
+
+    train, test = features.subset("train"), features.subset("test")
+    points = in_pieces(encode, train.log_mel)
+    held_points = in_pieces(encode, test.log_mel)
+    return probe_accuracy(points, train.genre_index, held_points, test.genre_index)
 
 
-def classification_accuracy(generated, asked, real, labels, embed):
-    """Accuracy on real clips of a probe that has heard generated clips only.
+def classification_accuracy(
+    generated: np.ndarray,
+    asked: ArrayLike,
+    real: np.ndarray,
+    labels: ArrayLike,
+    embed: Callable,
+) -> float:
+    """Measures the accuracy on real clips of a probe fitted to generated clips only.
 
-    It is low if the clips are not of the genre asked for, and also if each genre's clips are all alike.
-    Compare it with the same probe trained on as many real clips.
+    It is low if the clips are not of the genre asked for, and also if each genre's
+    clips are all alike. Compare it with the same probe fitted to as many real clips.
 
     Args:
         generated: Generated clips, scaled log-mel.
         asked: Genre asked for, for each.
         real: Real clips the probe is tested on.
         labels: Their genres.
-        embed: Function clips -> `(num_clips, dimensions)`, such as the descriptors of a judge.
+        embed: Function clips -> `(num_clips, dimensions)`, such as `judge.embedding`.
 
     Returns:
-        Share between 0 and 1.
+        Accuracy.
 
-    Source: Ravuri and Vinyals (2019), arXiv:1905.10887, with a linear probe in place of a deep network.
+    Raises:
+        ValueError: If there is not one label for each clip.
+
+    Source: Ravuri and Vinyals (2019), arXiv:1905.10887, with a linear probe in place of
+    a deep network.
+
+    Example:
+        >>> points = np.array([[0.0], [1.0]])
+        >>> classification_accuracy(points, [0, 1], points, [0, 1], lambda x: x)
+        1.0
     """
     return probe_accuracy(embed(generated), asked, embed(real), labels)

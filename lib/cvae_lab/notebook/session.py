@@ -166,7 +166,8 @@ def start_session(
 
     Raises:
         ValueError: If the seed is not a whole number of at least 0.
-        ImportError: If a library is older than this package needs, or Keras runs on another backend.
+        ImportError: If a library is older than this package needs, or Keras runs on
+            another backend.
         PermissionError: If a folder cannot be written.
 
     Example:

@@ -1,4 +1,4 @@
-"""Models and judges of a notebook: shipped ones, those of an earlier notebook, or new."""
+"""Models and judges of a notebook: shipped, of an earlier notebook, or new."""
 
 from __future__ import annotations
 

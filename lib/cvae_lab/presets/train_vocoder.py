@@ -1,8 +1,11 @@
-"""Trains the vocoder that ships: python -m cvae_lab.presets.train_vocoder [--data FOLDER]"""
+"""Trains the vocoder that ships: `python -m cvae_lab.presets.train_vocoder`."""
+
+from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,60 +25,56 @@ from cvae_music.config import AudioConfig
 from cvae_music.saving import WEIGHTS, save_compact
 
 NUM_STEPS = 6000
-HOLDING_ROUNDS = 2  # of the update that holds the bands
-QUIETEST = -90.0  # dB; the loss asks for no detail below
-LARGEST_ERROR = 2.0  # nats; the uncertainty looks no further
+PROJECTION_ROUNDS = 2
+FLOOR_DB = -90.0  # the loss ignores detail below
+MAX_ERROR = 2.0  # nats, for the uncertainty
 
 
 class VocoderTraining(keras.Model):
-    """Trains a `Vocoder` on magnitudes whose bands are given.
+    """Trains a `Vocoder` on magnitudes whose mel bands are given.
 
-    What the bands say is known, so the loss looks at the magnitudes after rounds of the update that makes them agree
-    with the bands. The uncertainty learns the error of the first head without changing it.
+    The loss is that of the magnitudes after they were projected to the known bands. The
+    second head learns the error of the first without changing it.
 
     Args:
         vocoder: `Vocoder`.
 
-    Source: the loss is the spectral convergence and log-magnitude distance of Arik, Jun and Diamos (2019).
+    Source: the loss is the spectral convergence and log-magnitude distance of Arik, Jun
+    and Diamos (2019).
     """
 
-    def __init__(self, vocoder):
+    def __init__(self, vocoder: Vocoder):
         super().__init__(dtype="float32")
         self.vocoder = vocoder
         self.to_bands = tf.constant(mel_filters(vocoder.audio_config).T)
-        self.to_bins = tf.constant(
-            mel_to_stft_weights(vocoder.audio_config).astype(np.float32)
-        )
-        self.trackers = {
-            name: keras.metrics.Mean(name=name)
-            for name in ("loss", "log_error_db", "convergence", "surprise")
-        }
+        weights = mel_to_stft_weights(vocoder.audio_config)
+        self.to_bins = tf.constant(weights.astype(np.float32))
+        names = ("loss", "log_error_db", "convergence", "uncertainty_error")
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True
 
     @property
     def metrics(self):
+        """Lists the means that Keras resets at each epoch."""
         return list(self.trackers.values())
 
     def train_step(self, data):
+        """Takes one step of gradient descent; returns the metrics so far."""
         inputs, magnitude = data
         with tf.GradientTape() as tape:
             log_magnitude, uncertainty = self.vocoder(inputs, training=True)
-            power = self.hold(ops.exp(2.0 * ops.minimum(log_magnitude, 3.0)), inputs[0])
-            quietest = 10.0 ** (QUIETEST / 20.0)
-            found = ops.sqrt(ops.maximum(power, quietest**2))
-            error = ops.abs(ops.log(found) - ops.log(ops.maximum(magnitude, quietest)))
-            surprise = ops.mean(
-                ops.square(
-                    uncertainty - ops.stop_gradient(ops.minimum(error, LARGEST_ERROR))
-                )
-            )
+            power = ops.exp(2.0 * ops.minimum(log_magnitude, 3.0))
+            power = self.project_to_mel(power, inputs[0])
+            floor = 10.0 ** (FLOOR_DB / 20.0)
+            found = ops.sqrt(ops.maximum(power, floor**2))
+            error = ops.abs(ops.log(found) - ops.log(ops.maximum(magnitude, floor)))
+            target = ops.stop_gradient(ops.minimum(error, MAX_ERROR))
+            uncertainty_error = ops.mean(ops.square(uncertainty - target))
             log_error = ops.mean(error)
             size = ops.sqrt(ops.sum(ops.square(magnitude), axis=(1, 2)))
-            convergence = ops.mean(
-                ops.sqrt(ops.sum(ops.square(found - magnitude), axis=(1, 2)))
-                / (size + 1e-3)
-            )
-            loss = log_error + convergence + surprise
+            distance = ops.sqrt(ops.sum(ops.square(found - magnitude), axis=(1, 2)))
+            convergence = ops.mean(distance / (size + 1e-3))
+            loss = log_error + convergence + uncertainty_error
         weights = self.vocoder.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         log_error_db = 20.0 / np.log(10.0) * log_error
@@ -83,80 +82,94 @@ class VocoderTraining(keras.Model):
             "loss": loss,
             "log_error_db": log_error_db,
             "convergence": convergence,
-            "surprise": surprise,
+            "uncertainty_error": uncertainty_error,
         }
         for name, tracker in self.trackers.items():
             tracker.update_state(values[name])
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
-    def hold(self, power, log_mel_db):
-        """The power spectra with their bands brought to those given, as in `inversion.mel_to_linear`."""
+    def project_to_mel(self, power, log_mel_db):
+        """Scales power spectra until their mel bands are those given.
+
+        Args:
+            power: Shape `(batch, num_frames, bins)`.
+            log_mel_db: Shape `(batch, num_frames, n_mels)`, dB.
+
+        Returns:
+            Tensor of the shape of `power`.
+        """
         wanted = ops.power(10.0, 0.1 * log_mel_db)
-        for _ in range(HOLDING_ROUNDS):
-            power = power * ops.matmul(
-                wanted / ops.maximum(ops.matmul(power, self.to_bands), TINY),
-                self.to_bins,
-            )
+        for _ in range(PROJECTION_ROUNDS):
+            bands = ops.maximum(ops.matmul(power, self.to_bands), TINY)
+            power = power * ops.matmul(wanted / bands, self.to_bins)
         return power
 
 
-def examples(pools, config, seed=0, batch_size=16, num_frames=48):
-    """Endless `((log_mel_db, curve), magnitude)` of random pieces, frames at the steps that tempos bring about.
+def examples(
+    pools: Sequence[Sequence[np.ndarray]],
+    config: AudioConfig,
+    seed: int = 0,
+    batch_size: int = 16,
+    num_frames: int = 48,
+) -> Iterator[tuple]:
+    """Yields batches of random pieces without end, at hops that different tempos need.
 
     Args:
-        pools: Lists of float arrays `(samples,)`; each batch comes from one of them, in turn.
+        pools: Lists of float arrays `(samples,)`; each batch comes from one, in turn.
         config: `AudioConfig`.
         seed: Seed of the pieces, steps and gains.
         batch_size: Pieces of a batch.
         num_frames: Frames of a piece.
+
+    Returns:
+        Iterator of `((log_mel_db, curve), magnitude)`: `(batch, num_frames, n_mels)` in
+        dB, and twice `(batch, num_frames, bins)`.
     """
-    rng, number = np.random.default_rng(seed), 0
-    window, half = hann_window(config.n_fft), config.n_fft // 2
+    rng = np.random.default_rng(seed)
+    number = 0
+    window = hann_window(config.n_fft)
+    half = config.n_fft // 2
     while True:
         magnitudes, levels = [], []
         pool = pools[number % len(pools)]
         number += 1
         for _ in range(batch_size):
-            sound, step = (
-                pool[rng.integers(len(pool))],
-                rng.uniform(0.19, 0.375) * config.n_fft,
-            )
-            start = rng.integers(
-                half, max(half + 1, len(sound) - int(step * num_frames) - half)
-            )
-            index = (start + np.arange(num_frames) * step).astype(int)[
-                :, None
-            ] + np.arange(-half, half)
+            sound = pool[rng.integers(len(pool))]
+            step = rng.uniform(0.19, 0.375) * config.n_fft
+            last = len(sound) - int(step * num_frames) - half
+            start = rng.integers(half, max(half + 1, last))
+            centres = (start + np.arange(num_frames) * step).astype(int)
+            index = centres[:, None] + np.arange(-half, half)
             spectrum = np.fft.rfft(np.take(sound, index, mode="clip") * window, axis=1)
             gain = 10.0 ** (rng.uniform(-15.0, 3.0) / 20.0)
-            magnitudes.append(
-                (gain * 2.0 / window.sum() * np.abs(spectrum)).astype(np.float32)
-            )
-            level = 10.0 * np.log10(
-                np.maximum(magnitudes[-1] ** 2 @ mel_filters(config).T, TINY)
-            )
+            magnitude = gain * 2.0 / window.sum() * np.abs(spectrum)
+            magnitudes.append(magnitude.astype(np.float32))
+            bands = magnitudes[-1] ** 2 @ mel_filters(config).T
+            level = 10.0 * np.log10(np.maximum(bands, TINY))
             level = np.clip(level, config.floor_db, config.ceiling_db)
-            if (
-                rng.random() < 0.25
-            ):  # slow music has frames in between (`inversion.frame_grid`)
-                level[1::2] = 0.5 * (
-                    level[:-1:2]
-                    + np.append(level[2::2], level[-2:-1], axis=0)[: num_frames // 2]
-                )
+            if rng.random() < 0.25:
+                # Slow music has frames in between (`inversion.frame_grid`).
+                after = np.append(level[2::2], level[-2:-1], axis=0)[: num_frames // 2]
+                level[1::2] = 0.5 * (level[:-1:2] + after)
             levels.append(level.astype(np.float32))
         level = np.stack(levels)
-        curve = (
-            bands_as_curve(10.0 ** (0.1 * level.reshape(-1, config.n_mels)), config)
-            / 2.0
-        )
+        power = 10.0 ** (0.1 * level.reshape(-1, config.n_mels))
+        curve = bands_as_curve(power, config) / 2.0
         yield (level, curve.reshape(*level.shape[:2], -1)), np.stack(magnitudes)
 
 
-def train_vocoder(pools, config, num_steps=NUM_STEPS, seed=0, verbose=2, **changes):
-    """A `Vocoder` trained on sounds.
+def train_vocoder(
+    pools: Sequence[Sequence[np.ndarray]],
+    config: AudioConfig,
+    num_steps: int = NUM_STEPS,
+    seed: int = 0,
+    verbose: int = 2,
+    **changes: Any,
+) -> tuple[Vocoder, dict[str, list[float]]]:
+    """Trains a `Vocoder` on sounds.
 
     Args:
-        pools: Lists of float arrays `(samples,)` at `config.sample_rate`, taken in turn.
+        pools: Lists of float arrays `(samples,)` at `config.sample_rate`.
         config: `AudioConfig`.
         num_steps: Steps of 16 pieces.
         seed: Seed of weights, pieces and gains.
@@ -192,10 +205,24 @@ def train_vocoder(pools, config, num_steps=NUM_STEPS, seed=0, verbose=2, **chang
     return vocoder, history.history
 
 
-def training_pools(collection, config, num_known=360, seed=4242, without=()):
-    """Sounds to learn from: the training split of a collection twice, and pieces composed for this alone once.
+def training_pools(
+    collection: Any,
+    config: AudioConfig,
+    num_known: int = 360,
+    seed: int = 4242,
+    without: Sequence[str] = (),
+) -> list[list[np.ndarray]]:
+    """Gathers the training split of a collection twice and composed pieces once.
 
-    Genres in `without` are left out, to see how the network does on music of a kind it has not heard.
+    Args:
+        collection: What `open_collection` returned.
+        config: `AudioConfig`.
+        num_known: Pieces to compose.
+        seed: Seed of the pieces.
+        without: Genres to leave out, to test the network on unseen kinds of music.
+
+    Returns:
+        Pools for `train_vocoder`.
 
     Raises:
         ValueError: If the collection has no such genre.
@@ -207,51 +234,36 @@ def training_pools(collection, config, num_known=360, seed=4242, without=()):
         raise ValueError(
             f"training_pools got without={list(without)}; expected some of {known}."
         )
-    composed = [
-        np.tile(compose(row), 2)
-        for _, row in draw_factors(num_known, seed=seed).iterrows()
-    ]
-    table = collection.table[
-        (collection.table["split"] == "train")
-        & ~collection.table["genre"].isin(without)
-    ]
+    factors = draw_factors(num_known, seed=seed)
+    composed = [np.tile(compose(row), 2) for _, row in factors.iterrows()]
+    table = collection.table
+    table = table[(table["split"] == "train") & ~table["genre"].isin(without)]
     if collection.is_composed:
         return [composed]
     real = [load_audio(path, config) for path in table["path"]]
     return [real, real, composed]
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Trains the vocoder that ships."""
     from cvae_music.data.sources import open_collection
 
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument(
-        "--data",
-        default="known",
-        help="a folder of genres or of FMA, beside the known-factor music",
-    )
-    parser.add_argument("--num-steps", type=int, default=NUM_STEPS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--file", type=Path, default=WEIGHTS / "vocoder.npz")
-    parser.add_argument(
-        "--without",
-        nargs="*",
-        default=(),
-        metavar="GENRE",
-        help="genres of the folder to leave out",
-    )
+    add = parser.add_argument
+    add("--data", default="known", help="music beside that with known factors")
+    add("--num-steps", type=int, default=NUM_STEPS)
+    add("--seed", type=int, default=0)
+    add("--file", type=Path, default=WEIGHTS / "vocoder.npz")
+    add("--without", nargs="*", default=(), help="genres of the folder to leave out")
     options = parser.parse_args(arguments)
     config = AudioConfig()
-    pools = training_pools(
-        open_collection(options.data), config, without=options.without
-    )
+    collection = open_collection(options.data)
+    pools = training_pools(collection, config, without=options.without)
     vocoder, _ = train_vocoder(pools, config, options.num_steps, options.seed)
     save_compact(vocoder, options.file)
-    print(
-        f"{options.file}: {options.file.stat().st_size / 1e6:.2f} MB, {vocoder.count_params():,} weights"
-    )
+    megabytes = options.file.stat().st_size / 1e6
+    print(f"{options.file}: {megabytes:.2f} MB, {vocoder.count_params():,} weights")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

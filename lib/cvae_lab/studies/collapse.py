@@ -303,11 +303,11 @@ def measure_collapse(
     """Measures one model with a label, alike for log-mel and complex STFT.
 
     Latents for new clips are drawn from one Gaussian for each genre, fitted to the
-    training latents: `class_conditional` clips from that of the genre asked for, `fresh`
-    ones from those of all genres equally often. Each real clip is also decoded as one
-    other genre. The judge is the shipped network on log-mel, else a `LevelJudge`; its
-    shares are averaged over genres. Log-mel clips are clipped to [-1, 1] before they are
-    compared or judged.
+    training latents: `class_conditional` clips from that of the genre asked for,
+    `fresh` ones from those of all genres equally often. Each real clip is also decoded
+    as one other genre. The judge is the shipped network on log-mel, else a
+    `LevelJudge`; its shares are averaged over genres. Log-mel clips are clipped to [-1,
+    1] before they are compared or judged.
 
     Args:
         model: `OriginalVAE` with a label, or `ConditionalVAE`.

@@ -141,10 +141,11 @@ def measure_beta(model: Any, features: Any, seed: int = 0) -> dict[str, Any]:
         seed: Seed of the draws of the posterior.
 
     Returns:
-        Dictionary: `rate` in nats; `distortion_nats` and `distortion_db` of clips rebuilt
+        Dictionary: `rate` in nats; `distortion_nats` and `distortion_db` of clips
+            rebuilt
         from draws of the posterior; `kl_sorted`, the KL divergence of each dimension,
-        largest first, as JSON; `rate_whole`, its sum over the latents of the whole clip;
-        `genre_probe_accuracy`; and, where the factors are known, the measures of
+        largest first, as JSON; `rate_whole`, its sum over the latents of the whole
+        clip; `genre_probe_accuracy`; and, where the factors are known, the measures of
         `disentanglement_row`.
 
     Example:

@@ -1,4 +1,4 @@
-"""The sweeps of notebook 09: trained models are trained on, with a discriminator or not."""
+"""The sweeps of notebook 09: trained models with and without a second phase."""
 
 from __future__ import annotations
 

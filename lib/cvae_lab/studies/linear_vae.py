@@ -1,4 +1,4 @@
-"""Which latents can survive, before any training: the original's input and the theory."""
+"""The original's input, and the theory of linear VAEs that forecasts collapse."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def pca_spectrum(clips: ArrayLike) -> np.ndarray:
         clips: Float array, shape `(clips, ...)`.
 
     Returns:
-        Float64 array, shape `(clips - 1,)` or shorter: the variance along each principal
-        direction.
+        Float64 array, shape `(clips - 1,)` or shorter: the variance along each
+        principal direction.
 
     Example:
         >>> pca_spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]).round(3).tolist()
@@ -199,12 +199,12 @@ def forecast_active_units(
 ) -> np.ndarray:
     """Forecasts how many latent dimensions a linear VAE keeps.
 
-    The loss is the sum of squares + beta * KL. Divided by beta, it is the negative ELBO of
-    a Gaussian decoder with variance beta / 2. A linear VAE keeps a principal direction only
-    if its eigenvalue exceeds that variance, the largest first, and no more of them than it
-    has latent dimensions. The mean of a kept dimension varies by
-    1 - variance / eigenvalue, so the bar of 0.01 of an active unit moves the threshold by
-    one per cent.
+    The loss is the sum of squares + beta * KL. Divided by beta, it is the negative ELBO
+    of a Gaussian decoder with variance beta / 2. A linear VAE keeps a principal
+    direction only if its eigenvalue exceeds that variance, the largest first, and no
+    more of them than it has latent dimensions. The mean of a kept dimension varies by
+    1 - variance / eigenvalue, so the bar of 0.01 of an active unit moves the threshold
+    by one per cent.
 
     Args:
         eigenvalues: From `pca_spectrum`.
@@ -235,9 +235,9 @@ def fit_linear_vae(
 ) -> np.ndarray:
     """Trains a linear VAE by gradients and measures the variance of its latents.
 
-    A linear model's loss, averaged over clips and noise, depends on the covariance alone,
-    and a rotation of the axes changes nothing: so it is written for a diagonal covariance,
-    and no clip is needed. The forecast is not used.
+    A linear model's loss, averaged over clips and noise, depends on the covariance
+    alone, and a rotation of the axes changes nothing: so it is written for a diagonal
+    covariance, and no clip is needed. The forecast is not used.
 
     Args:
         eigenvalues: From `pca_spectrum`.
@@ -249,7 +249,8 @@ def fit_linear_vae(
         max_iterations: Steps of the optimiser (L-BFGS).
 
     Returns:
-        Variance over clips of each posterior mean, shape `(num_latents,)`, largest first.
+        Variance over clips of each posterior mean, shape `(num_latents,)`, largest
+        first.
 
     Example:
         >>> fit_linear_vae([10.0, 4.0], beta=2.0, num_latents=2).round(2).tolist()
@@ -278,8 +279,8 @@ def fit_linear_vae(
 
     weights = 0.05 * np.random.default_rng(seed).standard_normal(2 * size)
     start = np.concatenate([weights, np.zeros(num_latents)])
-    # The start is near a saddle, where the loss hardly changes: the usual tolerances would
-    # stop there.
+    # The start is near a saddle, where the loss hardly changes: the usual tolerances
+    # would stop there.
     options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations}
     options |= {"ftol": 1e-13, "gtol": 1e-7}
     # Matrices this small are slower on several threads.

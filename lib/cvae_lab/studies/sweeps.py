@@ -1,8 +1,8 @@
 """Sweeps: lists of small trainings, each of which becomes one row of a CSV file.
 
-A sweep can be stopped at any time: rows that are there are not computed again. Its cells
-are dictionaries of plain values. A row belongs to the hash of its cell and, for music
-that does not ship, to the key of the music:
+A sweep can be stopped at any time: rows that are there are not computed again. Its
+cells are dictionaries of plain values. A row belongs to the hash of its cell and, for
+music that does not ship, to the key of the music:
 
 - `name`, `seed`, `num_steps`: what it is called, and its training;
 - `kind`: what is trained, such as `"cvae"`, or `"recipe"` for an `OriginalVAE`;
