@@ -877,11 +877,7 @@ def test_another_collection_is_refused_wherever_a_model_meets_it(
     other = FeatureSet(
         features.config, genres, table, features.log_mel, features.report, None
     )
-    judge = classifiers.DescriptorJudge(
-        features.config,
-        ("loud", "soft"),
-        dict.fromkeys(("mean", "spread", "weights", "bias"), 0.0),
-    )
+    judge = classifiers.DescriptorJudge(features.config, ("loud", "soft"))
     for call in (
         lambda: train(model, other, num_steps=1),
         lambda: fit_latent_density(model, other),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -90,7 +92,7 @@ class ConcatCVAE(ConditionalVAE):
         kwargs |= {"discrepancy_weight": discrepancy_weight, "swap_weight": swap_weight}
         super().__init__(audio_config, genres, kl=kl, **kwargs)
 
-    def build_networks(self, *sizes):
+    def build_networks(self, *sizes: Any):
         """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""
-        encoder = build_encoder(*sizes, outputs_per_latent=2)
+        encoder = build_encoder(*sizes[:5], outputs_per_latent=2)
         return encoder, build_concatenating_decoder(*sizes, self.num_genres)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 import librosa
 import numpy as np
 from numpy.typing import ArrayLike

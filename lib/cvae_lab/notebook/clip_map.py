@@ -67,7 +67,7 @@ def short_names(genres: Sequence[str]) -> list[str]:
 
 def clip_map(
     points: ArrayLike,
-    genre: ArrayLike,
+    genre: Sequence[int] | np.ndarray,
     genres: Sequence[str],
     sound: Callable[[int], np.ndarray],
     config: Any,

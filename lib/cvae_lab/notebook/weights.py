@@ -38,7 +38,7 @@ def music_key(features: Any) -> str | None:
     return features.key()
 
 
-def model_class(kind: str) -> type:
+def model_class(kind: str) -> Any:
     """Finds the class of a kind of model.
 
     Args:

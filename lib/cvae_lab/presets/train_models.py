@@ -82,7 +82,7 @@ def train_row(
     """
     path = weights_path(kind, features, data)
     backup = path.with_name(f"backup_{path.stem}_{seed}")
-    settings = {"num_steps": num_steps, "seed": seed, "verbose": 2}
+    settings: dict[str, Any] = {"num_steps": num_steps, "seed": seed, "verbose": 2}
     settings["backup_dir"] = backup
     started = time.perf_counter()
     if kind == "cvaegan":

@@ -134,7 +134,7 @@ def examples(
         pool = pools[number % len(pools)]
         number += 1
         for _ in range(batch_size):
-            sound = pool[rng.integers(len(pool))]
+            sound = pool[int(rng.integers(len(pool)))]
             step = rng.uniform(0.19, 0.375) * config.n_fft
             last = len(sound) - int(step * num_frames) - half
             start = rng.integers(half, max(half + 1, last))

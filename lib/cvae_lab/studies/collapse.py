@@ -52,7 +52,7 @@ COLLAPSE_BETAS = {
 }
 SIZE = {"width": 64, "dropout": 0.2}
 SERIES_SIZE = {"width": 96, "depth": 1, "global_dim": 32, "local_dim": 4}
-REMEDIES = {
+REMEDIES: dict[str, dict[str, Any]] = {
     "original recipe": {},
     "optimal variance": {"likelihood": "optimal", "kl": 1.0},
     "linear warm-up": {

@@ -30,14 +30,16 @@ SMALL = {"width": 96, "depth": 1}
 NUM_STEPS = 360
 BETAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 CAPACITIES = (20.0, 60.0, 150.0)
-MODELS = {  # of the comparison: name -> kind, changes
+MODELS: dict[
+    str, tuple[str, dict[str, float]]
+] = {  # of the comparison: name -> kind, changes
     "AE": ("autoencoder", {}),
     "VAE": ("vae", {"kl": 1.0}),
     "CVAE": ("cvae", {"kl": 1.0}),
     "beta-CVAE": ("cvae", {"kl": 10.0}),
 }
 # Names of cells do not change: their rows belong to them.
-CRITICS = {
+CRITICS: dict[str, dict[str, Any]] = {
     "no listener": {"swap_weight": 0.0},
     "two listeners, no sceptic": {"source_weight": 0.0},
     "listener and sceptic (default)": {},
@@ -51,7 +53,9 @@ def beta_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
     growth = {"weight": 30.0, "growth_steps": 2 * NUM_STEPS // 3}
     cells = []
     for seed in seeds:
-        settings = [("constant", beta, {"kl": beta}) for beta in BETAS]
+        settings: list[tuple[str, float, dict[str, Any]]] = [
+            ("constant", beta, {"kl": beta}) for beta in BETAS
+        ]
         if seed == seeds[0]:
             for capacity in CAPACITIES:
                 kl = {"name": "capacity", "capacity": capacity, **growth}
@@ -86,7 +90,8 @@ def comparison_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
     ]
     for seed in seeds:
         for name, (kind, changes) in MODELS.items():
-            cell = {"name": name, "kind": kind, "seed": seed, "num_steps": NUM_STEPS}
+            cell: dict[str, Any] = {"name": name, "kind": kind, "seed": seed}
+            cell["num_steps"] = NUM_STEPS
             cells.append(cell | {"changes": SMALL | changes})
     return cells
 
@@ -238,7 +243,7 @@ def measure_raw(features: Any, judges: dict[str, Any], seed: int = 0) -> dict[st
         0.98
     """
     train, test = features.subset("train"), features.subset("test")
-    row = {}
+    row: dict[str, Any] = {}
     for name, points in baseline_points(train.log_mel, test.log_mel).items():
         row |= _cluster_row(points, features, f"{name}: ")
     rows = np.random.default_rng(seed).permutation(len(train))[:300]

@@ -72,8 +72,9 @@ def first_phase(features: Any, seed: int) -> ConditionalVAE:
         return ConditionalVAE.from_preset("known_cvae")
     path = model_path(f"cvae-{FIRST_STEPS}-{seed}", features)
     if not path.exists():
-        training = {"num_steps": FIRST_STEPS, "seed": seed, "verbose": 0}
-        model, _ = fit_model("cvae", features, **training)
+        model, _ = fit_model(
+            "cvae", features, num_steps=FIRST_STEPS, seed=seed, verbose=0
+        )
         save_compact(model, path)
     return load_model(path, features.config)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def complex_stft(samples: np.ndarray, start: int = 0) -> np.ndarray:
     return np.concatenate([bins.real, bins.imag], axis=1).astype(np.float32)
 
 
-def stft_to_audio(clip: np.ndarray, scale: ArrayLike) -> np.ndarray:
+def stft_to_audio(clip: np.ndarray, scale: Sequence[float] | np.ndarray) -> np.ndarray:
     """Inverts `complex_stft` of one scaled clip, but for its ends.
 
     Args:
@@ -93,8 +94,8 @@ def stft_clips(
     """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(features))[:num_clips])
-    clips = {split: [] for split in SPLITS}
-    genres = {split: [] for split in SPLITS}
+    clips: dict[str, list] = {split: [] for split in SPLITS}
+    genres: dict[str, list] = {split: [] for split in SPLITS}
     for row in rows:
         about = features.table.iloc[row]
         split = about["split"]
@@ -108,7 +109,7 @@ def stft_clips(
     half = train.shape[2] // 2
     scale = 16.0 * np.array([train[..., :half].std(), train[..., half:].std()])
     divisor = np.repeat(scale, half).astype(np.float32)
-    found = {"scale": scale}
+    found: dict[str, Any] = {"scale": scale}
     for split in SPLITS:
         found[split] = (np.array(clips[split]) / divisor, np.array(genres[split]))
     return found
@@ -172,7 +173,7 @@ def levels_db(x: np.ndarray, kind: str, config: Any) -> np.ndarray:
     return 10.0 * np.log10(np.maximum(power, 1e-5))
 
 
-def pca_spectrum(clips: ArrayLike) -> np.ndarray:
+def pca_spectrum(clips: Sequence | np.ndarray) -> np.ndarray:
     """Computes the eigenvalues of the covariance of clips, largest first.
 
     Args:
@@ -281,7 +282,10 @@ def fit_linear_vae(
     start = np.concatenate([weights, np.zeros(num_latents)])
     # The start is near a saddle, where the loss hardly changes: the usual tolerances
     # would stop there.
-    options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations}
+    options: dict[str, float] = {
+        "maxiter": max_iterations,
+        "maxfun": 2 * max_iterations,
+    }
     options |= {"ftol": 1e-13, "gtol": 1e-7}
     # Matrices this small are slower on several threads.
     with threadpool_limits(1):

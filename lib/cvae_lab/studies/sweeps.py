@@ -312,8 +312,10 @@ def open_data(data: str = "known") -> tuple[Any, dict[str, Any], Path]:
     from cvae_music.data.features import build_features
     from cvae_music.data.sources import open_collection
 
-    extra = {"num_clips": NUM_CLIPS} if data == "known" else {}
-    collection = open_collection(data, **extra)
+    if data == "known":
+        collection = open_collection(data, num_clips=NUM_CLIPS)
+    else:
+        collection = open_collection(data)
     features = build_features(collection, AudioConfig(), cache_folder())
     if data == "known":
         judges = load_or_train_judges(WEIGHTS, features, name="known")
@@ -337,7 +339,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Sweeps named real are for music of one's own.
     own_names = [name for name in SWEEPS if name.endswith("_real") == is_own]
     names = options.names or own_names
-    features, judges, folder = None, {}, shipped_folder()
+    features: Any = None
+    judges: dict[str, Any] = {}
+    folder = shipped_folder()
     if is_own:
         features, judges, folder = open_data(options.data)
     for name in names:
