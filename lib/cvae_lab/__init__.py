@@ -1,4 +1,4 @@
-"""What the notebooks of the series measure with: sessions, judges, scores, studies, and trainings of what ships.
+"""What the notebooks measure with: sessions, judges, scores, studies, trainings.
 
 Names are loaded when first used; `__init__.pyi` lists what is public.
 """

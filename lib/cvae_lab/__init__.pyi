@@ -70,10 +70,10 @@ from .notebook.spectrogram_folders import inspect_folder as inspect_folder
 from .notebook.spectrogram_folders import spectrograms_to_sound as spectrograms_to_sound
 from .notebook.takeaways import takeaway as takeaway
 from .notebook.weights import fit_model as fit_model
-from .notebook.weights import uses_shipped_weights as uses_shipped_weights
 from .notebook.weights import new_model as new_model
 from .notebook.weights import open_judges as open_judges
 from .notebook.weights import open_model as open_model
+from .notebook.weights import uses_shipped_weights as uses_shipped_weights
 from .studies.collapse import COLLAPSE_BETAS as COLLAPSE_BETAS
 from .studies.collapse import NUM_LATENTS as NUM_LATENTS
 from .studies.collapse import measure_collapse as measure_collapse

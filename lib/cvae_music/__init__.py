@@ -1,7 +1,7 @@
 """Genre-conditioned music from variational autoencoders.
 
-Names are loaded when first used: `import cvae_music` itself loads neither TensorFlow nor librosa. `__init__.pyi` lists
-what is public.
+Names are loaded when first used: `import cvae_music` loads neither TensorFlow nor
+librosa. `__init__.pyi` lists what is public.
 """
 
 import lazy_loader

@@ -39,8 +39,9 @@ XLA_MIN_SECONDS = 120.0
 MIN_UPDATES = 640
 BYTES_A_LEVEL = 2  # features are kept in half precision
 BYTES_OF_A_ROW = 1000  # what the cache says of a clip, in text
-# The latent density reads the training clips in float32: twice the bytes, and a copy.
-ARRAYS_AT_ONCE = 4
+# The latent density reads the training clips at once and scales them: one array in half
+# precision and three in float32, of twice the bytes.
+ARRAYS_AT_ONCE = 7
 # Bytes of a parameter while it is trained, and in each backup: weight, two moments of
 # its gradient, moving average.
 BYTES_TRAINED = 16
