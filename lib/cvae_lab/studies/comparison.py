@@ -58,10 +58,17 @@ def beta_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
         ]
         if seed == seeds[0]:
             for capacity in CAPACITIES:
-                kl = {"name": "capacity", "capacity": capacity, **growth}
+                kl: dict[str, Any] = {
+                    "name": "capacity",
+                    "capacity": capacity,
+                    **growth,
+                }
                 settings.append(("capacity", capacity, {"kl": kl}))
         for schedule, value, changes in settings:
-            cell = {"name": f"{schedule} {value:g}", "schedule": schedule}
+            cell: dict[str, Any] = {
+                "name": f"{schedule} {value:g}",
+                "schedule": schedule,
+            }
             cell |= {"value": value, "kind": "cvae", "seed": seed}
             cells.append(cell | {"num_steps": NUM_STEPS, "changes": SMALL | changes})
     return cells
