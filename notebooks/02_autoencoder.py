@@ -230,7 +230,8 @@ def block(x, name, condition=None):
 # begins near zero, so a fresh block hands on nearly what it got. A stack of them is then easy to train.
 
 # %%
-tokens, condition = keras.Input((32, 64)), keras.Input((16,))
+tokens = keras.Input((32, 64))
+condition = keras.Input((16,))
 one_block = keras.Model([tokens, condition], block(tokens, "demo", condition))
 x = np.random.default_rng(seed).standard_normal((4, 32, 64)).astype(np.float32)
 added = one_block([x, np.ones((4, 16))]) - x
@@ -272,8 +273,7 @@ pd.DataFrame({name: {"shape": str(encoder.get_layer(name).output.shape[1:])} for
 
 # %% [markdown]
 # The decoder runs the other way: beats become half beats, quarter beats, frames, with blocks in between. From the
-# global numbers come both the first tokens and the condition of every block; the local numbers join at their beat, a slot of
-# 16 frames.
+# global numbers come both the first tokens and the condition of every block; the local numbers join at their beat.
 
 # %%
 SLOT_FRAMES = 16  # frames of one beat
@@ -351,8 +351,8 @@ pd.Series(nats, index=[f"{error:.0f} dB" for error in errors], name="nats").to_f
 #
 # $$\text{contrast} = \mathrm{mean}_b \big(r_b(x) - r_b(\hat x)\big)^2 .$$
 #
-# All averages are matrix products, which two CPU cores do many times faster than pooling. `mel_highpass` leaves the
-# detail, each level less the average of nine bands around it.
+# `mel_highpass` leaves the detail, each level less the average of nine bands around it. All averages are matrix
+# products, many times faster than pooling.
 
 # %%
 def moving_average_matrix(size, width):
@@ -413,13 +413,10 @@ lab.takeaway(
 # %% [markdown]
 # ## 5. The model and its step
 #
-# Now the class, in three cells. Its base `ClipModel` is what teaches nothing. It checks shapes (`add_networks` calls
-# `build_networks` and looks at what comes back), feeds NumPy arrays in batches (`encode`, `decode`), takes clips and
-# genres out of a batch (`unpack`), keeps the metrics (`update_metrics`), and writes and reads files.
-#
-# The networks come first. `encode_posterior` returns a `DiagonalGaussian`, which is a mean and a log-variance for each
-# number of the latent. An autoencoder's latent has no spread, so its variance is next to nothing, and the genre passes
-# through unused; notebooks 03 and 04 fill these places.
+# Now the class. Its base `ClipModel` teaches nothing: it checks shapes, feeds NumPy arrays in batches (`encode`,
+# `decode`), unpacks batches, keeps the metrics, and writes and reads files. An autoencoder's latent has no spread, so
+# `encode_posterior` returns a variance of next to nothing beside the mean, and the genre passes through unused;
+# notebooks 03 and 04 fill these places.
 
 # %%
 class Autoencoder(ClipModel):
@@ -459,10 +456,9 @@ class Autoencoder(ClipModel):
         return self.decoder(latent, training=training)
 
 # %% [markdown]
-# A class may go on in a later cell: `class Autoencoder(Autoencoder)` keeps all that is above and adds methods. Next
-# come the losses, of which there are two. `reconstruction` is the likelihood alone, in nats: with it models are
-# compared. `loss` is the same formula with 0.6 times the contrast added to the squared error: that is what training
-# makes small.
+# `class Autoencoder(Autoencoder)` goes on with the class above. There are two losses. `reconstruction` is the
+# likelihood alone; with it models are compared. `loss`, which training makes small, is the same formula with 0.6 times
+# the contrast added to the squared error.
 
 # %%
 class Autoencoder(Autoencoder):
@@ -485,8 +481,7 @@ class Autoencoder(Autoencoder):
 
 # %% [markdown]
 # `train_step` is what Keras calls for each batch. A *tape* records the computation, goes back over it for the
-# gradient of the loss by every weight, and the optimizer moves the weights. `get_config` names the arguments, so that
-# a saved model can be built again.
+# gradient of the loss by every weight, and the optimizer moves the weights.
 
 # %%
 class Autoencoder(Autoencoder):
@@ -539,10 +534,8 @@ print(log_mel.shape, {name: round(float(value), 2) for name, value in losses.ite
 # then falls along a **cosine**: careful at first, fast, then fine. A gradient longer than 5 is **clipped** to that
 # length, so one odd batch cannot throw the weights away. And the model ends with an **average** of its last weights
 # (about the last tenth of the run), which lie in the middle of where single steps jump about.
-#
-# Two imported helpers save time and change no result. `FusedAdam` is Keras' Adam, with one operation for each weight in
-# place of twelve. `accelerate` puts a GELU into the layers whose slope is written out; what the tape derives by itself
-# takes longer.
+# `FusedAdam` is Adam in fewer operations and `accelerate` writes out the slope of GELU; both save time and change no
+# result.
 
 # %%
 def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
@@ -590,7 +583,7 @@ ax.legend()
 session.show_figure(fig, "02_learning", "Two falling curves that lie together, and lines for the average clip and PCA.")
 
 # %%
-live = mine.decode(mine.encode(test)[0])
+live = mine.decode(mine.encode(test).mode())
 live_error = error_db(test, live)
 lab.takeaway(
     f"After {num_looks * look_every} steps the error is {live_error:.2f} dB, that of PCA with as many numbers "
@@ -612,15 +605,16 @@ lab.takeaway(
 model = lab.open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
 twin = Autoencoder.from_config(model.get_config())
 twin.set_weights(model.get_weights())
-latents = {name: model.encode(clips)[0] for name, clips in (("train", train), ("held", held), ("test", test))}
-print(f"largest difference of the latents: {np.abs(twin.encode(test)[0] - latents['test']).max():.1e}")
+latents = {name: model.encode(clips).mode() for name, clips in (("train", train), ("held", held), ("test", test))}
+print(f"largest difference of the latents: {np.abs(twin.encode(test).mode() - latents['test']).max():.1e}")
 
 # %% [markdown]
 # **Question.** How does the shipped one compare with PCA that may use as many numbers? **Guess** before you look.
 
 # %%
 rebuilt = model.decode(latents["test"])
-real_db, rebuilt_db = config.unscale(test), config.unscale(rebuilt)
+real_db = config.unscale(test)
+rebuilt_db = config.unscale(rebuilt)
 model_error = error_db(test, rebuilt)
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 ax.semilogx(pca_test.index, pca_test, color=cm.COLOURS[0], marker=cm.MARKERS[0], base=2, label="PCA")
@@ -653,7 +647,8 @@ def sharpness_of(clips):
     return lab.sharpness_ratio(config.unscale(clips), real_db)
 
 
-sharp_pca, sharp = sharpness_of(same_size), sharpness_of(rebuilt)
+sharp_pca = sharpness_of(same_size)
+sharp = sharpness_of(rebuilt)
 by_error = np.sqrt(((real_db - rebuilt_db) ** 2).mean(axis=(1, 2))).argsort()
 middle = by_error[len(by_error) // 2]
 about = test_table.iloc[middle]
@@ -681,7 +676,8 @@ lab.takeaway(
 # to a test latent have? **Guess** the share of right answers.
 
 # %%
-centre, spread = latents["train"].mean(axis=0), latents["train"].std(axis=0) + 1e-6
+centre = latents["train"].mean(axis=0)
+spread = latents["train"].std(axis=0) + 1e-6
 
 
 def standard(latent):
@@ -691,7 +687,8 @@ def standard(latent):
 
 plane = PCA(2, random_state=seed).fit(standard(latents["train"]))
 vote = KNeighborsClassifier(5).fit(standard(latents["train"]), train_genre)
-accuracy, chance = vote.score(standard(latents["test"]), test_genre), lab.chance(test_genre)
+accuracy = vote.score(standard(latents["test"]), test_genre)
+chance = lab.chance(test_genre)
 
 # %%
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
@@ -833,7 +830,7 @@ lab.takeaway(
 # How different are the two ways at all? Send the crossfade through the *encoder* and see where it lands.
 
 # %%
-landed = standard(model.encode(np.clip(between(*mixed, 0.5)["crossfade"], -1.0, 1.0))[0])
+landed = standard(model.encode(np.clip(between(*mixed, 0.5)["crossfade"], -1.0, 1.0)).mode())
 start, end = (standard(latents["test"][rows]) for rows in mixed)
 missed = np.sqrt(np.mean((landed - (start + end) / 2) ** 2) / np.mean((start - end) ** 2))
 lab.takeaway(
@@ -871,7 +868,8 @@ cm.show_clips(clips, config, name="02_box", num_columns=2, alt="Two draws from t
 
 # %%
 def measure(clips, latent):
-    home, ear = standard(model.encode(np.clip(clips, -1.0, 1.0))[0]) - standard(latent), in_ear(clips)
+    home = standard(model.encode(np.clip(clips, -1.0, 1.0)).mode()) - standard(latent)
+    ear = in_ear(clips)
     return {
         "sharpness": sharpness_of(clips),
         "nearest clip": nearest(ear, rulers["to the judge"][1]).mean(),
@@ -888,7 +886,8 @@ board = pd.DataFrame({
 board.round(2)
 
 # %%
-box, kept = board.loc["box"], board.loc["rebuilt clips"]
+box = board.loc["box"]
+kept = board.loc["rebuilt clips"]
 lost = box["Fréchet distance"] > 2 * kept["Fréchet distance"]
 lab.takeaway(
     f"The box's crowd is {box['Fréchet distance']:.1f} from music, that of rebuilt clips "

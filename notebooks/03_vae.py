@@ -128,7 +128,9 @@ def log_normal(value, mean, variance):
     return -0.5 * (np.log(2 * np.pi * variance) + (value - mean) ** 2 / variance)
 
 # %%
-x, slope, scatter = 1.0, 2.0, 0.25
+x = 1.0
+slope = 2.0
+scatter = 0.25
 log_evidence = log_normal(x, 0.0, slope**2 + scatter)
 best_variance = 1.0 / (1.0 + slope**2 / scatter)
 best_mean = best_variance * slope * x / scatter
@@ -146,7 +148,8 @@ ax.legend()
 session.show_figure(fig, "03_elbo", "The ELBO is a parabola below a dashed line and touches it at one point.")
 
 # %%
-tight, off = log_evidence - elbo.max(), elbo.max() - np.interp(best_mean + 0.5, means, elbo)
+tight = log_evidence - elbo.max()
+off = elbo.max() - np.interp(best_mean + 0.5, means, elbo)
 lab.takeaway(
     f"The right proposal lies {tight:.3f} nats below the truth, one that is off by a half {off:.2f}.",
     {
@@ -172,7 +175,8 @@ def gaussian_kl(mean, log_var):
 
 # %%
 rng = np.random.default_rng(seed)
-mean, log_var = np.array([1.5, 0.0]), np.array([-2.0, 0.0])
+mean = np.array([1.5, 0.0])
+log_var = np.array([-2.0, 0.0])
 drawn = mean + np.exp(0.5 * log_var) * rng.standard_normal((200_000, 2))
 log_ratio = log_normal(drawn, mean, np.exp(log_var)) - log_normal(drawn, 0.0, 1.0)
 by_formula = np.array(gaussian_kl(mean, log_var))
@@ -191,7 +195,8 @@ pd.DataFrame({"closed form": by_formula, "mean over draws": log_ratio.mean(axis=
 # and $\sigma^2$ with respect to $\log\sigma^2$.
 
 # %%
-mu, log_variance = tf.Variable(0.7), tf.Variable(-1.0)
+mu = tf.Variable(0.7)
+log_variance = tf.Variable(-1.0)
 with tf.GradientTape() as tape:
     epsilon = tf.random.stateless_normal((100_000,), seed=(seed, 1))
     average = tf.reduce_mean((mu + tf.exp(0.5 * log_variance) * epsilon) ** 2)
@@ -262,11 +267,10 @@ session.show_figure(fig, "03_schedules", "One weight stays at 1, one rises to 1 
 # numbers of Gaussians and keeps the one that makes held-out latents most likely.
 
 # %%
-from cvae_music.models.latent_density import CLIPS_PER_COMPONENT, MIXTURE_SIZES
+MIXTURE_SIZES = (1, 2, 4, 8)  # numbers of Gaussians to try
+CLIPS_PER_COMPONENT = 50  # at least
 
-print("Gaussians to try:", MIXTURE_SIZES, "with", CLIPS_PER_COMPONENT, "clips or more for each")
 
-# %%
 class LatentDensity(keras.layers.Layer):
     """A Gaussian mixture of latents for each genre, saved with its model."""
 
@@ -364,7 +368,8 @@ class LatentDensity(LatentDensity):
 
 # %%
 bars = rng.standard_normal((600, 2)) @ np.array([[1.0, 0.9], [0.0, 0.2]]) + rng.choice([-2.0, 2.0], (600, 1)) * [1, -1]
-density, whole = LatentDensity(1, 2), np.zeros(600, int)
+density = LatentDensity(1, 2)
+whole = np.zeros(600, int)
 draws = {"before": density.sample(whole, rng)}
 sizes = density.fit(bars[:500], whole[:500], bars[500:], whole[500:])
 draws[f"after: {sizes[0]} Gaussians"] = density.sample(whole, rng)
@@ -500,7 +505,8 @@ def trained(kl):
     return model, pd.DataFrame(run.history)
 
 # %%
-live, curves = {}, {}
+live = {}
+curves = {}
 for kl in (1.0, 10.0):
     live[kl], curves[kl] = trained(kl)
 
@@ -550,10 +556,12 @@ print(f"largest difference of the latents: {same:.1e}")
 
 # %%
 per_dimension = np.array(gaussian_kl(mean, log_var)).mean(axis=0)
-example, chosen = len(test) // 2, int(per_dimension[: vae.global_dim].argmax())
+example = len(test) // 2
+chosen = int(per_dimension[: vae.global_dim].argmax())
 dice = rng.standard_normal(16)
 dice = (dice - dice.mean()) / dice.std()
-told_mean, told_spread = mean[example, chosen], np.exp(0.5 * log_var[example, chosen])
+told_mean = mean[example, chosen]
+told_spread = np.exp(0.5 * log_var[example, chosen])
 
 # %%
 def two_terms(shift, spread):
@@ -566,7 +574,8 @@ def two_terms(shift, spread):
     return float(losses["reconstruction"]), float(price)
 
 # %%
-spreads, shifts = told_spread * np.geomspace(0.2, 10.0, 22), np.linspace(-0.5, 0.5, 21)
+spreads = told_spread * np.geomspace(0.2, 10.0, 22)
+shifts = np.linspace(-0.5, 0.5, 21)
 best = np.array(two_terms(0.0, told_spread))
 by_spread = np.array([two_terms(0.0, spread) for spread in spreads]) - best
 by_shift = np.array([two_terms(shift, told_spread) for shift in shifts]) - best
@@ -596,7 +605,8 @@ lab.takeaway(
     },
 )
 # %%
-saved, moved = -by_shift.sum(axis=1).min(), shifts[by_shift.sum(axis=1).argmin()]
+saved = -by_shift.sum(axis=1).min()
+moved = shifts[by_shift.sum(axis=1).argmin()]
 lab.takeaway(
     f"Moving the mean by {moved:+.2f} would save this clip {saved:.0f} nats.",
     {
@@ -631,7 +641,8 @@ cooler_to_hotter = [warm(temperature, seed) for temperature in (0.3, 1.0, 1.7)]
 cm.show_clips(cooler_to_hotter, config, "03_temperature", "One seed at three temperatures: more changes when hot.")
 
 # %% tags=["widget"]
-slider, later = ipywidgets.FloatSlider, {"continuous_update": False}
+slider = ipywidgets.FloatSlider
+later = {"continuous_update": False}
 spread = ipywidgets.FloatLogSlider(told_spread, min=-2.5, max=0.0, **later)
 turns = ipywidgets.interactive(turn, shift=slider(0.0, min=-3.0, max=3.0, step=0.05, **later), spread=spread)
 number = ipywidgets.IntSlider(seed, 0, 50, **later)
@@ -691,7 +702,8 @@ def known_parts(model):
     """Nats of the gap between prior and aggregate posterior that each step of knowledge proves."""
     mean, log_var = model.encode(train)
     covariance = np.cov(mean, rowvar=False) + np.diag(np.exp(log_var).mean(axis=0))
-    centre, variance = mean.mean(axis=0), np.diag(covariance)
+    centre = mean.mean(axis=0)
+    variance = np.diag(covariance)
     plain = 0.5 * (centre**2 + variance - 1.0 - np.log(variance)).sum()
     together = 0.5 * (np.log(variance).sum() - np.linalg.slogdet(covariance)[1])
     mean, log_var = model.encode(test)
@@ -706,7 +718,8 @@ image = axes[0].imshow(np.abs(np.corrcoef(cloud, rowvar=False)), cmap="cividis",
 fig.colorbar(image, ax=axes[0], label="correlation, without its sign")
 axes[0].set(xlabel="latent dimension", ylabel="latent dimension")
 nats = np.array([*gap.values(), total - sum(gap.values())])
-names, hatches = [*gap, "gap or information"], ("", "//", "..", "xx")
+names = [*gap, "gap or information"]
+hatches = ("", "//", "..", "xx")
 for name, width, left, hatch, colour in zip(names, nats, np.cumsum(nats) - nats, hatches, cm.COLOURS, strict=False):
     label = f"{name}: {width:.0f}"
     axes[1].barh(0, width, 0.8, left, color=colour, hatch=hatch, edgecolor="white", label=label)
@@ -742,7 +755,8 @@ def places(model, number=300):
     mean, log_var = model.encode(train)
     rng = np.random.default_rng(seed)
     cloud = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
-    centre, noise = cloud.mean(axis=0), rng.standard_normal((number, model.latent_dim))
+    centre = cloud.mean(axis=0)
+    noise = rng.standard_normal((number, model.latent_dim))
     blended = rng.standard_normal((number, len(cloud))) @ (cloud - centre)  # has the covariance of the cloud
     return {
         "declared prior": noise,
@@ -780,7 +794,8 @@ ax.legend()
 session.show_figure(fig, "03_places", "For both models the distance falls step by step from the prior to the density.")
 
 # %%
-at_prior, at_density = board["VAE"]["declared prior"], board["VAE"]["+ clusters (density)"]
+at_prior = board["VAE"]["declared prior"]
+at_density = board["VAE"]["+ clusters (density)"]
 lab.takeaway(
     f"At its prior the VAE is {at_prior:.1f} from music, at the density {at_density:.1f}; real clips {floor:.1f}.",
     {
@@ -790,7 +805,8 @@ lab.takeaway(
     },
 )
 # %%
-box, patched = board["autoencoder"]["+ centres, spreads"], board["autoencoder"]["+ clusters (density)"]
+box = board["autoencoder"]["+ centres, spreads"]
+patched = board["autoencoder"]["+ clusters (density)"]
 lab.takeaway(
     f"The autoencoder has {box:.1f} at its own centres and spreads, {patched:.1f} at its density.",
     {
@@ -823,8 +839,9 @@ cm.show_clips(clips, config, name="03_samples", alt="Draws of the prior are busy
 # worth $d\,(1 - e^{-n/D})$ dB. **Guess** how many dB pay for the whole gap.
 
 # %%
-cells, proved = config.num_frames * config.n_mels, sum(gap.values())
-rebuilt = {name: model.decode(model.encode(test)[0]) for name, model in models.items()}
+cells = config.num_frames * config.n_mels
+proved = sum(gap.values())
+rebuilt = {name: model.decode(model.encode(test).mode()) for name, model in models.items()}
 error = {name: lab.reconstruction_rms_db(real_db, config.unscale(clips)) for name, clips in rebuilt.items()}
 worth = error["VAE"] * -np.expm1(-proved / cells)
 lab.takeaway(
@@ -843,7 +860,7 @@ by_weight = pd.DataFrame({
     kl: {
         "KL (nats)": np.array(gaussian_kl(*model.encode(test))).sum(axis=1).mean(),
         "gap proved (nats)": sum(known_parts(model).values()),
-        "error (dB)": lab.reconstruction_rms_db(real_db, config.unscale(model.decode(model.encode(test)[0]))),
+        "error (dB)": lab.reconstruction_rms_db(real_db, config.unscale(model.decode(model.encode(test).mode()))),
         "Fréchet distance, prior": distance(model.decode(places(model)["declared prior"])),
         "Fréchet distance, density": distance(model.decode(places(model)["+ clusters (density)"])),
     }
@@ -882,8 +899,9 @@ same = np.array([rng.choice(np.flatnonzero(test_genre == genre)) for genre in te
 
 def half_way(name, a, b):
     """Middles between rows `a` and `b` of the test clips."""
-    latent = models[name].encode(test)[0]
-    straight, arc = 0.5 * (latent[a] + latent[b]), cm.slerp(latent[a], latent[b], 0.5)
+    latent = models[name].encode(test).mode()
+    straight = 0.5 * (latent[a] + latent[b])
+    arc = cm.slerp(latent[a], latent[b], 0.5)
     middles = {"straight line": models[name].decode(straight), "arc": models[name].decode(arc)}
     return middles | {"crossfade": 0.5 * (rebuilt[name][a] + rebuilt[name][b])}
 
@@ -935,7 +953,8 @@ lab.takeaway(
 )
 
 # %%
-start, end = first[mixed][0], second[mixed][0]
+start = first[mixed][0]
+end = second[mixed][0]
 names = [features.genres[test_genre[row]] for row in (start, end)]
 labels = [f"from {names[0]}", "half-way on the arc", f"to {names[1]}"]
 stops = [cm.slerp(mean[start], mean[end], share) for share in (0.0, 0.5, 1.0)]
@@ -974,7 +993,7 @@ typical = int(np.sqrt(((test - rebuilt["VAE"]) ** 2).mean(axis=(1, 2))).argsort(
 about = test_table.iloc[typical]
 clips = [{**vars(cm.load_window(about, config)), "label": f"{about['genre']}, recording"}]
 for name, model in models.items():
-    clips.append(sounding(model, model.encode(test[[typical]])[0][0], f"{name}, rebuilt", about["tempo"]))
+    clips.append(sounding(model, model.encode(test[[typical]]).mode()[0], f"{name}, rebuilt", about["tempo"]))
 cm.show_clips(clips, config, name="03_cost", alt="A recording beside what the VAE and the autoencoder rebuild.")
 
 # %% [markdown]

@@ -60,19 +60,20 @@ def latents_of(split, limit):
     part = features.subset(split)
     rows = np.linspace(0, len(part) - 1, min(limit, len(part))).astype(int)
     levels = part.log_mel[rows].astype(np.float32)
-    return model.encode(config.scale(levels))[0], part.genre_index[rows], levels
+    return model.encode(config.scale(levels)).mode(), part.genre_index[rows], levels
 
 
 train, _, _ = latents_of("train", 500)
 test, genre, real_db = latents_of("test", 100)
-centre, spread = train.mean(axis=0), train.std(axis=0) + 1e-6
+centre = train.mean(axis=0)
+spread = train.std(axis=0) + 1e-6
 rng = np.random.default_rng(seed)
 
 # %%
 def measure(latent):
     """Way home and sharpness of decoded latents, as in the notebook."""
     clips = model.decode(latent)
-    home = (model.encode(np.clip(clips, -1.0, 1.0))[0] - latent) / spread
+    home = (model.encode(np.clip(clips, -1.0, 1.0)).mode() - latent) / spread
     return {"way home": np.mean(home**2), "sharpness": lab.sharpness_ratio(config.unscale(clips), real_db)}
 
 # %% [markdown]
@@ -90,7 +91,8 @@ ax.legend()
 session.show_figure(fig, alt="The squared distance of the way home grows with the size of the noise.")
 
 # %%
-near, far = curve["way home"].loc[0.25], curve["way home"].loc[1.0]
+near = curve["way home"].loc[0.25]
+far = curve["way home"].loc[1.0]
 times = far / max(near, 1e-9)
 lab.takeaway(
     f"From a quarter of a spread of noise to a whole one the way home grows {times:.0f} times.",
@@ -106,7 +108,8 @@ lab.takeaway(
 # The global part comes first in the latent, then the local parts of all beats.
 
 # %%
-first, second = 0, int(np.flatnonzero(genre != genre[0])[0])
+first = 0
+second = int(np.flatnonzero(genre != genre[0])[0])
 swap = test[[first, second]].copy()
 swap[:, model.global_dim :] = test[[second, first], model.global_dim :]
 names = [features.genres[genre[row]] for row in (first, second)]
@@ -138,7 +141,8 @@ table = pd.DataFrame(table).T.rename_axis("share of the spread")
 table.round(3)
 
 # %%
-home, variety = table["way home"], table["variety"]
+home = table["way home"]
+variety = table["variety"]
 lab.takeaway(
     f"Half the spread brings the way home to {home.loc[0.5] / home.loc[1.0]:.0%} and the variety to "
     f"{variety.loc[0.5] / variety.loc[1.0]:.0%} of the box's.",
@@ -181,14 +185,16 @@ for name, (target, answer, expected) in cases.items():
 class OnsetAutoencoder(cm.Autoencoder):
     """An autoencoder that is also asked for the right steps from frame to frame."""
 
-    def reconstruction_terms(self, log_mel, rebuilt):
-        terms = super().reconstruction_terms(log_mel, rebuilt)
-        return terms | {"loss": terms["loss"] + 1e4 * onset_loss(log_mel, rebuilt)}
+    def reconstruction_losses(self, log_mel, rebuilt):
+        losses = super().reconstruction_losses(log_mel, rebuilt)
+        losses["loss"] += 1e4 * onset_loss(log_mel, rebuilt)
+        return losses
 
 
 eager = OnsetAutoencoder(config, seed=seed)
-batch = next(iter(cm.make_dataset(features, "test", 8)))
-print({name: round(float(value), 1) for name, value in eager.loss_terms(batch, training=False).items()})
+log_mel, _ = next(iter(cm.make_dataset(features, "test", 8)))
+losses, _ = eager.compute_losses(log_mel)
+print({name: round(float(value), 1) for name, value in losses.items()})
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

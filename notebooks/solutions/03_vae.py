@@ -58,7 +58,8 @@ from keras import ops
 vae = lab.open_model("vae", features, session, weights, num_steps=num_full_steps)
 judge = lab.open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
 test = features.arrays("test")[0][:240]
-real_db, real_ear = config.unscale(test), judge.embedding(test)
+real_db = config.unscale(test)
+real_ear = judge.embedding(test)
 mean, log_var = vae.encode(test)
 
 

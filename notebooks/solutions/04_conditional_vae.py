@@ -72,19 +72,24 @@ scores = {
     name: lab.evaluate_model(model, features, judges, num_per_genre=25, seed=seed, sampler=sampler, max_clips=100)
     for name, sampler in {"fitted density": None, "plain prior": plain_prior}.items()
 }
-columns = [f"{name}_{what}" for name in judges for what in ("fresh", "class_conditional", "swap", "diversity")] + ["sharpness_sampled"]
+measures = ("fresh", "class_conditional", "swap", "diversity")
+columns = [f"{name}_{what}" for name in judges for what in measures]
+columns.append("sharpness_sampled")
 pd.DataFrame(scores).loc[columns].round(3)
 
 # %% [markdown]
 # ## 2. From genre to genre
 
 # %%
-first, second = 0, model.num_genres // 2
+first = 0
+second = model.num_genres // 2
 ideas = model.sample_latents([first] * 20, seed=seed)
-shares, probabilities = np.linspace(0.0, 1.0, 11), []
+shares = np.linspace(0.0, 1.0, 11)
+probabilities = []
 for share in shares:
     label = np.zeros((20, model.num_genres))
-    label[:, first], label[:, second] = 1.0 - share, share
+    label[:, first] = 1.0 - share
+    label[:, second] = share
     probabilities.append(judges["cnn"].predict_proba(model.decode(ideas, label)).mean(axis=0))
 probabilities = np.array(probabilities)
 
@@ -104,9 +109,11 @@ session.show_figure(fig, alt="The probability of one genre falls and of the othe
 
 # %%
 clips, genre = features.arrays("test")
-latent, asked = model.encode(clips)[0], (genre + 1) % model.num_genres
+latent = model.encode(clips).mode()
+asked = (genre + 1) % model.num_genres
 stages = [layer for layer in model.decoder.layers if layer.name.endswith("_film")]
-kept, scores = [layer.get_weights() for layer in stages], []
+kept = [layer.get_weights() for layer in stages]
+scores = []
 for num_deaf in range(len(stages) + 1):
     for layer in stages[:num_deaf]:
         layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
@@ -141,7 +148,8 @@ def discrepancy(first, second):
     return inside(first) + inside(second) - 2.0 * ops.mean(multiquadric_kernel(first, second))
 
 # %% tags=["check"]
-rng, cases = np.random.default_rng(1), {"the same place": (60, 0.0), "moved": (60, 2.0), "five points": (5, 1.0)}
+rng = np.random.default_rng(1)
+cases = {"the same place": (60, 0.0), "moved": (60, 2.0), "five points": (5, 1.0)}
 for name, (count, shift) in cases.items():
     first, second = rng.standard_normal((2, count, 3)).astype("float32") + np.float32([[[shift]], [[0.0]]])
     expected = float(genre_discrepancy(first[None], np.ones((count, 1), "float32"), second[None]))
