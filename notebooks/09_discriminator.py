@@ -104,6 +104,7 @@ def sharp(model, latents, genre):
     return lab.sharpness_ratio(made, config.unscale(clips))
 
 
+# %%
 rebuilt = sharp(cvae, latents, genre)
 new = sharp(cvae, draws, wanted)
 lab.takeaway(
@@ -635,6 +636,9 @@ lab.takeaway(
 # %%
 swaps = real["swaps in sound"] / real["ceiling in sound"]
 without, was, both = swaps[["without shift", "as it was", "discriminator and detail"]]
+swaps.round(2)
+
+# %%
 lab.takeaway(
     f"Real music, swaps in sound over their ceiling: {without:.2f} without the shift, {was:.2f} with it, {both:.2f} "
     "with discriminator and mask.",
@@ -655,6 +659,8 @@ lab.takeaway(
 taggers = lab.read_rows("obedience_taggers").fillna({"without": "nothing"})
 is_second = taggers["model"].str.startswith("second")
 taggers["phase"] = np.where(is_second, "second", "first")
+
+# %%
 asked = ["real", "rebuilt", "swap", "fresh", "class_conditional"]
 shares = taggers.groupby(["tagger", "phase", "without"])[asked].mean()
 titles = {"fresh": "fresh draws", "class_conditional": "class-conditional"}
