@@ -58,7 +58,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import math
@@ -86,14 +88,20 @@ def some_clips(split, limit):
     """Clips of a split spread over it, `limit` at most: scaled pictures, genre indices, rows of the table."""
     part = features.subset(split)
     rows = np.linspace(0, len(part) - 1, min(limit, len(part))).astype(int)
-    return config.scale(part.log_mel[rows]), part.genre_index[rows], part.table.iloc[rows].reset_index(drop=True)
+    return (
+        config.scale(part.log_mel[rows]),
+        part.genre_index[rows],
+        part.table.iloc[rows].reset_index(drop=True),
+    )
 
 
 train, train_genre, _ = some_clips("train", 2000)
 held, held_genre, _ = some_clips("validation", 300)
 test, test_genre, test_table = some_clips("test", 300)
 num_cells = train[0].size
-print(f"{len(train):,} training clips, {len(test)} test clips, {num_cells:,} numbers in each")
+print(
+    f"{len(train):,} training clips, {len(test)} test clips, {num_cells:,} numbers in each"
+)
 
 # %% [markdown]
 # ## 1. How much of a clip is news?
@@ -137,7 +145,9 @@ lab.takeaway(
 
 # %%
 num_directions = min(256, len(train) - 1)
-pca = PCA(num_directions, svd_solver="randomized", random_state=seed).fit(train.reshape(len(train), -1))
+pca = PCA(num_directions, svd_solver="randomized", random_state=seed).fit(
+    train.reshape(len(train), -1)
+)
 
 
 def pca_rebuild(clips, size):
@@ -183,7 +193,9 @@ cm.show_clips(stops, config, name="02_pca", alt="One clip from few and from many
 
 # %% tags=["widget"]
 @ipywidgets.interact(
-    numbers=ipywidgets.SelectionSlider(options=sizes, value=sizes[len(sizes) // 2], continuous_update=False),
+    numbers=ipywidgets.SelectionSlider(
+        options=sizes, value=sizes[len(sizes) // 2], continuous_update=False
+    ),
     clip=ipywidgets.IntSlider(0, 0, len(test) - 1, continuous_update=False),
 )
 def listen(numbers, clip):
@@ -235,7 +247,9 @@ condition = keras.Input((16,))
 one_block = keras.Model([tokens, condition], block(tokens, "demo", condition))
 x = np.random.default_rng(seed).standard_normal((4, 32, 64)).astype(np.float32)
 added = one_block([x, np.ones((4, 16))]) - x
-print(f"a fresh block adds {np.std(added):.3f} to tokens of size {np.std(x):.2f}; {one_block.count_params():,} weights")
+print(
+    f"a fresh block adds {np.std(added):.3f} to tokens of size {np.std(x):.2f}; {one_block.count_params():,} weights"
+)
 
 # %% [markdown]
 # The encoder cuts the picture into tokens of a quarter beat, merges them to half beats, and again to beats. From the
@@ -269,7 +283,9 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
 # %%
 encoder = build_encoder(config.shape, global_dim=32, local_dim=8, width=208, depth=3)
 stages = ["log_mel", "patch", "half_beat", "beat", "global_0", "local_0", "parameters"]
-pd.DataFrame({name: {"shape": str(encoder.get_layer(name).output.shape[1:])} for name in stages})
+pd.DataFrame(
+    {name: {"shape": str(encoder.get_layer(name).output.shape[1:])} for name in stages}
+)
 
 # %% [markdown]
 # The decoder runs the other way: beats become half beats, quarter beats, frames, with blocks in between. From the
@@ -318,8 +334,12 @@ def build_decoder(shape, global_dim, local_dim, width, depth):
 # %%
 decoder = build_decoder(config.shape, global_dim=32, local_dim=8, width=208, depth=3)
 there_and_back = decoder(encoder(test[:1]))
-print(f"{test[:1].shape} to {encoder.output.shape[1]} numbers to {tuple(there_and_back.shape)}")
-print(f"{encoder.count_params() + decoder.count_params():,} weights, all of them random yet")
+print(
+    f"{test[:1].shape} to {encoder.output.shape[1]} numbers to {tuple(there_and_back.shape)}"
+)
+print(
+    f"{encoder.count_params() + decoder.count_params():,} weights, all of them random yet"
+)
 
 # %% [markdown]
 # ## 4. Say what you want: the loss
@@ -337,8 +357,13 @@ def optimal_variance_nll(distortion, num_values):
 
 # %%
 errors = np.array([8.0, 4.0, 2.0])
-nats = [float(optimal_variance_nll((error / config.db_per_unit) ** 2, num_cells)) for error in errors]
-pd.Series(nats, index=[f"{error:.0f} dB" for error in errors], name="nats").to_frame().T.round(0)
+nats = [
+    float(optimal_variance_nll((error / config.db_per_unit) ** 2, num_cells))
+    for error in errors
+]
+pd.Series(
+    nats, index=[f"{error:.0f} dB" for error in errors], name="nats"
+).to_frame().T.round(0)
 
 # %% [markdown]
 # Each halving of the error saves the same number of nats, $D \log 2$, however small the error is already. A negative
@@ -395,7 +420,7 @@ spoiled = {"blurred": test @ moving_average_matrix(config.n_mels, 5).T, "moved":
 preference = pd.DataFrame({
     name: {"squared error": np.mean((test - clips) ** 2), "contrast loss": float(contrast_loss(test, clips))}
     for name, clips in spoiled.items()
-})  # fmt: skip
+})
 preference.round(4)
 
 # %%
@@ -404,8 +429,11 @@ lab.takeaway(
     f"Blurred clips have {times['squared error']:.2f} times the squared error of moved ones, and "
     f"{times['contrast loss']:.1f} times the contrast loss.",
     {
-        "Squared error asks for blur, contrast for lines.": times["squared error"] < 1 < times["contrast loss"],
-        "The contrast loss asks for lines more strongly.": times["squared error"] < times["contrast loss"],
+        "Squared error asks for blur, contrast for lines.": times["squared error"]
+        < 1
+        < times["contrast loss"],
+        "The contrast loss asks for lines more strongly.": times["squared error"]
+        < times["contrast loss"],
         "On these clips the contrast loss does not help.": True,
     },
 )
@@ -563,7 +591,7 @@ num_looks = max(1, num_steps // look_every)
 compile_model(mine, num_looks * look_every)
 history = mine.fit(
     batches.repeat(), steps_per_epoch=look_every, epochs=num_looks, validation_data=watched, shuffle=False, verbose=0
-).history  # fmt: skip
+).history
 
 # %% [markdown]
 # **Is my run normal?** The curves should fall fast, then slowly, and lie together: a dashed curve that turns upwards
@@ -589,7 +617,8 @@ lab.takeaway(
     f"After {num_looks * look_every} steps the error is {live_error:.2f} dB, that of PCA with as many numbers "
     f"{same_size_error:.2f} dB.",
     {
-        "A minute is not enough: PCA knows the best flat sheet at once.": live_error > same_size_error,
+        "A minute is not enough: PCA knows the best flat sheet at once.": live_error
+        > same_size_error,
         "A minute is enough to pass PCA.": True,
     },
 )
@@ -692,12 +721,23 @@ chance = lab.chance(test_genre)
 
 # %%
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-cm.plot_latent_map(plane.transform(standard(latents["test"])), test_genre, features.genres, ax, title="test clips")
-session.show_figure(fig, "02_latent_map", "Points of a genre lie together, in patches with gaps and overlaps between them.")
+cm.plot_latent_map(
+    plane.transform(standard(latents["test"])),
+    test_genre,
+    features.genres,
+    ax,
+    title="test clips",
+)
+session.show_figure(
+    fig,
+    "02_latent_map",
+    "Points of a genre lie together, in patches with gaps and overlaps between them.",
+)
 lab.takeaway(
     f"The vote is right for {accuracy:.0%} of the test clips; chance is {chance:.0%}.",
     {
-        "The genre is in the numbers, though nobody asked for it.": accuracy > (1 + chance) / 2,
+        "The genre is in the numbers, though nobody asked for it.": accuracy
+        > (1 + chance) / 2,
         "Some of the genre is in the numbers.": accuracy > chance + 0.05,
         "The numbers say next to nothing of the genre.": True,
     },
@@ -732,7 +772,11 @@ session.show_figure(fig, "02_walk", "Above a walk, below a crossfade: the same e
 # %%
 ends = " and ".join(features.genres[test_genre[row]] for row in (middle, other))
 half_way = between([middle], [other], 0.5).items()
-cm.show_clips([heard(pictures[0], f"{name} between {ends}") for name, pictures in half_way], config, num_columns=2)
+cm.show_clips(
+    [heard(pictures[0], f"{name} between {ends}") for name, pictures in half_way],
+    config,
+    num_columns=2,
+)
 
 # %% [markdown]
 # To measure nearness we need a ruler: the distance of a clip to the closest training clip. Take two. One is the RMS
@@ -749,7 +793,11 @@ judge = lab.open_judges(features, session, weights)["cnn"]
 
 def nearest(points, references):
     """Distance of each point to the closest reference."""
-    squares = (points**2).sum(axis=1)[:, None] + (references**2).sum(axis=1) - 2.0 * points @ references.T
+    squares = (
+        (points**2).sum(axis=1)[:, None]
+        + (references**2).sum(axis=1)
+        - 2.0 * points @ references.T
+    )
     return np.sqrt(np.maximum(squares.min(axis=1), 0.0))
 
 
@@ -777,8 +825,12 @@ compared["middle of the walk, one genre"] = between(*alike, 0.5)["walk"]
 distance = {
     name: {ruler: nearest(view(clips), seen) for ruler, (view, seen) in rulers.items()}
     for name, clips in compared.items()
-}  # fmt: skip
-table = pd.DataFrame(distance).T.map(np.mean).assign(sharpness=[sharpness_of(clips) for clips in compared.values()])
+}
+table = (
+    pd.DataFrame(distance)
+    .T.map(np.mean)
+    .assign(sharpness=[sharpness_of(clips) for clips in compared.values()])
+)
 table.rename_axis("distance to the nearest training clip").round(2)
 
 # %%
@@ -787,7 +839,9 @@ lab.takeaway(
     f"The average of all clips is {times['in dB']:.2f} times as far as real clips in dB, "
     f"{times['to the judge']:.2f} times to the judge.",
     {
-        "In dB averages are near to everything: that ruler fails.": times["in dB"] < 1 < times["to the judge"],
+        "In dB averages are near to everything: that ruler fails.": times["in dB"]
+        < 1
+        < times["to the judge"],
         "Both rulers pass.": min(times["in dB"], times["to the judge"]) > 1,
         "The judge's ear fails: trust no distance here.": True,
     },
@@ -802,14 +856,19 @@ lab.takeaway(
 # such an average, whatever it sounds like. So for this question we ask the judge.
 
 # %%
-walk, fade = (distance[f"middle of the {name}"]["to the judge"] for name in ("walk", "crossfade"))
-nearer = np.mean(fade - walk) > 2 * np.std(fade - walk) / np.sqrt(len(walk))  # by more than two standard errors
+walk, fade = (
+    distance[f"middle of the {name}"]["to the judge"] for name in ("walk", "crossfade")
+)
+nearer = np.mean(fade - walk) > 2 * np.std(fade - walk) / np.sqrt(
+    len(walk)
+)  # by more than two standard errors
 real = table.loc["real clips", "to the judge"]
 lab.takeaway(
     f"To the judge the middle of the walk is {walk.mean():.2f} from music, of the crossfade {fade.mean():.2f}, "
     f"a real clip {real:.2f}.",
     {
-        "The walk is a little nearer; neither is music.": nearer and walk.mean() > 1.2 * real,
+        "The walk is a little nearer; neither is music.": nearer
+        and walk.mean() > 1.2 * real,
         "The walk is nearer, and close to music.": nearer,
         "It hears no difference between the two that exceeds chance.": True,
     },
@@ -820,7 +879,9 @@ one_genre = table.loc["middle of the walk, one genre", "to the judge"]
 lab.takeaway(
     f"Inside one genre the middle of the walk is {one_genre:.2f} from music.",
     {
-        "There a walk stays among music; between genres it crosses empty land.": one_genre < 1.2 * real < walk.mean(),
+        "There a walk stays among music; between genres it crosses empty land.": one_genre
+        < 1.2 * real
+        < walk.mean(),
         "There too it stays nearer than between two genres.": one_genre < walk.mean(),
         "That is no nearer than between two genres.": True,
     },
@@ -830,9 +891,13 @@ lab.takeaway(
 # How different are the two ways at all? Send the crossfade through the *encoder* and see where it lands.
 
 # %%
-landed = standard(model.encode(np.clip(between(*mixed, 0.5)["crossfade"], -1.0, 1.0)).mode())
+landed = standard(
+    model.encode(np.clip(between(*mixed, 0.5)["crossfade"], -1.0, 1.0)).mode()
+)
 start, end = (standard(latents["test"][rows]) for rows in mixed)
-missed = np.sqrt(np.mean((landed - (start + end) / 2) ** 2) / np.mean((start - end) ** 2))
+missed = np.sqrt(
+    np.mean((landed - (start + end) / 2) ** 2) / np.mean((start - end) ** 2)
+)
 lab.takeaway(
     f"The crossfade's latent misses the middle of the walk by {missed:.0%} of the distance between the ends.",
     {
@@ -878,11 +943,13 @@ def measure(clips, latent):
     }
 
 
-board = pd.DataFrame({
-    "real validation clips": measure(held, latents["held"]) | {"way home": np.nan},
-    "rebuilt clips": measure(model.decode(latents["held"]), latents["held"]),
-    "box": measure(drawn["box"], draws["box"]),
-}).T  # fmt: skip
+board = pd.DataFrame(
+    {
+        "real validation clips": measure(held, latents["held"]) | {"way home": np.nan},
+        "rebuilt clips": measure(model.decode(latents["held"]), latents["held"]),
+        "box": measure(drawn["box"], draws["box"]),
+    }
+).T
 board.round(2)
 
 # %%
@@ -893,7 +960,8 @@ lab.takeaway(
     f"The box's crowd is {box['Fréchet distance']:.1f} from music, that of rebuilt clips "
     f"{kept['Fréchet distance']:.1f}; its sharpness is {box['sharpness']:.2f}.",
     {
-        "One measure says little: nonsense can be sharp.": lost and box["sharpness"] > 0.8 * kept["sharpness"],
+        "One measure says little: nonsense can be sharp.": lost
+        and box["sharpness"] > 0.8 * kept["sharpness"],
         "The box loses the music, and its lines too.": lost,
         "On this music the box is hardly worse than rebuilt clips.": True,
     },
@@ -925,7 +993,9 @@ session.show_figure(fig, "02_holes", "The box seems to lie in the cloud, yet far
 
 # %%
 ratio = np.median(far["box"]) / np.median(far["test clips"])
-strongest = np.abs(np.corrcoef(standard(latents["train"]).T)[np.triu_indices(model.latent_dim, 1)]).max()
+strongest = np.abs(
+    np.corrcoef(standard(latents["train"]).T)[np.triu_indices(model.latent_dim, 1)]
+).max()
 lab.takeaway(
     f"A draw is {ratio:.1f} times as far from training latents as a test clip. Dimensions that it takes for "
     f"independent correlate up to {strongest:.2f}.",
@@ -940,14 +1010,21 @@ lab.takeaway(
 # patches. The validation latents choose $J$. **Guess** how much of the damage it repairs.
 
 # %%
-points = {name: standard(latent).astype(np.float64) for name, latent in latents.items()}  # covariances need the digits
+points = {
+    name: standard(latent).astype(np.float64) for name, latent in latents.items()
+}  # covariances need the digits
 mixtures = {
-    size: GaussianMixture(size, reg_covar=0.05, random_state=seed, max_iter=50).fit(points["train"])
-    for size in (1, 4, 8) if size * 20 <= len(train)
-}  # fmt: skip
+    size: GaussianMixture(size, reg_covar=0.05, random_state=seed, max_iter=50).fit(
+        points["train"]
+    )
+    for size in (1, 4, 8)
+    if size * 20 <= len(train)
+}
 chosen = max(mixtures, key=lambda size: mixtures[size].score(points["held"]))
 for name, size in (("one Gaussian", 1), (f"mixture of {chosen}", chosen)):
-    sample, _ = mixtures[size].sample(len(test))  # sorted by component, so they are shuffled
+    sample, _ = mixtures[size].sample(
+        len(test)
+    )  # sorted by component, so they are shuffled
     draws[name] = centre + spread * rng.permutation(sample)
     drawn[name] = model.decode(draws[name])
     board.loc[name] = measure(drawn[name], draws[name])
@@ -956,13 +1033,22 @@ board.round(2)
 # %%
 last = board.index[-1]
 clips = [heard(drawn[last][number], f"{last}, draw {number}") for number in range(2)]
-cm.show_clips(clips, config, name="02_mixture", num_columns=2, alt="Two draws from the mixture of Gaussians.")
+cm.show_clips(
+    clips,
+    config,
+    name="02_mixture",
+    num_columns=2,
+    alt="Two draws from the mixture of Gaussians.",
+)
 frechet = board["Fréchet distance"]
-repaired = (frechet["box"] - frechet[last]) / (frechet["box"] - frechet["rebuilt clips"])
+repaired = (frechet["box"] - frechet[last]) / (
+    frechet["box"] - frechet["rebuilt clips"]
+)
 lab.takeaway(
     f"The {last} goes {repaired:.0%} of the way from the box to rebuilt clips, to {frechet[last]:.1f}.",
     {
-        "Most of the damage is repaired, afterwards and from outside.": lost and repaired > 0.5,
+        "Most of the damage is repaired, afterwards and from outside.": lost
+        and repaired > 0.5,
         "Part of the damage is repaired.": lost and repaired > 0,
         "It repairs nothing.": lost,
         "There was little to repair.": True,
@@ -986,7 +1072,12 @@ checks = pd.DataFrame(
         ("error of the average clip (dB)", average_error, 10.0, 13.0),
         ("your model after a minute (dB)", live_error, 5.0, 9.0),
         ("shipped autoencoder (dB)", model_error, 2.0, 6.0),
-        ("shipped autoencoder below PCA of the same size (dB)", same_size_error - model_error, 0.0, 4.0),
+        (
+            "shipped autoencoder below PCA of the same size (dB)",
+            same_size_error - model_error,
+            0.0,
+            4.0,
+        ),
         ("sharpness of reconstructions", sharp, 0.6, 1.1),
         ("genre vote", accuracy, 0.6, 1.0),
         ("box over test clips, distance to training latents", ratio, 1.05, 4.0),
@@ -994,7 +1085,9 @@ checks = pd.DataFrame(
     ],
     columns=["measure", "your run", "from", "to"],
 )
-checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+checks["normal"] = np.where(
+    checks["your run"].between(checks["from"], checks["to"]), "yes", "look"
+)
 checks.round(2)
 
 # %% [markdown]
@@ -1029,25 +1122,40 @@ checks.round(2)
 
 # %%
 noise_size = 0.0  # exercise 1: try 0.25, 0.5, 1 and 2
-moved = latents["test"] + noise_size * spread * rng.standard_normal(latents["test"].shape)
-print(f"noise {noise_size}: way home {measure(model.decode(moved), moved)['way home']:.2f}")
+moved = latents["test"] + noise_size * spread * rng.standard_normal(
+    latents["test"].shape
+)
+print(
+    f"noise {noise_size}: way home {measure(model.decode(moved), moved)['way home']:.2f}"
+)
 
 # %%
-hybrid = latents["test"][middle].copy()  # exercise 2: take the part after model.global_dim from latents["test"][other]
+hybrid = latents["test"][
+    middle
+].copy()  # exercise 2: take the part after model.global_dim from latents["test"][other]
 cm.show_clips(heard(model.decode(hybrid[None])[0], "hybrid"), config)
 
 # %%
 cooler = 1.0  # exercise 3: try 0.5
 cool_latents = centre + cooler * (draws["box"] - centre)
-print({name: round(float(value), 2) for name, value in measure(model.decode(cool_latents), cool_latents).items()})
+print(
+    {
+        name: round(float(value), 2)
+        for name, value in measure(model.decode(cool_latents), cool_latents).items()
+    }
+)
 
 # %% tags=["exercise"]
 def onset_loss(target, rebuilt):
     """Mean squared difference between the steps of two batches of clips, shape (clips, frames, bands)."""
-    return ops.mean(ops.square(target - rebuilt))  # exercise 4: compare steps, not levels; see ops.roll(x, -1, axis=1)
+    return ops.mean(
+        ops.square(target - rebuilt)
+    )  # exercise 4: compare steps, not levels; see ops.roll(x, -1, axis=1)
 
 # %% tags=["check"]
-hit = np.eye(4, dtype=np.float32)[:, None, :, None]  # hit[k]: one clip of four frames and one band, a hit in frame k
+hit = np.eye(4, dtype=np.float32)[
+    :, None, :, None
+]  # hit[k]: one clip of four frames and one band, a hit in frame k
 cases = {
     "the same clip": (hit[1], hit[1], 0.0),
     "the clip turned up": (hit[1], hit[1] + 0.5, 0.0),
@@ -1057,7 +1165,11 @@ cases = {
 }
 for name, (target, answer, expected) in cases.items():
     got = float(onset_loss(target, answer))
-    verdict = "right" if abs(got - expected) < 1e-5 else f"not yet: expected {expected:.2f}, got {got:.2f}"
+    verdict = (
+        "right"
+        if abs(got - expected) < 1e-5
+        else f"not yet: expected {expected:.2f}, got {got:.2f}"
+    )
     print(f"{name}: {verdict}")
 
 # %% [markdown]

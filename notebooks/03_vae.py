@@ -59,7 +59,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import inspect
@@ -81,7 +83,11 @@ def some_clips(split, limit):
     """Clips of a split spread over it, `limit` at most: scaled pictures, genre indices, rows of the table."""
     part = features.subset(split)
     rows = np.linspace(0, len(part) - 1, min(limit, len(part))).astype(int)
-    return config.scale(part.log_mel[rows]), part.genre_index[rows], part.table.iloc[rows].reset_index(drop=True)
+    return (
+        config.scale(part.log_mel[rows]),
+        part.genre_index[rows],
+        part.table.iloc[rows].reset_index(drop=True),
+    )
 
 # %%
 train, _, _ = some_clips("train", 2000)
@@ -135,7 +141,9 @@ log_evidence = log_normal(x, 0.0, slope**2 + scatter)
 best_variance = 1.0 / (1.0 + slope**2 / scatter)
 best_mean = best_variance * slope * x / scatter
 means = np.linspace(-0.5, 1.5, 201)
-likelihood = log_normal(x, slope * means, scatter) - 0.5 * slope**2 * best_variance / scatter  # mean over q
+likelihood = (
+    log_normal(x, slope * means, scatter) - 0.5 * slope**2 * best_variance / scatter
+)  # mean over q
 elbo = likelihood - 0.5 * (means**2 + best_variance - 1.0 - np.log(best_variance))
 
 # %%
@@ -153,7 +161,9 @@ off = elbo.max() - np.interp(best_mean + 0.5, means, elbo)
 lab.takeaway(
     f"The right proposal lies {tight:.3f} nats below the truth, one that is off by a half {off:.2f}.",
     {
-        "Pushing the bound up improves the model and the proposal together.": tight < 0.01 < off,
+        "Pushing the bound up improves the model and the proposal together.": tight
+        < 0.01
+        < off,
         "The bound is not tight: look for a slip in the formula.": True,
     },
 )
@@ -180,7 +190,9 @@ log_var = np.array([-2.0, 0.0])
 drawn = mean + np.exp(0.5 * log_var) * rng.standard_normal((200_000, 2))
 log_ratio = log_normal(drawn, mean, np.exp(log_var)) - log_normal(drawn, 0.0, 1.0)
 by_formula = np.array(gaussian_kl(mean, log_var))
-pd.DataFrame({"closed form": by_formula, "mean over draws": log_ratio.mean(axis=0)}).round(3)
+pd.DataFrame(
+    {"closed form": by_formula, "mean over draws": log_ratio.mean(axis=0)}
+).round(3)
 
 # %% [markdown]
 # ## 4. A gradient through a random draw
@@ -201,7 +213,10 @@ with tf.GradientTape() as tape:
     epsilon = tf.random.stateless_normal((100_000,), seed=(seed, 1))
     average = tf.reduce_mean((mu + tf.exp(0.5 * log_variance) * epsilon) ** 2)
 slopes = [float(gradient) for gradient in tape.gradient(average, [mu, log_variance])]
-pd.DataFrame({"through the draws": slopes, "on paper": [1.4, np.exp(-1.0)]}, index=["mean", "log-variance"]).round(3)
+pd.DataFrame(
+    {"through the draws": slopes, "on paper": [1.4, np.exp(-1.0)]},
+    index=["mean", "log-variance"],
+).round(3)
 
 # %% [markdown]
 # Mean, log-variance, draw and price belong together. We keep them in one small class, which is what the encoder will
@@ -229,7 +244,9 @@ class DiagonalGaussian(NamedTuple):
 
 # %%
 posterior = DiagonalGaussian(np.float32([[1.5, 0.0]]), np.float32([[-2.0, 0.0]]))
-print("a draw", np.array(posterior.sample(seed=seed)), "price", np.array(posterior.kl()))
+print(
+    "a draw", np.array(posterior.sample(seed=seed)), "price", np.array(posterior.kl())
+)
 
 # %% [markdown]
 # ## 5. What else the model owns: a schedule and a density
@@ -243,8 +260,12 @@ print("a draw", np.array(posterior.sample(seed=seed)), "price", np.array(posteri
 # %%
 schedules = {
     "constant": cm.get_schedule(1.0),
-    "linear warm-up": cm.get_schedule({"name": "linear", "weight": 1.0, "warmup_steps": 200}),
-    "cyclical": cm.get_schedule({"name": "cyclical", "weight": 1.0, "cycle_steps": 150}),
+    "linear warm-up": cm.get_schedule(
+        {"name": "linear", "weight": 1.0, "warmup_steps": 200}
+    ),
+    "cyclical": cm.get_schedule(
+        {"name": "cyclical", "weight": 1.0, "cycle_steps": 150}
+    ),
 }
 
 # %%
@@ -367,7 +388,9 @@ class LatentDensity(LatentDensity):
 # Try it in two dimensions, on points that form two bars: it starts as the prior and learns the bars.
 
 # %%
-bars = rng.standard_normal((600, 2)) @ np.array([[1.0, 0.9], [0.0, 0.2]]) + rng.choice([-2.0, 2.0], (600, 1)) * [1, -1]
+bars = rng.standard_normal((600, 2)) @ np.array([[1.0, 0.9], [0.0, 0.2]]) + rng.choice(
+    [-2.0, 2.0], (600, 1)
+) * [1, -1]
 density = LatentDensity(1, 2)
 whole = np.zeros(600, int)
 draws = {"before": density.sample(whole, rng)}
@@ -497,9 +520,15 @@ def trained(kl):
     keras.utils.set_random_seed(seed)
     model = VAE(config, kl=kl, seed=seed)
     cm.compile_model(model, num_looks * look_every)
-    clips = cm.make_dataset(features, "train", batch_size, seed=seed, augment=True).repeat()
+    clips = cm.make_dataset(
+        features, "train", batch_size, seed=seed, augment=True
+    ).repeat()
     watched = cm.make_dataset(features, "validation", batch_size)
-    plan = {"steps_per_epoch": look_every, "epochs": num_looks, "validation_data": watched}
+    plan = {
+        "steps_per_epoch": look_every,
+        "epochs": num_looks,
+        "validation_data": watched,
+    }
     run = model.fit(clips, **plan, shuffle=False, verbose=0)
     cm.fit_latent_density(model, features, seed)
     return model, pd.DataFrame(run.history)
@@ -528,7 +557,8 @@ lab.takeaway(
     f"At the tenfold price the latent holds {dear['kl']:.0f} nats in place of {cheap['kl']:.0f}; the error differs by "
     f"{dear['val_rms_db'] - cheap['val_rms_db']:+.2f} dB.",
     {
-        "It says less, and rebuilds worse.": dear["kl"] < cheap["kl"] and dear["val_rms_db"] > cheap["val_rms_db"],
+        "It says less, and rebuilds worse.": dear["kl"] < cheap["kl"]
+        and dear["val_rms_db"] > cheap["val_rms_db"],
         "It says less, at no loss.": dear["kl"] < cheap["kl"],
         "The price has not bitten yet: train longer.": True,
     },
@@ -541,7 +571,9 @@ lab.takeaway(
 
 # %%
 vae = lab.open_model("vae", features, session, weights, num_steps=num_full_steps)
-autoencoder = lab.open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
+autoencoder = lab.open_model(
+    "autoencoder", features, session, weights, num_steps=num_full_steps
+)
 twin = VAE.from_config(vae.get_config())
 twin.set_weights(vae.get_weights())
 mean, log_var = vae.encode(test)
@@ -599,7 +631,8 @@ lowest = spreads[by_spread.sum(axis=1).argmin()]
 lab.takeaway(
     f"The lowest sum is at a spread of {lowest:.3f}; the encoder says {told_spread:.3f}, where the prior has 1.",
     {
-        "A narrow place: this music is worth its price.": 0.5 < lowest / told_spread < 2 and told_spread < 0.2,
+        "A narrow place: this music is worth its price.": 0.5 < lowest / told_spread < 2
+        and told_spread < 0.2,
         "A wide place: this dimension says little.": 0.5 < lowest / told_spread < 2,
         "The encoder misses the best width for this clip.": True,
     },
@@ -610,7 +643,8 @@ moved = shifts[by_shift.sum(axis=1).argmin()]
 lab.takeaway(
     f"Moving the mean by {moved:+.2f} would save this clip {saved:.0f} nats.",
     {
-        "One encoder answers for all clips, so its answer for one is not the best.": saved > 1,
+        "One encoder answers for all clips, so its answer for one is not the best.": saved
+        > 1,
         "The encoder's mean is as good as any.": True,
     },
 )
@@ -622,10 +656,18 @@ lab.takeaway(
 # %%
 def turn(shift, spread):
     nats = np.array(two_terms(shift, spread)) - best
-    print(f"change in nats: reconstruction {nats[0]:+.1f}, KL {nats[1]:+.1f}, both {nats.sum():+.1f}")
+    print(
+        f"change in nats: reconstruction {nats[0]:+.1f}, KL {nats[1]:+.1f}, both {nats.sum():+.1f}"
+    )
     latent = mean[example].copy()
     latent[chosen] += shift
-    display(cm.player(cm.make_clip(vae, latent=latent, tempo=110.0).samples, config, f"moved by {shift:+.2f}"))
+    display(
+        cm.player(
+            cm.make_clip(vae, latent=latent, tempo=110.0).samples,
+            config,
+            f"moved by {shift:+.2f}",
+        )
+    )
 
 
 def warm(temperature, number):
@@ -638,7 +680,12 @@ def draw_at(temperature, number):
 
 # %%
 cooler_to_hotter = [warm(temperature, seed) for temperature in (0.3, 1.0, 1.7)]
-cm.show_clips(cooler_to_hotter, config, "03_temperature", "One seed at three temperatures: more changes when hot.")
+cm.show_clips(
+    cooler_to_hotter,
+    config,
+    "03_temperature",
+    "One seed at three temperatures: more changes when hot.",
+)
 
 # %% tags=["widget"]
 slider = ipywidgets.FloatSlider
@@ -666,14 +713,17 @@ display(turns, heat)
 
 # %%
 train_mean, train_log_var = vae.encode(train)
-cloud = train_mean + np.exp(0.5 * train_log_var) * rng.standard_normal(train_mean.shape)  # draws of q(z)
+cloud = train_mean + np.exp(0.5 * train_log_var) * rng.standard_normal(
+    train_mean.shape
+)  # draws of q(z)
 total = np.array(gaussian_kl(train_mean, train_log_var)).sum(axis=1).mean()
 information = lab.mutual_information(train_mean, train_log_var, seed=seed)
 narrow = np.exp(0.5 * train_log_var).mean() / cloud.std(axis=0).mean()
 lab.takeaway(
     f"Of {total:.0f} nats, {information:.2f} tell which clip it was. A clip's cloud has {narrow:.3f} of all spread.",
     {
-        "No clouds overlap; the rest is gap.": information > 0.98 * np.log(len(train)) and total > 2 * information,
+        "No clouds overlap; the rest is gap.": information > 0.98 * np.log(len(train))
+        and total > 2 * information,
         "Clouds overlap; the larger part is gap.": total > 2 * information,
         "Most of it is information; the gap is the smaller part.": True,
     },
@@ -707,9 +757,17 @@ def known_parts(model):
     plain = 0.5 * (centre**2 + variance - 1.0 - np.log(variance)).sum()
     together = 0.5 * (np.log(variance).sum() - np.linalg.slogdet(covariance)[1])
     mean, log_var = model.encode(test)
-    new = mean + np.exp(0.5 * log_var) * np.random.default_rng(seed).standard_normal(mean.shape)
-    proved = (log_mixture(model.latent_density, new) + 0.5 * (new**2).sum(axis=1)).mean()
-    return {"centres and spreads": plain, "correlations": together, "clusters": max(0.0, proved - plain - together)}
+    new = mean + np.exp(0.5 * log_var) * np.random.default_rng(seed).standard_normal(
+        mean.shape
+    )
+    proved = (
+        log_mixture(model.latent_density, new) + 0.5 * (new**2).sum(axis=1)
+    ).mean()
+    return {
+        "centres and spreads": plain,
+        "correlations": together,
+        "clusters": max(0.0, proved - plain - together),
+    }
 
 # %%
 gap = known_parts(vae)
@@ -732,8 +790,10 @@ lab.takeaway(
     f"At least {sum(gap.values()):.0f} nats are gap: {gap['centres and spreads']:.0f} for centres and spreads, "
     f"{gap['correlations']:.0f} for correlations.",
     {
-        "Dimensions move together, which the prior denies.": gap["correlations"] > sum(gap.values()) / 2,
-        "The prior has the wrong place and width.": gap["centres and spreads"] > sum(gap.values()) / 2,
+        "Dimensions move together, which the prior denies.": gap["correlations"]
+        > sum(gap.values()) / 2,
+        "The prior has the wrong place and width.": gap["centres and spreads"]
+        > sum(gap.values()) / 2,
         "No single fault explains it.": True,
     },
 )
@@ -757,7 +817,9 @@ def places(model, number=300):
     cloud = mean + np.exp(0.5 * log_var) * rng.standard_normal(mean.shape)
     centre = cloud.mean(axis=0)
     noise = rng.standard_normal((number, model.latent_dim))
-    blended = rng.standard_normal((number, len(cloud))) @ (cloud - centre)  # has the covariance of the cloud
+    blended = rng.standard_normal((number, len(cloud))) @ (
+        cloud - centre
+    )  # has the covariance of the cloud
     return {
         "declared prior": noise,
         "+ centres, spreads": centre + cloud.std(axis=0) * noise,
@@ -780,7 +842,7 @@ latents = {name: places(model) for name, model in models.items()}
 board = pd.DataFrame({
     name: {place: distance(models[name].decode(drawn)) for place, drawn in found.items()}
     for name, found in latents.items()
-})  # fmt: skip
+})
 floor = distance(held)
 board.rename_axis("drawn from").round(1)
 
@@ -799,7 +861,8 @@ at_density = board["VAE"]["+ clusters (density)"]
 lab.takeaway(
     f"At its prior the VAE is {at_prior:.1f} from music, at the density {at_density:.1f}; real clips {floor:.1f}.",
     {
-        "The declared prior is the wrong place to draw from.": at_prior > 2 * at_density,
+        "The declared prior is the wrong place to draw from.": at_prior
+        > 2 * at_density,
         "The fitted density helps.": at_prior > at_density,
         "On this music the prior is no worse than the density.": True,
     },
@@ -810,8 +873,10 @@ patched = board["autoencoder"]["+ clusters (density)"]
 lab.takeaway(
     f"The autoencoder has {box:.1f} at its own centres and spreads, {patched:.1f} at its density.",
     {
-        "So at this price the prior bought no better samples.": at_prior > 0.8 * box and abs(at_density - patched) < 3,
-        "The prior bought better samples.": at_prior < 0.8 * box or at_density < patched - 3,
+        "So at this price the prior bought no better samples.": at_prior > 0.8 * box
+        and abs(at_density - patched) < 3,
+        "The prior bought better samples.": at_prior < 0.8 * box
+        or at_density < patched - 3,
         "Samples of the autoencoder are better.": True,
     },
 )
@@ -841,8 +906,13 @@ cm.show_clips(clips, config, name="03_samples", alt="Draws of the prior are busy
 # %%
 cells = config.num_frames * config.n_mels
 proved = sum(gap.values())
-rebuilt = {name: model.decode(model.encode(test).mode()) for name, model in models.items()}
-error = {name: lab.reconstruction_rms_db(real_db, config.unscale(clips)) for name, clips in rebuilt.items()}
+rebuilt = {
+    name: model.decode(model.encode(test).mode()) for name, model in models.items()
+}
+error = {
+    name: lab.reconstruction_rms_db(real_db, config.unscale(clips))
+    for name, clips in rebuilt.items()
+}
 worth = error["VAE"] * -np.expm1(-proved / cells)
 lab.takeaway(
     f"All {proved:.0f} nats of the gap weigh as much as {worth:.3f} dB of error.",
@@ -856,16 +926,24 @@ lab.takeaway(
 # Your two trainings say what a higher price does to the gap.
 
 # %%
-by_weight = pd.DataFrame({
-    kl: {
-        "KL (nats)": np.array(gaussian_kl(*model.encode(test))).sum(axis=1).mean(),
-        "gap proved (nats)": sum(known_parts(model).values()),
-        "error (dB)": lab.reconstruction_rms_db(real_db, config.unscale(model.decode(model.encode(test).mode()))),
-        "Fréchet distance, prior": distance(model.decode(places(model)["declared prior"])),
-        "Fréchet distance, density": distance(model.decode(places(model)["+ clusters (density)"])),
+by_weight = pd.DataFrame(
+    {
+        kl: {
+            "KL (nats)": np.array(gaussian_kl(*model.encode(test))).sum(axis=1).mean(),
+            "gap proved (nats)": sum(known_parts(model).values()),
+            "error (dB)": lab.reconstruction_rms_db(
+                real_db, config.unscale(model.decode(model.encode(test).mode()))
+            ),
+            "Fréchet distance, prior": distance(
+                model.decode(places(model)["declared prior"])
+            ),
+            "Fréchet distance, density": distance(
+                model.decode(places(model)["+ clusters (density)"])
+            ),
+        }
+        for kl, model in live.items()
     }
-    for kl, model in live.items()
-}).T  # fmt: skip
+).T
 by_weight.rename_axis("KL weight").round(2)
 
 # %%
@@ -874,12 +952,15 @@ lab.takeaway(
     f"The tenfold price brings the gap from {by_weight['gap proved (nats)'][1.0]:.0f} to "
     f"{by_weight['gap proved (nats)'][10.0]:.0f} nats.",
     {
-        "Prior and density come together, but farther from music: notebook 06 weighs that trade.":
-            ratio[10.0] < ratio[1.0] and by_weight["Fréchet distance, density"].is_monotonic_increasing,
+        "Prior and density come together, but farther from music: notebook 06 weighs that trade.": ratio[
+            10.0
+        ]
+        < ratio[1.0]
+        and by_weight["Fréchet distance, density"].is_monotonic_increasing,
         "Prior and density come together.": ratio[10.0] < ratio[1.0],
         "In so short a training the prior comes no closer.": True,
     },
-)  # fmt: skip
+)
 
 # %% [markdown]
 # ## 10. A walk between two pieces
@@ -894,7 +975,9 @@ lab.takeaway(
 first = np.random.default_rng(seed).permutation(len(test))
 second = np.roll(first, 1)
 mixed = test_genre[first] != test_genre[second]
-same = np.array([rng.choice(np.flatnonzero(test_genre == genre)) for genre in test_genre])
+same = np.array(
+    [rng.choice(np.flatnonzero(test_genre == genre)) for genre in test_genre]
+)
 
 
 def half_way(name, a, b):
@@ -902,7 +985,10 @@ def half_way(name, a, b):
     latent = models[name].encode(test).mode()
     straight = 0.5 * (latent[a] + latent[b])
     arc = cm.slerp(latent[a], latent[b], 0.5)
-    middles = {"straight line": models[name].decode(straight), "arc": models[name].decode(arc)}
+    middles = {
+        "straight line": models[name].decode(straight),
+        "arc": models[name].decode(arc),
+    }
     return middles | {"crossfade": 0.5 * (rebuilt[name][a] + rebuilt[name][b])}
 
 # %%
@@ -917,23 +1003,26 @@ line, arc, fade = walks["VAE"][["straight line", "arc", "crossfade"]]
 lab.takeaway(
     f"Half-way on the arc the distance is {arc:.1f}, on the line {line:.1f}, by crossfade {fade:.1f}.",
     {
-        "The walk is nearer to music, the arc most; between genres none is music.":
-            arc < line < fade and arc > 2 * floor,
+        "The walk is nearer to music, the arc most; between genres none is music.": arc
+        < line
+        < fade
+        and arc > 2 * floor,
         "The walk is nearer to music than the crossfade.": min(arc, line) < fade,
         "The crossfade is no farther from music.": True,
     },
-)  # fmt: skip
+)
 
 # %%
 lab.takeaway(
     f"On the autoencoder's arc it is {walks['autoencoder']['arc']:.1f}.",
     {
-        "The prior did not fill the space between: clouds this narrow do not reach that far.":
-            arc > 0.8 * walks["autoencoder"]["arc"] and narrow < 0.2,
+        "The prior did not fill the space between: clouds this narrow do not reach that far.": arc
+        > 0.8 * walks["autoencoder"]["arc"]
+        and narrow < 0.2,
         "The VAE's space is better filled.": arc < 0.8 * walks["autoencoder"]["arc"],
         "The two are alike.": True,
     },
-)  # fmt: skip
+)
 
 # %% [markdown]
 # And sharpness? A fair comparison starts from the same pictures: the average of two *originals* has lines that no
@@ -941,13 +1030,20 @@ lab.takeaway(
 
 # %%
 originals = 0.5 * (test[first[mixed]] + test[second[mixed]])
-compared = middles["VAE"] | {"average of the originals": originals, "rebuilt, no walk": rebuilt["VAE"]}
-sharp = {way: lab.sharpness_ratio(config.unscale(clips), real_db) for way, clips in compared.items()}
+compared = middles["VAE"] | {
+    "average of the originals": originals,
+    "rebuilt, no walk": rebuilt["VAE"],
+}
+sharp = {
+    way: lab.sharpness_ratio(config.unscale(clips), real_db)
+    for way, clips in compared.items()
+}
 lab.takeaway(
     f"Half-way sharpness is {sharp['straight line']:.2f}, of the rebuilt ends' average {sharp['crossfade']:.2f}, of "
     f"the originals' average {sharp['average of the originals']:.2f}.",
     {
-        "The decoder sharpens what it mixes.": sharp["straight line"] > sharp["crossfade"],
+        "The decoder sharpens what it mixes.": sharp["straight line"]
+        > sharp["crossfade"],
         "The decoder mixes no sharper than an average.": True,
     },
 )
@@ -971,22 +1067,30 @@ cm.show_clips(clips, config, "03_walk", "Two pieces, between them the middle of 
 # it costs. Beside it stands how far three VAEs of different seeds lie apart, from the table of the models that ship.
 
 # %%
-seeds = lab.read_rows("foundation_known").query("kind == 'vae'")["reconstruction_rms_db"]
-cost = pd.DataFrame({
-    "error (dB)": error,
-    "sharpness": {name: lab.sharpness_ratio(config.unscale(clips), real_db) for name, clips in rebuilt.items()},
-})  # fmt: skip
+seeds = lab.read_rows("foundation_known").query("kind == 'vae'")[
+    "reconstruction_rms_db"
+]
+cost = pd.DataFrame(
+    {
+        "error (dB)": error,
+        "sharpness": {
+            name: lab.sharpness_ratio(config.unscale(clips), real_db)
+            for name, clips in rebuilt.items()
+        },
+    }
+)
 display(cost.round(3))
 extra = error["VAE"] - error["autoencoder"]
 lab.takeaway(
     f"The prior changes the error by {extra:+.2f} dB, to {error['VAE']:.2f}; three seeds span {np.ptp(seeds):.2f}.",
     {
-        "At this price it costs nothing: clouds that do not overlap blur nothing.":
-            extra < np.ptp(seeds) and narrow < 0.2,
+        "At this price it costs nothing: clouds that do not overlap blur nothing.": extra
+        < np.ptp(seeds)
+        and narrow < 0.2,
         "It costs nothing that another seed would not.": extra < np.ptp(seeds),
         "It costs detail.": True,
     },
-)  # fmt: skip
+)
 
 # %%
 typical = int(np.sqrt(((test - rebuilt["VAE"]) ** 2).mean(axis=(1, 2))).argsort()[len(test) // 2])
@@ -1016,7 +1120,9 @@ checks = pd.DataFrame(
     ],
     columns=["measure", "your run", "from", "to"],
 )
-checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+checks["normal"] = np.where(
+    checks["your run"].between(checks["from"], checks["to"]), "yes", "look"
+)
 checks.round(2)
 
 # %% [markdown]
@@ -1049,18 +1155,25 @@ checks.round(2)
 # %%
 temperature = 1.0  # exercise 1: try 0.5 and 1.5
 cool = vae.decode(vae.sample_latents([0] * 200, seed=seed, temperature=temperature))
-print(f"temperature {temperature}: sharpness {lab.sharpness_ratio(config.unscale(cool), real_db):.2f}, ", end="")
+print(
+    f"temperature {temperature}: sharpness {lab.sharpness_ratio(config.unscale(cool), real_db):.2f}, ",
+    end="",
+)
 print(f"Fréchet distance {distance(cool):.1f}")
 
 # %%
 without = mean[:16].copy()
 without[:, 0] *= 1.0  # exercise 2: 0.0 here, and a loop over the dimensions
-print(f"error {lab.reconstruction_rms_db(real_db[:16], config.unscale(vae.decode(without))):.3f} dB")
+print(
+    f"error {lab.reconstruction_rms_db(real_db[:16], config.unscale(vae.decode(without))):.3f} dB"
+)
 
 # %% tags=["exercise"]
 def kl_between(mean, log_var, other_mean, other_log_var):
     """KL divergence of N(mean, exp(log_var)) from N(other_mean, exp(other_log_var)), per dimension, in nats."""
-    return gaussian_kl(mean, log_var)  # exercise 4: this is right only for the unit Gaussian
+    return gaussian_kl(
+        mean, log_var
+    )  # exercise 4: this is right only for the unit Gaussian
 
 # %% tags=["check"]
 four = float(np.log(4.0))
@@ -1074,7 +1187,11 @@ cases = {
 }
 for name, (arguments, expected) in cases.items():
     got = float(kl_between(*arguments))
-    verdict = "right" if abs(got - expected) < 1e-3 else f"not yet: expected {expected:.3f}, got {got:.3f}"
+    verdict = (
+        "right"
+        if abs(got - expected) < 1e-3
+        else f"not yet: expected {expected:.3f}, got {got:.3f}"
+    )
     print(f"{name}: {verdict}")
 
 # %% [markdown]

@@ -59,7 +59,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import re
@@ -127,7 +129,7 @@ compared = [real(first), asked_for("deaf", first, wanted), asked_for("cured", fi
 cm.show_clips(
     compared, config, name="04_deaf_or_cured", num_columns=4,
     alt="Four spectrograms: the deaf model repeats the first clip, the cured one resembles the genre asked for.",
-)  # fmt: skip
+)
 
 # %% [markdown]
 # Turn it yourself. Without *swap* the latent is drawn where those of the genre asked for lie.
@@ -168,7 +170,9 @@ def listen(model, asked, seed, swap):
 # reconstructions.
 
 # %%
-other = (genre + 1 + np.arange(len(genre)) % (len(genres) - 1)) % len(genres)  # another genre for every clip
+other = (genre + 1 + np.arange(len(genre)) % (len(genres) - 1)) % len(
+    genres
+)  # another genre for every clip
 
 
 def swap_shares(model, judge=judges["cnn"]):
@@ -222,7 +226,9 @@ def log(model):
 
 logs = pd.DataFrame({name: log(model) for name, model in models.items()}).T
 display(logs.round(2))
-agree, fresh, swap = heard.loc[("deaf", "cnn"), ["class-conditional", "fresh draws", "swap"]]
+agree, fresh, swap = heard.loc[
+    ("deaf", "cnn"), ["class-conditional", "fresh draws", "swap"]
+]
 lab.takeaway(
     f"The deaf model: {agree:.0%} right when latent and label agree, {fresh:.0%} with fresh draws, {swap:.0%} on swaps.",
     {
@@ -242,9 +248,7 @@ lab.takeaway(
 
 
 # %%
-def build_concatenating_decoder(
-    shape, global_dim, local_dim, width, depth, num_genres
-):
+def build_concatenating_decoder(shape, global_dim, local_dim, width, depth, num_genres):
     """Builds a decoder whose first layer alone gets the label."""
     num_slots = shape[0] // 16
     latent = keras.Input((global_dim + num_slots * local_dim,), name="latent")
@@ -289,14 +293,17 @@ def moved(model, latent):
 
 
 # %%
-moves = pd.DataFrame({name: moved(model, latents[name][:24]) for name, model in models.items()}).T
+moves = pd.DataFrame(
+    {name: moved(model, latents[name][:24]) for name, model in models.items()}
+).T
 moves.columns = ["another label (dB)", "another latent (dB)"]
 display(moves.round(1))
 lab.takeaway(
     f"Another label moves the deaf decoder by {moves.iloc[0, 0]:.1f} dB, another latent by {moves.iloc[0, 1]:.1f}; the "
     f"cured one's label moves it by {moves.iloc[1, 0]:.1f}.",
     {
-        "The decoder hardly reacts to the label.": moves.iloc[0, 0] < 0.5 * min(moves.iloc[0, 1], moves.iloc[1, 0]),
+        "The decoder hardly reacts to the label.": moves.iloc[0, 0]
+        < 0.5 * min(moves.iloc[0, 1], moves.iloc[1, 0]),
         "The deaf one listens less.": moves.iloc[0, 0] < moves.iloc[1, 0],
         "Here both listen.": True,
     },
@@ -340,9 +347,17 @@ films = keras.Model(told.inputs, [told.get_layer(name).output for name in stages
 some = latents["cured"][:24]
 num = len(genres)
 inputs = [np.repeat(some, num, axis=0), np.tile(np.eye(num), (len(some), 1))]
-values = [np.reshape(value, (len(some), num, -1)) for value in films.predict(inputs, verbose=0)]
-spread = pd.DataFrame({"label": [value.std(axis=1).mean() for value in values],
-                       "latent": [value.std(axis=0).mean() for value in values]}, index=stages)  # fmt: skip
+values = [
+    np.reshape(value, (len(some), num, -1))
+    for value in films.predict(inputs, verbose=0)
+]
+spread = pd.DataFrame(
+    {
+        "label": [value.std(axis=1).mean() for value in values],
+        "latent": [value.std(axis=0).mean() for value in values],
+    },
+    index=stages,
+)
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 2.8), layout="constrained")
@@ -395,7 +410,10 @@ def multiquadric_kernel(first, second, scales=(0.2, 0.5, 1.0, 2.0, 5.0)):
 # %%
 here = np.zeros((1, 2), np.float32)
 there = np.array([[0, 0], [1, 0], [3, 0], [30, 0]], np.float32)
-print("similarity at distances 0, 1, 3 and 30:", np.round(multiquadric_kernel(here, there)[0], 3))
+print(
+    "similarity at distances 0, 1, 3 and 30:",
+    np.round(multiquadric_kernel(here, there)[0], 3),
+)
 
 # %% [markdown]
 # In training, genres share a batch, and a clip has one latent for the whole and one for each beat. So we compute one
@@ -432,19 +450,30 @@ noise = rng.standard_normal((1, 400, 2)).astype("float32")
 same = rng.standard_normal((400, 2)).astype("float32")
 apart = (same * [0.4, 1.0] + np.where(sides, 0.9, -0.9)[:, None] * [1.0, 0.0]).astype("float32")
 pairs = {"same place": (same, np.eye(2)[sides]), "each on its side": (apart, np.eye(2)[sides]),
-         "no genres": (apart, np.ones((400, 1)))}  # fmt: skip
+         "no genres": (apart, np.ones((400, 1)))}
 toys = {name: float(genre_discrepancy(x[None], np.float32(label), noise)) for name, (x, label) in pairs.items()}
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharex=True, sharey=True, layout="constrained")
-for ax, (name, points) in zip(axes, {"same place": same, "each on its side": apart}.items(), strict=True):
-    cm.plot_latent_map(points, sides, ["genre A", "genre B"], ax, f"{name}: {toys[name]:.4f}")
-session.show_figure(fig, "04_discrepancy", alt="Two clouds of points: mixed on the left, side by side on the right.")
+fig, axes = plt.subplots(
+    1, 2, figsize=(8, 3.4), sharex=True, sharey=True, layout="constrained"
+)
+for ax, (name, points) in zip(
+    axes, {"same place": same, "each on its side": apart}.items(), strict=True
+):
+    cm.plot_latent_map(
+        points, sides, ["genre A", "genre B"], ax, f"{name}: {toys[name]:.4f}"
+    )
+session.show_figure(
+    fig,
+    "04_discrepancy",
+    alt="Two clouds of points: mixed on the left, side by side on the right.",
+)
 lab.takeaway(
     f"At one place the discrepancy is {toys['same place']:.3f}, apart {toys['each on its side']:.3f}; without the "
     f"genres it would be {toys['no genres']:.3f}.",
     {
-        "It has to be taken genre by genre.": toys["each on its side"] > 5 * abs(toys["no genres"]),
+        "It has to be taken genre by genre.": toys["each on its side"]
+        > 5 * abs(toys["no genres"]),
         "These draws do not show it: try another seed.": True,
     },
 )
@@ -457,15 +486,22 @@ lab.takeaway(
 # %%
 def measured_discrepancy(model):
     mean, log_var = model.encode(clips)
-    draws = mean + np.exp(0.5 * log_var) * np.random.default_rng(seed).standard_normal(mean.shape)
-    return float(model.discrepancy(ops.cast(draws, "float32"), np.eye(len(genres), dtype="float32")[genre]))
+    draws = mean + np.exp(0.5 * log_var) * np.random.default_rng(seed).standard_normal(
+        mean.shape
+    )
+    return float(
+        model.discrepancy(
+            ops.cast(draws, "float32"), np.eye(len(genres), dtype="float32")[genre]
+        )
+    )
 
 
 found = {name: measured_discrepancy(model) for name, model in models.items()}
 lab.takeaway(
     f"On test clips: {found['deaf']:.3f} for the deaf model, {found['cured']:.3f} for the cured one.",
     {
-        "The penalty has pulled the genres over each other.": found["cured"] < 0.5 * found["deaf"],
+        "The penalty has pulled the genres over each other.": found["cured"]
+        < 0.5 * found["deaf"],
         "The penalty has done little here.": True,
     },
 )
@@ -645,7 +681,9 @@ class ClassMeanShift(keras.layers.Layer):
 # %%
 mover = ClassMeanShift(len(genres), cured.latent_dim)
 mover.fit(cured, features)
-guessed = np.argmax(latents["cured"] @ mover.lda_weights[:-1] + mover.lda_weights[-1], axis=1)
+guessed = np.argmax(
+    latents["cured"] @ mover.lda_weights[:-1] + mover.lda_weights[-1], axis=1
+)
 
 # %% [markdown]
 # A clip 3 dB louder than its genre's mean should, played as another genre, be 3 dB louder than *that* one's. How far are
@@ -658,7 +696,9 @@ def mean_level(scaled):
 
 
 train_clips, train_genre = features.arrays("train")
-typical = np.array([mean_level(train_clips[train_genre == k]).mean() for k in range(len(genres))])
+typical = np.array(
+    [mean_level(train_clips[train_genre == k]).mean() for k in range(len(genres))]
+)
 right = typical[other] + mean_level(clips) - typical[genre]
 off = {}
 for name, factor in (("shift off", 0.0), ("shift on", 1.0)):
@@ -825,7 +865,12 @@ class ConditionalVAE(ConditionalVAE):
 mine = ConditionalVAE(config, genres)
 mine.set_weights(cured.get_weights())
 print("as indices", np.array(mine.genre_weights(np.array([0, 1]))).tolist())
-print("the same clips:", np.array_equal(mine.decode(latents["cured"], other), cured.decode(latents["cured"], other)))
+print(
+    "the same clips:",
+    np.array_equal(
+        mine.decode(latents["cured"], other), cured.decode(latents["cured"], other)
+    ),
+)
 
 # %% [markdown]
 # And the deaf one is this class with everything taken out again: the label once, no discrepancy, no classifiers, and a
@@ -850,13 +895,18 @@ class ConcatCVAE(ConditionalVAE):
 
     def build_networks(self, *sizes):
         """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""
-        encoder = build_encoder(*sizes, outputs_per_latent=2)
+        encoder = build_encoder(*sizes[:5], outputs_per_latent=2)
         return encoder, build_concatenating_decoder(*sizes, self.num_genres)
 
 # %%
 mine = ConcatCVAE(config, genres)
 mine.set_weights(deaf.get_weights())
-print("the same clips:", np.array_equal(mine.decode(latents["deaf"], other), deaf.decode(latents["deaf"], other)))
+print(
+    "the same clips:",
+    np.array_equal(
+        mine.decode(latents["deaf"], other), deaf.decode(latents["deaf"], other)
+    ),
+)
 
 # %% [markdown]
 # ## 8. Train it, twice
@@ -883,10 +933,14 @@ def train_live(name, **changes):
 
     def ask(epoch, logs):
         obeyed[name].append(swap_shares(model)[0])
-        print(f"{name}, epoch {epoch + 1}: error {logs['rms_db']:.1f} dB, swap obedience {obeyed[name][-1]:.2f}")
+        print(
+            f"{name}, epoch {epoch + 1}: error {logs['rms_db']:.1f} dB, swap obedience {obeyed[name][-1]:.2f}"
+        )
 
     asking = keras.callbacks.LambdaCallback(on_epoch_end=ask)
-    histories[name] = cm.train(model, features, num_steps, seed=seed, callbacks=[asking], verbose=0)
+    histories[name] = cm.train(
+        model, features, num_steps, seed=seed, callbacks=[asking], verbose=0
+    )
     live[name] = model
     seconds[name] = time.perf_counter() - start
 
@@ -929,7 +983,8 @@ lab.takeaway(
     f"After {sum(seconds.values()) / 60:.1f} minutes: swap obedience {ends['FiLM alone']:.2f} with FiLM alone, "
     f"{ends['all steps']:.2f} with all steps.",
     {
-        "Obedience comes long before detail.": ends["all steps"] > max(0.9, ends["FiLM alone"] + 0.1),
+        "Obedience comes long before detail.": ends["all steps"]
+        > max(0.9, ends["FiLM alone"] + 0.1),
         "The other steps help.": ends["all steps"] > ends["FiLM alone"],
         "A minute was too short to see it.": True,
     },
@@ -945,7 +1000,7 @@ lab.takeaway(
 # %%
 words = {"label once, cheap latent": "label once, KL weight 0.1", "label once": "label once, KL weight 1",
          "plain": "FiLM alone", "beta 5": "FiLM, KL weight 5", "discrepancy": "FiLM, discrepancy",
-         "listener": "FiLM, classifiers", "discrepancy and listener": "all steps"}  # fmt: skip
+         "listener": "FiLM, classifiers", "discrepancy and listener": "all steps"}
 steps = lab.read_rows("collapse_label").groupby("name")["swap"].agg(["mean", "min", "max"]).loc[list(words)]
 display(steps.rename(words).round(2))
 
@@ -973,7 +1028,8 @@ lab.takeaway(
         "Each step up is a step up in obedience.": mean["label once"]
         < mean["plain"]
         < mean["discrepancy and listener"],
-        "What decides is the last step, not the place of the label.": mean["plain"] < mean["discrepancy and listener"],
+        "What decides is the last step, not the place of the label.": mean["plain"]
+        < mean["discrepancy and listener"],
         "Here the steps buy nothing.": True,
     },
 )
@@ -981,7 +1037,8 @@ lab.takeaway(
     f"Each alone: discrepancy {mean['discrepancy']:.2f}, classifiers {mean['listener']:.2f}, a dear latent "
     f"{mean['beta 5']:.2f}.",
     {
-        "Even a dearer latent helps: it has less room for the genre.": mean["beta 5"] > mean["plain"],
+        "Even a dearer latent helps: it has less room for the genre.": mean["beta 5"]
+        > mean["plain"],
         "A dearer latent does not help.": True,
     },
 )
@@ -994,15 +1051,27 @@ lab.takeaway(
 # the model with label at every stage and discrepancy scores without the classifiers.
 
 # %%
-tried = lab.read_rows("listeners_real").groupby("name", sort=False).mean(numeric_only=True)
+tried = (
+    lab.read_rows("listeners_real").groupby("name", sort=False).mean(numeric_only=True)
+)
 trained = lab.read_rows("foundation_real_music").groupby("kind").mean(numeric_only=True)
 words = {
     "no listener": "no classifiers",
     "two listeners, no sceptic": "two classifiers, none adversarial",
     "listener and sceptic (default)": "both classifiers",
 }
-real_music = pd.concat([tried.loc[list(words)].rename(words), trained.rename({"cvae": "all steps, full size"})])
-columns = {"cnn_fresh": "fresh draws", "cnn_swap": "swap", "cnn_rebuilt": "reconstructions", "cnn_real": "real clips"}
+real_music = pd.concat(
+    [
+        tried.loc[list(words)].rename(words),
+        trained.rename({"cvae": "all steps, full size"}),
+    ]
+)
+columns = {
+    "cnn_fresh": "fresh draws",
+    "cnn_swap": "swap",
+    "cnn_rebuilt": "reconstructions",
+    "cnn_real": "real clips",
+}
 real_music = real_music.reindex(columns=[*columns, "chance"])
 display(real_music.rename(columns=columns).round(2))
 
@@ -1024,7 +1093,8 @@ lab.takeaway(
     f"Real music: swap obedience {swap['no classifiers']:.2f} without classifiers, {swap['both classifiers']:.2f} with "
     f"both, {swap['all steps, full size']:.2f} at full size.",
     {
-        "They make the difference.": swap["both classifiers"] > swap["no classifiers"] + 0.3,
+        "They make the difference.": swap["both classifiers"]
+        > swap["no classifiers"] + 0.3,
         "They make little difference.": True,
     },
 )
@@ -1057,7 +1127,7 @@ pair = ("deaf", "cured")
 inside = pd.DataFrame({"neighbours": [vote(latents[name]) for name in pair],
                        "probe": [lab.genre_probe(models[name], features) for name in pair],
                        "swap obedience": [heard.loc[(name, "cnn"), "swap"] for name in pair],
-                       "shift in one dimension": [shift(latents[name]) for name in pair]}, index=pair)  # fmt: skip
+                       "shift in one dimension": [shift(latents[name]) for name in pair]}, index=pair)
 display(inside.round(3))
 
 # %%
@@ -1067,7 +1137,8 @@ lab.takeaway(
     f"From the cured z neighbours name {row['neighbours']:.0%} of genres, a probe {row['probe']:.0%}; swaps obey in "
     f"{row['swap obedience']:.0%}.",
     {
-        "The genre is still there; the decoder no longer takes it from z.": row["probe"] > by_chance + 0.3
+        "The genre is still there; the decoder no longer takes it from z.": row["probe"]
+        > by_chance + 0.3
         and row["swap obedience"] > 0.9,
         "The genre has left z.": row["probe"] < by_chance + 0.1,
         "The genre is there, and the decoder still uses some of it.": True,
@@ -1089,20 +1160,35 @@ lab.takeaway(
 # %%
 shown = genres[:6]
 ideas = cured.sample_latents(np.zeros(2, int), seed=seed)
-played = [[cm.make_clip(cured, latent=idea, genre=name) for name in shown] for idea in ideas]
+played = [
+    [cm.make_clip(cured, latent=idea, genre=name) for name in shown] for idea in ideas
+]
 size = (2.4 * len(shown) + 1, 4.6)
-fig, axes = plt.subplots(2, len(shown), figsize=size, sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    2, len(shown), figsize=size, sharex=True, sharey=True, layout="constrained"
+)
 for row, (pictures, clips_of_row) in enumerate(zip(axes, played, strict=True)):
     for column, (ax, clip) in enumerate(zip(pictures, clips_of_row, strict=True)):
-        image = cm.plot_log_mel(clip.log_mel, config, ax, title=None if row else clip.genre)
+        image = cm.plot_log_mel(
+            clip.log_mel, config, ax, title=None if row else clip.genre
+        )
         ax.set(xlabel="", ylabel="" if column else f"latent {row + 1}")
 fig.colorbar(image, ax=axes, label="level (dB)")
 fig.supxlabel("time (beats)" if config.grid == "beats" else "time (s)")
 fig.supylabel("frequency (Hz, mel scale)")
-session.show_figure(fig, "04_same_latent_every_genre", alt="Two latents in rows, each decoded in every genre.")
+session.show_figure(
+    fig,
+    "04_same_latent_every_genre",
+    alt="Two latents in rows, each decoded in every genre.",
+)
 
 # %%
-HTML("".join(cm.player(clip.samples, config, f"latent 1 as {clip.genre}").data for clip in played[0]))
+HTML(
+    "".join(
+        cm.player(clip.samples, config, f"latent 1 as {clip.genre}").data
+        for clip in played[0]
+    )
+)
 
 # %% [markdown]
 # A label is a row of weights, so half of one genre and half of another can be asked for, which the decoder never heard.
@@ -1138,13 +1224,18 @@ for name in genres:
     for number in range(2):
         clip = cm.make_clip(cured, genre=name, seed=seed + number)
         stem = re.sub(r"[^\w-]+", "_", name)
-        cm.write_audio(session.clips_dir / f"04_{stem}_seed{clip.seed}.wav", clip.samples, config)
+        cm.write_audio(
+            session.clips_dir / f"04_{stem}_seed{clip.seed}.wav", clip.samples, config
+        )
 written = sorted(path.name for path in session.clips_dir.glob("04_*.wav"))
 print(f"{len(written)} clips:", ", ".join(written))
 
 # %%
 limits = {"max_clips": 60, "num_per_genre": 20, "seed": seed}
-scores = {name: lab.evaluate_model(model, features, judges, **limits) for name, model in models.items()}
+scores = {
+    name: lab.evaluate_model(model, features, judges, **limits)
+    for name, model in models.items()
+}
 board = pd.DataFrame(scores).T.rename_axis("model")
 board.insert(0, "seconds", pd.Series(seconds))
 board.to_csv(session.output_dir / "scoreboard.csv")
@@ -1176,12 +1267,19 @@ ranges = [
     ("cured model, swap obedience", heard.loc[("cured", "cnn"), "swap"], 0.97, 1.0),
     ("live, FiLM alone, swap obedience", ends["FiLM alone"], 0.3, 0.9),
     ("live, all steps, swap obedience", ends["all steps"], 0.9, 1.0),
-    ("live, all steps, error (dB)", board.loc["all steps", "reconstruction_rms_db"], 7.5, 10.0),
+    (
+        "live, all steps, error (dB)",
+        board.loc["all steps", "reconstruction_rms_db"],
+        7.5,
+        10.0,
+    ),
     ("live, all steps, KL (nats)", board.loc["all steps", "kl"], 30.0, 120.0),
     ("live, minutes for both", sum(seconds.values()) / 60, 0.3, 5.0),
 ]
 checks = pd.DataFrame(ranges, columns=["measure", "your run", "from", "to"])
-checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+checks["normal"] = np.where(
+    checks["your run"].between(checks["from"], checks["to"]), "yes", "look"
+)
 checks.round(2)
 
 # %% [markdown]
@@ -1218,13 +1316,17 @@ deafened.set_weights(cured.get_weights())
 for stage in stages[:num_deaf]:
     layer = deafened.decoder.get_layer(stage)
     layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
-print(f"swap obedience with {num_deaf} of {len(stages)} stages deafened: {swap_shares(deafened)[0]:.2f}")
+print(
+    f"swap obedience with {num_deaf} of {len(stages)} stages deafened: {swap_shares(deafened)[0]:.2f}"
+)
 
 
 # %% tags=["exercise"]
 def discrepancy(first, second):
     """Squared maximum mean discrepancy of two sets of points, shapes (n, dim) and (m, dim), a scalar."""
-    return ops.mean(multiquadric_kernel(first, first))  # exercise 4: the other two means, and no point with itself
+    return ops.mean(
+        multiquadric_kernel(first, first)
+    )  # exercise 4: the other two means, and no point with itself
 
 
 # %% tags=["check"]

@@ -44,7 +44,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import matplotlib.pyplot as plt
@@ -74,7 +76,10 @@ def measure(latent):
     """Way home and sharpness of decoded latents, as in the notebook."""
     clips = model.decode(latent)
     home = (model.encode(np.clip(clips, -1.0, 1.0)).mode() - latent) / spread
-    return {"way home": np.mean(home**2), "sharpness": lab.sharpness_ratio(config.unscale(clips), real_db)}
+    return {
+        "way home": np.mean(home**2),
+        "sharpness": lab.sharpness_ratio(config.unscale(clips), real_db),
+    }
 
 # %% [markdown]
 # ## 1. How far may you leave a real latent?
@@ -86,9 +91,13 @@ curve = pd.DataFrame({size: measure(test + size * noise) for size in sizes}).T
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for name, colour, marker in zip(curve, cm.COLOURS, cm.MARKERS, strict=False):
     ax.plot(curve.index, curve[name], color=colour, marker=marker, label=name)
-ax.set(xlabel="size of the noise (spreads of the latents)", ylabel="way home; sharpness")
+ax.set(
+    xlabel="size of the noise (spreads of the latents)", ylabel="way home; sharpness"
+)
 ax.legend()
-session.show_figure(fig, alt="The squared distance of the way home grows with the size of the noise.")
+session.show_figure(
+    fig, alt="The squared distance of the way home grows with the size of the noise."
+)
 
 # %%
 near = curve["way home"].loc[0.25]
@@ -123,7 +132,10 @@ own = lab.reconstruction_rms_db(clips[2].log_mel, clips[0].log_mel)
 foreign = lab.reconstruction_rms_db(clips[2].log_mel, clips[1].log_mel)
 lab.takeaway(
     f"The hybrid is {own:.1f} dB from the clip that gave its global part, {foreign:.1f} dB from the other.",
-    {"The global part decides most of it.": own < foreign, "The local part decides most of it.": True},
+    {
+        "The global part decides most of it.": own < foreign,
+        "The local part decides most of it.": True,
+    },
 )
 
 # %% [markdown]
@@ -135,7 +147,9 @@ table = {}
 for share in (1.0, 0.75, 0.5, 0.25):
     cooler = centre + share * (box - centre)
     decoded = config.unscale(model.decode(cooler))
-    clip_spread = np.sqrt(np.mean(np.var(decoded, axis=0))) / np.sqrt(np.mean(np.var(real_db, axis=0)))
+    clip_spread = np.sqrt(np.mean(np.var(decoded, axis=0))) / np.sqrt(
+        np.mean(np.var(real_db, axis=0))
+    )
     table[share] = measure(cooler) | {"variety": clip_spread}
 table = pd.DataFrame(table).T.rename_axis("share of the spread")
 table.round(3)
@@ -147,7 +161,8 @@ lab.takeaway(
     f"Half the spread brings the way home to {home.loc[0.5] / home.loc[1.0]:.0%} and the variety to "
     f"{variety.loc[0.5] / variety.loc[1.0]:.0%} of the box's.",
     {
-        "Safer and more alike: near the centre lies the average clip.": home.loc[0.5] < home.loc[1.0]
+        "Safer and more alike: near the centre lies the average clip.": home.loc[0.5]
+        < home.loc[1.0]
         and variety.loc[0.5] < variety.loc[1.0],
         "On this music a cooler box is not the safer one.": True,
     },
@@ -165,7 +180,9 @@ def onset_loss(target, rebuilt):
     return ops.mean(ops.square(ops.roll(lost, -1, axis=1) - lost))
 
 # %% tags=["check"]
-hit = np.eye(4, dtype=np.float32)[:, None, :, None]  # hit[k]: one clip of four frames and one band, a hit in frame k
+hit = np.eye(4, dtype=np.float32)[
+    :, None, :, None
+]  # hit[k]: one clip of four frames and one band, a hit in frame k
 cases = {
     "the same clip": (hit[1], hit[1], 0.0),
     "the clip turned up": (hit[1], hit[1] + 0.5, 0.0),
@@ -175,7 +192,11 @@ cases = {
 }
 for name, (target, answer, expected) in cases.items():
     got = float(onset_loss(target, answer))
-    verdict = "right" if abs(got - expected) < 1e-5 else f"not yet: expected {expected:.2f}, got {got:.2f}"
+    verdict = (
+        "right"
+        if abs(got - expected) < 1e-5
+        else f"not yet: expected {expected:.2f}, got {got:.2f}"
+    )
     print(f"{name}: {verdict}")
 
 # %% [markdown]

@@ -45,7 +45,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import keras
@@ -76,10 +78,14 @@ def distance(clips):
 # %%
 rows = {}
 for temperature in (0.5, 1.0, 1.5):
-    drawn = vae.decode(vae.sample_latents([0] * 200, seed=seed, temperature=temperature))
+    drawn = vae.decode(
+        vae.sample_latents([0] * 200, seed=seed, temperature=temperature)
+    )
     rows[temperature] = {
         "sharpness over real": lab.sharpness_ratio(config.unscale(drawn), real_db),
-        "diversity over real": lab.diversity_ratio(drawn, np.zeros(200), test, np.zeros(len(test))),
+        "diversity over real": lab.diversity_ratio(
+            drawn, np.zeros(200), test, np.zeros(len(test))
+        ),
         "Fréchet distance": distance(drawn),
     }
 pd.DataFrame(rows).T.rename_axis("temperature").round(3)
@@ -96,18 +102,36 @@ growth = []
 for dimension in range(vae.latent_dim):
     without = mean[:16].copy()
     without[:, dimension] = 0.0
-    growth.append(lab.reconstruction_rms_db(real_db[:16], config.unscale(vae.decode(without))) - whole)
+    growth.append(
+        lab.reconstruction_rms_db(real_db[:16], config.unscale(vae.decode(without)))
+        - whole
+    )
 
 # %%
 kl = lab.kl_per_dimension(mean, log_var)
 is_global = np.arange(vae.latent_dim) < vae.global_dim
 fig, ax = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
-for chosen, marker, label in ((is_global, "o", "whole clip"), (~is_global, "x", "one beat")):
-    ax.plot(kl[chosen], np.array(growth)[chosen], marker, linestyle="", markersize=5, label=label)
+for chosen, marker, label in (
+    (is_global, "o", "whole clip"),
+    (~is_global, "x", "one beat"),
+):
+    ax.plot(
+        kl[chosen],
+        np.array(growth)[chosen],
+        marker,
+        linestyle="",
+        markersize=5,
+        label=label,
+    )
 ax.set(xlabel="KL of the dimension (nats)", ylabel="error grows by (dB)")
 ax.legend()
-session.show_figure(fig, alt="Points of dimensions: the growth of the error against the KL of the dimension.")
-print(f"rank correlation {pd.Series(kl).corr(pd.Series(growth), method='spearman'):.2f}")
+session.show_figure(
+    fig,
+    alt="Points of dimensions: the growth of the error against the KL of the dimension.",
+)
+print(
+    f"rank correlation {pd.Series(kl).corr(pd.Series(growth), method='spearman'):.2f}"
+)
 
 # %% [markdown]
 # ## 3. A price of your own
@@ -125,7 +149,10 @@ for name, kl_weight in prices.items():
     cm.train(model, features, num_steps, seed=seed, verbose=0)
     own_mean, own_log_var = model.encode(test)
     error = lab.reconstruction_rms_db(real_db, config.unscale(model.decode(own_mean)))
-    rows[name] = {"KL (nats)": lab.kl_per_dimension(own_mean, own_log_var).sum(), "error (dB)": error}
+    rows[name] = {
+        "KL (nats)": lab.kl_per_dimension(own_mean, own_log_var).sum(),
+        "error (dB)": error,
+    }
 pd.DataFrame(rows).T.rename_axis("KL weight").round(2)
 
 # %% [markdown]
@@ -152,7 +179,11 @@ cases = {
 }
 for name, (arguments, expected) in cases.items():
     got = float(kl_between(*arguments))
-    verdict = "right" if abs(got - expected) < 1e-3 else f"not yet: expected {expected:.3f}, got {got:.3f}"
+    verdict = (
+        "right"
+        if abs(got - expected) < 1e-3
+        else f"not yet: expected {expected:.3f}, got {got:.3f}"
+    )
     print(f"{name}: {verdict}")
 
 # %% [markdown]

@@ -44,7 +44,9 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+features = cm.build_features(
+    cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir
+)
 
 # %%
 import matplotlib.pyplot as plt
@@ -69,7 +71,15 @@ def plain_prior(asked, rng):
 
 
 scores = {
-    name: lab.evaluate_model(model, features, judges, num_per_genre=25, seed=seed, sampler=sampler, max_clips=100)
+    name: lab.evaluate_model(
+        model,
+        features,
+        judges,
+        num_per_genre=25,
+        seed=seed,
+        sampler=sampler,
+        max_clips=100,
+    )
     for name, sampler in {"fitted density": None, "plain prior": plain_prior}.items()
 }
 measures = ("fresh", "class_conditional", "swap", "diversity")
@@ -90,7 +100,9 @@ for share in shares:
     label = np.zeros((20, model.num_genres))
     label[:, first] = 1.0 - share
     label[:, second] = share
-    probabilities.append(judges["cnn"].predict_proba(model.decode(ideas, label)).mean(axis=0))
+    probabilities.append(
+        judges["cnn"].predict_proba(model.decode(ideas, label)).mean(axis=0)
+    )
 probabilities = np.array(probabilities)
 
 # %%
@@ -117,16 +129,23 @@ scores = []
 for num_deaf in range(len(stages) + 1):
     for layer in stages[:num_deaf]:
         layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
-    scores.append(lab.label_obedience(judges["cnn"], model.decode(latent, asked), asked))
+    scores.append(
+        lab.label_obedience(judges["cnn"], model.decode(latent, asked), asked)
+    )
 for layer, values in zip(stages, kept, strict=True):
     layer.set_weights(values)
-pd.Series(scores, name="swap obedience").rename_axis("stages deafened").to_frame().T.round(3)
+pd.Series(scores, name="swap obedience").rename_axis(
+    "stages deafened"
+).to_frame().T.round(3)
 
 # %%
 lab.takeaway(
     f"Swap obedience {scores[0]:.2f} with all stages, {scores[-1]:.2f} with none.",
     {
-        "What cured it is the training: a decoder that has to listen can do so at the entrance.": scores[-1] > 0.8,
+        "What cured it is the training: a decoder that has to listen can do so at the entrance.": scores[
+            -1
+        ]
+        > 0.8,
         "It needs its stages.": True,
     },
 )
@@ -143,18 +162,30 @@ def discrepancy(first, second):
 
     def inside(points):
         count = len(points)
-        return ops.sum(multiquadric_kernel(points, points) * (1.0 - ops.eye(count))) / (count * (count - 1.0))
+        return ops.sum(multiquadric_kernel(points, points) * (1.0 - ops.eye(count))) / (
+            count * (count - 1.0)
+        )
 
-    return inside(first) + inside(second) - 2.0 * ops.mean(multiquadric_kernel(first, second))
+    return (
+        inside(first)
+        + inside(second)
+        - 2.0 * ops.mean(multiquadric_kernel(first, second))
+    )
 
 # %% tags=["check"]
 rng = np.random.default_rng(1)
 cases = {"the same place": (60, 0.0), "moved": (60, 2.0), "five points": (5, 1.0)}
 for name, (count, shift) in cases.items():
-    first, second = rng.standard_normal((2, count, 3)).astype("float32") + np.float32([[[shift]], [[0.0]]])
-    expected = float(genre_discrepancy(first[None], np.ones((count, 1), "float32"), second[None]))
+    first, second = rng.standard_normal((2, count, 3)).astype("float32") + np.float32(
+        [[[shift]], [[0.0]]]
+    )
+    expected = float(
+        genre_discrepancy(first[None], np.ones((count, 1), "float32"), second[None])
+    )
     got = float(discrepancy(first, second))
-    print(f"{name}: {'right' if abs(got - expected) < 1e-4 else f'not yet: expected {expected:.4f}, got {got:.4f}'}")
+    print(
+        f"{name}: {'right' if abs(got - expected) < 1e-4 else f'not yet: expected {expected:.4f}, got {got:.4f}'}"
+    )
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
