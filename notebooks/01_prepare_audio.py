@@ -57,7 +57,6 @@ session = lab.start_session(data, seed=seed)
 
 # %%
 import dataclasses
-import functools
 import tempfile
 import time
 from pathlib import Path
@@ -170,15 +169,16 @@ power = (2.0 / window.sum()) ** 2 * np.abs(spectra) ** 2
 # **Step three: mel bands.** The ear tells 200 from 300 Hz with ease and 8,200 from 8,300 Hz hardly at all. The **mel
 # scale** spaces frequencies as the ear does, $m(f) = 2595 \log_{10}(1 + f/700)$. We lay triangles $F$ at equal
 # distances on that scale: each rises from the centre of its lower neighbour to its own, and falls to that of its
-# upper one. This function is the library's own, line for line; `lru_cache` remembers its answer.
+# upper one. The library's `mel_filters` does the same, remembers its answer, and warns of triangles without a frequency.
 
 # %%
-@functools.lru_cache(maxsize=16)
-def mel_filters(config):
+def mel_triangles(config):
     """Triangles on the mel scale, shape `(bands, frequencies)`, peak 1."""
     bins = np.fft.rfftfreq(config.n_fft, 1.0 / config.sample_rate)
-    lowest, highest = 2595.0 * np.log10(1.0 + np.array([config.fmin, config.fmax]) / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(lowest, highest, config.n_mels + 2) / 2595.0) - 1.0)[:, None]
+    hertz = np.array([config.fmin, config.fmax])
+    lowest, highest = 2595.0 * np.log10(1.0 + hertz / 700.0)
+    mels = np.linspace(lowest, highest, config.n_mels + 2)
+    edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
@@ -187,7 +187,8 @@ def mel_filters(config):
 # What falls into each triangle is added up: $M_t[b] = \sum_k F[b, k]\, P_t[k]$.
 
 # %%
-filters = mel_filters(config)
+filters = mel_triangles(config)
+assert np.array_equal(filters, cm.mel_filters(config))
 mel = power @ filters.T
 print(f"{filters.shape[1]} frequencies become {filters.shape[0]} bands, {config.fmin:.0f} to {config.fmax:.0f} Hz")
 
@@ -585,18 +586,18 @@ def make_bad_folder(root):
 with tempfile.TemporaryDirectory() as folder:
     root = Path(folder) / "music"
     make_bad_folder(root)
-    check_number = cm.build_features(cm.open_collection(root), config, Path(folder) / "cache", num_workers=1, progress=False)
-    bad_files = sum((root / name).is_file() for name in check_number.report["path"])
+    checked = cm.build_features(cm.open_collection(root), config, Path(folder) / "cache", num_workers=1, progress=False)
+    bad_files = sum((root / name).is_file() for name in checked.report["path"])
 with pd.option_context("display.max_colwidth", None):
-    display(check_number.report)
+    display(checked.report)
 
 # %%
-good_files, bad_genres = check_number.table["source_id"].nunique(), len(check_number.report) - bad_files
+good_files, bad_genres = checked.table["source_id"].nunique(), len(checked.report) - bad_files
 lab.takeaway(
     f"The report names {bad_files} bad files and {bad_genres} genre without a good one; "
     f"{good_files} good files remain.",
     {
-        "Nothing stopped the run, nothing became a genre of its own.": check_number.genres == ("first", "second"),
+        "Nothing stopped the run, nothing became a genre of its own.": checked.genres == ("first", "second"),
         "Yet a bad folder became a genre: look at it.": True,
     },
 )

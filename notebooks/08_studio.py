@@ -277,24 +277,33 @@ from cvae_music import SLIDERS, log_mel_attributes
 
 
 def _decoded_attributes(model, latents, genre):
-    return log_mel_attributes(model.audio_config.unscale(model.decode(latents, genre)), model.audio_config)
+    log_mel = model.audio_config.unscale(model.decode(latents, genre))
+    return log_mel_attributes(log_mel, model.audio_config)
 
 
 # %%
 def attribute_directions(model, latents, genre, num_pairs=1500, seed=0):
-    """Steps in latent space that raise one attribute by one standard deviation and hold the others."""
-    rng, names, per_genre = np.random.default_rng(seed), list(SLIDERS), []
+    """Finds steps in latent space that raise one attribute by one deviation and hold the rest."""
+    rng = np.random.default_rng(seed)
+    names = list(SLIDERS)
+    per_genre = []
     for label in range(max(1, model.num_genres)):
-        own = np.flatnonzero(genre == label) if model.num_genres else np.arange(len(latents))
-        starts = latents[rng.choice(own if len(own) else len(latents), num_pairs)]  # any, where a genre has no clip
+        own = np.arange(len(latents))
+        if model.num_genres and np.any(genre == label):
+            own = np.flatnonzero(genre == label)
+        starts = latents[rng.choice(own, num_pairs)]
         steps = rng.standard_normal(starts.shape).astype(np.float32)
-        ends = [_decoded_attributes(model, starts + side * steps, np.full(num_pairs, label)) for side in (1.0, -1.0)]
-        forwards, backwards = (end[names].to_numpy() for end in ends)
-        change = (forwards - backwards) / 2.0 / (np.concatenate([forwards, backwards]).std(axis=0) + 1e-9)
+        labels = np.full(num_pairs, label)
+        forwards = _decoded_attributes(model, starts + steps, labels)[names].to_numpy()
+        backwards = _decoded_attributes(model, starts - steps, labels)[names].to_numpy()
+        attribute_std = np.concatenate([forwards, backwards]).std(axis=0) + 1e-9
+        change = (forwards - backwards) / 2.0 / attribute_std
         ridge = 0.05 * num_pairs * np.eye(steps.shape[1])
         slopes = np.linalg.solve(steps.T @ steps + ridge, steps.T @ change)
-        per_genre.append(slopes @ np.linalg.inv(slopes.T @ slopes + 1e-3 * np.eye(len(names))))
-    return {SLIDERS[name]: np.stack(per_genre)[:, :, k].astype(np.float32) for k, name in enumerate(names)}
+        gram = slopes.T @ slopes + 1e-3 * np.eye(len(names))
+        per_genre.append(slopes @ np.linalg.inv(gram))
+    by_slider = np.stack(per_genre).astype(np.float32)
+    return {SLIDERS[name]: by_slider[:, :, k] for k, name in enumerate(names)}
 
 
 # %% [markdown]
