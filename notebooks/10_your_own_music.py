@@ -418,11 +418,11 @@ came = pd.Series(
         "minutes to train": training / 60 if begun else np.nan,
     }
 )
-check_number = bill.assign(came=came, factor=came / bill["estimate"])[["estimate", "low", "high", "came", "factor"]]
-check_number.dropna().round(2)
+came_true = bill.assign(came=came, factor=came / bill["estimate"])[["estimate", "low", "high", "came", "factor"]]
+came_true.dropna().round(2)
 
 # %%
-told = check_number["factor"][["clips to train on", "clips held out", "features on disk (MB)"]]
+told = came_true["factor"][["clips to train on", "clips held out", "features on disk (MB)"]]
 worst = np.exp(np.abs(np.log(told)).max())
 lab.takeaway(
     f"Of clips and bytes, the worst estimate was wrong by a factor of {worst:.2f}.",
