@@ -1132,8 +1132,8 @@ checks.round(2)
 #   trainable, the rest is inherited.
 # - The loss prices each clip's posterior. It never looks at the aggregate posterior, which is where samples must come
 #   from: measure the gap, and draw from a fitted density while there is one.
-# - What a prior buys depends on its price against the number of cells. At a low price it is a meter: it tells in nats
-#   what each dimension says. At a high price it is a fence.
+# - What a prior buys depends on its price against the number of cells. A small KL weight mostly measures, in nats, what
+#   each dimension carries; a large one forces latents towards the Gaussian.
 #
 # **Limits.** One judge, one architecture, eight beats. The proved gap is a lower bound; the true one lies between it
 # and the KL. And you cannot ask this model for a genre: a draw is whatever the latent happens to mean. Notebook 04
