@@ -104,12 +104,15 @@ features = cm.build_features(collection, config, session.cache_dir)
 # %%
 def heard(row):
     """One row of the feature table with its sound, its picture and a title."""
-    return vars(cm.load_window(row, config)) | {"label": f"{row['genre']}, {row['tempo']:.0f} BPM"}
+    return vars(cm.load_window(row, config)) | {
+        "label": f"{row['genre']}, {row['tempo']:.0f} BPM"
+    }
 
 
 test_table = features.table[features.table["split"] == "test"]
 chosen = test_table.groupby("genre").sample(1, random_state=seed).head(6)
-clips, names = [heard(row) for _, row in chosen.iterrows()], list(chosen["genre"])
+clips = [heard(row) for _, row in chosen.iterrows()]
+names = list(chosen["genre"])
 
 # %%
 seen = "Six log-mel spectrograms, each with its own pattern of drums and notes."
@@ -127,11 +130,16 @@ chosen.dropna(axis=1).drop(columns=["path", "group", "split"])
 # **Step one: samples.** Sound is a list of numbers, the pressure of the air measured at a fixed rate.
 
 # %%
-sound, tempo = clips[0]["samples"], clips[0]["tempo"]
+sound = clips[0]["samples"]
+tempo = clips[0]["tempo"]
 beat_times = np.linspace(0.0, len(sound) / config.sample_rate, config.num_beats + 1)
 frame_times = cm.beat_frame_times(beat_times, config)
-print(f"{len(sound):,} samples at {config.sample_rate:,} a second: {beat_times[-1]:.2f} s, {config.num_beats} beats")
-print(f"{len(frame_times)} frames, one every {1000 * (frame_times[1] - frame_times[0]):.1f} ms")
+print(
+    f"{len(sound):,} samples at {config.sample_rate:,} a second: {beat_times[-1]:.2f} s, {config.num_beats} beats"
+)
+print(
+    f"{len(frame_times)} frames, one every {1000 * (frame_times[1] - frame_times[0]):.1f} ms"
+)
 
 # %% [markdown]
 # **Step two: spectra.** A **frame** is a moment at which we ask which frequencies sound. We cut out $N$ samples around
@@ -154,7 +162,9 @@ def stft(samples):
 
 # %%
 spectra = stft(sound)
-print(f"STFT: {spectra.shape[0]} frames x {spectra.shape[1]} frequencies, {spectra.dtype}")
+print(
+    f"STFT: {spectra.shape[0]} frames x {spectra.shape[1]} frequencies, {spectra.dtype}"
+)
 
 # %% [markdown]
 # The **power** is the squared magnitude. We scale it so that a sine wave of amplitude 1, the loudest that a file
@@ -190,7 +200,9 @@ def mel_triangles(config):
 filters = mel_triangles(config)
 assert np.array_equal(filters, cm.mel_filters(config))
 mel = power @ filters.T
-print(f"{filters.shape[1]} frequencies become {filters.shape[0]} bands, {config.fmin:.0f} to {config.fmax:.0f} Hz")
+print(
+    f"{filters.shape[1]} frequencies become {filters.shape[0]} bands, {config.fmin:.0f} to {config.fmax:.0f} Hz"
+)
 
 # %% [markdown]
 # **Step four: decibels.** The ear hears ratios: ten times the power sounds about twice as loud, whether it is a whisper
@@ -201,10 +213,14 @@ print(f"{filters.shape[1]} frequencies become {filters.shape[0]} bands, {config.
 # That is all of it. The library's `log_mel` does the same four steps, and the difference is printed.
 
 # %%
-level = np.clip(10.0 * np.log10(np.maximum(mel, 1e-10)), config.floor_db, config.ceiling_db)
+level = np.clip(
+    10.0 * np.log10(np.maximum(mel, 1e-10)), config.floor_db, config.ceiling_db
+)
 by_library = cm.log_mel(sound, frame_times, config, wrap=True)
 assert np.allclose(level, by_library, atol=0.05)
-print(f"largest difference from the library's log_mel: {np.abs(level - by_library).max():.4f} dB")
+print(
+    f"largest difference from the library's log_mel: {np.abs(level - by_library).max():.4f} dB"
+)
 print(f"{len(sound):,} samples have become {level.size:,} numbers")
 
 # %% [markdown]
@@ -217,11 +233,21 @@ axes[0].plot(np.arange(len(sound)) / config.sample_rate, sound, linewidth=0.3, c
 axes[0].set(title="1. samples", xlabel="time (s)", ylabel="amplitude", ylim=(-1, 1))
 steps = ((axes[1], power, "2. power", "frequency bin"), (axes[2], mel, "3. mel power", "mel band"))
 for ax, picture, title, unit in steps:
-    ax.imshow(picture.T, origin="lower", aspect="auto", cmap="magma", extent=(0, config.num_beats, 0, picture.shape[1]))
+    ax.imshow(
+        picture.T,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        extent=(0, config.num_beats, 0, picture.shape[1]),
+    )
     ax.set(title=title, xlabel="time (beats)", ylabel=unit)
 image = cm.plot_log_mel(level, config, ax=axes[3], title="4. log-mel")
 fig.colorbar(image, ax=axes[3], label="level (dB)")
-session.show_figure(fig, "01_four_steps", "A waveform, two nearly black pictures, and a log-mel picture full of detail.")
+session.show_figure(
+    fig,
+    "01_four_steps",
+    "A waveform, two nearly black pictures, and a log-mel picture full of detail.",
+)
 
 # %%
 def visible(picture):
@@ -275,19 +301,40 @@ lab.takeaway(
 factors = np.linspace(0.0, 1.2, 25)
 phases = np.exp(2j * np.pi * np.random.default_rng(seed).random(spectra.shape))
 total = np.sum(np.abs(spectra) ** 2)
-complex_cost = np.array([np.sum(np.abs(spectra - a * np.abs(spectra) * phases) ** 2) / total for a in factors])
+complex_cost = np.array(
+    [np.sum(np.abs(spectra - a * np.abs(spectra) * phases) ** 2) / total for a in factors]
+)
 magnitude_cost = (1.0 - factors) ** 2
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-ax.plot(factors, complex_cost, color=cm.COLOURS[4], marker=cm.MARKERS[0], markersize=4, label="complex, phases unknown")
-ax.plot(factors, magnitude_cost, color=cm.COLOURS[0], marker=cm.MARKERS[1], markersize=4, label="magnitude only")
+ax.plot(
+    factors,
+    complex_cost,
+    color=cm.COLOURS[4],
+    marker=cm.MARKERS[0],
+    markersize=4,
+    label="complex, phases unknown",
+)
+ax.plot(
+    factors,
+    magnitude_cost,
+    color=cm.COLOURS[0],
+    marker=cm.MARKERS[1],
+    markersize=4,
+    label="magnitude only",
+)
 ax.set(xlabel="loudness a of the answer", ylabel="squared error (silence = 1)")
 ax.legend()
-session.show_figure(fig, "01_phase", "The complex error is smallest at loudness zero, the magnitude error at loudness one.")
+session.show_figure(
+    fig,
+    "01_phase",
+    "The complex error is smallest at loudness zero, the magnitude error at loudness one.",
+)
 
 # %%
-best_loudness, without = factors[complex_cost.argmin()], factors[magnitude_cost.argmin()]
+best_loudness = factors[complex_cost.argmin()]
+without = factors[magnitude_cost.argmin()]
 lab.takeaway(
     f"With unknown phases the best loudness is {best_loudness:.1f}, without phases {without:.1f}.",
     {
@@ -323,20 +370,34 @@ def fixed(samples):
     return config.scale(cm.log_mel(samples, frame_times, config, wrap=True))
 
 # %%
-fig, axes = plt.subplots(2, 3, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained")
-for row, (name, scaling) in zip(axes, {"per file": per_file, "fixed": fixed}.items(), strict=True):
+fig, axes = plt.subplots(
+    2, 3, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained"
+)
+for row, (name, scaling) in zip(
+    axes, {"per file": per_file, "fixed": fixed}.items(), strict=True
+):
     for ax, (label, samples) in zip(row, inputs.items(), strict=True):
-        image = cm.plot_log_mel(config.unscale(scaling(samples)), config, ax=ax, title=f"{name}: {label}")
+        image = cm.plot_log_mel(
+            config.unscale(scaling(samples)), config, ax=ax, title=f"{name}: {label}"
+        )
         ax.label_outer()
 fig.colorbar(image, ax=axes, label="what the network gets, as dB")
-session.show_figure(fig, "01_scaling", "Stretched per file, silence is a bright texture; on the fixed scale it is black.")
+session.show_figure(
+    fig,
+    "01_scaling",
+    "Stretched per file, silence is a bright texture; on the fixed scale it is black.",
+)
 
 # %%
-spread = pd.DataFrame({
-    label: {"per file": per_file(samples).std(), "fixed": fixed(samples).std()} for label, samples in inputs.items()
-}).T  # fmt: skip
+spread = pd.DataFrame(
+    {
+        label: {"per file": per_file(samples).std(), "fixed": fixed(samples).std()}
+        for label, samples in inputs.items()
+    }
+).T
 display(spread.round(2).rename_axis("spread of the numbers"))
-quiet, loud = spread.loc["hiss of silence"], spread.loc["music"]
+quiet = spread.loc["hiss of silence"]
+loud = spread.loc["music"]
 confused = quiet["per file"] > 0.5 * loud["per file"] and quiet["fixed"] < 0.05
 lab.takeaway(
     f"Per file, hiss arrives with a spread of {quiet['per file']:.2f}, music with {loud['per file']:.2f}; "
@@ -366,7 +427,9 @@ in_seconds = cm.AudioConfig(grid="seconds")
 
 
 def seconds_picture(samples):
-    return cm.log_mel(samples, cm.seconds_frame_times(0.0, in_seconds), in_seconds, wrap=True)
+    return cm.log_mel(
+        samples, cm.seconds_frame_times(0.0, in_seconds), in_seconds, wrap=True
+    )
 
 
 same_genre = test_table[test_table["genre"] == names[0]].sort_values("tempo")
@@ -376,8 +439,12 @@ pair = [heard(same_genre.iloc[place]) for place in (0, -1)]
 fig, axes = plt.subplots(2, 2, figsize=(10, 4.8), sharey=True, layout="constrained")
 for row, clip in zip(axes, pair, strict=True):
     title = f"{clip['label']}: frames in "
-    cm.plot_log_mel(seconds_picture(clip["samples"]), in_seconds, ax=row[0], title=title + "seconds")
-    image = cm.plot_log_mel(clip["log_mel"], config, ax=row[1], tempo=clip["tempo"], title=title + "beats")
+    cm.plot_log_mel(
+        seconds_picture(clip["samples"]), in_seconds, ax=row[0], title=title + "seconds"
+    )
+    image = cm.plot_log_mel(
+        clip["log_mel"], config, ax=row[1], tempo=clip["tempo"], title=title + "beats"
+    )
     beats_in_view = np.arange(0.0, in_seconds.seconds(), 60.0 / clip["tempo"])
     row[0].vlines(beats_in_view, 0, 12, color="white", linewidth=2)
     row[1].vlines(np.arange(config.num_beats), 0, 12, color="white", linewidth=2)
@@ -403,15 +470,23 @@ def agreement(pictures):
 # %%
 rows = {}
 for genre, members in features.table.drop_duplicates("source_id").groupby("genre"):
-    several = members.iloc[np.linspace(0, len(members) - 1, min(10, len(members))).astype(int)]
+    several = members.iloc[
+        np.linspace(0, len(members) - 1, min(10, len(members))).astype(int)
+    ]
     sounds = [cm.load_window(row, config).samples for _, row in several.iterrows()]
-    on_beats = [np.asarray(features.log_mel[index], np.float32) for index in several.index]
-    rows[genre] = {"seconds": agreement(map(seconds_picture, sounds)), "beats": agreement(on_beats)}
+    on_beats = [
+        np.asarray(features.log_mel[index], np.float32) for index in several.index
+    ]
+    rows[genre] = {
+        "seconds": agreement(map(seconds_picture, sounds)),
+        "beats": agreement(on_beats),
+    }
 grids = pd.DataFrame(rows).T
 grids.round(2)
 
 # %%
-on_seconds, on_the_beat = grids["seconds"].mean(), grids["beats"].mean()
+on_seconds = grids["seconds"].mean()
+on_the_beat = grids["beats"].mean()
 lab.takeaway(
     f"Two clips of a genre agree to {on_seconds:.2f} in seconds, to {on_the_beat:.2f} in beats.",
     {
@@ -445,11 +520,19 @@ def picture_of(samples):
 def there_and_back(clip, tempo, label):
     """The clip made from its picture alone, at this tempo."""
     samples = cm.to_audio(clip["log_mel"], config, tempo, seed=seed)
-    return clip | {"samples": samples, "log_mel": picture_of(samples), "tempo": tempo, "label": label}
+    return clip | {
+        "samples": samples,
+        "log_mel": picture_of(samples),
+        "tempo": tempo,
+        "label": label,
+    }
 
 # %%
 back = [there_and_back(clip, clip["tempo"], "made of its picture") for clip in clips]
-errors = [np.abs(made["log_mel"] - clip["log_mel"]).mean() for made, clip in zip(back, clips, strict=True)]
+errors = [
+    np.abs(made["log_mel"] - clip["log_mel"]).mean()
+    for made, clip in zip(back, clips, strict=True)
+]
 lost = pd.Series(errors, names)
 lost.round(2).rename("mean error (dB)").to_frame()
 
@@ -473,10 +556,14 @@ lab.takeaway(
 # pictures below count seconds, so that the two tempos look different.
 
 # %%
-slow, fast = (there_and_back(clips[0], new, f"{names[0]}, at {new:.0f} BPM") for new in (80.0, 150.0))
+slow, fast = (
+    there_and_back(clips[0], new, f"{names[0]}, at {new:.0f} BPM")
+    for new in (80.0, 150.0)
+)
 cm.show_clips([slow, fast], config, name="01_tempo", num_columns=2, seconds=True)
 shift, between = (
-    np.abs(slow["log_mel"].mean(axis=0) - other["log_mel"].mean(axis=0)).mean() for other in (fast, clips[-1])
+    np.abs(slow["log_mel"].mean(axis=0) - other["log_mel"].mean(axis=0)).mean()
+    for other in (fast, clips[-1])
 )
 
 # %%
@@ -506,8 +593,15 @@ def turn(tempo, num_bands):
 def from_bands(num_bands):
     """The first clip, made of this many bands, and its picture in the usual 128."""
     coarse = dataclasses.replace(config, n_mels=num_bands)
-    samples = cm.to_audio(cm.log_mel(sound, frame_times, coarse, wrap=True), coarse, tempo, seed=seed)
-    return {"samples": samples, "log_mel": picture_of(samples), "label": f"made of {num_bands} bands", "tempo": tempo}
+    samples = cm.to_audio(
+        cm.log_mel(sound, frame_times, coarse, wrap=True), coarse, tempo, seed=seed
+    )
+    return {
+        "samples": samples,
+        "log_mel": picture_of(samples),
+        "label": f"made of {num_bands} bands",
+        "tempo": tempo,
+    }
 
 
 coarser = [from_bands(num_bands) for num_bands in (16, 32, 64)]
@@ -553,7 +647,10 @@ cached_seconds = time.perf_counter() - start
 shared = features.table.groupby("group")["split"].nunique().max()
 lab.takeaway(
     f"The second call found {len(again):,} clips in {cached_seconds:.2f} s; a group is in {shared} split at most.",
-    {"So nothing is both learned and tested.": shared == 1, "That must be one, or the test rewards memory.": True},
+    {
+        "So nothing is both learned and tested.": shared == 1,
+        "That must be one, or the test rewards memory.": True,
+    },
 )
 
 # %% [markdown]
@@ -566,7 +663,9 @@ lab.takeaway(
 # %%
 def make_bad_folder(root):
     """Two genres of three good tracks each, and files that are not fit for use."""
-    good, attic, lonely = np.tile(sound, 3), root / "attic", root / "lonely"
+    good = np.tile(sound, 3)
+    attic = root / "attic"
+    lonely = root / "lonely"
     for folder in (root / "first", root / "second", attic, lonely):
         folder.mkdir(parents=True)
     for number in range(6):
@@ -586,13 +685,20 @@ def make_bad_folder(root):
 with tempfile.TemporaryDirectory() as folder:
     root = Path(folder) / "music"
     make_bad_folder(root)
-    checked = cm.build_features(cm.open_collection(root), config, Path(folder) / "cache", num_workers=1, progress=False)
+    checked = cm.build_features(
+        cm.open_collection(root),
+        config,
+        Path(folder) / "cache",
+        num_workers=1,
+        progress=False,
+    )
     bad_files = sum((root / name).is_file() for name in checked.report["path"])
 with pd.option_context("display.max_colwidth", None):
     display(checked.report)
 
 # %%
-good_files, bad_genres = checked.table["source_id"].nunique(), len(checked.report) - bad_files
+good_files = checked.table["source_id"].nunique()
+bad_genres = len(checked.report) - bad_files
 lab.takeaway(
     f"The report names {bad_files} bad files and {bad_genres} genre without a good one; "
     f"{good_files} good files remain.",
@@ -619,7 +725,9 @@ ranges = pd.DataFrame(
     ],
     columns=["measure", "your run", "from", "to"],
 )
-ranges["normal"] = np.where(ranges["your run"].between(ranges["from"], ranges["to"]), "yes", "look")
+ranges["normal"] = np.where(
+    ranges["your run"].between(ranges["from"], ranges["to"]), "yes", "look"
+)
 ranges.round(2)
 
 # %% [markdown]
@@ -656,7 +764,8 @@ def decibels(scaled):
     return np.zeros_like(scaled)  # replace this line
 
 # %% tags=["check"]
-found, expected = decibels(config.scale(level))[40, 20], level[40, 20]
+found = decibels(config.scale(level))[40, 20]
+expected = level[40, 20]
 is_right = np.allclose(decibels(config.scale(level)), level, atol=0.01)
 print("right" if is_right else f"not yet: expected {expected:.2f} dB in frame 40 of band 20, got {found:.2f}")
 

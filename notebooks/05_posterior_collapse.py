@@ -56,7 +56,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import dataclasses
@@ -97,7 +98,9 @@ for kind, parts in clips.items():
 
 # %%
 cells = clips["stft"]["train"][0].astype("float32").var(axis=0)
-print(f"variance of a cell: mean {cells.mean():.5f} (1/256 is {1 / 256:.5f}), median {np.median(cells):.5f}")
+print(
+    f"variance of a cell: mean {cells.mean():.5f} (1/256 is {1 / 256:.5f}), median {np.median(cells):.5f}"
+)
 
 # %% [markdown]
 # Back to sound there is nothing to guess: a complex STFT holds its phases. So each picture below has its exact sound.
@@ -120,10 +123,16 @@ def show_sounds(clips, labels, name, alt):
 # %%
 clips_scale = clips["stft"]["scale"]
 stft_test, stft_genre = clips["stft"]["test"]
-some = [int(np.flatnonzero(stft_genre == index)[0]) for index in np.unique(stft_genre)[:4]]
+some = [
+    int(np.flatnonzero(stft_genre == index)[0]) for index in np.unique(stft_genre)[:4]
+]
 names = [features.genres[stft_genre[row]] for row in some]
-show_sounds(stft_test[some], [f"real, {name}" for name in names], "05_real_stft",
-            alt="Real clips as complex STFT, one of each genre, each with a pattern of its own.")  # fmt: skip
+show_sounds(
+    stft_test[some],
+    [f"real, {name}" for name in names],
+    "05_real_stft",
+    alt="Real clips as complex STFT, one of each genre, each with a pattern of its own.",
+)
 
 # %% [markdown]
 # ## 2. A forecast, before any training
@@ -163,12 +172,22 @@ def draw_survivors(beta=2.0, name=None):
         kept = int(lab.forecast_active_units(values, beta, num_latents))
         place = np.arange(1, len(values[:256]) + 1)
         ax.loglog(place, values[:256], color="0.5", label="all directions")
-        ax.loglog(place[:kept], values[:kept], "o", color=cm.COLOURS[0], markersize=4, label="surviving")
+        ax.loglog(
+            place[:kept], values[:kept], "o", color=cm.COLOURS[0], markersize=4, label="surviving"
+        )
         ax.axhline(beta / 2, color="0.2", linestyle="--", label="half of β")
-        ax.set(xlabel="principal direction", title=f"{titles[kind]}, β = {beta:.2g}: {kept} survive", ylim=(2e-3, 1e3))
+        ax.set(
+            xlabel="principal direction",
+            title=f"{titles[kind]}, β = {beta:.2g}: {kept} survive",
+            ylim=(2e-3, 1e3),
+        )
     axes[0].set_ylabel("variance along it (eigenvalue)")
     axes[0].legend(fontsize="small")
-    session.show_figure(fig, name, alt=f"Eigenvalues of both kinds of features, and a dashed line at half of beta, {beta:.2g}.")
+    session.show_figure(
+        fig,
+        name,
+        alt=f"Eigenvalues of both kinds of features, and a dashed line at half of beta, {beta:.2g}.",
+    )
 
 
 draw_survivors(2.0, "05_spectra")
@@ -217,7 +236,10 @@ class OriginalRamp(Constant):
 # %%
 ramp = OriginalRamp(num_steps=num_steps)
 tenths = np.linspace(0, num_steps - 1, 10).astype(int)
-print("β over the training:", [round(float(ramp.next_weight(step, 0.0, 0.0)), 3) for step in tenths])
+print(
+    "β over the training:",
+    [round(float(ramp.next_weight(step, 0.0, 0.0)), 3) for step in tenths],
+)
 
 # %% [markdown]
 # Then the **networks**. Time is the axis and frequency the channels, as in all networks of this series. Batch norm and
@@ -279,13 +301,20 @@ def build_original_networks(
 # %%
 def table_of(network):
     """Layers that have weights or change the shape, one a row."""
-    rows = [(type(layer).__name__, str(layer.output.shape[1:]), layer.count_params()) for layer in network.layers]
+    rows = [
+        (type(layer).__name__, str(layer.output.shape[1:]), layer.count_params())
+        for layer in network.layers
+    ]
     table = pd.DataFrame(rows, columns=["layer", "shape that leaves it", "weights"])
     return table[~table["layer"].isin(["Activation", "Dropout"])].reset_index(drop=True)
 
 
 stft_config = cm.AudioConfig(num_frames=stft_test.shape[1], n_mels=stft_test.shape[2])
-for half, network in zip(("encoder", "decoder"), build_original_networks(stft_config.shape, num_latents, features.num_genres, 64), strict=True):
+for half, network in zip(
+    ("encoder", "decoder"),
+    build_original_networks(stft_config.shape, num_latents, features.num_genres, 64),
+    strict=True,
+):
     display(table_of(network).style.set_caption(half))
 
 # %% [markdown]
@@ -386,24 +415,42 @@ class OriginalVAE(OriginalVAE):
 # %%
 keras.utils.set_random_seed(seed)
 sizes = {"global_dim": num_latents, "width": 64, "dropout": 0.2, "seed": seed}
-model = OriginalVAE(stft_config, kl=OriginalRamp(num_steps=num_steps), genres=features.genres, **sizes)
+model = OriginalVAE(
+    stft_config, kl=OriginalRamp(num_steps=num_steps), genres=features.genres, **sizes
+)
 started = time.perf_counter()
-history = lab.fit_original_vae(model, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3).history
+history = lab.fit_original_vae(
+    model, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3
+).history
 weights = model.encoder.count_params() + model.decoder.count_params()
-print(f"{num_steps} steps in {time.perf_counter() - started:.0f} s, {weights:,} weights in the two networks")
+print(
+    f"{num_steps} steps in {time.perf_counter() - started:.0f} s, {weights:,} weights in the two networks"
+)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
 steps_done = num_steps * np.arange(1, len(history["kl"]) + 1) / len(history["kl"])
 variance = float(np.sum(cells))
-axes[0].plot(steps_done, history["squares"], "o-", color=cm.COLOURS[0], label="sum of squared errors")
+axes[0].plot(
+    steps_done,
+    history["squares"],
+    "o-",
+    color=cm.COLOURS[0],
+    label="sum of squared errors",
+)
 axes[0].axhline(variance, color="0.2", linestyle="--", label="error of the mean clip")
-axes[1].semilogy(steps_done, history["kl"], "s-", color=cm.COLOURS[1], label="KL (nats)")
+axes[1].semilogy(
+    steps_done, history["kl"], "s-", color=cm.COLOURS[1], label="KL (nats)"
+)
 axes[1].semilogy(steps_done, history["kl_weight"], "^:", color=cm.COLOURS[2], label="β")
 for ax in axes:
     ax.set(xlabel="step")
     ax.legend(fontsize="small")
-session.show_figure(fig, "05_training", alt="The error over the steps beside that of the mean clip; KL divergence and beta.")
+session.show_figure(
+    fig,
+    "05_training",
+    alt="The error over the steps beside that of the mean clip; KL divergence and beta.",
+)
 
 # %% [markdown]
 # **Listen.** Four latents drawn from the prior, four genres asked for. **Guess** what differs.
@@ -411,8 +458,12 @@ session.show_figure(fig, "05_training", alt="The error over the steps beside tha
 # %%
 latents = np.random.default_rng(seed).standard_normal((len(some), num_latents))
 made = model.decode(latents, stft_genre[some])
-show_sounds(made, [f"generated, {name}" for name in names], "05_collapsed",
-            alt="Generated clips, one of each genre that was asked for, on the same scale as the real ones.")  # fmt: skip
+show_sounds(
+    made,
+    [f"generated, {name}" for name in names],
+    "05_collapsed",
+    alt="Generated clips, one of each genre that was asked for, on the same scale as the real ones.",
+)
 
 # %%
 live = lab.measure_collapse(model, "stft", clips["stft"], features, {})
@@ -433,10 +484,15 @@ lab.takeaway(
 
 # %%
 remedies = lab.read_rows("collapse_remedies")
-shipped = remedies.query("features == 'stft' and name == 'original recipe' and seed == 0").iloc[0]
+shipped = remedies.query(
+    "features == 'stft' and name == 'original recipe' and seed == 0"
+).iloc[0]
 allowed = pd.Series({"active_units": 1, "diversity": 0.02, "explained": 0.05})
-check = pd.DataFrame({"live": live, "shipped": shipped}).loc[allowed.index].astype(float)
-check["may be off by"], check["normal"] = allowed, (check["live"] - check["shipped"]).abs() <= allowed
+check = (
+    pd.DataFrame({"live": live, "shipped": shipped}).loc[allowed.index].astype(float)
+)
+check["may be off by"] = allowed
+check["normal"] = (check["live"] - check["shipped"]).abs() <= allowed
 check.index = ["active units", "diversity", "share of variance explained"]
 display(check.round(4))
 
@@ -475,11 +531,21 @@ for ax, kind in zip(axes, ("log_mel", "stft"), strict=True):
     part = table[table["features"] == kind].sort_values("beta")
     for number, (column, label) in enumerate(words.items()):
         style = "k-" if column == "forecast" else cm.MARKERS[number] + ":"
-        ax.semilogx(part["beta"], part[column], style, label=label, **({} if number == 0 else {"color": cm.COLOURS[number]}))
+        ax.semilogx(
+            part["beta"],
+            part[column],
+            style,
+            label=label,
+            **({} if number == 0 else {"color": cm.COLOURS[number]}),
+        )
     ax.set(xlabel="β", title=titles[kind])
 axes[0].set_ylabel(f"of {num_latents} latent dimensions")
 axes[0].legend(fontsize="small")
-session.show_figure(fig, "05_forecast", alt="Counts against beta: forecast, linear VAE, and the network's units and directions.")
+session.show_figure(
+    fig,
+    "05_forecast",
+    alt="Counts against beta: forecast, linear VAE, and the network's units and directions.",
+)
 
 # %%
 off = {name: (table[name] - table["forecast"]).abs().sum() / table["forecast"].sum() for name in list(words)[1:]}
@@ -531,9 +597,14 @@ class LinearAblation(OriginalVAE):
 keras.utils.set_random_seed(seed)
 plain = {"global_dim": num_latents, "width": 64, "dropout": 0.0, "seed": seed}
 matrices = LinearAblation(stft_config, kl=0.4, **plain)
-lab.fit_original_vae(matrices, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3)
+lab.fit_original_vae(
+    matrices, *clips["stft"]["train"], num_steps, seed, learning_rate=2e-3
+)
 spread = np.linalg.eigvalsh(np.cov(matrices.encode(stft_test)[0].T))
-print("active directions of two matrices after the recipe's training:", int(np.sum(spread > 0.01)))
+print(
+    "active directions of two matrices after the recipe's training:",
+    int(np.sum(spread > 0.01)),
+)
 
 # %% [markdown]
 # That was two matrices. The shipped rows have each half by itself, more steps, and a β that is next to nothing:
@@ -578,12 +649,18 @@ print(f"{answers.shape[1]} directions hold {goal:.0%} of the variance of the tra
 
 # %%
 keras.utils.set_random_seed(seed)
-decoder = build_original_networks(stft_config.shape, answers.shape[1], width=64, dropout=0.0)[1]
+decoder = build_original_networks(
+    stft_config.shape, answers.shape[1], width=64, dropout=0.0
+)[1]
 rate = keras.optimizers.schedules.CosineDecay(2e-3, 4 * num_steps, alpha=0.02)
-decoder.compile(keras.optimizers.Adam(rate, global_clipnorm=5.0), loss=lambda x, y: ops.sum(ops.mean((x - y) ** 2, axis=0)))
+decoder.compile(
+    keras.optimizers.Adam(rate, global_clipnorm=5.0),
+    loss=lambda x, y: ops.sum(ops.mean((x - y) ** 2, axis=0)),
+)
 targets = (flat - flat.mean(axis=0)).reshape(-1, *stft_config.shape)
 epochs = max(1, 4 * num_steps * 32 // len(flat))
-told = decoder.fit(answers, targets, batch_size=32, epochs=epochs, verbose=0).history["loss"]
+history = decoder.fit(answers, targets, batch_size=32, epochs=epochs, verbose=0).history
+told = history["loss"]
 
 # %%
 share = (1 - np.array(told) / flat.var(axis=0).sum()) / goal
@@ -597,7 +674,8 @@ ax.legend(fontsize="small")
 session.show_figure(fig, "05_asleep", alt="Share of what PCA explains that the decoder explains, over the steps of its training.")
 
 # %%
-asleep, awake = float(np.interp(num_steps, at, share)), float(share[-1])
+asleep = float(np.interp(num_steps, at, share))
+awake = float(share[-1])
 lab.takeaway(
     f"Told the answer, it explains {max(asleep, 0):.0%} of PCA's share when the recipe ends, {awake:.0%} after four times as long.",
     {
@@ -618,13 +696,20 @@ lab.takeaway(
 
 # %%
 at_24 = swept[(swept["features"] == "log_mel") & (swept["beta"] == 24)]
-columns = {"seconds": "seconds", "forecast": "forecast", "active_units": "active units",
-           "active_directions": "active directions", "kl": "KL (nats)", "explained": "share of test variance explained"}  # fmt: skip
+columns = {
+    "seconds": "seconds",
+    "forecast": "forecast",
+    "active_units": "active units",
+    "active_directions": "active directions",
+    "kl": "KL (nats)",
+    "explained": "share of test variance explained",
+}
 longer = at_24.groupby("num_steps")[list(columns)].mean()
 display(longer.rename(columns=columns).rename_axis("steps").round(2))
 
 # %%
-first, last = longer.iloc[0], longer.iloc[-1]
+first = longer.iloc[0]
+last = longer.iloc[-1]
 lab.takeaway(
     f"With more steps there are {last['active_directions']:.0f} directions of {last['forecast']:.0f}, and "
     f"{last['explained'] / first['explained']:.1f} times as much is explained.",
@@ -677,13 +762,22 @@ display(styled.format("{:.0f}", subset=whole, na_rep="–"))
 fig, axes = plt.subplots(1, 3, figsize=(11, 4.6), sharey=True, layout="constrained")
 names_of = list(dict.fromkeys(remedies["name"]))[::-1]
 for ax, column in zip(axes, ("explained", "diversity", "swap"), strict=True):
-    for kind, marker, colour in (("complex STFT", "x", cm.COLOURS[4]), ("log-mel", "o", cm.COLOURS[0])):
+    for kind, marker, colour in (
+        ("complex STFT", "x", cm.COLOURS[4]),
+        ("log-mel", "o", cm.COLOURS[0]),
+    ):
         part = grouped[column].agg(["mean", "std"]).loc[kind]
         at = [names_of.index(name) for name in part.index]
-        ax.errorbar(part["mean"], at, xerr=part["std"], fmt=marker, color=colour, label=kind)
+        ax.errorbar(
+            part["mean"], at, xerr=part["std"], fmt=marker, color=colour, label=kind
+        )
     ax.set(xlabel=columns[column], yticks=range(len(names_of)), yticklabels=names_of)
 axes[2].legend(fontsize="small", loc="upper right")
-session.show_figure(fig, "05_remedies", alt="Each remedy's share explained, diversity and swap obedience, on both features.")
+session.show_figure(
+    fig,
+    "05_remedies",
+    alt="Each remedy's share explained, diversity and swap obedience, on both features.",
+)
 
 # %%
 most = {kind: ablation.loc[kind, "explained"].drop("series default", errors="ignore").max() for kind in titles.values()}
@@ -711,7 +805,8 @@ lab.takeaway(
 # %%
 second = lab.read_rows("collapse_label").groupby("name", sort=False)[["kl", "active_units", "swap"]].agg(["mean", "std"])
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
-middle, width = second["swap"]["mean"][::-1], second["swap"]["std"][::-1].fillna(0.0)
+middle = second["swap"]["mean"][::-1]
+width = second["swap"]["std"][::-1].fillna(0.0)
 ax.barh(range(len(middle)), middle, xerr=width, color=cm.COLOURS[5], capsize=3)
 ax.axvline(1 / 6, color="0.3", linestyle=":", label="chance among six genres")
 ax.set(yticks=range(len(middle)), yticklabels=middle.index, xlabel="swap obedience", xlim=(0, 1.05))

@@ -111,7 +111,9 @@ live_betas = (1.0, 10.0, 100.0)
 live = {}
 for beta in live_betas:
     changes = {"width": 96, "depth": 1, "kl": beta}
-    live[beta], history = lab.fit_model("cvae", features, num_steps=num_steps, seed=seed, changes=changes, verbose=0)
+    live[beta], history = lab.fit_model(
+        "cvae", features, num_steps=num_steps, seed=seed, changes=changes, verbose=0
+    )
 
 # %%
 clips, genre = features.arrays("test")
@@ -162,7 +164,11 @@ def table(columns, digits=2):
     return pd.DataFrame(text, index=board.index.rename("beta"))
 
 
-words = {"rate (nats)": "rate", "of it, on the whole clip": "rate_whole", "active units": "active_units"}
+words = {
+    "rate (nats)": "rate",
+    "of it, on the whole clip": "rate_whole",
+    "active units": "active_units",
+}
 display(table(words, 0).join(table({"distortion (dB)": "distortion_db"})))
 
 # %%
@@ -183,7 +189,8 @@ axes[1].set(xlabel="beta", ylabel="rate (nats a clip)", xscale="log", yscale="lo
 session.show_figure(fig, "06_rate_distortion", alt="Distortion falls as the rate grows; the rate falls as beta grows.")
 
 # %%
-first, last = board.iloc[0], board.iloc[-1]
+first = board.iloc[0]
+last = board.iloc[-1]
 monotone = (np.diff(board["rate"]) <= 0).all() and (np.diff(board["distortion_db"]) >= 0).all()
 lab.takeaway(
     f"The cheapest nats ({first['rate']:.0f} of them) leave {first['distortion_db']:.1f} dB, the dearest {last['distortion_db']:.1f} dB.",
@@ -204,13 +211,24 @@ lab.takeaway(
 fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(board)))
 for number, beta in enumerate(board.index):
-    stack = np.array([json.loads(text) for text in beta_rows[beta_rows["value"] == beta]["kl_sorted"]])
-    ax.plot(stack.mean(axis=0), color=shades[number], label=f"β {beta:g}", linestyle=("-", "--", ":", "-.")[number % 4])
+    stack = np.array(
+        [json.loads(text) for text in beta_rows[beta_rows["value"] == beta]["kl_sorted"]]
+    )
+    ax.plot(
+        stack.mean(axis=0),
+        color=shades[number],
+        label=f"β {beta:g}",
+        linestyle=("-", "--", ":", "-.")[number % 4],
+    )
 ax.set(xlabel="latent dimension, largest KL first", ylabel="KL (nats)")
 ax.set_yscale("symlog", linthresh=0.01)
 ax.set_ylim(bottom=0.0)
 ax.legend(ncols=2, fontsize="small")
-session.show_figure(fig, "06_kl_per_dimension", alt="Sorted KL of the dimensions: a higher beta keeps fewer of them.")
+session.show_figure(
+    fig,
+    "06_kl_per_dimension",
+    alt="Sorted KL of the dimensions: a higher beta keeps fewer of them.",
+)
 
 # %%
 share = board["rate_whole"] / board["rate"]
@@ -252,7 +270,9 @@ for number, title in enumerate(("z-leak", "diversity", "diversity, log-mel", "sh
 ax.axhline(board["chance"].iloc[0], color="0.5", linestyle=":", label="chance, for the probe")
 ax.set(xlabel="beta", ylabel="share, or generated over real", xscale="log", ylim=(0, 1.08))
 ax.legend(fontsize="small")
-session.show_figure(fig, "06_obedience", alt="z-leak stays high at every beta, diversity and sharpness fall.")
+session.show_figure(
+    fig, "06_obedience", alt="z-leak stays high at every beta, diversity and sharpness fall."
+)
 
 # %%
 leak = board["genre_probe_accuracy"].iloc[-1]
@@ -275,7 +295,10 @@ lab.takeaway(
 variety = board["diversity_log_mel"]
 lab.takeaway(
     f"Diversity in log-mel goes from {variety.iloc[0]:.2f} at the lowest beta to {variety.iloc[-1]:.2f} at the highest.",
-    {"A high price for rate is paid in variety.": variety.iloc[-1] < variety.iloc[0] - 0.1, "Variety hardly depends on it.": True},
+    {
+        "A high price for rate is paid in variety.": variety.iloc[-1] < variety.iloc[0] - 0.1,
+        "Variety hardly depends on it.": True,
+    },
 )
 
 # %% [markdown]
@@ -299,7 +322,9 @@ lab.takeaway(
 # %%
 def scores(latents, factors):
     half = len(latents) // 2
-    trees = lab.dci(latents[:half], factors[:half], latents[half:], factors[half:].reset_index(drop=True))
+    trees = lab.dci(
+        latents[:half], factors[:half], latents[half:], factors[half:].reset_index(drop=True)
+    )
     return {
         "MIG": lab.mutual_information_gap(latents, factors),
         "SAP": lab.separated_attribute_predictability(latents, factors),
@@ -309,7 +334,9 @@ def scores(latents, factors):
 
 
 rng = np.random.default_rng(seed)
-known = pd.DataFrame({"mode": rng.integers(0, 2, 1500)} | {name: rng.random(1500) for name in lab.FACTORS[1:]})
+known = pd.DataFrame(
+    {"mode": rng.integers(0, 2, 1500)} | {name: rng.random(1500) for name in lab.FACTORS[1:]}
+)
 plain = (known - known.mean()).to_numpy() / known.std().to_numpy()
 turn = np.linalg.qr(rng.standard_normal((5, 5)))[0]
 toys = {"factors": plain, "noise": rng.standard_normal((1500, 5)), "factors, turned": plain @ turn}
@@ -323,20 +350,33 @@ display(toy_scores.round(2))
 
 # %%
 if has_factors:
-    words = {"MIG": "mig", "SAP": "sap", "DCI": "dci_disentanglement", "informativeness": "dci_informativeness"}
+    words = {
+        "MIG": "mig",
+        "SAP": "sap",
+        "DCI": "dci_disentanglement",
+        "informativeness": "dci_informativeness",
+    }
     display(table(words, 3))
+
+# %%
+if has_factors:
     fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
     for number, (title, name) in enumerate(words.items()):
         draw_with_spread(ax, name, title, number)
         if title != "informativeness":
-            ax.axhline(toy_scores.loc["factors, turned", title], color=cm.COLOURS[number], linestyle=":")
+            ax.axhline(
+                toy_scores.loc["factors, turned", title], color=cm.COLOURS[number], linestyle=":"
+            )
     ax.set(xlabel="beta", ylabel="score (dotted: factors, turned)", xscale="log", ylim=(0, 0.5))
     ax.legend(fontsize="small")
-    session.show_figure(fig, "06_disentanglement", alt="All scores lie below those of turned factors at every beta.")
+    session.show_figure(
+        fig, "06_disentanglement", alt="All scores lie below those of turned factors at every beta."
+    )
 
 # %%
 if has_factors:
-    best, turned_mig = board["mig"].max(), toy_scores.loc["factors, turned", "MIG"]
+    best = board["mig"].max()
+    turned_mig = toy_scores.loc["factors, turned", "MIG"]
     lab.takeaway(
         f"The best MIG of the sweep is {best:.3f}; noise has {toy_scores.loc['noise', 'MIG']:.2f}, factors that were turned "
         f"{turned_mig:.2f}.",
@@ -348,9 +388,11 @@ if has_factors:
 
 # %%
 if has_factors:
-    name, default = "dci_disentanglement", 1.0 if 1.0 in board.index else board.index[0]
+    name = "dci_disentanglement"
+    default = 1.0 if 1.0 in board.index else board.index[0]
     top = board[name].idxmax()
-    gain, noise = board.loc[top, name] - board.loc[default, name], np.hypot(spread.loc[top, name], spread.loc[default, name])
+    gain = board.loc[top, name] - board.loc[default, name]
+    noise = np.hypot(spread.loc[top, name], spread.loc[default, name])
     order = spearmanr(beta_rows["value"].astype(float), beta_rows[name].astype(float))[0]
     lab.takeaway(
         f"DCI gains {gain:.3f} at its best beta ({top:g}); over the sweep its rank correlation with beta is {order:.2f}.",
@@ -373,7 +415,8 @@ if has_factors:
 # %%
 capacity = rows[rows["schedule"] == "capacity"]
 if len(capacity) and len(board) > 1:
-    means, by_rate = capacity.groupby("value").mean(numeric_only=True), board.sort_values("rate")
+    means = capacity.groupby("value").mean(numeric_only=True)
+    by_rate = board.sort_values("rate")
     extra = means["distortion_db"] - np.interp(means["rate"], by_rate["rate"], by_rate["distortion_db"])
     display(means[["rate", "distortion_db"]].assign(extra=extra).rename_axis("capacity (nats)").rename(
         columns={"rate": "rate (nats)", "distortion_db": "distortion (dB)", "extra": "more than by a price (dB)"}).round(2))  # fmt: skip
@@ -394,26 +437,35 @@ if len(capacity) and len(board) > 1:
 # dozen clips, and measures what changes. Then we look at the *change* between the two ends, and listen to them.
 
 # %%
-names = {beta: cm.latent_effects(model, features).head(3).reset_index(drop=True) for beta, model in live.items()}
+names = {
+    beta: cm.latent_effects(model, features).head(3).reset_index(drop=True)
+    for beta, model in live.items()
+}
 for beta, found in names.items():
     print(f"β {beta:g}")
     display(found[["dimension", "kl", "name"]].round(2))
 
 # %%
-start, label = config.scale(test.log_mel[:1]), int(test.genre_index[0])
+start = config.scale(test.log_mel[:1])
+label = int(test.genre_index[0])
 
 
 def turned(beta, rank, amount):
     """One clip with a dimension moved by `amount` standard deviations; dB log-mel."""
-    latent, dimension = live[beta].encode(start)[0], int(names[beta]["dimension"][rank])
+    latent = live[beta].encode(start)[0]
+    dimension = int(names[beta]["dimension"][rank])
     latent[:, dimension] += amount * codes[beta][0][:, dimension].std()
     return config.unscale(live[beta].decode(latent, [label]))[0]
 
 # %%
-fig, axes = plt.subplots(3, 3, figsize=(11, 6.6), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    3, 3, figsize=(11, 6.6), sharex=True, sharey=True, layout="constrained"
+)
 for pictures, beta in zip(axes, live, strict=True):
     ends = [turned(beta, 0, amount) for amount in (-2.0, 2.0)]
-    for ax, clip, title in zip(pictures, (*ends, ends[1] - ends[0]), ("-2 sd", "+2 sd", "change"), strict=True):
+    for ax, clip, title in zip(
+        pictures, (*ends, ends[1] - ends[0]), ("-2 sd", "+2 sd", "change"), strict=True
+    ):
         image = cm.plot_log_mel(clip, config, ax, title=f"β {beta:g}: {title}")
         if title == "change":
             image.set(cmap="RdBu_r", clim=(-12, 12))
@@ -423,7 +475,11 @@ for pictures, beta in zip(axes, live, strict=True):
         ax.label_outer()
 fig.colorbar(level, ax=axes[:, :2], label="level (dB)")
 fig.colorbar(change, ax=axes[:, 2], label="change (dB)")
-session.show_figure(fig, "06_traversals", alt="The strongest dimension at three betas, both ends and their difference, a beta a row.")
+session.show_figure(
+    fig,
+    "06_traversals",
+    alt="The strongest dimension at three betas, both ends and their difference, a beta a row.",
+)
 
 # %% tags=["widget"]
 def hear(beta, rank, amount):
@@ -447,7 +503,8 @@ cm.show_clips(ends, config, num_columns=2)
 
 # %%
 moved = {beta: float(np.abs(turned(beta, 0, 2.0) - turned(beta, 0, -2.0)).mean()) for beta in live}
-low, high = min(live), max(live)
+low = min(live)
+high = max(live)
 lab.takeaway(
     f"Turned, the strongest dimension changes a clip by {moved[low]:.1f} dB at the lowest beta, {moved[high]:.1f} at the highest.",
     {

@@ -71,7 +71,8 @@ import pandas as pd
 from IPython.display import display
 from sklearn.manifold import TSNE
 
-train, test = features.subset("train"), features.subset("test")
+train = features.subset("train")
+test = features.subset("test")
 clips, genre = features.arrays("test")
 shipped = lab.uses_shipped_weights(session, weights)
 judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
@@ -102,11 +103,15 @@ display(features.counts())
 
 # %%
 cells = lab.sweep_cells("comparison_known")
-chosen = [cell for cell in cells if cell["name"] == live_model and cell["seed"] == seed % 3]
+chosen = [
+    cell for cell in cells if cell["name"] == live_model and cell["seed"] == seed % 3
+]
 cell = chosen[0] | {"num_steps": num_steps}
 live = pd.Series(lab.run_cell("comparison_known", cell, features, judges))
 live.to_csv(session.output_dir / "07_live_row.csv")
-print(f"{live_model}: {live['parameters']:,} weights, {live['seconds']:.0f} s of training")
+print(
+    f"{live_model}: {live['parameters']:,} weights, {live['seconds']:.0f} s of training"
+)
 
 # %%
 if shipped:
@@ -114,7 +119,12 @@ if shipped:
 else:
     own_results = session.output_dir / "results"
     stored = lab.read_rows("comparison_real", own_results, features)
-tolerance = {"reconstruction_rms_db": 0.3, "genre_probe_accuracy": 0.1, "knn_accuracy": 0.1, "kmeans_nmi": 0.2}
+tolerance = {
+    "reconstruction_rms_db": 0.3,
+    "genre_probe_accuracy": 0.1,
+    "knn_accuracy": 0.1,
+    "kmeans_nmi": 0.2,
+}
 twins = stored
 if len(stored):
     same = (stored["name"] == live_model) & (stored["seed"] == live["seed"])
@@ -141,12 +151,16 @@ if len(twins) and num_steps == 360 and num_clips == 2400:
 # %%
 full = {}
 for kind, name in {"autoencoder": "AE", "vae": "VAE", "cvae": "CVAE"}.items():
-    full[f"{name}, full size"] = lab.open_model(kind, features, session, weights, num_steps=num_full_steps)
+    full[f"{name}, full size"] = lab.open_model(
+        kind, features, session, weights, num_steps=num_full_steps
+    )
 
 # %%
 def measured(model):
     """The scoreboard of one model and its row of the comparison."""
-    return lab.evaluate_model(model, features, judges).to_dict() | lab.measure_comparison(model, features, judges)
+    return lab.evaluate_model(
+        model, features, judges
+    ).to_dict() | lab.measure_comparison(model, features, judges)
 
 
 large = []
@@ -236,7 +250,9 @@ generation = {
 }
 display(table(generation))
 counts = rows[["num_sampled_clips", "num_test_clips"]].dropna().iloc[-1]
-print(f"{counts.iloc[0]:.0f} drawn and {counts.iloc[1]:.0f} real clips; CAS of 300 real training clips: {raw['cas']:.2f}")
+print(
+    f"{counts.iloc[0]:.0f} drawn and {counts.iloc[1]:.0f} real clips; CAS of 300 real training clips: {raw['cas']:.2f}"
+)
 
 # %%
 frechet = {name: mean(name, "cnn_frechet") for name in models}
@@ -338,7 +354,8 @@ lab.takeaway(
 
 # %%
 display(table({"z-leak": "genre_probe_accuracy", "k-means NMI": "kmeans_nmi", "kNN": "knn_accuracy", "swap obedience": "cnn_swap"}))
-told, groups = mean("CVAE, full size", "genre_probe_accuracy"), mean("CVAE, full size", "kmeans_nmi")
+told = mean("CVAE, full size", "genre_probe_accuracy")
+groups = mean("CVAE, full size", "kmeans_nmi")
 lab.takeaway(
     f"A probe names the genre of {told:.0%} of the full CVAE's latents; clusters have NMI {groups:.2f}.",
     {
@@ -359,14 +376,23 @@ shown = np.sort(np.random.default_rng(seed).permutation(len(clips))[:180])
 mapped = {name: full[f"{name}, full size"] for name in ("VAE", "CVAE")}
 latents = {name: model.encode(clips[shown])[0] for name, model in mapped.items()}
 near = min(30, (len(shown) - 1) // 3)
-places = {name: TSNE(perplexity=near, init="pca", random_state=0).fit_transform(points) for name, points in latents.items()}
+places = {
+    name: TSNE(perplexity=near, init="pca", random_state=0).fit_transform(points)
+    for name, points in latents.items()
+}
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
 for ax, (name, points) in zip(axes, places.items(), strict=True):
-    cm.plot_latent_map(points, genre[shown], features.genres, ax, f"latents of the {name}")
+    cm.plot_latent_map(
+        points, genre[shown], features.genres, ax, f"latents of the {name}"
+    )
     ax.set(xlabel="t-SNE, first direction", ylabel="t-SNE, second direction")
-session.show_figure(fig, "07_latent_map", alt="Maps of the latents: genres in groups for the VAE, mixed for the CVAE.")
+session.show_figure(
+    fig,
+    "07_latent_map",
+    alt="Maps of the latents: genres in groups for the VAE, mixed for the CVAE.",
+)
 
 # %% [markdown]
 # With a running kernel, each button below is a clip near its place on the map you choose: hover for its genre, click to
@@ -380,7 +406,9 @@ def rebuilt(name, number):
 
 
 def sound(name, number):
-    return cm.to_audio(rebuilt(name, number), config, float(test.table["tempo"].iloc[shown[number]]))
+    return cm.to_audio(
+        rebuilt(name, number), config, float(test.table["tempo"].iloc[shown[number]])
+    )
 
 # %% tags=["widget"]
 def map_of(model):
@@ -427,7 +455,8 @@ lab.takeaway(
 # %%
 real = lab.read_rows("comparison_real") if shipped else pd.DataFrame()
 if len(real):
-    real_raw, columns = real[real["name"] == "raw features"].iloc[0], ["kmeans_ari", "kmeans_nmi", "gmm_nmi", "knn_accuracy"]
+    real_raw = real[real["name"] == "raw features"].iloc[0]
+    columns = ["kmeans_ari", "kmeans_nmi", "gmm_nmi", "knn_accuracy"]
     lines = {name: {key: real_raw[f"{name}: {key}"] for key in columns} for name in simple}
     lines |= real[real["name"] != "raw features"].groupby("name", sort=False)[columns].mean().T.to_dict()
     display(pd.DataFrame(lines).T.rename(columns={column: title for title, column in measures.items()}).round(2))
@@ -480,12 +509,13 @@ def largest_spread(names, column):
     return max([*several, 0.01])
 
 
-
 def wins(names):
     """Columns won by each model; within one spread over seeds of the best is won too."""
     won = {name: [] for name in names}
     for title, (column, sign) in judged.items():
-        scores = {name: sign * value for name, value in known_means(names, column).items()}
+        scores = {
+            name: sign * value for name, value in known_means(names, column).items()
+        }
         bar = max(scores.values()) - largest_spread(scores, column)
         for name, score in scores.items():
             if score >= bar:
@@ -533,13 +563,23 @@ print(f"{len(rows)} rows, {len(rows.columns)} columns")
 # %%
 checks = pd.DataFrame(
     [
-        ("error of PCA (dB)", error["PCA"], 4.5, 6.5), (f"error of the live {live_model} (dB)", live["reconstruction_rms_db"], 7.0, 9.0),
-        ("error of the full VAE (dB)", error["VAE, full size"], 4.0, 5.2), ("swap obedience, full CVAE", swap["CVAE, full size"], 0.95, 1.0),
-        ("Fréchet distance, full CVAE", frechet["CVAE, full size"], 3.0, 12.0), ("best raw k-means NMI", reach[base][1], 0.5, 0.9),
+        ("error of PCA (dB)", error["PCA"], 4.5, 6.5),
+        (
+            f"error of the live {live_model} (dB)",
+            live["reconstruction_rms_db"],
+            7.0,
+            9.0,
+        ),
+        ("error of the full VAE (dB)", error["VAE, full size"], 4.0, 5.2),
+        ("swap obedience, full CVAE", swap["CVAE, full size"], 0.95, 1.0),
+        ("Fréchet distance, full CVAE", frechet["CVAE, full size"], 3.0, 12.0),
+        ("best raw k-means NMI", reach[base][1], 0.5, 0.9),
     ],
     columns=["measure", "your run", "from", "to"],
-)  # fmt: skip
-checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+)
+checks["normal"] = np.where(
+    checks["your run"].between(checks["from"], checks["to"]), "yes", "look"
+)
 checks.round(2)
 
 # %% [markdown]

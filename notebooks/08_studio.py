@@ -59,7 +59,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import itertools
@@ -91,9 +92,11 @@ genre = widgets.Dropdown(options=model.genres, description="genre")
 idea = widgets.BoundedIntText(value=3, max=10**6, description="seed")
 tempo = widgets.IntSlider(value=110, min=60, max=200, continuous_update=False, description="tempo")
 
+
 def play(genre, seed, tempo):
     clip = cm.make_clip(model, genre=genre, seed=seed, tempo=tempo)
     cm.show_clips(clip, config)
+
 
 output = widgets.interactive_output(play, {"genre": genre, "seed": idea, "tempo": tempo})
 widgets.VBox([genre, idea, tempo, output])
@@ -107,12 +110,26 @@ def as_shown(clip, label):
     return vars(clip) | {"label": label}
 
 
-first, again = (cm.make_clip(model, genre=model.genres[0], seed=3, tempo=110) for _ in range(2))
+first, again = (
+    cm.make_clip(model, genre=model.genres[0], seed=3, tempo=110) for _ in range(2)
+)
 other = cm.make_clip(model, genre=model.genres[0], seed=4, tempo=110)
-swapped = cm.make_clip(model, genre=model.genres[-1], prior_genre=model.genres[0], seed=3, tempo=110)
+swapped = cm.make_clip(
+    model, genre=model.genres[-1], prior_genre=model.genres[0], seed=3, tempo=110
+)
 slower = cm.make_clip(model, genre=model.genres[0], seed=3, tempo=80)
-four = {f"{first.genre}, 110 a minute": first, "another idea": other, f"as {swapped.genre}": swapped, "80 a minute": slower}
-cm.show_clips([as_shown(clip, label) for label, clip in four.items()], config, num_columns=2, seconds=True)
+four = {
+    f"{first.genre}, 110 a minute": first,
+    "another idea": other,
+    f"as {swapped.genre}": swapped,
+    "80 a minute": slower,
+}
+cm.show_clips(
+    [as_shown(clip, label) for label, clip in four.items()],
+    config,
+    num_columns=2,
+    seconds=True,
+)
 
 # %%
 moved = [np.abs(first.log_mel - clip.log_mel).mean() for clip in (other, swapped, slower)]
@@ -153,13 +170,24 @@ def mixed(share):
 
 
 # %%
-shares, rows = [0.0, 0.25, 0.5, 0.75, 1.0], []
+shares = [0.0, 0.25, 0.5, 0.75, 1.0]
+rows = []
 for share in shares:
     for way, clips in mixed(share).items():
         for name, judge in judges.items():
             heard = judge.predict(clips)
-            rows.append((way, name, share, np.mean(heard == one), np.mean((heard == one) | (heard == two))))
-mixes = pd.DataFrame(rows, columns=["mixed", "judge", "weight", "heard as the first", "heard as either"])
+            rows.append(
+                (
+                    way,
+                    name,
+                    share,
+                    np.mean(heard == one),
+                    np.mean((heard == one) | (heard == two)),
+                )
+            )
+mixes = pd.DataFrame(
+    rows, columns=["mixed", "judge", "weight", "heard as the first", "heard as either"]
+)
 
 # %%
 fig, ax = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
@@ -167,13 +195,26 @@ for (way, name), part in mixes.groupby(["mixed", "judge"]):
     kind = list(judges).index(name)
     line, colour = {"labels": (":", cm.COLOURS[4]), "sounds": ("-", cm.COLOURS[0])}[way]
     words = {"cnn": "network judge", "descriptors": "descriptor judge"}[name]
-    ax.plot(part["weight"], part["heard as the first"], line, color=colour, marker=cm.MARKERS[kind], label=f"{way} mixed, {words}")
+    ax.plot(
+        part["weight"],
+        part["heard as the first"],
+        line,
+        color=colour,
+        marker=cm.MARKERS[kind],
+        label=f"{way} mixed, {words}",
+    )
 ax.set(xlabel="weight of the first genre", ylabel="share heard as the first")
 ax.legend(fontsize="small")
-session.show_figure(fig, "08_mix", alt="Share of clips heard as the first genre against its weight, for labels mixed and for sounds mixed.")
+session.show_figure(
+    fig,
+    "08_mix",
+    alt="Share of clips heard as the first genre against its weight, for labels mixed and for sounds mixed.",
+)
 
 # %%
-found = mixes.groupby(["mixed", "weight"])[["heard as the first", "heard as either"]].mean()
+found = mixes.groupby(["mixed", "weight"])[
+    ["heard as the first", "heard as either"]
+].mean()
 either = {way: found.loc[(way, 0.5), "heard as either"] for way in ("labels", "sounds")}
 lab.takeaway(
     f"Half and half, {either['labels']:.1%} of the mixed labels are heard as one of the two, {either['sounds']:.1%} of the mixed sounds.",
@@ -319,7 +360,10 @@ def unit(steps):
     return steps / np.linalg.norm(steps, axis=-1, keepdims=True)
 
 
-kept = {slider: (unit(quick[slider]) * unit(steps)).sum(axis=-1).mean() for slider, steps in controls.attribute_directions.items()}
+kept = {
+    slider: (unit(quick[slider]) * unit(steps)).sum(axis=-1).mean()
+    for slider, steps in controls.attribute_directions.items()
+}
 lab.takeaway(
     f"Directions from a tenth of the steps have cosines of {min(kept.values()):.2f} to {max(kept.values()):.2f} with the controls'.",
     {
@@ -337,7 +381,8 @@ lab.takeaway(
 alike = {}
 for slider, steps in controls.attribute_directions.items():
     alike[slider] = (unit(steps) @ unit(steps).T)[np.triu_indices(len(steps), 1)].mean()
-closest, furthest = max(alike, key=alike.get), min(alike, key=alike.get)
+closest = max(alike, key=alike.get)
+furthest = min(alike, key=alike.get)
 lab.takeaway(
     f"Between two genres, directions of {closest} have a cosine of {alike[closest]:.2f}, those of {furthest} {alike[furthest]:.2f}.",
     {
@@ -362,18 +407,27 @@ lab.takeaway(
 # %%
 places = np.array([-2.0, -1.0, 1.0, 2.0])
 num_each = max(1, 3 * num_judged // 4)
-tried = np.concatenate([np.flatnonzero(test.genre_index == k)[:num_each] for k in range(features.num_genres)])
-starts, named = model.encode(config.scale(test.log_mel[tried]))[0], [features.genres[k] for k in test.genre_index[tried]]
+tried = np.concatenate(
+    [np.flatnonzero(test.genre_index == k)[:num_each] for k in range(features.num_genres)]
+)
+starts = model.encode(config.scale(test.log_mel[tried]))[0]
+named = [features.genres[k] for k in test.genre_index[tried]]
 
 
 def measured(**settings):
     """Librosa's measurements of the clips at each place of a control, with the number of the clip and the place."""
-    (control, values), = settings.items()
+    ((control, values),) = settings.items()
     rows = []
     for (number, start), value in itertools.product(enumerate(starts), values):
         turned = {"tempo": value} if control == "tempo" else {"sliders": {control: value}}
         clip = cm.make_clip(model, controls, latent=start, genre=named[number], **turned)
-        rows.append({"clip": number, "place": value, **lab.measure_attributes(clip.samples, config, clip.tempo)})
+        rows.append(
+            {
+                "clip": number,
+                "place": value,
+                **lab.measure_attributes(clip.samples, config, clip.tempo),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -404,7 +458,8 @@ fig.colorbar(image, ax=ax, label="change (standard deviations)", extend="both")
 session.show_figure(fig, "08_sliders", alt="Table of changes: four sliders across, the four attributes measured in the sound down.")
 
 # %%
-wanted, others = np.diag(change), np.abs(change.to_numpy() - np.diag(np.diag(change)))
+wanted = np.diag(change)
+others = np.abs(change.to_numpy() - np.diag(np.diag(change)))
 lab.takeaway(
     f"On {len(tried)} unseen clips, the worst slider's rank correlation is {own.mean().min():.2f}, the largest side effect "
     f"{(others / wanted).max():.0%} of the effect.",
@@ -420,11 +475,16 @@ lab.takeaway(
 
 # %%
 def brightened(place, label):
-    clip = cm.make_clip(model, controls, latent=starts[0], genre=named[0], sliders={"brightness": place})
+    clip = cm.make_clip(
+        model, controls, latent=starts[0], genre=named[0], sliders={"brightness": place}
+    )
     return as_shown(clip, label) | {"seed": None}
 
 
-cm.show_clips([brightened(-2, "brightness -2"), brightened(0, "as it was"), brightened(2, "brightness 2")], config)
+cm.show_clips(
+    [brightened(-2, "brightness -2"), brightened(0, "as it was"), brightened(2, "brightness 2")],
+    config,
+)
 
 # %% [markdown]
 # The tempo is exact by construction: eight beats have the length they must have, to a sample. Whether it is *heard* is
@@ -528,9 +588,14 @@ lab.takeaway(
 # the beat goes on, and the genre weights go along. Each end is a dictionary of what `make_clip` takes.
 
 # %%
-opening, closing = {"seed": 1, "genre": model.genres[0]}, {"seed": 2, "genre": model.genres[-1]}
+opening = {"seed": 1, "genre": model.genres[0]}
+closing = {"seed": 2, "genre": model.genres[-1]}
 samples = cm.make_morph(model, controls, opening, closing, num_beats=32, tempo=120.0)
-cm.player(samples, config, f"from {model.genres[0]} (seed 1) to {model.genres[-1]} (seed 2) in 32 beats")
+cm.player(
+    samples,
+    config,
+    f"from {model.genres[0]} (seed 1) to {model.genres[-1]} (seed 2) in 32 beats",
+)
 
 # %% [markdown]
 # ## 7. A clip of your own
@@ -545,10 +610,14 @@ cm.player(samples, config, f"from {model.genres[0]} (seed 1) to {model.genres[-1
 
 # %%
 mine = session.clips_dir / "stand_in.mp3"
-cm.write_audio(mine, np.tile(cm.load_window(test.table.iloc[0], config).samples, 3), config)
+cm.write_audio(
+    mine, np.tile(cm.load_window(test.table.iloc[0], config).samples, 3), config
+)
 recording = cm.load_first_window(mine, config)
 encoded = cm.encode_clip(model, mine)
-print(f"{recording.tempo:.1f} beats a minute (made with {test.table['tempo'].iloc[0]:.1f}), tracked: {recording.is_tracked}")
+print(
+    f"{recording.tempo:.1f} beats a minute (made with {test.table['tempo'].iloc[0]:.1f}), tracked: {recording.is_tracked}"
+)
 
 # %%
 source = test.table["genre"].iloc[0]
@@ -559,10 +628,22 @@ beats = np.linspace(0.0, config.seconds(recording.tempo), config.num_beats + 1)
 heard_back = cm.log_mel(back, cm.beat_frame_times(beats, config), config, wrap=True)  # the picture of that sound
 
 # %%
-ceiling = {"samples": back, "log_mel": heard_back, "label": "ceiling, no model", "tempo": recording.tempo}
-rebuilt = [as_shown(clip, f"as {name}") | {"seed": None} for name, clip in asked.items()]
-cm.show_clips([as_shown(recording, "the recording"), ceiling, *rebuilt], config, num_columns=2)
-lost, off = (np.abs(level - recording.log_mel).mean() for level in (heard_back, asked[source].log_mel))
+ceiling = {
+    "samples": back,
+    "log_mel": heard_back,
+    "label": "ceiling, no model",
+    "tempo": recording.tempo,
+}
+rebuilt = [
+    as_shown(clip, f"as {name}") | {"seed": None} for name, clip in asked.items()
+]
+cm.show_clips(
+    [as_shown(recording, "the recording"), ceiling, *rebuilt], config, num_columns=2
+)
+lost, off = (
+    np.abs(level - recording.log_mel).mean()
+    for level in (heard_back, asked[source].log_mel)
+)
 lab.takeaway(
     f"The ceiling is {lost:.1f} dB from the recording, the clip as {source} {off:.1f} dB.",
     {
@@ -619,7 +700,9 @@ if data == "known" and lab.project_folder():
 taken = []
 for number in range(15):
     start = time.perf_counter()
-    clip = cm.make_clip(model, seed=number, genre=model.genres[number % model.num_genres])
+    clip = cm.make_clip(
+        model, seed=number, genre=model.genres[number % model.num_genres]
+    )
     taken.append(time.perf_counter() - start)
 faster = len(clip.samples) / config.sample_rate / np.median(taken)
 lab.takeaway(
@@ -643,11 +726,17 @@ checks = pd.DataFrame(
         ("mixed sounds heard as one of the two", either["sounds"], 0.97, 1.0),
         ("rank correlation of the worst slider", own.mean().min(), 0.75, 1.0),
         ("tempo heard, half and double taken as right", near["folded"].mean(), 0.85, 1.0),
-        ("same genre next on the map", neighbour, 0.1, 0.35), ("clip of your own, rebuilt (dB)", off, 2.0, 6.0),
-        ("seconds of 8 beats at 80 a minute", len(slower.samples) / config.sample_rate, 5.999, 6.001),
+        ("same genre next on the map", neighbour, 0.1, 0.35),
+        ("clip of your own, rebuilt (dB)", off, 2.0, 6.0),
+        (
+            "seconds of 8 beats at 80 a minute",
+            len(slower.samples) / config.sample_rate,
+            5.999,
+            6.001,
+        ),
     ],
     columns=["measure", "your run", "from", "to"],
-)  # fmt: skip
+)
 checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
 checks.round(3)
 
@@ -683,7 +772,9 @@ checks.round(3)
 # sound after. Notebook 11, back to sound, asks how the phases get there. Notebooks 09 and 10 come later.
 
 # %%
-clip = cm.make_clip(model, controls, seed=0, genre=model.genres[0], sliders={"brightness": -3.0})
+clip = cm.make_clip(
+    model, controls, seed=0, genre=model.genres[0], sliders={"brightness": -3.0}
+)
 heard = judges["cnn"].predict(config.scale(clip.log_mel[None]))[0]
 brightness = lab.measure_attributes(clip.samples, config, clip.tempo)["brightness_hz"]
 print(f"{brightness:.0f} Hz, heard as {features.genres[heard]}")

@@ -197,7 +197,9 @@ def sharpness_and_error(model):
     }
 
 
-both = pd.DataFrame({name: sharpness_and_error(model) for name, model in models.items()})
+both = pd.DataFrame(
+    {name: sharpness_and_error(model) for name, model in models.items()}
+)
 display(both.round(2))
 
 # %%
@@ -526,7 +528,9 @@ cm.show_clips(heard, config, name="09_threes", num_columns=3, alt=seen)
 
 
 # %% tags=["widget"]
-@widgets.interact(asked=genres, number=widgets.IntSlider(0, 0, 9, continuous_update=False))
+@widgets.interact(
+    asked=genres, number=widgets.IntSlider(0, 0, 9, continuous_update=False)
+)
 def compare(asked, number):
     cm.show_clips(three(asked, number), config)
 
@@ -536,7 +540,10 @@ sharper = {name: sharp(model, draws, wanted) for name, model in models.items()}
 was, masked, trained = sharper.values()
 lab.takeaway(
     f"The same latents: sharpness {was:.2f} as it was, {masked:.2f} with the mask, {trained:.2f} after the second phase.",
-    {"The advice was good.": trained > was, "Here the discriminator did not help.": True},
+    {
+        "The advice was good.": trained > was,
+        "Here the discriminator did not help.": True,
+    },
 )
 
 # %% [markdown]

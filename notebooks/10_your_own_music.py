@@ -82,7 +82,8 @@ import known_music
 plan = lab.SIZES[size]
 plan = dataclasses.replace(plan, num_steps=num_steps or plan.num_steps)
 config = plan.config
-home, cache = session.output_dir / "own_music", session.cache_dir
+home = session.output_dir / "own_music"
+cache = session.cache_dir
 if data == "known":  # the stand-in begins anew each time: there must be something to kill
     shutil.rmtree(home, ignore_errors=True)
     cache = home / "cache"
@@ -105,13 +106,17 @@ def compose_folder(folder, tracks, num_beats=32):
     for row in tracks.to_dict("records"):
         path = folder / row["genre"] / f"{row['seed']}.wav"
         if not path.exists():
-            cm.write_audio(path, known_music.compose(row, config.sample_rate, num_beats), config)
+            cm.write_audio(
+                path, known_music.compose(row, config.sample_rate, num_beats), config
+            )
     return folder
 
 
 music = data
 if data == "known":
-    tracks = known_music.draw_factors(len(known_music.GENRES) * (num_tracks or 50), seed)
+    tracks = known_music.draw_factors(
+        len(known_music.GENRES) * (num_tracks or 50), seed
+    )
     music = compose_folder(home / "music", tracks)
 
 # %%
@@ -146,27 +151,40 @@ collection.counts()
 # %%
 def as_the_original(samples, window=1024, hop=512):
     """Real and imaginary part as two channels, shape (2, 513, frames)."""
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, window // 2), window)[::hop]
+    frames = np.lib.stride_tricks.sliding_window_view(
+        np.pad(samples, window // 2), window
+    )[::hop]
     spectrum = np.fft.rfft(frames * np.hanning(window + 1)[:-1]).T
     return np.stack([spectrum.real, spectrum.imag]).astype(np.float32)
 
 
 folder = home / "arrays" / "a genre"
 folder.mkdir(parents=True, exist_ok=True)
-pieces = [cm.load_audio(path, config, duration=10.0) for path in collection.table["path"][:3]]
+pieces = [
+    cm.load_audio(path, config, duration=10.0) for path in collection.table["path"][:3]
+]
 for number, samples in enumerate(pieces):
     np.save(folder / f"{number:06d}.npy", as_the_original(samples))
 print(lab.inspect_folder(folder.parent).text)
 
 # %%
-back = lab.spectrograms_to_sound(folder.parent, home / "from_arrays", config, sample_rate=config.sample_rate)
-times, differences = cm.seconds_frame_times(0.5, config), []
+back = lab.spectrograms_to_sound(
+    folder.parent, home / "from_arrays", config, sample_rate=config.sample_rate
+)
+times = cm.seconds_frame_times(0.5, config)
+differences = []
 for samples, path in zip(pieces, back["path"], strict=True):
-    levels = [cm.log_mel(sound, times, config) for sound in (samples, cm.load_audio(path, config))]
+    levels = [
+        cm.log_mel(sound, times, config)
+        for sound in (samples, cm.load_audio(path, config))
+    ]
     differences.append(np.abs(levels[0] - levels[1]).mean())
 lab.takeaway(
     f"Through arrays and back, levels differ by {np.mean(differences):.2f} dB on average.",
-    {"Complex arrays are as good as the recording.": np.mean(differences) < 0.5, "Something is lost.": True},
+    {
+        "Complex arrays are as good as the recording.": np.mean(differences) < 0.5,
+        "Something is lost.": True,
+    },
 )
 
 # %% [markdown]
@@ -237,8 +255,11 @@ steps, setting = lab.probe_steps(plan, collection.genres, num_clips=num_train, p
 steps[[*shown, "note"]].rename(columns=names).round(2)
 
 # %%
-plain, fastest = steps.iloc[0], steps[steps["chosen"]].iloc[0]
-gain = fastest["steps_a_second"] * setting.batch_size / plain["steps_a_second"] / plain["batch_size"]
+plain = steps.iloc[0]
+fastest = steps[steps["chosen"]].iloc[0]
+gain = (
+    fastest["steps_a_second"] * setting.batch_size / plain["steps_a_second"] / plain["batch_size"]
+)
 compiled = "compiled by XLA" if setting.jit_compile else "without XLA"
 print(f"Chosen here: {setting.batch_size} clips a step, {setting.precision}, {compiled}.")
 print(f"It hears {gain:.1f} times the clips that the plain way hears in the same time.")
@@ -320,7 +341,9 @@ while worker.is_alive() and not parts_on_disk() - before:
 worker.kill()
 worker.join()
 left = parts_on_disk() - before
-print(f"exit code {worker.exitcode}, parts on disk: {sorted(path.name for path in left)}")
+print(
+    f"exit code {worker.exitcode}, parts on disk: {sorted(path.name for path in left)}"
+)
 
 # %% [markdown]
 # The second call is the one that you would have made anyway. Its progress bar begins where the other one died.
@@ -381,7 +404,9 @@ if not (run / "model.keras").exists():
     try:
         keep_training(stop_at=in_a_pass + 3).save(run / "model.keras")
     except KeyboardInterrupt:
-        print(f"stopped at step {in_a_pass + 3}; on disk: {sorted(path.name for path in run.iterdir())}")
+        print(
+            f"stopped at step {in_a_pass + 3}; on disk: {sorted(path.name for path in run.iterdir())}"
+        )
 
 # %%
 if not (run / "model.keras").exists():
@@ -418,15 +443,22 @@ came = pd.Series(
         "minutes to train": training / 60 if begun else np.nan,
     }
 )
-came_true = bill.assign(came=came, factor=came / bill["estimate"])[["estimate", "low", "high", "came", "factor"]]
+came_true = bill.assign(came=came, factor=came / bill["estimate"])[
+    ["estimate", "low", "high", "came", "factor"]
+]
 came_true.dropna().round(2)
 
 # %%
-told = came_true["factor"][["clips to train on", "clips held out", "features on disk (MB)"]]
+told = came_true["factor"][
+    ["clips to train on", "clips held out", "features on disk (MB)"]
+]
 worst = np.exp(np.abs(np.log(told)).max())
 lab.takeaway(
     f"Of clips and bytes, the worst estimate was wrong by a factor of {worst:.2f}.",
-    {"The bill was right.": worst < 1.5, "The bill was wrong: the files differ more than a dozen can tell.": True},
+    {
+        "The bill was right.": worst < 1.5,
+        "The bill was wrong: the files differ more than a dozen can tell.": True,
+    },
 )
 
 # %% [markdown]
@@ -452,7 +484,9 @@ for ax, (metric, unit) in zip(axes, units.items(), strict=True):
     ax.fill_between(curve["step"], low, high, color="0.8", label="normal, real music")
     ax.plot(curve["step"], curve[metric], ".-", color=cm.COLOURS[0], label="your run")
     ax.set(xlabel="step", ylabel=unit, ylim=(0, None))
-axes[2].axhline(np.log(features.num_genres), color="0.3", linestyle=":", label="blind guess")
+axes[2].axhline(
+    np.log(features.num_genres), color="0.3", linestyle=":", label="blind guess"
+)
 axes[2].legend(fontsize="small")
 seen = "Error, KL divergence and swap loss by step, over grey bands of normal runs."
 session.show_figure(fig, "10_normal", seen)
@@ -499,7 +533,9 @@ lab.takeaway(
 judges = lab.open_judges(features, session, "train", num_steps=num_judge_steps)
 score_path = run / "scores.csv"
 if not score_path.exists():
-    lab.evaluate_model(model, features, judges, seed=seed).to_csv(score_path, header=["score"])
+    lab.evaluate_model(model, features, judges, seed=seed).to_csv(
+        score_path, header=["score"]
+    )
 score = pd.read_csv(score_path, index_col=0)["score"]
 lab.obedience_table(score, judges).round(2)
 
@@ -518,9 +554,14 @@ rows = {
     "sharpness_reconstruction": "sharpness, rebuilt",
     "sharpness_sampled": "sharpness, new clips",
 }
-tables = [lab.read_rows(f"foundation_{name}").query("kind == 'cvae'") for name in ("known", "real_music")]
+tables = [
+    lab.read_rows(f"foundation_{name}").query("kind == 'cvae'")
+    for name in ("known", "real_music")
+]
 known, real = (table.mean(numeric_only=True) for table in tables)
-board = pd.DataFrame({"your run": score, "standard, composed music": known, "standard, real music": real})
+board = pd.DataFrame(
+    {"your run": score, "standard, composed music": known, "standard, real music": real}
+)
 board.loc[list(rows)].rename(rows).style.format(precision=2, na_rep="–")
 
 # %%
@@ -556,9 +597,16 @@ lab.takeaway(
 
 # %%
 real_one = cm.load_window(features.subset("test").table.iloc[0], config)
-new = [cm.make_clip(model, genre=genre, seed=seed, tempo=real_one.tempo) for genre in features.genres[:3]]
+new = [
+    cm.make_clip(model, genre=genre, seed=seed, tempo=real_one.tempo)
+    for genre in features.genres[:3]
+]
 heard = vars(real_one) | {"label": "a real test clip"}
-cm.show_clips([heard, *(vars(clip) | {"label": f"new, {clip.genre}"} for clip in new)], config, num_columns=2)
+cm.show_clips(
+    [heard, *(vars(clip) | {"label": f"new, {clip.genre}"} for clip in new)],
+    config,
+    num_columns=2,
+)
 
 # %% [markdown]
 # The ten lines of notebook 08 are a studio for your model too.
@@ -568,9 +616,11 @@ genre = widgets.Dropdown(options=model.genres, description="genre")
 idea = widgets.BoundedIntText(value=3, max=10**6, description="seed")
 tempo = widgets.IntSlider(value=110, min=60, max=200, continuous_update=False, description="tempo")
 
+
 def play(genre, seed, tempo):
     clip = cm.make_clip(model, genre=genre, seed=seed, tempo=tempo)
     cm.show_clips(clip, config)
+
 
 output = widgets.interactive_output(play, {"genre": genre, "seed": idea, "tempo": tempo})
 widgets.VBox([genre, idea, tempo, output])
@@ -626,7 +676,13 @@ rows = {}
 for name, each in lab.SIZES.items():
     kilobytes = 2 * np.prod(each.config.shape) / 1e3
     parameters = each.new_model(features.genres).count_params() / 1e6
-    rows[name] = (each.config.num_beats, kilobytes, parameters, each.num_steps, each.batch_size)
+    rows[name] = (
+        each.config.num_beats,
+        kilobytes,
+        parameters,
+        each.num_steps,
+        each.batch_size,
+    )
 columns = ["beats", "kB a clip", "parameters (millions)", "steps", "clips a step"]
 pd.DataFrame.from_dict(rows, orient="index", columns=columns).round(1)
 
@@ -639,12 +695,19 @@ ranges = [
     ("worst estimate of clips and bytes, factor", worst, 1.0, 1.5),
     ("error at the end of training (dB)", error, 5.0, 11.0),
     ("KL at the end (nats)", curve["kl"].iloc[-1], 30.0, 150.0),
-    ("swap loss at the end, over a blind guess", curve["swap"].iloc[-1] / np.log(features.num_genres), 0.0, 0.6),
+    (
+        "swap loss at the end, over a blind guess",
+        curve["swap"].iloc[-1] / np.log(features.num_genres),
+        0.0,
+        0.6,
+    ),
     ("swap obedience, first judge", score["cnn_swap"], 0.6, 1.0),
     ("sharpness of new clips", score["sharpness_sampled"], 0.3, 0.8),
 ]
 checks = pd.DataFrame(ranges, columns=["measure", "your run", "from", "to"])
-checks["normal"] = np.where(checks["your run"].between(checks["from"], checks["to"]), "yes", "look")
+checks["normal"] = np.where(
+    checks["your run"].between(checks["from"], checks["to"]), "yes", "look"
+)
 checks.round(2)
 
 # %% [markdown]
@@ -683,12 +746,17 @@ def total_of_all(values, population):
     return estimate, estimate, estimate
 
 # %% tags=["check"]
-cases = {"two of ten": ([2.0, 4.0], 10, 8 * 5**0.5), "four of four": ([1.0, 2.0, 3.0, 6.0], 4, 0.0)}
+cases = {
+    "two of ten": ([2.0, 4.0], 10, 8 * 5**0.5),
+    "four of four": ([1.0, 2.0, 3.0, 6.0], 4, 0.0),
+}
 for name, (values, population, spread) in cases.items():
     expected = population * np.mean(values) + np.array([0.0, -spread, spread])
     got = np.array(total_of_all(np.array(values), population), float)
     is_right = np.allclose(got, expected)
-    print(f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}")
+    print(
+        f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}"
+    )
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

@@ -55,7 +55,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import time
@@ -79,9 +80,11 @@ TINY = 1e-10  # keeps divisions finite
 
 # %%
 rows = features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed).head(6)
-clips, genres = [cm.load_window(row, config) for _, row in rows.iterrows()], list(rows["genre"])
+clips = [cm.load_window(row, config) for _, row in rows.iterrows()]
+genres = list(rows["genre"])
 chosen = 0  # another number, another genre
-clip, genre = clips[chosen], genres[chosen]
+clip = clips[chosen]
+genre = genres[chosen]
 
 # %% [markdown]
 # `frame_grid` says where the frames of a picture stand in the sound, 16 to the beat (more at slow tempos).
@@ -135,12 +138,21 @@ def random_phases(magnitude, loop, rng):
 
 # %%
 def hear(sounds):
-    display(HTML("".join(cm.player(samples, config, name).data for name, samples in sounds.items())))
+    display(
+        HTML(
+            "".join(
+                cm.player(samples, config, name).data
+                for name, samples in sounds.items()
+            )
+        )
+    )
 
 
 def with_start(start):
     """Spectra with the magnitudes of the clip, and phases as `start` guesses them."""
-    return loop.with_phases(magnitude, start(magnitude, loop, np.random.default_rng(seed)))
+    return loop.with_phases(
+        magnitude, start(magnitude, loop, np.random.default_rng(seed))
+    )
 
 # %%
 sounds = {"original": sound}
@@ -154,10 +166,13 @@ hear(sounds)
 # %%
 inner = slice(len(magnitude) // 4, -len(magnitude) // 4)
 middle = loop.centres[inner][magnitude[inner].sum(axis=1).argmax()]
-shown, milliseconds = slice(middle - 1100, middle + 1100), np.arange(-1100, 1100) * 1000 / config.sample_rate
+shown = slice(middle - 1100, middle + 1100)
+milliseconds = np.arange(-1100, 1100) * 1000 / config.sample_rate
 centres = (loop.centres - middle) * 1000 / config.sample_rate
 highest = max(np.abs(samples[shown]).max() for samples in sounds.values())
-fig, axes = plt.subplots(3, 1, figsize=(9, 4.6), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    3, 1, figsize=(9, 4.6), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (name, samples), colour in zip(axes, sounds.items(), cm.COLOURS, strict=False):
     ax.plot(milliseconds, samples[shown], color=colour, linewidth=0.8)
     ax.vlines(centres[np.abs(centres) < 50], -1, 1, color="0.5", linestyle=":")
@@ -185,7 +200,8 @@ def level_change(samples):
     return 10 * np.log10(np.sum(samples**2) / np.sum(sound**2))
 
 # %%
-crowded, weaker = crowding(sounds["zero phases"], loop), level_change(sounds["random phases"])
+crowded = crowding(sounds["zero phases"], loop)
+weaker = level_change(sounds["random phases"])
 lab.takeaway(
     f"Zero phases crowd {crowded:.0%} of the energy near the centres; "
     f"random phases change the level by {weaker:.1f} dB.",
@@ -223,8 +239,12 @@ def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
     return loop.inverse(spectra)
 
 # %%
-sounds["Griffin–Lim"] = fast_griffin_lim(magnitude, with_start(random_phases), loop, momentum=0.0)
-sounds["fast Griffin–Lim"] = fast_griffin_lim(magnitude, with_start(random_phases), loop)
+sounds["Griffin–Lim"] = fast_griffin_lim(
+    magnitude, with_start(random_phases), loop, momentum=0.0
+)
+sounds["fast Griffin–Lim"] = fast_griffin_lim(
+    magnitude, with_start(random_phases), loop
+)
 by_library = cm.fast_griffin_lim(magnitude, with_start(random_phases), loop)
 assert np.array_equal(sounds["fast Griffin–Lim"], by_library)
 hear(sounds)
@@ -237,10 +257,13 @@ hear(sounds)
 
 # %%
 def mismatch(samples, magnitude):
-    return np.linalg.norm(np.abs(loop.forward(samples)) - magnitude) / np.linalg.norm(magnitude)
+    return np.linalg.norm(np.abs(loop.forward(samples)) - magnitude) / np.linalg.norm(
+        magnitude
+    )
 
 
-plain, fast = mismatch(sounds["Griffin–Lim"], magnitude), mismatch(sounds["fast Griffin–Lim"], magnitude)
+plain = mismatch(sounds["Griffin–Lim"], magnitude)
+fast = mismatch(sounds["fast Griffin–Lim"], magnitude)
 lab.takeaway(
     f"After the same number of rounds the mismatch is {plain:.3f} without momentum, {fast:.3f} with it.",
     {
@@ -286,8 +309,17 @@ loud = np.minimum(magnitude, np.abs(following)) > 0.03 * magnitude.max()
 missed = {"by the bin's frequency": turns(stepped - own)[loud]}
 missed["and the slope of the magnitudes"] = turns(stepped - own - leaning)[loud]
 fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
-for (name, values), colour, hatch in zip(missed.items(), cm.COLOURS, ("", "///"), strict=False):
-    ax.hist(values, bins=np.linspace(0, 0.5, 51), color=colour, alpha=0.6, hatch=hatch, label=name)
+for (name, values), colour, hatch in zip(
+    missed.items(), cm.COLOURS, ("", "///"), strict=False
+):
+    ax.hist(
+        values,
+        bins=np.linspace(0, 0.5, 51),
+        color=colour,
+        alpha=0.6,
+        hatch=hatch,
+        label=name,
+    )
 ax.set(xlabel="missed by (turns)", ylabel="loud cells")
 ax.legend()
 seen = "With the slope of the magnitudes nearly all errors are below a tenth of a turn; without it they are spread out."
@@ -313,7 +345,12 @@ lab.takeaway(
 start = with_start(cm.phase_gradient_integration)
 sounds["PGHI"] = loop.inverse(start)
 sounds["PGHI, then 8 rounds"] = fast_griffin_lim(magnitude, start, loop, rounds=8)
-hear({name: sounds[name] for name in ("original", "fast Griffin–Lim", "PGHI", "PGHI, then 8 rounds")})
+hear(
+    {
+        name: sounds[name]
+        for name in ("original", "fast Griffin–Lim", "PGHI", "PGHI, then 8 rounds")
+    }
+)
 
 # %%
 def judged(samples):
@@ -321,36 +358,54 @@ def judged(samples):
 
 
 columns = ["mismatch", "energy near centres", "level (dB)"]
-pd.DataFrame([judged(samples) for samples in sounds.values()], list(sounds), columns).round(3)
+pd.DataFrame(
+    [judged(samples) for samples in sounds.values()], list(sounds), columns
+).round(3)
 
 # %% [markdown]
 # **Question.** How many rounds are enough, from each start? **Guess** where the curves become flat.
 
 # %%
 def curve(magnitude, start, momentum, rounds):
-    begin = loop.with_phases(magnitude, start(magnitude, loop, np.random.default_rng(seed)))
-    return [mismatch(fast_griffin_lim(magnitude, begin, loop, number, momentum), magnitude) for number in rounds]
+    begin = loop.with_phases(
+        magnitude, start(magnitude, loop, np.random.default_rng(seed))
+    )
+    return [
+        mismatch(fast_griffin_lim(magnitude, begin, loop, number, momentum), magnitude)
+        for number in rounds
+    ]
 
 
 rounds = [0, 1, 2, 4, 8, 16, 32, 64]
 curves = {
     "Griffin–Lim, random start": curve(magnitude, random_phases, 0.0, rounds),
     "fast Griffin–Lim, random start": curve(magnitude, random_phases, 0.99, rounds),
-    "fast Griffin–Lim, PGHI start": curve(magnitude, cm.phase_gradient_integration, 0.99, rounds),
+    "fast Griffin–Lim, PGHI start": curve(
+        magnitude, cm.phase_gradient_integration, 0.99, rounds
+    ),
 }
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-for (name, values), colour, marker in zip(curves.items(), cm.COLOURS, cm.MARKERS, strict=False):
+for (name, values), colour, marker in zip(
+    curves.items(), cm.COLOURS, cm.MARKERS, strict=False
+):
     ax.plot(np.arange(len(rounds)), values, color=colour, marker=marker, label=name)
-ax.set(xlabel="rounds", ylabel="mismatch", ylim=(0, None), xticks=np.arange(len(rounds)), xticklabels=rounds)
+ax.set(
+    xlabel="rounds",
+    ylabel="mismatch",
+    ylim=(0, None),
+    xticks=np.arange(len(rounds)),
+    xticklabels=rounds,
+)
 ax.legend()
 seen = "Three falling curves: the one that starts with PGHI is lowest, the one without momentum is highest."
 session.show_figure(fig, "11_rounds", seen)
 
 # %%
 plain, fast, from_pghi = curves.values()
-saves, falling = from_pghi[4] < fast[6], fast[7] < 0.9 * fast[6] and plain[7] < 0.9 * plain[6]
+saves = from_pghi[4] < fast[6]
+falling = fast[7] < 0.9 * fast[6] and plain[7] < 0.9 * plain[6]
 lab.takeaway(
     f"Eight rounds from PGHI leave {from_pghi[4]:.3f}; thirty-two from random phases leave {fast[6]:.3f}, "
     f"sixty-four {fast[7]:.3f}.",
@@ -395,19 +450,30 @@ def turn(rounds, momentum, start):
 # %%
 guessed = np.sqrt(cm.mel_to_linear(mel_power, config)) * stft_scale(config)
 spread, uncertainty = cm.shipped_vocoder(config).spread(mel_power)
-learned = np.sqrt(cm.mel_to_linear(mel_power, config, start=spread)) * stft_scale(config)
-far = [np.linalg.norm(found - magnitude) / np.linalg.norm(magnitude) for found in (guessed, learned)]
+learned = np.sqrt(cm.mel_to_linear(mel_power, config, start=spread)) * stft_scale(
+    config
+)
+far = [
+    np.linalg.norm(found - magnitude) / np.linalg.norm(magnitude)
+    for found in (guessed, learned)
+]
 
 # %%
-frame, low = 5 * config.frames_per_beat // 2, slice(3, 190)  # halfway between two beats, below 2 kHz
+# halfway between two beats, below 2 kHz
+frame = 5 * config.frames_per_beat // 2
+low = slice(3, 190)
 hertz = np.arange(magnitude.shape[1]) * config.sample_rate / config.n_fft
 fig, ax = plt.subplots(figsize=(9, 3.4), layout="constrained")
 for name, found, colour, style in (
-    ("true", magnitude, "0.6", "-"), ("curve", guessed, cm.COLOURS[0], "--"), ("vocoder", learned, cm.COLOURS[4], "-")
-):  # fmt: skip
+    ("true", magnitude, "0.6", "-"),
+    ("curve", guessed, cm.COLOURS[0], "--"),
+    ("vocoder", learned, cm.COLOURS[4], "-"),
+):
     level = 20 * np.log10(found[frame, low] / stft_scale(config) + 1e-5)
     ax.plot(hertz[low], level, style, color=colour, label=name)
-ax.set(xlabel="frequency (Hz)", ylabel="level (dB)", title="one frame", ylim=(-75, None))
+ax.set(
+    xlabel="frequency (Hz)", ylabel="level (dB)", title="one frame", ylim=(-75, None)
+)
 ax.legend()
 seen = "The true spectrum has sharp peaks; the dashed curve is broader, the vocoder's follows the peaks more closely."
 session.show_figure(fig, "11_inside_bands", seen)
@@ -454,7 +520,9 @@ def project_to_mel(samples, mel_power, loop, config, rounds):
         spectra = loop.forward(samples)
         held = spectra[:: len(spectra) // len(wanted)]
         found = (held.real**2 + held.imag**2) @ mel_filters(config).T
-        held *= np.sqrt(np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ mel_to_stft_weights(config))
+        held *= np.sqrt(
+            np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4) @ mel_to_stft_weights(config)
+        )
         samples = loop.inverse(spectra)
     return samples
 
@@ -465,10 +533,16 @@ def picture_of(samples):
     return cm.log_mel(samples, cm.beat_frame_times(beats, config), config, wrap=True)
 
 
-start = loop.with_phases(learned, cm.phase_gradient_integration(learned, loop, np.random.default_rng(seed)))
+start = loop.with_phases(
+    learned, cm.phase_gradient_integration(learned, loop, np.random.default_rng(seed))
+)
 before = fast_griffin_lim(learned, start, loop, rounds=8)
-after = project_to_mel(before, mel_power[:: len(mel_power) // len(clip.log_mel)], loop, config, rounds=6)
-errors = [np.abs(picture_of(samples) - clip.log_mel).mean() for samples in (before, after)]
+after = project_to_mel(
+    before, mel_power[:: len(mel_power) // len(clip.log_mel)], loop, config, rounds=6
+)
+errors = [
+    np.abs(picture_of(samples) - clip.log_mel).mean() for samples in (before, after)
+]
 
 # %%
 lab.takeaway(
@@ -487,12 +561,17 @@ lab.takeaway(
 # of a pulse. **Guess** what white noise sounds like after its trip.
 
 # %%
-hiss = 0.05 * np.random.default_rng(seed).standard_normal(loop.length).astype(np.float32)
+hiss = 0.05 * np.random.default_rng(seed).standard_normal(loop.length).astype(
+    np.float32
+)
 words = {
-    "zero_phase": "zero phases", "griffin_lim": "Griffin–Lim", "fast_griffin_lim": "fast Griffin–Lim",
-    "pghi": "PGHI", "pghi_bands": "PGHI, 8 rounds, 6 that hold the bands",
+    "zero_phase": "zero phases",
+    "griffin_lim": "Griffin–Lim",
+    "fast_griffin_lim": "fast Griffin–Lim",
+    "pghi": "PGHI",
+    "pghi_bands": "PGHI, 8 rounds, 6 that hold the bands",
     "learned_bands": "the same with the vocoder (default)",
-}  # fmt: skip
+}
 hisses = {"white noise": hiss}
 for name in ("pghi", "pghi_bands", "learned_bands"):
     hisses[words[name]] = cm.to_audio(picture_of(hiss), config, clip.tempo, seed, name)
@@ -527,22 +606,30 @@ def measured(clip, method):
     samples = cm.to_audio(clip.log_mel, config, clip.tempo, seed, method)
     seconds = time.perf_counter() - start
     around = cm.frame_grid(clip.log_mel, config, clip.tempo)[0]
-    wanted, found = (np.abs(around.forward(np.resize(made, around.length))) for made in (clip.samples, samples))
+    wanted, found = (
+        np.abs(around.forward(np.resize(made, around.length)))
+        for made in (clip.samples, samples)
+    )
     return {
-        "way": words[method], "error (dB)": np.abs(picture_of(samples) - clip.log_mel).mean(),
+        "way": words[method],
+        "error (dB)": np.abs(picture_of(samples) - clip.log_mel).mean(),
         "distance": np.linalg.norm(found - wanted) / np.linalg.norm(wanted),
         "times real time": len(samples) / config.sample_rate / seconds,
-    }  # fmt: skip
+    }
 
 # %%
-tried = {words[method]: cm.to_audio(clip.log_mel, config, clip.tempo, seed, method) for method in cm.METHODS}
+tried = {
+    words[method]: cm.to_audio(clip.log_mel, config, clip.tempo, seed, method)
+    for method in cm.METHODS
+}
 here = pd.DataFrame([measured(each, method) for each in clips for method in cm.METHODS])
 here = here.groupby("way", sort=False).median()
 hear({"original": sound} | tried)
 here.round({"error (dB)": 2, "distance": 3, "times real time": 0})
 
 # %%
-zero, default = here.loc[words["zero_phase"]], here.loc[words["learned_bands"]]
+zero = here.loc[words["zero_phase"]]
+default = here.loc[words["learned_bands"]]
 lab.takeaway(
     f"The default leaves {default['error (dB)']:.2f} dB, zero phases {zero['error (dB)']:.2f}; "
     f"it makes {default['times real time']:.0f} seconds of sound in one.",
@@ -559,7 +646,9 @@ lab.takeaway(
 
 # %%
 whole = lab.read_rows("inversion_whole")
-whole["times real time"] = (1.0 / whole["seconds"]).round()  # the table holds seconds of work for a second of sound
+whole["times real time"] = (
+    1.0 / whole["seconds"]
+).round()  # the table holds seconds of work for a second of sound
 columns = ["log-mel error (dB)", "distance from the true magnitudes", "times real time"]
 ways = whole[whole["method"].isin(words)].assign(way=whole["method"].map(words))
 ways.pivot_table(index="way", columns="music", values=columns, sort=False).round(2)
@@ -575,15 +664,20 @@ asked = words | {
     "more of the same music": "another eight beats of the same piece",
     "magnitudes from 128 bands, true phases": "bands lost, phases kept",
     "256 bands, HTK mel, window 2048, 16 frames a beat": "no vocoder, twice the bands",
-    form(2048, 32): "no vocoder, twice the frames", form(1024, 32): "no vocoder, twice the frames of half the window",
-}  # fmt: skip
-tagger = lab.read_rows("inversion_tagger").pivot_table(index="sound", columns="music", values="paired")
+    form(2048, 32): "no vocoder, twice the frames",
+    form(1024, 32): "no vocoder, twice the frames of half the window",
+}
+tagger = lab.read_rows("inversion_tagger").pivot_table(
+    index="sound", columns="music", values="paired"
+)
 heard = tagger.reindex(list(asked)).rename(index=asked)
 heard.sort_values("real", ascending=False).round(2)
 
 # %%
 twice = "256 bands, HTK mel, window 2048, 16 frames a beat"
-ours, bands, short = (heard.loc[asked[name], "real"] for name in ("learned_bands", twice, form(1024, 32)))
+ours, bands, short = (
+    heard.loc[asked[name], "real"] for name in ("learned_bands", twice, form(1024, 32))
+)
 lab.takeaway(
     f"To the tagger real music is {ours:.2f} away by default; twice the bands give {bands:.2f}, "
     f"twice as many, shorter frames {short:.2f}.",
@@ -607,13 +701,28 @@ lab.takeaway(
 # %%
 beat = round(60.0 / clip.tempo * config.sample_rate)
 padding = ((config.frames_per_beat, config.frames_per_beat), (0, 0))
-alone = cm.to_audio(np.pad(clip.log_mel, padding, constant_values=config.floor_db), config, clip.tempo, seed)
+alone = cm.to_audio(
+    np.pad(clip.log_mel, padding, constant_values=config.floor_db),
+    config,
+    clip.tempo,
+    seed,
+)
 loops = {"made as a loop": cm.to_audio(clip.log_mel, config, clip.tempo, seed)}
 loops["made alone"] = alone[beat : beat + loop.length]
-display(HTML("".join(cm.player(samples, config, name, loop=True).data for name, samples in loops.items())))
+display(
+    HTML(
+        "".join(
+            cm.player(samples, config, name, loop=True).data
+            for name, samples in loops.items()
+        )
+    )
+)
 
 # %%
-seam = [np.abs(picture_of(samples) - clip.log_mel)[[-2, -1, 0, 1]].mean() for samples in loops.values()]
+seam = [
+    np.abs(picture_of(samples) - clip.log_mel)[[-2, -1, 0, 1]].mean()
+    for samples in loops.values()
+]
 lab.takeaway(
     f"At the seam the error is {seam[0]:.2f} dB for the loop, {seam[1]:.2f} for the clip made alone.",
     {
@@ -641,7 +750,9 @@ ranges = pd.DataFrame(
     ],
     columns=["measure", "your run", "from", "to"],
 )
-ranges["normal"] = np.where(ranges["your run"].between(ranges["from"], ranges["to"]), "yes", "look")
+ranges["normal"] = np.where(
+    ranges["your run"].between(ranges["from"], ranges["to"]), "yes", "look"
+)
 ranges.round(3)
 
 # %% [markdown]
@@ -682,19 +793,25 @@ def turning_phases(magnitude, loop, rng):
 
 # %% tags=["check"]
 found = turning_phases(magnitude, loop, np.random.default_rng(seed))
-expected = 2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / config.n_fft
+expected = (
+    2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / config.n_fft
+)
 is_right = np.shape(found) == magnitude.shape and turns(found - expected).max() < 0.01
 example = np.ravel(found)[: 2 * magnitude.shape[1]][-1] / (2 * np.pi)
 wanted = f"not yet: expected {expected[1, -1] / (2 * np.pi):.2f} turns in frame 1 of the last bin, got {example:.2f}"
 print("right" if is_right else wanted)
 for number in (0, 8):
-    print(f"mismatch after {number} rounds: {curve(magnitude, turning_phases, 0.99, [number])[0]:.3f}")
+    print(
+        f"mismatch after {number} rounds: {curve(magnitude, turning_phases, 0.99, [number])[0]:.3f}"
+    )
 
 # %%
 click = np.full(config.shape, config.floor_db, np.float32)
 click[64] = -30.0  # exercise 3
 tested = ("zero_phase", "fast_griffin_lim", "learned_bands")
-hear({words[name]: cm.to_audio(click, config, clip.tempo, seed, name) for name in tested})
+hear(
+    {words[name]: cm.to_audio(click, config, clip.tempo, seed, name) for name in tested}
+)
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

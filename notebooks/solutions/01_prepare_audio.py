@@ -40,7 +40,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import numpy as np
@@ -48,7 +49,8 @@ import pandas as pd
 
 row = features.table[features.table["split"] == "test"].iloc[0]
 clip = cm.load_window(row, config)
-level, tempo = clip.log_mel, clip.tempo
+level = clip.log_mel
+tempo = clip.tempo
 
 # %% [markdown]
 # ## 1. The way back from the scale
@@ -60,10 +62,13 @@ level, tempo = clip.log_mel, clip.tempo
 # %% tags=["exercise"]
 def decibels(scaled):
     """Exercise 1: levels in dB of numbers in [-1, 1]."""
-    return (scaled + 1.0) / 2.0 * (config.ceiling_db - config.floor_db) + config.floor_db
+    return (scaled + 1.0) / 2.0 * (
+        config.ceiling_db - config.floor_db
+    ) + config.floor_db
 
 # %% tags=["check"]
-found, expected = decibels(config.scale(level))[40, 20], level[40, 20]
+found = decibels(config.scale(level))[40, 20]
+expected = level[40, 20]
 is_right = np.allclose(decibels(config.scale(level)), level, atol=0.01)
 print("right" if is_right else f"not yet: expected {expected:.2f} dB in frame 40 of band 20, got {found:.2f}")
 
@@ -86,8 +91,13 @@ def agreement(pictures):
 rng = np.random.default_rng(seed)
 rows = {}
 for genre, members in features.table.drop_duplicates("source_id").groupby("genre"):
-    pictures = [np.asarray(features.log_mel[index], np.float32) for index in members.index[:12]]
-    rolled = [np.roll(picture, rng.integers(config.num_frames), axis=0) for picture in pictures]
+    pictures = [
+        np.asarray(features.log_mel[index], np.float32) for index in members.index[:12]
+    ]
+    rolled = [
+        np.roll(picture, rng.integers(config.num_frames), axis=0)
+        for picture in pictures
+    ]
     rows[genre] = {"on the beat": agreement(pictures), "anywhere": agreement(rolled)}
 moved = pd.DataFrame(rows).T
 moved.round(2)
@@ -115,9 +125,17 @@ low[:, peak_hertz > 250.0] = config.floor_db
 swapped = np.roll(level, 4 * config.frames_per_beat, axis=0)
 
 # %%
-painted = {f"{row['genre']}, bass and drums": low, f"{row['genre']}, bars swapped": swapped}
+painted = {
+    f"{row['genre']}, bass and drums": low,
+    f"{row['genre']}, bars swapped": swapped,
+}
 clips = [
-    {"log_mel": picture, "samples": cm.to_audio(picture, config, tempo, seed), "label": label, "tempo": tempo}
+    {
+        "log_mel": picture,
+        "samples": cm.to_audio(picture, config, tempo, seed),
+        "label": label,
+        "tempo": tempo,
+    }
     for label, picture in painted.items()
 ]
 seen = "A picture that is black above 250 Hz, and one whose halves changed places."

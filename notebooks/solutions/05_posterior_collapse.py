@@ -40,7 +40,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import math
@@ -94,7 +95,10 @@ stft = lab.clips_of(features, "stft")["train"][0]
 spectrum = lab.pca_spectrum(stft)
 louder = lab.pca_spectrum(4.0 * stft[:200]) / lab.pca_spectrum(stft[:200])
 print(f"eigenvalues grow by a factor of {np.median(louder):.2f}")
-print("forecast at β = 2:", *(int(lab.forecast_active_units(k * spectrum, 2.0, num_latents)) for k in (1, 16)))
+print(
+    "forecast at β = 2:",
+    *(int(lab.forecast_active_units(k * spectrum, 2.0, num_latents)) for k in (1, 16)),
+)
 
 # %% [markdown]
 # ## 4. Aligned phases
@@ -108,8 +112,13 @@ rng = np.random.default_rng(seed)
 rows = np.sort(rng.permutation(len(features))[:120])
 sounds = [cm.load_window(features.table.iloc[row], config).samples for row in rows]
 shares = {}
-for name, starts in (("aligned", np.zeros(len(sounds), int)), ("random", rng.integers(0, 40_000, len(sounds)))):
-    clips = np.array([lab.complex_stft(sound, start) for sound, start in zip(sounds, starts, strict=True)])
+for name, starts in (
+    ("aligned", np.zeros(len(sounds), int)),
+    ("random", rng.integers(0, 40_000, len(sounds))),
+):
+    clips = np.array(
+        [lab.complex_stft(sound, start) for sound, start in zip(sounds, starts, strict=True)]
+    )
     values = lab.pca_spectrum(clips)
     shares[name] = values[0] / values.sum()
 print({name: f"{share:.1%}" for name, share in shares.items()})

@@ -42,7 +42,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import dataclasses
@@ -69,7 +70,9 @@ class Sigmoid(cm.Constant):
     width: float = 15.0
 
     def next_weight(self, step, last_weight, kl):
-        return self.weight * ops.sigmoid((ops.cast(step, "float32") - self.middle) / self.width)
+        return self.weight * ops.sigmoid(
+            (ops.cast(step, "float32") - self.middle) / self.width
+        )
 
 # %% tags=["check"]
 found = [float(Sigmoid(10.0).next_weight(ops.convert_to_tensor(step), keras.ops.ones(()), 0.0)) for step in (0, 75, 150)]
@@ -85,10 +88,20 @@ print("right" if right else f"not yet: expected {np.round(expected, 3).tolist()}
 
 # %%
 size = {"width": 96, "depth": 1}
-models, rates = {}, {}
+models = {}
+rates = {}
 for name, kl in {"constant 10": 10.0, "sigmoid to 10": Sigmoid(10.0)}.items():
-    models[name], _ = lab.fit_model("cvae", features, num_steps=num_steps, seed=seed, changes=size | {"kl": kl}, verbose=0)
-    rates[name] = float(lab.kl_per_dimension(*models[name].encode(features.arrays("test")[0])).sum())
+    models[name], _ = lab.fit_model(
+        "cvae",
+        features,
+        num_steps=num_steps,
+        seed=seed,
+        changes=size | {"kl": kl},
+        verbose=0,
+    )
+    rates[name] = float(
+        lab.kl_per_dimension(*models[name].encode(features.arrays("test")[0])).sum()
+    )
 print({name: f"{rate:.1f} nats" for name, rate in rates.items()})
 
 # %% [markdown]
@@ -101,7 +114,10 @@ print({name: f"{rate:.1f} nats" for name, rate in rates.items()})
 # %%
 model = models["constant 10"]
 if has_factors:
-    both = {f"whole only: {only}": lab.disentanglement_row(model, features, whole_only=only) for only in (True, False)}
+    both = {
+        f"whole only: {only}": lab.disentanglement_row(model, features, whole_only=only)
+        for only in (True, False)
+    }
     display(pd.DataFrame(both).T.round(3))
 
 # %% [markdown]
@@ -113,16 +129,26 @@ if has_factors:
 # %%
 def scores(found):
     (latents, factors), (held, held_factors) = found
-    row = {"MIG": lab.mutual_information_gap(latents, factors), "SAP": lab.separated_attribute_predictability(latents, factors)}
+    row = {
+        "MIG": lab.mutual_information_gap(latents, factors),
+        "SAP": lab.separated_attribute_predictability(latents, factors),
+    }
     return row | lab.dci(latents, factors, held, held_factors)
 
 
 def rotated_scores(candidate):
-    turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((candidate.global_dim, candidate.global_dim)))[0]
-    found, turned = [], []
+    turn = np.linalg.qr(
+        np.random.default_rng(seed).standard_normal(
+            (candidate.global_dim, candidate.global_dim)
+        )
+    )[0]
+    found = []
+    turned = []
     for split in ("train", "test"):
         part = features.subset(split)
-        latents = candidate.encode(config.scale(part.log_mel))[0][:, : candidate.global_dim]
+        latents = candidate.encode(config.scale(part.log_mel))[0][
+            :, : candidate.global_dim
+        ]
         found.append((latents, part.table[list(lab.FACTORS)]))
         turned.append((latents @ turn, part.table[list(lab.FACTORS)]))
     return {"as trained": scores(found), "turned": scores(turned)}

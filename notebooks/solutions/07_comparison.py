@@ -43,7 +43,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import numpy as np
@@ -84,8 +85,13 @@ display(pd.DataFrame(boards).T.rename_axis("components").round(2))
 # %%
 rows = {}
 for number in (features.num_genres, 2 * features.num_genres, 4 * features.num_genres):
-    clusters = KMeans(number, n_init=10, random_state=seed).fit(points[0]).predict(points[1])
-    rows[number] = {"ARI": adjusted_rand_score(genre, clusters), "NMI": normalized_mutual_info_score(genre, clusters)}
+    clusters = (
+        KMeans(number, n_init=10, random_state=seed).fit(points[0]).predict(points[1])
+    )
+    rows[number] = {
+        "ARI": adjusted_rand_score(genre, clusters),
+        "NMI": normalized_mutual_info_score(genre, clusters),
+    }
 display(pd.DataFrame(rows).T.rename_axis("clusters").round(3))
 
 # %% [markdown]
@@ -99,8 +105,12 @@ try:
     lab.check_alignment(lambda part: vae.encode(part)[0], clips, points[1][order])
 except ValueError as error:
     print(error)
-kept = lab.cluster_scores(points[0], train_genre, points[1], genre, num_boots=5)["score"]
-shuffled = lab.cluster_scores(points[0], train_genre, points[1][order], genre, num_boots=5)["score"]
+kept = lab.cluster_scores(points[0], train_genre, points[1], genre, num_boots=5)[
+    "score"
+]
+shuffled = lab.cluster_scores(
+    points[0], train_genre, points[1][order], genre, num_boots=5
+)["score"]
 display(pd.DataFrame({"in step": kept, "shuffled": shuffled}).round(3))
 
 # %% [markdown]

@@ -44,7 +44,8 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import numpy as np
@@ -62,7 +63,9 @@ controls = cm.shipped_controls(model) if lab.uses_shipped_weights(session, weigh
 # the genre asked for.
 
 # %%
-genre, places, seeds = model.genres[0], (0.0, -1.0, -2.0, -3.0), range(2 * num_judged)
+genre = model.genres[0]
+places = (0.0, -1.0, -2.0, -3.0)
+seeds = range(2 * num_judged)
 trials = [(number, place) for number in seeds for place in places]
 drawn = [cm.draw_latent(model, number, genre) for number in seeds]
 label = cm.genre_weights(model, genre)
@@ -74,9 +77,13 @@ hertz = cm.log_mel_attributes(config.unscale(decoded), config)["brightness_hz"].
 # %%
 if heard.any():
     chosen, place = trials[int(hertz.idxmin())]
-    clip = cm.make_clip(model, controls, seed=chosen, genre=genre, sliders={"brightness": place})
-    print(f"{heard.sum()} of {len(trials)} are heard as {genre} by both; the darkest has {hertz.min():.0f} Hz: "
-          f"seed={chosen}, brightness {place:g}")
+    clip = cm.make_clip(
+        model, controls, seed=chosen, genre=genre, sliders={"brightness": place}
+    )
+    print(
+        f"{heard.sum()} of {len(trials)} are heard as {genre} by both; the darkest has {hertz.min():.0f} Hz: "
+        f"seed={chosen}, brightness {place:g}"
+    )
     display(cm.player(clip.samples, config, f"the darkest {genre}", chosen))
 
 # %% [markdown]
@@ -93,27 +100,43 @@ slopes = np.linalg.pinv(steps).T
 alone = {name: slope / (slope @ slope) for name, slope in zip(names, slopes, strict=True)}
 test = features.subset("test")
 rows = np.flatnonzero(test.genre_index == 0)[:num_judged]
-starts, labels = model.encode(config.scale(test.log_mel[rows]))[0], test.genre_index[rows]
+starts = model.encode(config.scale(test.log_mel[rows]))[0]
+labels = test.genre_index[rows]
 
 
 def changes(directions):
     """Change of each attribute (rows) from slider -1 to 1 (columns), in its standard deviations over the test split."""
-    spread, table = cm.log_mel_attributes(test.log_mel[:60], config).std(), {}
+    spread = cm.log_mel_attributes(test.log_mel[:60], config).std()
+    table = {}
     for name, step in directions.items():
-        ends = [cm.log_mel_attributes(config.unscale(model.decode(starts + k * step, labels)), config) for k in (-1, 1)]
+        ends = [
+            cm.log_mel_attributes(config.unscale(model.decode(starts + k * step, labels)), config)
+            for k in (-1, 1)
+        ]
         table[name] = ((ends[1] - ends[0]).mean() / spread)[list(cm.SLIDERS)]
     return pd.DataFrame(table).rename(index=cm.SLIDERS).round(2)
 
 
 # %%
-print("pseudo-inverse", changes(dict(zip(names, steps, strict=True))), "shortest way", changes(alone), sep="\n")
+print(
+    "pseudo-inverse",
+    changes(dict(zip(names, steps, strict=True))),
+    "shortest way",
+    changes(alone),
+    sep="\n",
+)
 
 # %% [markdown]
 # The lengths of the two kinds of steps say what holding the others costs.
 
 # %%
-pd.DataFrame({"pseudo-inverse": np.linalg.norm(steps, axis=1),
-              "shortest": [np.linalg.norm(step) for step in alone.values()]}, index=names).round(2)  # fmt: skip
+pd.DataFrame(
+    {
+        "pseudo-inverse": np.linalg.norm(steps, axis=1),
+        "shortest": [np.linalg.norm(step) for step in alone.values()],
+    },
+    index=names,
+).round(2)
 
 # %% [markdown]
 # ## 3. A walk that loops
@@ -125,7 +148,9 @@ pd.DataFrame({"pseudo-inverse": np.linalg.norm(steps, axis=1),
 
 # %%
 stops = model.sample_latents([0, 0, 0], seed=seed + 5)
-walks, num_beats, tempo = {"ends where it began": np.concatenate([stops, stops[:1]]), "ends elsewhere": stops}, 24, 110.0
+walks = {"ends where it began": np.concatenate([stops, stops[:1]]), "ends elsewhere": stops}
+num_beats = 24
+tempo = 110.0
 times = np.arange(num_beats * config.frames_per_beat) / config.frames_per_beat * 60.0 / tempo
 leaps = {}
 for name, latents in walks.items():

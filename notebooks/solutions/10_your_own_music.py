@@ -52,7 +52,9 @@ import known_music
 
 music = session.output_dir / "music_of_solutions" if data == "known" else data
 if data == "known":
-    for row in known_music.draw_factors(len(known_music.GENRES) * num_tracks, seed).to_dict("records"):
+    for row in known_music.draw_factors(
+        len(known_music.GENRES) * num_tracks, seed
+    ).to_dict("records"):
         path = music / row["genre"] / f"{row['seed']}.wav"
         cm.write_audio(path, known_music.compose(row, config.sample_rate, 32), config)
 collection = lab.take_tracks(cm.open_collection(music, seed=seed), num_tracks, seed)
@@ -69,21 +71,31 @@ def total_of_all(values, population):
     return tuple(population * (np.mean(values) + sign * error) for sign in (0, -2, 2))
 
 # %% tags=["check"]
-cases = {"two of ten": ([2.0, 4.0], 10, 8 * 5**0.5), "four of four": ([1.0, 2.0, 3.0, 6.0], 4, 0.0)}
+cases = {
+    "two of ten": ([2.0, 4.0], 10, 8 * 5**0.5),
+    "four of four": ([1.0, 2.0, 3.0, 6.0], 4, 0.0),
+}
 for name, (values, population, spread) in cases.items():
     expected = population * np.mean(values) + np.array([0.0, -spread, spread])
     got = np.array(total_of_all(np.array(values), population), float)
     is_right = np.allclose(got, expected)
-    print(f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}")
+    print(
+        f"{name}: {'right' if is_right else f'not yet: expected {expected.round(2)}, got {got.round(2)}'}"
+    )
 
 # %% [markdown]
 # Is the range as wide as it says? With every file read we know the sum, and can draw dozens from it as often as we
 # like. A range of two standard errors should hold the sum in 19 cases of 20.
 
 # %%
-every = lab.probe_files(collection, config, num_sources=len(collection))["train_windows"].to_numpy()
-rng, few = np.random.default_rng(seed), min(12, len(every) - 1)
-ranges = [total_of_all(rng.choice(every, few, replace=False), len(every)) for _ in range(1000)]
+every = lab.probe_files(collection, config, num_sources=len(collection))[
+    "train_windows"
+].to_numpy()
+rng = np.random.default_rng(seed)
+few = min(12, len(every) - 1)
+ranges = [
+    total_of_all(rng.choice(every, few, replace=False), len(every)) for _ in range(1000)
+]
 held = np.mean([low <= every.sum() <= high for _, low, high in ranges])
 lab.takeaway(
     f"Of 1,000 draws of {few} files, {held:.0%} of the ranges hold the sum.",
@@ -99,7 +111,8 @@ lab.takeaway(
 # The steps of the standard size are timed in the setting that every machine can compute.
 
 # %%
-size, setting = lab.SIZES["standard"], lab.StepConfig()
+size = lab.SIZES["standard"]
+setting = lab.StepConfig()
 row = dataclasses.asdict(setting) | lab.time_steps(size, collection.genres, setting, num_steps=3) | {"chosen": True}
 workers = pd.DataFrame([{"workers": 1, "minutes": files["seconds"].mean() * len(collection) / 60, "chosen": True}])
 bill = lab.estimate_cost(collection, size, files, workers, pd.DataFrame([row]), session.cache_dir)
@@ -133,9 +146,18 @@ def keep_training(stop_at=None):
 
     model = quick.new_model(features.genres, seed)
     note = keras.callbacks.LambdaCallback(
-        on_train_begin=lambda logs: begun.append(int(model.optimizer.iterations)), on_train_batch_end=press_stop
+        on_train_begin=lambda logs: begun.append(int(model.optimizer.iterations)),
+        on_train_batch_end=press_stop,
     )
-    cm.train(model, features, 2 * in_a_pass, seed=seed, backup_dir=backup, callbacks=[note], verbose=0)
+    cm.train(
+        model,
+        features,
+        2 * in_a_pass,
+        seed=seed,
+        backup_dir=backup,
+        callbacks=[note],
+        verbose=0,
+    )
 
 
 # %%

@@ -40,13 +40,16 @@ import cvae_music as cm
 
 session = lab.start_session(data, seed=seed)
 config = cm.AudioConfig()
-features = cm.build_features(cm.open_collection(data, num_clips=num_clips, seed=seed), config, session.cache_dir)
+collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
+features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 
-rows = features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed)
+rows = (
+    features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed)
+)
 clip = cm.load_window(rows.iloc[0], config)
 loop, mel_power = cm.frame_grid(clip.log_mel, config, clip.tempo)
 magnitude = np.abs(loop.forward(np.resize(clip.samples, loop.length)))
@@ -61,7 +64,10 @@ def curve(magnitude, start, momentum, rounds):
     """Mismatch after each number of rounds."""
     begin = loop.with_phases(magnitude, start(magnitude, loop, np.random.default_rng(seed)))
     made = (cm.fast_griffin_lim(magnitude, begin, loop, number, momentum) for number in rounds)
-    return [np.linalg.norm(np.abs(loop.forward(each)) - magnitude) / np.linalg.norm(magnitude) for each in made]
+    return [
+        np.linalg.norm(np.abs(loop.forward(each)) - magnitude) / np.linalg.norm(magnitude)
+        for each in made
+    ]
 
 # %% [markdown]
 # ## 1. Half of PGHI
@@ -69,20 +75,29 @@ def curve(magnitude, start, momentum, rounds):
 # %% tags=["exercise"]
 def turning_phases(magnitude, loop, rng):
     """Exercise 1: each bin has turned at its own frequency since the first sample."""
-    return 2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / loop.n_fft
+    return (
+        2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / loop.n_fft
+    )
 
 # %% tags=["check"]
 found = turning_phases(magnitude, loop, np.random.default_rng(seed))
-expected = 2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / config.n_fft
+expected = (
+    2 * np.pi * np.outer(loop.centres, np.arange(magnitude.shape[1])) / config.n_fft
+)
 is_right = np.shape(found) == magnitude.shape and turns(found - expected).max() < 0.01
 example = np.ravel(found)[: 2 * magnitude.shape[1]][-1] / (2 * np.pi)
 wanted = f"not yet: expected {expected[1, -1] / (2 * np.pi):.2f} turns in frame 1 of the last bin, got {example:.2f}"
 print("right" if is_right else wanted)
 for number in (0, 8):
-    print(f"mismatch after {number} rounds: {curve(magnitude, turning_phases, 0.99, [number])[0]:.3f}")
+    print(
+        f"mismatch after {number} rounds: {curve(magnitude, turning_phases, 0.99, [number])[0]:.3f}"
+    )
 
 # %%
-turning, random = (curve(magnitude, start, 0.99, [0, 8]) for start in (turning_phases, cm.random_phases))
+turning, random = (
+    curve(magnitude, start, 0.99, [0, 8])
+    for start in (turning_phases, cm.random_phases)
+)
 caught_up = turning[1] > 0.9 * random[1]
 lab.takeaway(
     f"Without rounds this start leaves {turning[0]:.2f}, random phases {random[0]:.2f}.",
@@ -102,7 +117,9 @@ left = [curve(magnitude, cm.random_phases, momentum, [32])[0] for momentum in mo
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot(momenta, left, color=cm.COLOURS[0], marker=cm.MARKERS[0])
 ax.set(xlabel="momentum", ylabel="mismatch after 32 rounds", ylim=(0, None))
-session.show_figure(fig, alt="The mismatch falls until a momentum near one, and rises steeply beyond.")
+session.show_figure(
+    fig, alt="The mismatch falls until a momentum near one, and rises steeply beyond."
+)
 
 # %%
 best = momenta[int(np.argmin(left))]
@@ -124,7 +141,8 @@ lab.takeaway(
 # %%
 def sharpness_of_click(samples):
     """Share of the energy within a millisecond of the loudest sample."""
-    middle, around = np.abs(samples).argmax(), config.sample_rate // 1000
+    middle = np.abs(samples).argmax()
+    around = config.sample_rate // 1000
     return np.sum(samples[middle - around : middle + around] ** 2) / np.sum(samples**2)
 
 
