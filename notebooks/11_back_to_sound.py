@@ -67,7 +67,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
 
-from cvae_music import mel_to_stft_weights, stft_scale, mel_filters
+from cvae_music import mel_filters, mel_to_stft_weights, stft_scale
 
 TINY = 1e-10  # keeps divisions finite
 
