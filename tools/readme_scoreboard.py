@@ -11,38 +11,45 @@ BY = "made by tools/readme_scoreboard.py -->"
 KINDS = {
     "autoencoder": "Autoencoder",
     "vae": "VAE",
+    "deaf": "ConcatCVAE, which ignores its label",
     "cvae": "ConditionalVAE",
     "cvaegan": "ConditionalVAEGAN",
 }
+# What no model was trained with comes first, and the latents that do not know the genre
+# come before those that do; sharpness, which models are trained with, comes last.
 COLUMNS = {
-    "active units": "active_units",
-    "reconstruction, dB RMS": "reconstruction_rms_db",
-    "sharpness of prior samples": "sharpness_sampled",
-    "judges on real clips": "{judge}_real",
-    "judges on reconstructions": "{judge}_rebuilt",
-    "prior obedience": "{judge}_class_conditional",
-    "swap obedience": "{judge}_swap",
-    "in sound: real clips": "sound_real",
-    "in sound: prior obedience": "sound_class_conditional",
+    "in sound: fresh-draw obedience": "sound_fresh",
     "in sound: swap obedience": "sound_swap",
-    "diversity (judges' embedding)": "{judge}_diversity",
+    "in sound: class-conditional samples": "sound_class_conditional",
+    "in sound: real clips": "sound_real",
+    "fresh-draw obedience": "{judge}_fresh",
+    "swap obedience": "{judge}_swap",
+    "class-conditional samples": "{judge}_class_conditional",
+    "judges on reconstructions": "{judge}_rebuilt",
+    "judges on real clips": "{judge}_real",
+    "chance": "chance",
+    "reconstruction, dB RMS": "reconstruction_rms_db",
     "diversity (log-mel)": "diversity_log_mel",
+    "diversity (judges' embedding)": "{judge}_diversity",
     "Fréchet distance": "cnn_frechet",
     "kernel distance": "cnn_kernel",
-    "chance": "chance",
+    "active units": "active_units",
+    "sharpness of samples": "sharpness_sampled",
 }
 COMPARED = {
+    "fresh-draw obedience": "{judge}_fresh",
+    "swap obedience": "{judge}_swap",
+    "class-conditional samples": "{judge}_class_conditional",
+    "chance": "chance",
+    "classification accuracy score": "cas",
     "reconstruction, dB RMS": "reconstruction_rms_db",
     "k-means NMI of the latents": "kmeans_nmi",
     "k-means ARI": "kmeans_ari",
     "accuracy of 15 neighbours": "knn_accuracy",
     "genre read off z by a probe": "genre_probe_accuracy",
-    "prior obedience": "{judge}_class_conditional",
-    "swap obedience": "{judge}_swap",
     "diversity (judges' embedding)": "{judge}_diversity",
     "Fréchet distance": "cnn_frechet",
     "kernel distance": "cnn_kernel",
-    "classification accuracy score": "cas",
     "training, s": "seconds",
     "numbers fitted, millions": "parameters",
 }
@@ -54,43 +61,107 @@ UNMOVED = (
     "chance",
 )
 GONE_ON = {title: column for title, column in COLUMNS.items() if title not in UNMOVED}
-WHOLE, MILLIONS = ("active_units", "seconds", "num_steps"), ("parameters",)
+TAGGED = {
+    "fresh-draw obedience": "fresh",
+    "swap obedience": "swap",
+    "class-conditional samples": "class_conditional",
+    "reconstructions": "rebuilt",
+    "real clips": "real",
+}
+WHOLE = ("active_units", "seconds", "num_steps")
+MILLIONS = ("parameters",)
 JUDGES = ("cnn", "descriptors")
 
 
 def cell(rows, column):
-    """Mean over the seeds, with the spread where there are several; both judges where the column has two."""
-    names = (
-        [column.format(judge=judge) for judge in JUDGES] if "{" in column else [column]
-    )
+    """Returns the mean over seeds, with the spread where there are several.
+
+    A column with `{judge}` gives both judges. Seeds without a number are left out and
+    counted: `1.00 (1 of 3)`.
+    """
+    names = [column]
+    if "{" in column:
+        names = [column.format(judge=judge) for judge in JUDGES]
     parts = []
     for name in names:
         if name not in rows or rows[name].isna().all():
             return "–"
+        values = rows[name].dropna()
+        if name in MILLIONS:
+            values = values / 1e6
         digits = 0 if name in WHOLE else 2
-        values = rows[name] / 1e6 if name in MILLIONS else rows[name]
-        spread = (
-            f" ± {values.std():.{digits}f}"
-            if len(rows) > 1 and name not in MILLIONS
-            else ""
-        )
-        parts.append(f"{values.mean():.{digits}f}{spread}")
-    return " / ".join(parts)
+        text = f"{values.mean():.{digits}f}"
+        if len(values) > 1 and name not in MILLIONS:
+            text += f" ± {values.std():.{digits}f}"
+        parts.append(text)
+    counted = f" ({len(values)} of {len(rows)})" if len(values) < len(rows) else ""
+    return " / ".join(parts) + counted
 
 
 def draw(table, column, titles, measures):
-    """One table in Markdown: models as columns, measures as rows."""
+    """Draws one table in Markdown: models as columns, measures as rows."""
     models = [model for model in titles if model in set(table[column])]
     counts = table[column].value_counts()
-    names = [
-        f"{titles[model]}, {counts[model]} seed(s)" if titles[model] != "PCA" else "PCA"
-        for model in models
-    ]
+    names = []
+    for model in models:
+        seeds = "" if titles[model] == "PCA" else f", {counts[model]} seed(s)"
+        names.append(titles[model] + seeds)
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(models) + 1) + "|"]
     for title, measure in measures.items():
         cells = [cell(table[table[column] == model], measure) for model in models]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        if set(cells) != {"–"}:
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def earlier(table, before_shift=False):
+    """Says how many rows were measured before fresh draws; empty where none was."""
+    prefix = "cnn_" if "cnn_fresh" in table else ""
+    asked = table[table[f"{prefix}class_conditional"].notna()]
+    count = int(asked[f"{prefix}fresh"].isna().sum())
+    if not count:
+        return ""
+    shift = " and before the class-mean shift (notebook 04)" if before_shift else ""
+    return (
+        f"\n\nNot measured again yet: {count} of the {len(asked)} rows with a label. They "
+        "lack fresh draws, and their other scores are by the rules before those of the "
+        f"[changelog](CHANGELOG.md){shift}."
+    )
+
+
+def render_taggers():
+    """Draws what two networks from outside hear in models of real music."""
+    table = pd.read_csv(RESULTS / "obedience_taggers.csv")
+    phases = {
+        "first": "ConditionalVAE",
+        "second": "ConditionalVAEGAN",
+    }
+    plain = table[table["without"].isna()]
+    shifted = table[table["without"] == "shift"]
+    columns = {}
+    for name, title in phases.items():
+        columns[title] = plain[plain["model"].str.startswith(name)]
+        moved = shifted[shifted["model"].str.startswith(name)]
+        columns[f"{title}, no class-mean shift"] = moved
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for title, column in TAGGED.items():
+        cells = []
+        for rows in columns.values():
+            means = [
+                cell(rows[rows["tagger"] == tagger], column)
+                for tagger in ("MTT", "MSD")
+            ]
+            cells.append("–" if "–" in means else " / ".join(means))
+        if set(cells) != {"–"}:
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return (
+        (
+            "**Real music (a folder of four styles)**, heard by two networks from outside "
+            "(notebook 09), MTT / MSD, 3 seeds\n\n"
+        )
+        + "\n".join(lines)
+        + earlier(table)
+    )
 
 
 def raw_line(table):
@@ -117,27 +188,39 @@ def titled(path, prefix):
     return names.get(name, f"Real music ({name})")
 
 
+WAYS = {
+    "as it was": "as it was",
+    "detail": "unsharp mask",
+    "discriminator": "discriminator",
+    "discriminator and detail": "discriminator and unsharp mask",
+}
+
+
 def render_scores():
-    """One table for each file of results."""
+    """One table for each file of results, what was heard from outside before the rest."""
     parts = []
     for path in sorted(RESULTS.glob("foundation_*.csv")):
-        text = draw(pd.read_csv(path), "kind", KINDS, COLUMNS)
+        table = pd.read_csv(path)
+        text = draw(table, "kind", KINDS, COLUMNS)
+        text += earlier(table, before_shift=path.stem != "foundation_known")
         parts.append(f"**{titled(path, 'foundation_')}**, test split\n\n{text}")
+    parts.insert(1, render_taggers())
     for path in sorted(RESULTS.glob("discriminator_*.csv")):
         table = pd.read_csv(path)
-        ways = [
-            name for name in table["name"].unique() if table["name"].eq(name).sum() > 1
-        ]
-        text = draw(table, "name", dict(zip(ways, ways, strict=True)), GONE_ON)
-        parts.append(
-            f"**{titled(path, 'discriminator_')}**, trained models that go on (notebook 09)\n\n{text}"
-        )
+        table = table[table["name"].isin(WAYS)]
+        text = draw(table, "name", WAYS, GONE_ON) + earlier(table)
+        title = f"**{titled(path, 'discriminator_')}**, the second phase (notebook 09)"
+        parts.append(f"{title}\n\n{text}")
     for path in sorted(RESULTS.glob("comparison_*.csv")):
         table = pd.read_csv(path)
-        networks = [name for name in table["name"].unique() if name != "raw features"]
-        text = draw(table, "name", dict(zip(networks, networks, strict=True)), COMPARED)
-        title = f"**{titled(path, 'comparison_')}**, small models of equal budget (notebook 07)"
-        parts.append(f"{title}\n\n{text}\n\n{raw_line(table)}")
+        names = [name for name in table["name"].unique() if name != "raw features"]
+        text = draw(table, "name", dict(zip(names, names, strict=True)), COMPARED)
+        title = (
+            f"**{titled(path, 'comparison_')}**, small models of equal budget "
+            "(notebook 07)"
+        )
+        note = earlier(table, before_shift=path.stem == "comparison_real")
+        parts.append(f"{title}\n\n{text}\n\n{raw_line(table)}{note}")
     return "\n\n".join(parts)
 
 
@@ -311,11 +394,13 @@ def render_cards(kinds):
 
 
 SHORT = (
-    "reconstruction, dB RMS",
-    "sharpness of prior samples",
-    "prior obedience",
+    "in sound: fresh-draw obedience",
+    "fresh-draw obedience",
     "swap obedience",
+    "class-conditional samples",
+    "reconstruction, dB RMS",
     "diversity (judges' embedding)",
+    "sharpness of samples",
 )
 CARD = {"steps": "num_steps", **{title: COLUMNS[title] for title in SHORT}}
 SHIPPED = ("autoencoder", "vae", "cvae", "cvaegan")
