@@ -94,7 +94,7 @@ def tagged(notebook, tag):
 def definitions(code):
     """Name -> syntax trees, as code, of classes and functions at the top level.
 
-    Comments, docstrings, annotations of arguments and line breaks do not count. A class
+    Comments, docstrings, annotations and line breaks do not count. A class
     may be written in several cells: `class Model(Model):` goes on with the one before.
     """
     found = defaultdict(list)
@@ -110,7 +110,7 @@ def definitions(code):
 
 
 def strip(node):
-    """Takes docstrings and annotations of arguments out of a syntax tree's node."""
+    """Takes docstrings and annotations out of a syntax tree's node."""
     if isinstance(node, ast.arg):
         node.annotation = None
     if isinstance(node, ast.FunctionDef):
@@ -118,6 +118,16 @@ def strip(node):
     if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
         if ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
+        node.body = [without_annotation(each) for each in node.body]
+
+
+def without_annotation(node):
+    """`name: type = value` as `name = value`, `name: type` as `name: ...`."""
+    if isinstance(node, ast.AnnAssign) and node.value is None:
+        node.annotation = ast.Constant(...)
+    elif isinstance(node, ast.AnnAssign):
+        return ast.Assign([node.target], node.value, lineno=node.lineno)
+    return node
 
 
 def continues(node):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers
 
 from cvae_music.models.conditional import ConditionalVAE
-from cvae_music.models.networks import block, build_encoder
+from cvae_music.models.networks import Sizes, block, build_encoder
 
 
 def build_concatenating_decoder(
@@ -92,7 +90,7 @@ class ConcatCVAE(ConditionalVAE):
         kwargs |= {"discrepancy_weight": discrepancy_weight, "swap_weight": swap_weight}
         super().__init__(audio_config, genres, kl=kl, **kwargs)
 
-    def build_networks(self, *sizes: Any):
+    def build_networks(self, *sizes: *Sizes):
         """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""
         encoder = build_encoder(*sizes[:5], outputs_per_latent=2)
         return encoder, build_concatenating_decoder(*sizes, self.num_genres)

@@ -10,11 +10,11 @@ from sklearn.decomposition import PCA
 
 
 class PCABaseline:
-    """A linear model with the interface of the networks: the same measures apply to it.
+    """A principal component analysis with the interface of the networks.
 
-    The latent of a clip is the coefficients of its principal components. The latent of
-    a new clip is drawn from the Gaussian of its genre. The label plays no part in
-    decoding, so it cannot change the genre of a clip.
+    The same measures apply to it. The latent of a clip is the coefficients of its
+    principal components. The latent of a new clip is drawn from the Gaussian of its
+    genre. The label plays no part in decoding, so it cannot change the genre of a clip.
 
     Args:
         num_components: Size of the latent, at most.

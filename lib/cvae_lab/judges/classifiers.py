@@ -114,11 +114,24 @@ def build_judge_network(
 
 
 class _Judge:
-    """What both judges share: `predict`, and one `.npz` file to keep them in."""
+    """What both judges share: `predict`, and one `.npz` file to keep them in.
+
+    A subclass writes `predict_proba`, `_arrays` and `_load`.
+    """
 
     def __init__(self, config: AudioConfig, genres: Sequence[str]):
         self.config = config
         self.genres = tuple(genres)
+
+    def predict_proba(self, clips: np.ndarray) -> np.ndarray:
+        """Predicts the probability of each genre, shape `(num_clips, num_genres)`."""
+        raise NotImplementedError
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+    def _load(self, arrays: dict[str, np.ndarray]) -> None:
+        raise NotImplementedError
 
     def predict(self, clips: np.ndarray) -> np.ndarray:
         """Predicts genre indices.
@@ -309,13 +322,13 @@ def train_cnn_judge(
     Raises:
         ValueError: If the training split holds fewer than two genres.
     """
-    train, held, degrader = _training_data(features, 8000, seed)
+    (clips, genres), held, degrader = _training_data(features, 8000, seed)
     num_genres = len(features.genres)
     steps_per_epoch = min(50, num_steps)
     epochs = max(1, num_steps // steps_per_epoch)
     num_steps = epochs * steps_per_epoch
     batches = _balanced_batches(
-        *train, degrader.degrade, num_genres, num_steps, batch_size, seed
+        clips, genres, degrader.degrade, num_genres, num_steps, batch_size, seed
     )
     network = build_judge_network(features.config.shape, num_genres, seed)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -377,7 +390,8 @@ def train_descriptor_judge(
     held_labels = np.tile(held_genres, 2)
 
     columns = np.searchsorted(np.unique(labels), held_labels)
-    best, best_loss = None, np.inf
+    best: Any = None
+    best_loss = np.inf
     for strength in strengths:
         regression = LogisticRegression(
             C=strength, class_weight="balanced", max_iter=300
@@ -387,7 +401,8 @@ def train_descriptor_judge(
         log_shares = regression.predict_log_proba(held_points)
         loss = -np.mean(log_shares[np.arange(len(columns)), columns])
         if loss < best_loss:
-            best, best_loss = regression, loss
+            best = regression
+            best_loss = loss
     weights, bias = best.coef_, best.intercept_
     if len(best.classes_) == 2:  # scikit-learn keeps one row for two classes
         weights = np.concatenate([-weights, weights]) / 2

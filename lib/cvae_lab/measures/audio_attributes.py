@@ -82,7 +82,7 @@ def measure_attributes(
 
 
 def latent_correlations(model: Any, features: Any) -> pd.DataFrame:
-    """Correlates the ranks of latent dimensions and attributes over 500 training clips.
+    """Correlates latent dimensions with attributes, by rank, over 500 training clips.
 
     Args:
         model: `VAE` or `ConditionalVAE`.

@@ -24,7 +24,7 @@ FACTORS = ("mode", "brightness", "density", "register", "level_db")
 NUM_BINS = 20  # as in Locatello et al. (2019)
 
 
-def _checked(latents, factors):
+def _checked(latents: ArrayLike, factors: Any) -> tuple[np.ndarray, pd.DataFrame]:
     latents = matrix(latents, "latents")
     factors = pd.DataFrame(factors)
     if len(latents) != len(factors) or latents.shape[1] < 2 or not len(factors.columns):
@@ -205,16 +205,16 @@ def dci(
     latents, factors = _checked(latents, factors)
     held_latents, held_factors = _checked(held_latents, held_factors)
     settings = {"max_features": 1.0, "min_samples_leaf": 5, "random_state": seed}
-    weights = []
+    importances = []
     skills = []
     for name in factors:
         is_class = pd.api.types.is_integer_dtype(factors[name])
         kind = ExtraTreesClassifier if is_class else ExtraTreesRegressor
         trees = kind(num_trees, **settings).fit(latents, factors[name])
-        weights.append(trees.feature_importances_)
+        importances.append(trees.feature_importances_)
         truth = held_factors[name].to_numpy()
         skills.append(_skill(truth, trees.predict(held_latents), is_class))
-    weights = np.stack(weights, axis=1)  # (latent_dim, num_factors)
+    weights = np.stack(importances, axis=1)  # (latent_dim, num_factors)
     return dci_of_weights(weights) | {"informativeness": float(np.mean(skills))}
 
 
@@ -287,15 +287,20 @@ def disentanglement_row(
             "known-factor music."
         )
     last = model.global_dim if whole_only else model.latent_dim
-    data = []
+    latents = {}
+    known = {}
     for split in ("train", "test"):
         part = features.subset(split)
-        latents = model.encode(features.config.scale(part.log_mel))[0][:, :last]
-        data += [latents, part.table[list(factors)]]
+        means = model.encode(features.config.scale(part.log_mel))[0]
+        latents[split] = means[:, :last]
+        known[split] = part.table[list(factors)]
     row = {
-        "mig": mutual_information_gap(data[0], data[1]),
-        "sap": separated_attribute_predictability(data[0], data[1]),
+        "mig": mutual_information_gap(latents["train"], known["train"]),
+        "sap": separated_attribute_predictability(latents["train"], known["train"]),
     }
-    for name, value in dci(*data, seed=seed).items():
+    shares = dci(
+        latents["train"], known["train"], latents["test"], known["test"], seed=seed
+    )
+    for name, value in shares.items():
         row[f"dci_{name}"] = value
     return row

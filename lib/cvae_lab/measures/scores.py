@@ -71,7 +71,7 @@ def matrix(values: ArrayLike, name: str) -> np.ndarray:
     return values
 
 
-def _posterior(mean, log_var):
+def _posterior(mean: ArrayLike, log_var: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     mean = matrix(mean, "mean")
     log_var = matrix(log_var, "log_var")
     if mean.shape != log_var.shape:
@@ -82,8 +82,11 @@ def _posterior(mean, log_var):
     return mean, log_var
 
 
-def _same_clips(real_db, rebuilt_db):
-    real_db, rebuilt_db = np.asarray(real_db), np.asarray(rebuilt_db)
+def _same_clips(
+    real_db: ArrayLike, rebuilt_db: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    real_db = np.asarray(real_db)
+    rebuilt_db = np.asarray(rebuilt_db)
     if real_db.shape != rebuilt_db.shape or not real_db.size:
         raise ValueError(
             f"real_db has the shape {real_db.shape}, rebuilt_db {rebuilt_db.shape}; "
@@ -93,7 +96,7 @@ def _same_clips(real_db, rebuilt_db):
 
 
 def kl_per_dimension(mean: ArrayLike, log_var: ArrayLike) -> np.ndarray:
-    """Computes the KL divergence from the unit Gaussian of each latent dimension, nats.
+    """Computes the KL divergence of each latent dimension from the unit Gaussian.
 
     Args:
         mean: Posterior means, shape `(num_clips, latent_dim)`.
@@ -269,7 +272,7 @@ def sharpness_ratio(generated: ArrayLike, real: ArrayLike, width: int = 9) -> fl
     return over_real_sharpness(sharpness(generated, width), sharpness(real, width))
 
 
-def over_real_sharpness(generated: ArrayLike, real: ArrayLike) -> float:
+def over_real_sharpness(generated: Any, real: Any) -> float:
     """Computes `sharpness_ratio` of values of `sharpness`, one or several a side."""
     reference = np.mean(real)
     if reference == 0.0:
@@ -468,11 +471,11 @@ def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def kernel_distance(first: ArrayLike, second: ArrayLike) -> float:
-    """Computes the unbiased squared maximum mean discrepancy of two sets of embeddings.
+    """Computes the squared maximum mean discrepancy of two sets of embeddings.
 
-    The kernel is (x·y / dimensions + 1)^3. Unlike `frechet_distance`, the value does
-    not grow when clips are few; for two samples of one distribution it scatters around
-    0 and may be negative.
+    The estimate is unbiased. The kernel is (x·y / dimensions + 1)^3. Unlike
+    `frechet_distance`, the value does not grow when clips are few; for two samples of
+    one distribution it scatters around 0 and may be negative.
 
     Args:
         first: Embeddings, shape `(num_first, dimensions)`.
@@ -506,8 +509,11 @@ def kernel_distance(first: ArrayLike, second: ArrayLike) -> float:
     )
 
 
-def _embedding_pair(first, second):
-    first, second = matrix(first, "first"), matrix(second, "second")
+def _embedding_pair(
+    first: ArrayLike, second: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    first = matrix(first, "first")
+    second = matrix(second, "second")
     if first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
         raise ValueError(
             f"got embeddings of shapes {first.shape} and {second.shape}; expected the "

@@ -4,8 +4,8 @@ import keras
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
-        f"Keras runs on the backend {keras.backend.backend()!r}; expected 'tensorflow'. "
-        "Unset KERAS_BACKEND and restart Python."
+        f"Keras runs on the backend {keras.backend.backend()!r}; expected "
+        "'tensorflow'. Unset KERAS_BACKEND and restart Python."
     )
 
 # Keras finds the class of a saved model by name once its module has been imported.

@@ -18,20 +18,20 @@ from cvae_music.models.losses import mel_highpass
 def build_discriminator(shape, num_genres, width=16):
     """Builds a conditional patch discriminator of clips.
 
-    A patch covers 38 frames and 38 bands. Beside the levels the network gets their detail
-    five times enlarged, and where in the beat and the spectrum a cell lies: blur is a
-    small part of a level's variance, and without the detail it is not noticed for
+    A patch covers 38 frames and 38 bands. Beside the levels the network gets their
+    detail five times enlarged, and where in the beat and the spectrum a cell lies: blur
+    is a small part of a level's variance, and without the detail it is not noticed for
     hundreds of steps.
 
     Args:
         shape: `(num_frames, n_mels)`.
         num_genres: Number of genres.
-        width: Channels of the first layer; the third and fourth have four times as many.
+        width: Channels of the first layer; the third and fourth have four times that.
 
     Returns:
-        A `keras.Model` from `[log_mel, genre_weights]` to `[logits, *features]`: logits of
-        each patch, shape `(batch, patches, patches)`, high where it looks real, and the
-        outputs of the four layers.
+        A `keras.Model` from `[log_mel, genre_weights]` to `[logits, *features]`: logits
+        of each patch, shape `(batch, patches, patches)`, high where it looks real, and
+        the outputs of the four layers.
 
     Source: patches from Isola et al. (2017), arXiv:1611.07004; the label by projection,
     Miyato and Koyama (2018), arXiv:1802.05637.
@@ -73,11 +73,12 @@ def build_discriminator(shape, num_genres, width=16):
 class UnsharpMask(keras.layers.Layer):
     """Adds a share of its detail to each mel band; the identity until `fit`.
 
-    The shares are those with which reconstructions vary as much about their surroundings
-    as the clips do.
+    The shares are those with which reconstructions vary as much about their
+    surroundings as the clips do.
 
     Args:
         n_mels: Number of bands.
+        **kwargs: As for `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Source: the global variance of speech synthesis, Toda and Tokuda (2007).
 
@@ -95,6 +96,7 @@ class UnsharpMask(keras.layers.Layer):
         self.build()
 
     def build(self, input_shape=None):
+        """Creates the weights, all zero; called by `__init__`."""
         self.gain = self.add_weight((self.n_mels,), "zeros", name="gain")
 
     def fit(self, model, features):
@@ -134,15 +136,16 @@ def adversarial_losses(discriminator, real, fakes):
 
     Args:
         discriminator: As `build_discriminator` returns it.
-        real: Tuple of scaled clips `(batch, num_frames, n_mels)` and their genre weights
-            `(batch, num_genres)`.
+        real: Tuple of scaled clips `(batch, num_frames, n_mels)` and their genre
+            weights `(batch, num_genres)`.
         fakes: The same of four groups in a row, each of `batch / 2` clips:
-            reconstructions of every other real clip, label-swapped clips, new clips, and
-            real clips under a wrong label. The last teach the discriminator alone.
+            reconstructions of every other real clip, label-swapped clips, new clips,
+            and real clips under a wrong label. The last teach the discriminator alone.
 
     Returns:
         Dict of scalars: `discriminator_loss` and `generator_loss`, hinge losses;
-        `feature_matching`, the mean absolute difference of features over their mean size.
+        `feature_matching`, the mean absolute difference of features over their mean
+        size.
 
     Source: hinge loss, Lim and Ye (2017), arXiv:1705.02894; feature matching, Larsen et
     al. (2016), arXiv:1512.09300; real clips with a wrong label, Reed et al. (2016),
@@ -178,8 +181,8 @@ def adversarial_losses(discriminator, real, fakes):
 class ConditionalVAEGAN(ConditionalVAE):
     """A trained conditional VAE whose decoder is trained on against a discriminator.
 
-    The encoder is frozen, as in the second phase of RAVE: what a latent means stays. Make
-    one with `from_cvae`. Inputs, output and latent are those of `ConditionalVAE`.
+    The encoder is frozen, as in the second phase of RAVE: what a latent means stays.
+    Make one with `from_cvae`. Inputs, output and latent are those of `ConditionalVAE`.
 
     Args:
         audio_config: As for `ConditionalVAE`.
@@ -190,8 +193,15 @@ class ConditionalVAEGAN(ConditionalVAE):
         discriminator_rate: Learning rate of the discriminator's own optimiser.
         **kwargs: As for `ConditionalVAE`.
 
-    Source: VAE-GAN, Larsen et al. (2016), arXiv:1512.09300; two phases, Caillon and Esling
-    (2021), RAVE, arXiv:2111.05011.
+    Source: VAE-GAN, Larsen et al. (2016), arXiv:1512.09300; two phases, Caillon and
+    Esling (2021), RAVE, arXiv:2111.05011.
+
+    Example:
+        >>> from cvae_music import AudioConfig
+        >>> config = AudioConfig(n_mels=16)
+        >>> model = ConditionalVAEGAN(config, ["jazz", "house"], width=40, depth=1)
+        >>> model.encoder.trainable, model.decoder.trainable
+        (False, True)
     """
 
     metric_names = (
@@ -264,12 +274,23 @@ class ConditionalVAEGAN(ConditionalVAE):
         return successor
 
     def decode_latent(self, latent, genre=None, training=False):
+        """Decodes latents in a graph, sharpened by `UnsharpMask` where not training.
+
+        Args:
+            latent: Float tensor, shape `(batch, latent_dim)`.
+            genre: Genre indices `(batch,)` or weights `(batch, num_genres)`.
+            training: Whether it is a training step.
+
+        Returns:
+            Scaled log-mel, shape `(batch, num_frames, n_mels)`.
+        """
         weights = self.genre_weights(genre)
         latent = self.mean_shift(latent, weights)
         log_mel = self.decoder([latent, weights], training=training)
         return log_mel if training else self.unsharp_mask(log_mel)
 
     def compute_losses(self, log_mel, genre=None, training=False):
+        """Computes every term of both losses; arguments and result as for `VAE`."""
         seed = self.noise if training else self.validation_noise
         weights = self.genre_weights(genre)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
@@ -312,6 +333,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         return self.update_metrics(losses, log_mel, rebuilt)
 
     def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
         names = (
             "likelihood_weight",
             "adversarial_weight",

@@ -14,7 +14,7 @@ from cvae_music.models.losses import (
     contrast_loss,
     optimal_variance_nll,
 )
-from cvae_music.models.networks import build_decoder, build_encoder
+from cvae_music.models.networks import Sizes, build_decoder, build_encoder
 from cvae_music.models.schedules import get_schedule
 
 
@@ -31,8 +31,8 @@ class Autoencoder(ClipModel):
         width: Channels of the networks.
         depth: Residual blocks of the encoder and of the decoder.
         contrast_weight: Weight of `contrast_loss` beside the squared error.
-        encoder: A network of your own in place of `build_encoder`'s; all its outputs are
-            then global latent dimensions.
+        encoder: A network of your own in place of `build_encoder`'s; all its outputs
+            are then global latent dimensions.
         decoder: A network of your own in place of `build_decoder`'s.
         **kwargs: As for `ClipModel`: `seed`, `genres`, `name`.
 
@@ -66,7 +66,7 @@ class Autoencoder(ClipModel):
         self.contrast_weight = contrast_weight
         self.add_networks(encoder, decoder)
 
-    def build_networks(self, *sizes):
+    def build_networks(self, *sizes: *Sizes):
         """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""
         return build_encoder(*sizes), build_decoder(*sizes)
 
@@ -171,8 +171,8 @@ class VAE(Autoencoder):
         **kwargs: As for `Autoencoder`. An `encoder` of your own has
             `2 * latent_dim` outputs: means, then log-variances.
 
-    Source: Kingma and Welling (2014), arXiv:1312.6114; the variance Rybkin et al. (2021),
-    arXiv:2006.13202.
+    Source: Kingma and Welling (2014), arXiv:1312.6114; the variance Rybkin et al.
+    (2021), arXiv:2006.13202.
 
     Example:
         >>> from cvae_music import AudioConfig
@@ -181,7 +181,13 @@ class VAE(Autoencoder):
         (2, 128, 16)
     """
 
-    metric_names = ("loss", "reconstruction", "rms_db", "kl", "kl_weight")
+    metric_names: tuple[str, ...] = (
+        "loss",
+        "reconstruction",
+        "rms_db",
+        "kl",
+        "kl_weight",
+    )
     outputs_per_latent = 2
 
     def __init__(self, audio_config=None, kl=1.0, **kwargs):
@@ -192,13 +198,15 @@ class VAE(Autoencoder):
         num_mixtures = max(1, self.num_genres)
         self.latent_density = LatentDensity(num_mixtures, self.latent_dim)
 
-    def build_networks(self, *sizes):
+    def build_networks(self, *sizes: *Sizes):
+        """Builds encoder and decoder; the encoder has two outputs for each latent."""
         return build_encoder(*sizes, outputs_per_latent=2), build_decoder(*sizes)
 
     def encode_posterior(self, log_mel, training=False):
+        """Encodes clips; arguments and result as for `Autoencoder`."""
         parameters = self.encoder(log_mel, training=training)
         mean, log_var = ops.split(ops.cast(parameters, "float32"), 2, axis=-1)
-        # Bounded to (-8, 2): unbounded, the KL once went from 80 to 257 nats in an epoch.
+        # Bounded to (-8, 2): unbounded, the KL once rose from 80 to 257 nats at once.
         return DiagonalGaussian(mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0)
 
     def elbo_losses(self, log_mel, genre, training):
@@ -210,8 +218,8 @@ class VAE(Autoencoder):
             training: Whether it is a training step.
 
         Returns:
-            `(losses, latent, rebuilt)`: dict of scalars, the latents that were drawn, and
-            the clips decoded from them.
+            `(losses, latent, rebuilt)`: dict of scalars, the latents that were drawn,
+            and the clips decoded from them.
         """
         posterior = self.encode_posterior(log_mel, training)
         latent = posterior.sample(self.noise if training else self.validation_noise)
@@ -230,6 +238,7 @@ class VAE(Autoencoder):
         return losses, latent, rebuilt
 
     def compute_losses(self, log_mel, genre=None, training=False):
+        """Computes every term of the loss; arguments as for `Autoencoder`."""
         losses, _, rebuilt = self.elbo_losses(log_mel, genre, training)
         return losses, rebuilt
 
@@ -252,4 +261,5 @@ class VAE(Autoencoder):
         return self.latent_density.sample(genre, rng, temperature)
 
     def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
         return {**super().get_config(), "kl": self.kl.get_config()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -26,11 +28,23 @@ class ClipModel(keras.Model):
 
     Raises:
         ValueError: If the number of frames is no multiple of 16.
+
+    Example:
+        >>> class MeanLevel(ClipModel):  # a latent of one number
+        ...     global_dim = 1
+        ...     local_dim = 0
+        ...
+        ...     def encode_posterior(self, log_mel, training=False):
+        ...         mean = keras.ops.mean(log_mel, axis=(1, 2))[:, None]
+        ...         return DiagonalGaussian(mean, keras.ops.full_like(mean, -20.0))
+        >>> model = MeanLevel(AudioConfig(n_mels=16))
+        >>> model.encode(np.full((1, 128, 16), 0.5)).mode().tolist()
+        [[0.5]]
     """
 
-    metric_names = ("loss", "reconstruction", "rms_db")
+    metric_names: tuple[str, ...] = ("loss", "reconstruction", "rms_db")
     outputs_per_latent = 1  # 2 where the encoder has means and log-variances
-    optimizer = None  # until `compile`
+    optimizer: Any = None  # until `compile`
 
     def __init_subclass__(cls):
         super().__init_subclass__()
@@ -60,10 +74,10 @@ class ClipModel(keras.Model):
         """Builds `encoder` and `decoder`, or takes over given ones.
 
         Args:
-            encoder: A network from clips to `outputs_per_latent * latent_dim` numbers, all
-                of which describe the whole clip; None for the model's own.
-            decoder: A network from latents, or `[latents, genre_weights]`, to clips; None
-                for the model's own.
+            encoder: A network from clips to `outputs_per_latent * latent_dim` numbers,
+                all of which describe the whole clip; None for the model's own.
+            decoder: A network from latents, or `[latents, genre_weights]`, to clips;
+                None for the model's own.
 
         Raises:
             ValueError: If a given network has other shapes than clips or latents.
@@ -160,7 +174,7 @@ class ClipModel(keras.Model):
         latent = self.encode_posterior(log_mel, training).mode()
         return self.decode_latent(latent, genre, training)
 
-    def encode(self, log_mel, batch_size=64):
+    def encode(self, log_mel, *, batch_size=64):
         """Encodes NumPy clips in batches.
 
         Args:
@@ -199,13 +213,13 @@ class ClipModel(keras.Model):
 
         Args:
             latent: Float array, shape `(clips, latent_dim)`.
-            genre: Genre indices `(clips,)`, or weights `(clips, num_genres)` that sum to
-                1; ignored by models without a label.
+            genre: Genre indices `(clips,)`, or weights `(clips, num_genres)` that sum
+                to 1; ignored by models without a label.
             batch_size: Clips at a time.
 
         Returns:
-            Float32 array, scaled log-mel, shape `(clips, num_frames, n_mels)`. Values may
-            leave [-1, 1]; `AudioConfig.unscale` clips them.
+            Float32 array, scaled log-mel, shape `(clips, num_frames, n_mels)`. Values
+            may leave [-1, 1]; `AudioConfig.unscale` clips them.
 
         Raises:
             ValueError: If a shape is wrong, or a genre is missing or unknown.
@@ -222,7 +236,7 @@ class ClipModel(keras.Model):
         return np.concatenate(clips)
 
     def _genre_rows(self, genre, num_clips):
-        """Returns genre weights, shape `(num_clips, num_genres)`, of indices or weights."""
+        """Returns weights `(num_clips, num_genres)` of indices or such weights."""
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
         found = np.asarray([] if genre is None else genre)

@@ -13,6 +13,7 @@ from cvae_music.models.losses import (
     genre_discrepancy,
 )
 from cvae_music.models.networks import (
+    Sizes,
     build_classifier,
     build_conditional_decoder,
     build_encoder,
@@ -22,12 +23,13 @@ from cvae_music.models.networks import (
 class ClassMeanShift(keras.layers.Layer):
     """Exchanges the mean of a latent's own genre for that of the genre asked for.
 
-    The output is z + Σ_g (w_g − p(g given z)) μ_g, with genre weights w, mean latents μ,
-    and p from linear discriminant analysis. It is the identity until `fit`.
+    The output is z + Σ_g (w_g − p(g given z)) μ_g, with genre weights w, mean latents
+    μ, and p from linear discriminant analysis. It is the identity until `fit`.
 
     Args:
         num_genres: Number of genres.
         latent_dim: Numbers in a latent.
+        **kwargs: As for `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Source: linear discriminant analysis, Fisher (1936). Belrose et al. (2023),
     arXiv:2306.03819, erase all that is linear; here a mean alone is exchanged.
@@ -47,13 +49,14 @@ class ClassMeanShift(keras.layers.Layer):
         self.build()
 
     def build(self, input_shape=None):
+        """Creates the weights, all zero; called by `__init__`."""
         means = (self.num_genres, self.latent_dim)
         lda = (self.latent_dim + 1, self.num_genres)
         self.means = self.add_weight(means, "zeros", name="means")
         self.lda_weights = self.add_weight(lda, "zeros", name="lda_weights")
 
     def fit(self, model, features):
-        """Measures each genre's mean latent, and the discriminant that tells them apart.
+        """Measures the mean latent of each genre, and fits the discriminant.
 
         Args:
             model: Trained `ConditionalVAE`.
@@ -118,15 +121,15 @@ class ConditionalVAE(VAE):
     """VAE whose decoder is given the genre at every stage and is trained to obey it.
 
     The encoder gets no label. A discrepancy penalty makes the latents of every genre
-    look like the prior. Half of the latents are also decoded with another label, and two
-    genre classifiers, trained beside the model, judge these label-swapped clips. The
-    second classifier is also trained to predict the source genre of swapped clips, so
-    leftover cues of it are penalised. What of the genre is left in a latent,
+    look like the prior. Half of the latents are also decoded with another label, and
+    two genre classifiers, trained beside the model, judge these label-swapped clips.
+    The second classifier is also trained to predict the source genre of swapped clips,
+    so leftover cues of it are penalised. What of the genre is left in a latent,
     `ClassMeanShift` exchanges before it is decoded.
 
     Inputs: scaled log-mel `(batch, num_frames, n_mels)` and genre indices `(batch,)` or
-    weights `(batch, num_genres)`. Output: log-mel of the same shape. The latent's layout
-    is that of `Autoencoder`.
+    weights `(batch, num_genres)`. Output: log-mel of the same shape. The latent's
+    layout is that of `Autoencoder`.
 
     Args:
         audio_config: As for `VAE`.
@@ -140,9 +143,9 @@ class ConditionalVAE(VAE):
     Raises:
         ValueError: If fewer than two genres are named.
 
-    Source: conditional VAE, Sohn, Lee and Yan (2015); the first classifier is the domain
-    loss of StarGAN (Choi et al., 2018, arXiv:1711.09020), the second the minimax of Fader
-    networks (Lample et al., 2017, arXiv:1706.00409) on the output.
+    Source: conditional VAE, Sohn, Lee and Yan (2015); the first classifier is the
+    domain loss of StarGAN (Choi et al., 2018, arXiv:1711.09020), the second the minimax
+    of Fader networks (Lample et al., 2017, arXiv:1706.00409) on the output.
 
     Example:
         >>> from cvae_music import AudioConfig
@@ -152,7 +155,7 @@ class ConditionalVAE(VAE):
         (2, 128, 16)
     """
 
-    metric_names = (*VAE.metric_names, "discrepancy", "swap")
+    metric_names: tuple[str, ...] = (*VAE.metric_names, "discrepancy", "swap")
 
     def __init__(
         self,
@@ -177,7 +180,8 @@ class ConditionalVAE(VAE):
         self.adversarial_classifier.trainable = swap_weight > 0
         self.mean_shift = ClassMeanShift(self.num_genres, self.latent_dim)
 
-    def build_networks(self, *sizes):
+    def build_networks(self, *sizes: *Sizes):
+        """Builds an encoder without and a decoder with a label."""
         encoder = build_encoder(*sizes, outputs_per_latent=2)
         return encoder, build_conditional_decoder(*sizes, self.num_genres)
 
@@ -188,12 +192,23 @@ class ConditionalVAE(VAE):
         return ops.one_hot(ops.cast(genre, "int32"), self.num_genres)
 
     def decode_latent(self, latent, genre=None, training=False):
+        """Decodes latents in a graph, after `ClassMeanShift` where not training.
+
+        Args:
+            latent: Float tensor, shape `(batch, latent_dim)`.
+            genre: Genre indices `(batch,)` or weights `(batch, num_genres)`.
+            training: Whether it is a training step.
+
+        Returns:
+            Scaled log-mel, shape `(batch, num_frames, n_mels)`.
+        """
         weights = self.genre_weights(genre)
         if not training:
             latent = self.mean_shift(latent, weights)
         return self.decoder([latent, weights], training=training)
 
     def compute_losses(self, log_mel, genre=None, training=False):
+        """Computes every term of the loss; arguments and result as for `VAE`."""
         weights = self.genre_weights(genre)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
         losses["discrepancy"] = self.discrepancy(latent, weights, training)
@@ -271,6 +286,7 @@ class ConditionalVAE(VAE):
         return classifier_loss, swap_loss
 
     def get_config(self):
+        """Returns the arguments of `__init__`, ready for `from_config`."""
         return {
             **super().get_config(),
             "discrepancy_weight": self.discrepancy_weight,

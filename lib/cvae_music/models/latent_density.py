@@ -20,6 +20,7 @@ class LatentDensity(keras.layers.Layer):
         num_genres: Number of mixtures; 1 for a model without a label.
         latent_dim: Dimensions of the latent.
         num_components: Gaussians in each mixture at most.
+        **kwargs: As for `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Source: ex-post density estimation, Ghosh et al. (2020), arXiv:1903.12436.
 
@@ -39,6 +40,7 @@ class LatentDensity(keras.layers.Layer):
         self.build()
 
     def build(self, input_shape=None):
+        """Creates the weights, those of the prior; called by `__init__`."""
         shape = (self.num_genres, self.num_components)
         size = self.latent_dim
         self.shares = self.add_weight(shape, "zeros", name="shares")
@@ -61,8 +63,8 @@ class LatentDensity(keras.layers.Layer):
             seed: Seed of the fit.
 
         Returns:
-            List of the number of Gaussians of each genre: 1, 2, 4 or 8, and 0 for a genre
-            of fewer than two clips, whose mixture stays as it is.
+            List of the number of Gaussians of each genre: 1, 2, 4 or 8, and 0 for a
+            genre of fewer than two clips, whose mixture stays as it is.
         """
         shares = np.array(self.shares)
         means = np.array(self.means)
@@ -148,8 +150,8 @@ def fit_latent_density(model, features, seed=0):
 
     Args:
         model: `VAE` or `ConditionalVAE`.
-        features: `FeatureSet`; its training split is encoded, its validation split picks
-            the sizes of the mixtures.
+        features: `FeatureSet`; its training split is encoded, its validation split
+            picks the sizes of the mixtures.
         seed: Seed of the posterior draws and of the fit.
 
     Returns:
@@ -157,6 +159,16 @@ def fit_latent_density(model, features, seed=0):
 
     Raises:
         ValueError: If the features have another `AudioConfig` or other genres.
+
+    Example:
+        >>> import pandas as pd
+        >>> from cvae_music import VAE, AudioConfig, FeatureSet
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": "jazz", "split": ["train"] * 3})
+        >>> clips = np.zeros((3, 128, 16), np.float16)
+        >>> features = FeatureSet(config, ("jazz",), table, clips, table[:0])
+        >>> fit_latent_density(VAE(config, width=40, depth=1), features)
+        [1]
     """
     model.audio_config.check_compatible(features, model.genres)
     rng = np.random.default_rng(seed)

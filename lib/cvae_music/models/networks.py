@@ -12,6 +12,8 @@ import keras
 from keras import layers, ops
 
 SLOT_FRAMES = 16  # frames of one local latent vector: a beat, on the beat grid
+# What `build_networks` is given: shape, global_dim, local_dim, width, depth.
+Sizes = tuple[tuple[int, int], int, int, int, int]
 
 
 def block(x, name, condition=None):
@@ -20,8 +22,8 @@ def block(x, name, condition=None):
     Args:
         x: Float tensor, shape `(batch, tokens, channels)`.
         name: Start of the names of its layers.
-        condition: Float tensor, shape `(batch, size)`, from which a scale and a shift of
-            each channel are computed (FiLM); None for a block without.
+        condition: Float tensor, shape `(batch, size)`, from which a scale and a shift
+            of each channel are computed (FiLM); None for a block without.
 
     Returns:
         Float tensor, shape `(batch, tokens, channels)`.
@@ -53,7 +55,7 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
     Args:
         shape: `(num_frames, n_mels)`; `num_frames` a multiple of 16.
         global_dim: Latent dimensions that describe the whole clip.
-        local_dim: Latent dimensions of each slot of 16 frames (a beat on the beat grid).
+        local_dim: Latent dimensions of each slot of 16 frames, a beat on the beat grid.
         width: Channels of the inner tokens, more than 32.
         depth: Residual blocks on the inner tokens.
         outputs_per_latent: 1 for a plain autoencoder, 2 for mean and log-variance.
@@ -61,8 +63,8 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
     Returns:
         A `keras.Model` from `(batch, num_frames, n_mels)` to
         `(batch, outputs_per_latent * latent_dim)`, all means before all log-variances.
-        `latent_dim` is `global_dim + num_frames // 16 * local_dim`; the global dimensions
-        come first, then those of each slot in the order of time.
+        `latent_dim` is `global_dim + num_frames // 16 * local_dim`; the global
+        dimensions come first, then those of each slot in the order of time.
 
     Example:
         >>> encoder = build_encoder((128, 16), 4, 2, width=40, depth=1)
@@ -189,7 +191,7 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
         (global_dim + shape[0] // SLOT_FRAMES * local_dim,), name="latent"
     )
     genre = keras.Input((num_genres,), name="genre_weights")
-    # 64 numbers a genre, twice as many as global latents: the label has weight among them.
+    # 64 numbers a genre, twice as many as global latents: they cannot outweigh it.
     embedding = layers.Dense(64, use_bias=False, name="genre_embedding")(genre)
     whole = latent[:, :global_dim]
     description = layers.Concatenate(name="description")([whole, embedding])

@@ -1,18 +1,35 @@
-"""How strongly the KL divergence is weighted while training goes on: six answers, one argument.
+"""Six schedules for the weight of the KL divergence, as one argument of a VAE.
 
-`loss = reconstruction + kl_weight * kl`, with both in nats, summed over features and latent
-dimensions and averaged over the batch. A schedule decides the penalty that stands for the last term.
+`loss = reconstruction + kl_weight * kl`, with both in nats, summed over features and
+latent dimensions and averaged over the batch. A schedule computes the last term.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from keras import ops
 
 
 @dataclasses.dataclass
 class Constant:
-    """A fixed KL weight: 1 is the VAE (Kingma and Welling, 2014), more is a beta-VAE (Higgins et al., 2017)."""
+    """A fixed KL weight, and the base class of the other schedules.
+
+    A weight of 1 gives the VAE of Kingma and Welling (2014), more a beta-VAE (Higgins
+    et al., 2017).
+
+    Args:
+        weight: Factor of the KL divergence, at least 0.
+
+    Raises:
+        ValueError: If the weight is negative or NaN.
+
+    Example:
+        >>> float(Constant(4.0).penalty(ops.ones((8,)), weight=4.0, step=0))
+        32.0
+    """
 
     weight: float = 1.0
 
@@ -23,7 +40,7 @@ class Constant:
             )
 
     def next_weight(self, step, last_weight, kl):
-        """KL weight of this step.
+        """Computes the KL weight of a step.
 
         Args:
             step: Number of steps done, a scalar tensor.
@@ -36,10 +53,11 @@ class Constant:
         return ops.zeros_like(last_weight) + self.weight
 
     def penalty(self, kl_per_dimension, weight, step):
-        """What is added to the reconstruction loss.
+        """Computes what is added to the reconstruction loss.
 
         Args:
-            kl_per_dimension: KL divergence averaged over the batch, shape `(latent_dim,)`, in nats.
+            kl_per_dimension: KL divergence averaged over the batch, in nats, shape
+                `(latent_dim,)`.
             weight: The result of `next_weight`.
             step: Number of steps done.
 
@@ -49,13 +67,13 @@ class Constant:
         return weight * ops.sum(kl_per_dimension)
 
     def get_config(self):
-        """What `get_schedule` makes the same schedule of."""
+        """Returns the dict of which `get_schedule` makes the same schedule."""
         return {"name": type(self).__name__, **vars(self)}
 
 
 @dataclasses.dataclass
 class Linear(Constant):
-    """Weight rising from 0 over `warmup_steps` (Bowman et al., 2016)."""
+    """Weight that rises from 0 over `warmup_steps` (Bowman et al., 2016)."""
 
     warmup_steps: int = 500
 
@@ -67,7 +85,7 @@ class Linear(Constant):
 
 @dataclasses.dataclass
 class Cyclical(Constant):
-    """Weight rising again and again, half of each cycle a ramp and half at the top (Fu et al., 2019)."""
+    """Weight that rises in each cycle, then stays (Fu et al., 2019)."""
 
     cycle_steps: int = 500
     ramp: float = 0.5
@@ -94,7 +112,10 @@ class FreeBits(Constant):
 
 @dataclasses.dataclass
 class Capacity(Constant):
-    """KL held at a capacity that grows to `capacity` nats: weight·|KL − C| (Burgess et al., 2018)."""
+    """Penalty weight·|KL − C|, where C grows to `capacity` nats.
+
+    Source: Burgess et al. (2018), arXiv:1804.03599.
+    """
 
     weight: float = 10.0
     capacity: float = 50.0
@@ -109,7 +130,8 @@ class Capacity(Constant):
 class TargetKL(Constant):
     """Weight steered so that the KL divergence stays at `target` nats.
 
-    An integral controller on the logarithm of the weight, a simplification of ControlVAE (Shao et al., 2020).
+    An integral controller on the logarithm of the weight, a simplification of
+    ControlVAE (Shao et al., 2020).
     """
 
     target: float = 80.0
@@ -130,26 +152,31 @@ def get_schedule(kl):
     """Makes a schedule of what a model was given as its `kl` argument.
 
     Args:
-        kl: A number (constant weight), the name of a class here, as in `"free_bits"`, a dict `{"name": ..., **arguments}`,
-            or a schedule.
+        kl: A number (constant weight), the name of a class here, as in `"free_bits"`, a
+            dict `{"name": ..., **arguments}`, or a schedule.
 
     Returns:
         A schedule object.
 
     Raises:
         ValueError: If it is none of these.
+
+    Example:
+        >>> get_schedule("free_bits")
+        FreeBits(weight=1.0, bits=0.25)
     """
     if isinstance(kl, Constant):
         return kl
     if isinstance(kl, (int, float)) and not isinstance(kl, bool):
         return Constant(kl)
     arguments = dict(kl) if isinstance(kl, dict) else {"name": kl}
-    kinds = {
-        kind.__name__.lower(): kind for kind in (Constant, *Constant.__subclasses__())
-    }  # also a notebook's own
-    kind = kinds.get(str(arguments.pop("name", None)).replace("_", "").lower())
-    if kind is None:
+    kinds: dict[str, Any] = {"constant": Constant}
+    for kind in Constant.__subclasses__():  # also a notebook's own
+        kinds[kind.__name__.lower()] = kind
+    found = kinds.get(str(arguments.pop("name", None)).replace("_", "").lower())
+    if found is None:
         raise ValueError(
-            f"kl got {kl!r}; expected a number, one of {sorted(kinds)}, or a dict with such a name."
+            f"kl got {kl!r}; expected a number, one of {sorted(kinds)}, or a dict with "
+            "such a name."
         )
-    return kind(**arguments)
+    return found(**arguments)
