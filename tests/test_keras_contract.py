@@ -153,7 +153,8 @@ def test_export_makes_a_saved_model_of_any_number_of_clips(
     clips = data[0][:5]
     weights = np.eye(2, dtype="float32")[data[1][:5]]
     given = [clips, weights] if model.num_genres else clips
-    exported = tf.saved_model.load(str(tmp_path / "model")).serve(given)
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    exported = loaded.serve(given)
     expected = model([clips, data[1][:5]] if model.num_genres else clips)
     np.testing.assert_allclose(exported, expected, atol=1e-5)
 

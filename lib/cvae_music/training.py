@@ -37,6 +37,10 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     )
     # Built now: a restored backup finds its moments and averages in a built optimizer.
     optimizer.build(model.trainable_variables)
+    # Keras starts averages at zero, and keeps zero where loss scaling skips all steps.
+    averages = optimizer._model_variables_moving_average
+    for average, weight in zip(averages, model.trainable_variables, strict=True):
+        average.assign(weight)
     accelerate(model)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
 
@@ -115,7 +119,6 @@ def train(
         backup = Backup(backup_dir, run)
         initial_epoch = backup.restore(model)
         own.append(backup)
-    before = model.get_weights()
     history = model.fit(
         training,
         validation_data=validation,
@@ -125,8 +128,6 @@ def train(
         verbose=verbose,
         shuffle=False,
     )
-    if not model.optimizer.iterations.numpy():  # loss scaling skipped all steps so far
-        model.set_weights(before)
     fit_posthoc_layers(model, features, seed)
     if backup:
         backup.remove()
