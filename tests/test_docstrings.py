@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import doctest
+import functools
 import importlib
 import inspect
 import re
@@ -11,6 +12,8 @@ import textwrap
 import pytest
 from test_imports import PACKAGES, stub_names
 from thinness import LIB
+
+from cvae_music import saving
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Public names that cannot have an example which runs in milliseconds, and why.
@@ -126,6 +129,15 @@ def names_of_modules():
                 yield ".".join(inside.parts)
 
 
+@pytest.fixture(scope="module")
+def presets_once():
+    """Loads each preset once for all examples; no example changes a model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "load_compact", functools.cache(saving.load_compact))
+        yield
+
+
+@pytest.mark.usefixtures("presets_once")
 @pytest.mark.parametrize("name", names_of_modules())
 def test_examples_give_what_they_show(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
