@@ -26,7 +26,7 @@
 # <!-- end of links -->
 #
 # **What you will hear at the end:** the same latents, played by the conditional VAE of notebook 04, by the same model with
-# sharpened by a mask, and after a discriminator has told its decoder what looks painted.
+# an unsharp mask, and after a discriminator has told its decoder what looks painted.
 #
 # **What you need to know:** the conditional VAE, its two classifiers, fresh-draw and swap obedience (notebook 04), sharpness and
 # the Fréchet distance (notebook 03). Every other term is defined where it first appears.
