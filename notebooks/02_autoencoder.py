@@ -582,6 +582,10 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     )
     # Built now: a restored backup finds its moments and averages in a built optimizer.
     optimizer.build(model.trainable_variables)
+    # Keras starts averages at zero, and keeps zero where loss scaling skips all steps.
+    averages = optimizer._model_variables_moving_average
+    for average, weight in zip(averages, model.trainable_variables, strict=True):
+        average.assign(weight)
     accelerate(model)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
 

@@ -65,7 +65,7 @@ features = cm.build_features(
 
 # %%
 import inspect
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ipywidgets
 import keras
@@ -226,8 +226,8 @@ pd.DataFrame(
 class DiagonalGaussian(NamedTuple):
     """A posterior of each clip: independent Gaussians, one for each latent dimension."""
 
-    mean: object
-    log_var: object
+    mean: Any
+    log_var: Any
 
     def sample(self, seed=None):
         """Draws a latent of each clip by the reparameterisation trick."""
