@@ -86,9 +86,14 @@ def latent_effects(
         ValueError: If the features are not of the model's kind.
 
     Example:
-        >>> effects = latent_effects(model, features)  # doctest: +SKIP
-        >>> effects.loc[0, "name"]  # doctest: +SKIP
-        'less bass, brighter'
+        >>> from cvae_music import VAE, AudioConfig, FeatureSet
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": "jazz", "split": ["train"] * 3})
+        >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (3, 128, 16))
+        >>> features = FeatureSet(config, ("jazz",), table, clips, table[:0])
+        >>> model = VAE(config, width=40, depth=1)
+        >>> list(latent_effects(model, features, [5]))[:4]
+        ['dimension', 'kl', 'name', 'effect_level_db']
     """
     clips, genre, _ = training_clips(model, features, 500)
     mean, log_var = model.encode(clips)

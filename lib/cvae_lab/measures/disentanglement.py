@@ -277,8 +277,16 @@ def disentanglement_row(
         ValueError: If the music has no such factors.
 
     Example:
-        >>> disentanglement_row(model, features)["mig"]  # doctest: +SKIP
-        0.12
+        >>> from cvae_music import VAE, AudioConfig, FeatureSet
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": "jazz", "split": ["train", "test"] * 6})
+        >>> table["mode"] = np.arange(12) // 2 % 2
+        >>> table["register"] = np.arange(12) // 4
+        >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (12, 128, 16))
+        >>> features = FeatureSet(config, ("jazz",), table, clips, table[:0])
+        >>> model = VAE(config, width=40, depth=1)
+        >>> list(disentanglement_row(model, features, ["mode", "register"]))[:3]
+        ['mig', 'sap', 'dci_disentanglement']
     """
     missing = [name for name in factors if name not in features.table]
     if missing:

@@ -149,6 +149,19 @@ def evaluate_model(
     Raises:
         ValueError: If the split holds fewer than two clips, or the features have
             another `AudioConfig` or other genres than the model or a judge.
+
+    Example:
+        >>> from cvae_music import AudioConfig, ConditionalVAE, FeatureSet
+        >>> from cvae_lab import CNNJudge
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": ["jazz", "rock"] * 2, "split": "test"})
+        >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (4, 128, 16))
+        >>> features = FeatureSet(config, ("jazz", "rock"), table, clips, table[:0])
+        >>> model = ConditionalVAE(config, features.genres, width=40, depth=1)
+        >>> judges = {"cnn": CNNJudge(config, features.genres)}
+        >>> row = evaluate_model(model, features, judges, num_per_genre=2)
+        >>> [name for name in row.index if name.endswith("_fresh")]
+        ['cnn_fresh']
     """
     config = features.config
     genres = getattr(model, "genres", ())

@@ -584,8 +584,15 @@ def genre_probe(model: Any, features: Any) -> float:
             model.
 
     Example:
-        >>> genre_probe(model, features)  # doctest: +SKIP
-        0.21
+        >>> import pandas as pd
+        >>> from cvae_music import VAE, AudioConfig, FeatureSet
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": ["jazz", "rock"] * 2})
+        >>> table["split"] = ["train", "train", "test", "test"]
+        >>> clips = np.array([-70.0, -20.0] * 2)[:, None, None] + np.zeros((128, 16))
+        >>> features = FeatureSet(config, ("jazz", "rock"), table, clips, table[:0])
+        >>> genre_probe(VAE(config, width=40, depth=1), features)
+        1.0
     """
     model.audio_config.check_compatible(features, getattr(model, "genres", ()))
 

@@ -154,15 +154,21 @@ def measure_beta(model: Any, features: Any, seed: int = 0) -> dict[str, Any]:
 
     Returns:
         Dictionary: `rate` in nats; `distortion_nats` and `distortion_db` of clips
-            rebuilt
-        from draws of the posterior; `kl_sorted`, the KL divergence of each dimension,
-        largest first, as JSON; `rate_whole`, its sum over the latents of the whole
-        clip; `genre_probe_accuracy`; and, where the factors are known, the measures of
-        `disentanglement_row`.
+        rebuilt from draws of the posterior; `kl_sorted`, the KL divergence of each
+        dimension, largest first, as JSON; `rate_whole`, its sum over the latents of the
+        whole clip; `genre_probe_accuracy`; and, where the factors are known, the
+        measures of `disentanglement_row`.
 
     Example:
-        >>> measure_beta(model, features)["rate"]  # doctest: +SKIP
-        81.2
+        >>> import pandas as pd
+        >>> from cvae_music import VAE, AudioConfig, FeatureSet
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": ["jazz", "rock"] * 2})
+        >>> table["split"] = ["train", "train", "test", "test"]
+        >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (4, 128, 16))
+        >>> features = FeatureSet(config, ("jazz", "rock"), table, clips, table[:0])
+        >>> list(measure_beta(VAE(config, width=40, depth=1), features))[:3]
+        ['rate', 'distortion_nats', 'distortion_db']
     """
     clips, genre = features.arrays("test")
     mean, log_var = model.encode(clips)
