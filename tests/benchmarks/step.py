@@ -34,7 +34,7 @@ RESULTS = (
 NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
 BATCH, NUM_CHECKED, TURN = 32, 3, 5
 GENRES = tuple("abcdef")
-TERMS = ("loss", "reconstruction", "rms_db", "kl", "discrepancy", "swap")
+TERMS = ("loss", "rms_db", "kl", "discrepancy", "swap")
 
 
 class Ours:
@@ -65,8 +65,8 @@ class Ours:
         return {
             "encoder": model.encoder,
             "decoder": model.decoder,
-            "listener": model.listeners.listener,
-            "sceptic": model.listeners.sceptic,
+            "classifier": model.classifier,
+            "adversarial_classifier": model.adversarial_classifier,
         }
 
     def check_number(self):
@@ -122,12 +122,11 @@ class Ours:
         )
         rebuilt, half, twice = 0.9 * clips, BATCH // 2, tf.concat([clips, clips], 0)
 
-        def listeners():
-            swapped = rebuilt[:half]
-            lesson = model.listeners.lesson(
-                twice, tf.tile(weights, (2, 1)), swapped, weights[:half], True
+        def classifiers():
+            classifier_loss, swap_loss = model.swap_losses(
+                clips, rebuilt, latent, weights, True
             )
-            return lesson + model.listeners.opinion(swapped, weights[:half])
+            return classifier_loss + swap_loss
 
         def square(network, *given):
             return lambda: tf.reduce_mean(tf.square(network(*given, training=True)))
@@ -148,8 +147,12 @@ class Ours:
                 parts["decoder"],
                 [latent],
             ),
-            "listeners, 144 and 32 clips": (listeners, model.listeners, [rebuilt]),
-            "disguise, 80 clips": (
+            "swap losses with decoding and augmentation": (
+                classifiers,
+                model.classifier,
+                [latent],
+            ),
+            "augmentation, 80 clips": (
                 lambda: (
                     tf.reduce_mean(losses.augment_for_critics(twice, model.noise))
                     + tf.reduce_mean(
@@ -162,7 +165,7 @@ class Ours:
             "contrast": (lambda: losses.contrast_loss(clips, rebuilt), None, [rebuilt]),
             "discrepancy": (lambda: model.discrepancy(latent, weights), None, [latent]),
             "all losses": (
-                lambda: model.loss_terms((clips, self.data[1]), True)["loss"],
+                lambda: model.compute_losses(clips, self.data[1], True)[0]["loss"],
                 model,
                 [],
             ),
@@ -390,7 +393,7 @@ class Twin:
         }
         self.encoder, self.decoder, self.listener, self.sceptic = (
             Part({key[1:]: value for key, value in weights.items() if key[0] == part})
-            for part in ("encoder", "decoder", "listener", "sceptic")
+            for part in ("encoder", "decoder", "classifier", "adversarial_classifier")
         )
         self.weights = list(weights.values())
         self.averages = [value.detach().clone() for value in self.weights]

@@ -222,12 +222,12 @@ def obedience_rows(data, files):
         {},
     )
     for number, file in enumerate(files):
-        for layer in (None, "shift", "detail"):
+        for layer in (None, "mean_shift", "unsharp_mask"):
             model = load_model(file, features.config)
             if layer and not hasattr(model, layer):
                 continue
             if layer:
-                weight = model.shift.means if layer == "shift" else model.detail.gain
+                weight = getattr(model, layer).weights[0]  # means, or gain
                 weight.assign(tf.zeros_like(weight))
             models[f"{number}:{layer or ''}"] = model
     rows, embeddings = [], {}
