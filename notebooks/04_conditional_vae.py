@@ -78,7 +78,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 # What notebooks 02 and 03 wrote:
 from cvae_music import VAE, block, build_encoder, decode_layers, moving_average_matrix
-from cvae_music.models.networks import SLOT_FRAMES
+
+SLOT_FRAMES = 16  # frames of one beat
 
 # %% [markdown]
 # ## 1. Listen to a model that does not listen

@@ -72,7 +72,7 @@ from IPython.display import HTML, display
 from keras import layers, ops
 from sklearn.decomposition import PCA
 
-from cvae_music.models.losses import DiagonalGaussian
+from cvae_music import DiagonalGaussian
 
 # %% [markdown]
 # ## 1. What the original was fed

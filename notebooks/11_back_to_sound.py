@@ -230,7 +230,8 @@ lab.takeaway(
 # %%
 def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
     """Sound with these magnitudes, from rounds that make the phases of overlapping frames agree."""
-    spectra, last = start, None
+    spectra = start
+    last = None
     for _ in range(rounds):
         new = loop.forward(loop.inverse(spectra))
         ahead = new if last is None else new + momentum * (new - last)

@@ -106,7 +106,9 @@ def definitions(code):
                 found[node.name][-1].body += node.body
             else:
                 found[node.name].append(node)
-    return {name: [ast.unparse(node) for node in nodes] for name, nodes in found.items()}
+    return {
+        name: [ast.unparse(node) for node in nodes] for name, nodes in found.items()
+    }
 
 
 def strip(node):

@@ -403,7 +403,8 @@ def train_descriptor_judge(
         if loss < best_loss:
             best = regression
             best_loss = loss
-    weights, bias = best.coef_, best.intercept_
+    weights = best.coef_
+    bias = best.intercept_
     if len(best.classes_) == 2:  # scikit-learn keeps one row for two classes
         weights = np.concatenate([-weights, weights]) / 2
         bias = np.concatenate([-bias, bias]) / 2
@@ -454,7 +455,9 @@ def _training_data(features, max_clips, seed):
             "judge needs at least two. Add music of another genre."
         )
     known = np.isin(held_genres, genres)
-    held, held_genres = held[known], held_genres[known]
+    held = held[known]
+    held_genres = held_genres[known]
     if not known.any():
-        held, held_genres = clips[:500], genres[:500]
+        held = clips[:500]
+        held_genres = genres[:500]
     return (clips, genres), (held, held_genres), Degrader(features.config, clips, seed)

@@ -92,7 +92,8 @@ def baseline_points(
         "MFCC statistics": mfcc_statistics,
     }
     for name, describe in statistics.items():
-        train, test = in_pieces(describe, train_db), in_pieces(describe, test_db)
+        train = in_pieces(describe, train_db)
+        test = in_pieces(describe, test_db)
         scaler = StandardScaler().fit(train)
         points[name] = (scaler.transform(train), scaler.transform(test))
     project = principal_components(train_db, num_components)
@@ -225,8 +226,10 @@ def cluster_scores(
         >>> float(table.loc["kmeans_ari", "score"])
         1.0
     """
-    points, held_points = matrix(points, "points"), matrix(held_points, "held_points")
-    labels, held_labels = np.asarray(labels), np.asarray(held_labels)
+    points = matrix(points, "points")
+    held_points = matrix(held_points, "held_points")
+    labels = np.asarray(labels)
+    held_labels = np.asarray(held_labels)
     if (len(points), len(held_points)) != (len(labels), len(held_labels)):
         raise ValueError(
             f"got {len(points)} and {len(held_points)} points, {len(labels)} and "

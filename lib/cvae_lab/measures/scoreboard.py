@@ -196,9 +196,11 @@ def evaluate_model(
     row["chance"] = 1.0 / num_genres
 
     asked, sources = balanced_genres(num_genres, num_per_genre, seed)
-    asked_group, real_group = asked, labels
+    asked_group = asked
+    real_group = labels
     if not model.num_genres:  # every clip is of one and the same group
-        asked_group, real_group = np.zeros_like(asked), np.zeros_like(labels)
+        asked_group = np.zeros_like(asked)
+        real_group = np.zeros_like(labels)
     sampled = _sample(model, asked, asked, sampler, seed)
     fresh = None
     if model.num_genres:

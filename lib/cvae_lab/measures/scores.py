@@ -330,7 +330,8 @@ def balanced_share(hits: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         ValueError: If there is not one label for each hit.
     """
-    hits, labels = np.asarray(hits), np.asarray(labels)
+    hits = np.asarray(hits)
+    labels = np.asarray(labels)
     if hits.shape != labels.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(
             f"got hits of shape {hits.shape}, labels of {labels.shape}; expected one "
@@ -379,7 +380,8 @@ def mean_pairwise_distance(points: ArrayLike, labels: ArrayLike) -> dict[int, fl
         >>> mean_pairwise_distance([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]], [0, 0, 1])
         {0: 5.0}
     """
-    points, labels = np.asarray(points), np.asarray(labels)
+    points = np.asarray(points)
+    labels = np.asarray(labels)
     if len(points) != len(labels):
         raise ValueError(
             f"got {len(points)} clips and {len(labels)} labels; expected one label a "
@@ -423,7 +425,8 @@ def diversity_ratio(
         0.5
     """
     if embed is not None:
-        generated, real = embed(generated), embed(real)
+        generated = embed(generated)
+        real = embed(real)
     made = mean_pairwise_distance(generated, generated_labels)
     reference = mean_pairwise_distance(real, real_labels)
     shared = [genre for genre in made if reference.get(genre, 0.0) > 0.0]
@@ -552,8 +555,10 @@ def probe_accuracy(
         >>> probe_accuracy(points, [0, 0, 1, 1], [[0.8], [0.2]], [1, 0])
         1.0
     """
-    points, held_points = np.asarray(points), np.asarray(held_points)
-    labels, held_labels = np.asarray(labels), np.asarray(held_labels)
+    points = np.asarray(points)
+    held_points = np.asarray(held_points)
+    labels = np.asarray(labels)
+    held_labels = np.asarray(held_labels)
     for some, classes in ((points, labels), (held_points, held_labels)):
         if len(some) != len(classes) or not len(classes):
             raise ValueError(
@@ -599,7 +604,8 @@ def genre_probe(model: Any, features: Any) -> float:
     def encode(clips):
         return model.encode(features.config.scale(clips))[0]
 
-    train, test = features.subset("train"), features.subset("test")
+    train = features.subset("train")
+    test = features.subset("test")
     points = in_pieces(encode, train.log_mel)
     held_points = in_pieces(encode, test.log_mel)
     return probe_accuracy(points, train.genre_index, held_points, test.genre_index)

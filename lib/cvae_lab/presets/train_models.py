@@ -147,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = Path(data).name
     if data == "known":
         collection = open_collection(data, num_clips=options.num_clips)
-        judges_folder, folder = WEIGHTS, shipped_folder()
+        judges_folder = WEIGHTS
+        folder = shipped_folder()
     else:
         collection = open_collection(data)
         judges_folder = output_folder(data) / "models"

@@ -130,7 +130,8 @@ def examples(
     window = hann_window(config.n_fft)
     half = config.n_fft // 2
     while True:
-        magnitudes, levels = [], []
+        magnitudes = []
+        levels = []
         pool = pools[number % len(pools)]
         number += 1
         for _ in range(batch_size):

@@ -191,7 +191,8 @@ def measure_beta(model: Any, features: Any, seed: int = 0) -> dict[str, Any]:
 
 
 def _cluster_row(points, features, prefix=""):
-    train, test = features.subset("train"), features.subset("test")
+    train = features.subset("train")
+    test = features.subset("test")
     labels = (train.genre_index, test.genre_index)
     groups = test.table["group"]
     table = cluster_scores(points[0], labels[0], points[1], labels[1], groups=groups)
@@ -225,7 +226,8 @@ def measure_comparison(
     def encode(clips):
         return model.encode(features.config.scale(clips))[0]
 
-    train, test = features.subset("train"), features.subset("test")
+    train = features.subset("train")
+    test = features.subset("test")
     points = [in_pieces(encode, part.log_mel) for part in (train, test)]
     check_alignment(encode, test.log_mel, points[1])
     row = _cluster_row(points, features)
@@ -255,7 +257,8 @@ def measure_raw(features: Any, judges: dict[str, Any], seed: int = 0) -> dict[st
         >>> measure_raw(features, judges)["cas"]  # doctest: +SKIP
         0.98
     """
-    train, test = features.subset("train"), features.subset("test")
+    train = features.subset("train")
+    test = features.subset("test")
     row: dict[str, Any] = {}
     for name, points in baseline_points(train.log_mel, test.log_mel).items():
         row |= _cluster_row(points, features, f"{name}: ")

@@ -89,7 +89,9 @@ def second_phase(cell: dict[str, Any], features: Any) -> tuple[Any, float | None
     Returns:
         `(model, seconds)`; the seconds of training are None where it was loaded.
     """
-    kind, seed, num_steps = cell["kind"], cell["seed"], cell["num_steps"]
+    kind = cell["kind"]
+    seed = cell["seed"]
+    num_steps = cell["num_steps"]
     name = f"second-{kind}-{num_steps}-{seed}"
     if cell["changes"]:
         name += "-random"

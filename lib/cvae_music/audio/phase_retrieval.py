@@ -98,7 +98,8 @@ def fast_griffin_lim(
         >>> fast_griffin_lim(np.abs(spectra), spectra, loop, rounds=2).shape
         (64,)
     """
-    spectra, last = start, None
+    spectra = start
+    last = None
     for _ in range(rounds):
         new = loop.forward(loop.inverse(spectra))
         ahead = new if last is None else new + momentum * (new - last)
