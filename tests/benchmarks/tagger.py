@@ -207,6 +207,9 @@ def embed(sounds, sample_rate=22050):
     )
 
 
+LAYERS = {"shift": "mean_shift", "detail": "unsharp_mask"}  # name in the table
+
+
 def obedience_rows(data, files):
     """A row for each network, model and layer that is switched off: shares of clips that are heard as asked."""
     from cvae_lab.measures.audio_obedience import TEMPO, obedience_in_sound
@@ -222,12 +225,12 @@ def obedience_rows(data, files):
         {},
     )
     for number, file in enumerate(files):
-        for layer in (None, "mean_shift", "unsharp_mask"):
+        for layer in (None, *LAYERS):
             model = load_model(file, features.config)
-            if layer and not hasattr(model, layer):
+            if layer and not hasattr(model, LAYERS[layer]):
                 continue
             if layer:
-                weight = getattr(model, layer).weights[0]  # means, or gain
+                weight = getattr(model, LAYERS[layer]).weights[0]  # means, or gain
                 weight.assign(tf.zeros_like(weight))
             models[f"{number}:{layer or ''}"] = model
     rows, embeddings = [], {}
