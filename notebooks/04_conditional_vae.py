@@ -1074,11 +1074,14 @@ columns = {
     "cnn_real": "real clips",
 }
 real_music = real_music.reindex(columns=[*columns, "chance"])
+real_music = real_music.dropna(axis=1, how="all")  # a column that was not measured
 display(real_music.rename(columns=columns).round(2))
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
 for shift, name, hatch in ((-0.2, "cnn_fresh", "///"), (0.2, "cnn_swap", "")):
+    if name not in real_music:
+        continue
     bars = {"hatch": hatch, "edgecolor": "white", "color": cm.COLOURS[shift > 0], "label": columns[name]}
     ax.barh(np.arange(len(real_music)) + shift, real_music[name], 0.4, **bars)
 for name, marker, label in (("cnn_real", "D", "judge on real clips"), ("chance", "o", "chance")):
