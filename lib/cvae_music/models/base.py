@@ -300,11 +300,11 @@ class ClipModel(keras.Model):
 
     @classmethod
     def from_preset(cls, name):
-        """Loads a model that ships with the package.
+        """Loads a model that ships with the package, or one of `save_to_preset`.
 
         Args:
-            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"` or
-                `"known_cvaegan"`.
+            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"`,
+                `"known_cvaegan"`, or the path of a file.
 
         Returns:
             The model, ready to encode, decode and sample.
@@ -317,3 +317,11 @@ class ClipModel(keras.Model):
             found = f"The preset {name!r} is a {type(model).__name__}"
             raise ValueError(f"{found}; call from_preset of that class.")
         return model
+
+    def save_to_preset(self, path):
+        """Writes the model in half precision, for `from_preset` and `load_model`.
+
+        Args:
+            path: `.npz` file to write; about a fifth of the size of `save`'s file.
+        """
+        saving.save_compact(self, path)
