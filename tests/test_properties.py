@@ -29,8 +29,8 @@ from cvae_music.data.collection import (
     split_groups,
 )
 from cvae_music.data.features import load_features
-from cvae_music.data.shards import write_shard
 from cvae_music.data.fma import read_tracks
+from cvae_music.data.shards import write_shard
 from cvae_music.models import schedules
 from cvae_music.studio import sounds
 from cvae_music.studio.settings import as_code

@@ -49,8 +49,8 @@ def dropout_seeds(model):
 class StopOnNaN(keras.callbacks.Callback):
     """Stops at the first loss that is not a number and restores weights that are good.
 
-    Good are the weights at the beginning of the last epoch whose first batch had a finite
-    loss, at first those that `fit` began with.
+    Good are the weights at the beginning of the last epoch whose first batch had a
+    finite loss, at first those that `fit` began with.
 
     Raises:
         FloatingPointError: From `fit`; says where and what to try.
@@ -88,8 +88,8 @@ class StopOnNaN(keras.callbacks.Callback):
         if self.good_epoch is not None:
             begin = f"epoch {self.good_epoch + 1}"
         raise FloatingPointError(
-            f"{what} in epoch {self.epoch + 1}, {where}. The weights from the beginning "
-            f"of {begin} are back. Try a lower learning_rate, or look for NaN in the "
+            f"{what} in epoch {self.epoch + 1}, {where}. "
+            f"The weights from the beginning of {begin} are back. Try a lower learning_rate, or look for NaN in the "
             "features."
         )
 
@@ -97,8 +97,8 @@ class StopOnNaN(keras.callbacks.Callback):
 class AveragedWeights(keras.callbacks.Callback):
     """Validates with the averaged weights, which are those that `fit` ends with.
 
-    Callbacks that come later in the list, such as `ModelCheckpoint`, see them too. Needs
-    an optimizer with `use_ema=True`.
+    Callbacks that come later in the list, such as `ModelCheckpoint`, see them too.
+    Needs an optimizer with `use_ema=True`.
     """
 
     raw = None

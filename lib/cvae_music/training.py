@@ -60,14 +60,14 @@ def train(
 ):
     """Trains a model on the training split and fits its post-hoc layers.
 
-    The validation split is evaluated after each epoch, with the averaged weights that the
-    model ends with.
+    The validation split is evaluated after each epoch, with the averaged weights that
+    the model ends with.
 
     Args:
         model: `Autoencoder`, `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
         features: `FeatureSet`.
-        num_steps: Steps of `batch_size` clips, rounded to whole passes over the training
-            split.
+        num_steps: Steps of `batch_size` clips, rounded to whole passes over the
+            training split.
         batch_size: Clips in a step; fewer where the split is smaller.
         learning_rate: Highest learning rate of the schedule.
         seed: Seed of order, augmentation and density; the model has its own.
