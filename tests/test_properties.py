@@ -223,7 +223,9 @@ def test_schedules_come_back_and_stay_in_their_bounds(
 @given(st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1e6), min_size=1))
 def test_a_mix_is_shares_of_one(mix):
     assume(any(np.float32(weight) > 0 for weight in mix.values()))
-    shares = cm.genre_weights(SimpleNamespace(genres=tuple("abcdef"), num_genres=6), mix)
+    shares = cm.genre_weights(
+        SimpleNamespace(genres=tuple("abcdef"), num_genres=6), mix
+    )
     assert shares.sum() == pytest.approx(1.0, abs=1e-5) and shares.min() >= 0
     assert all(
         (shares["abcdef".index(genre)] > 0) <= (weight > 0)
@@ -410,7 +412,9 @@ def test_controls_come_back_with_any_genres(tmp_path_factory, genres, data):
         again.table.values.tolist() == table.values.tolist()
         and again.dimensions == made.dimensions
     )
-    np.testing.assert_array_equal(again.attribute_directions["level"], made.attribute_directions["level"])
+    np.testing.assert_array_equal(
+        again.attribute_directions["level"], made.attribute_directions["level"]
+    )
     np.testing.assert_array_equal(again.points, made.latents @ made.axes.T)
 
 

@@ -89,8 +89,8 @@ class StopOnNaN(keras.callbacks.Callback):
             begin = f"epoch {self.good_epoch + 1}"
         raise FloatingPointError(
             f"{what} in epoch {self.epoch + 1}, {where}. "
-            f"The weights from the beginning of {begin} are back. Try a lower learning_rate, or look for NaN in the "
-            "features."
+            f"The weights from the beginning of {begin} are back. "
+            "Try a lower learning_rate, or look for NaN in the features."
         )
 
 
