@@ -76,8 +76,12 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 
-from cvae_music import ClipModel, DiagonalGaussian
-from cvae_music.acceleration import FusedAdam, accelerate  # faster, with equal results
+from cvae_music import (  # faster, with equal results
+    ClipModel,
+    DiagonalGaussian,
+    FusedAdam,
+    accelerate,
+)
 
 # %% [markdown]
 # `lab.takeaway`, which you will meet below, prints what we learned with numbers that a cell has computed: on your own

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from cvae_music.acceleration import fast_gelu as gelu
 from cvae_music.models import losses
-from cvae_music.models.networks import gelu
 from cvae_music.models.schedules import (
     Capacity,
     Constant,

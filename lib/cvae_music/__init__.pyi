@@ -1,3 +1,5 @@
+from .acceleration import FusedAdam as FusedAdam
+from .acceleration import accelerate as accelerate
 from .attributes import log_mel_attributes as log_mel_attributes
 from .audio.analysis import beat_frame_times as beat_frame_times
 from .audio.analysis import log_mel as log_mel

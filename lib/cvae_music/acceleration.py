@@ -45,6 +45,12 @@ def accelerate(model):
 
     Args:
         model: A `keras.Model`.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "gelu")])
+        >>> accelerate(model)
+        >>> model.layers[0].activation is fast_gelu
+        True
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -59,9 +65,16 @@ class FusedAdam(keras.optimizers.Adam):
 
     Keras takes twelve for each weight. Where the fused operation cannot do what is
     asked for (`amsgrad`, another type than float32), it is Keras' Adam.
+
+    Example:
+        >>> weight = keras.Variable([1.0])
+        >>> FusedAdam(0.1).apply([ops.convert_to_tensor([2.0])], [weight])
+        >>> bool(abs(float(weight[0]) - 0.9) < 1e-3)
+        True
     """
 
     def update_step(self, gradient, variable, learning_rate):
+        """Moves one variable; arguments as for `keras.optimizers.Adam`."""
         if self.amsgrad or variable.dtype != "float32":
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)

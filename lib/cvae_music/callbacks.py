@@ -67,9 +67,8 @@ class StopOnNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
             self.stop(f"The loss became {logs['loss']}", f"batch {batch + 1}")
-        if (
-            batch == 0
-        ):  # this loss was computed with the weights that the epoch began with
+        # The first loss was computed with the weights that the epoch began with.
+        if batch == 0:
             self.good = self.candidate
             self.good_epoch = self.epoch
 

@@ -22,6 +22,13 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
         num_steps: Steps of the whole training.
         learning_rate: Highest learning rate of the schedule.
         jit_compile: As for `keras.Model.compile`.
+
+    Example:
+        >>> from cvae_music import AudioConfig, Autoencoder
+        >>> model = Autoencoder(AudioConfig(n_mels=16), width=40, depth=1)
+        >>> compile_model(model, num_steps=100)
+        >>> type(model.optimizer).__name__
+        'FusedAdam'
     """
     warmup = max(1, num_steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -86,6 +93,10 @@ def train(
         FloatingPointError: If the loss becomes NaN; good weights are back in the model.
         ValueError: If the features have another `AudioConfig` or other genres than the
             model, or `backup_dir` holds the state of another training.
+
+    Example:
+        >>> history = train(model, features, num_steps=100)  # doctest: +SKIP
+        >>> history.history["val_loss"][-1]  # doctest: +SKIP
     """
     model.audio_config.check_compatible(features, model.genres)
     check_number("num_steps", num_steps, 1)
