@@ -214,7 +214,7 @@ def test_features_of_other_genres_are_refused(first, features):
         local_dim=2,
     )
     with pytest.raises(ValueError, match="expected the same"):
-        cm.go_on(turned, features)
+        cm.ConditionalVAEGAN.from_cvae(turned, features)
 
 
 def test_swapped_labels_are_others_and_equally_often():
