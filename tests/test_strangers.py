@@ -22,6 +22,7 @@ from cvae_lab.judges import classifiers
 from cvae_lab.measures import scoreboard, scores
 from cvae_music import saving, serialization
 from cvae_music.audio import files, vocoder
+from cvae_music.callbacks import Backup
 from cvae_music.config import AudioConfig
 from cvae_music.controls import Controls, load_controls
 from cvae_music.data.features import FeatureSet, build_features, load_features
@@ -915,7 +916,7 @@ def test_losses_need_no_batch_of_known_size(features):
         tf.TensorSpec((None,), tf.int32),
     )
     graph = tf.function(
-        lambda x, y: model.loss_terms((x, y), True)["loss"]
+        lambda x, y: model.compute_losses(x, y, training=True)[0]["loss"]
     ).get_concrete_function(*shapes)
     clips, genre = features.arrays("train")
     assert all(
@@ -924,50 +925,24 @@ def test_losses_need_no_batch_of_known_size(features):
     )
 
 
-def test_a_backup_notes_all_that_a_training_depends_on(features, tmp_path):
-    class Made(SimpleNamespace):
-        def get_config(self):
-            return {"name": f"autoencoder_{id(self)}", **vars(self)}
-
-        def load_weights(self, path):
-            assert path.name == "000002.weights.h5"
-
-    run = {"num_steps": 3, "order": 0}
-    assert serialization.backups(None, Made(width=40), features, run) == (0, [])
-    assert (
-        serialization.backups(tmp_path / "backup", Made(width=44), features, run)[0]
-        == 0
-    )  # killed before its first epoch
-    assert (
-        serialization.backups(tmp_path / "backup", Made(width=40), features, run)[0]
-        == 0
-    )
+def test_a_backup_notes_all_that_a_training_depends_on(tmp_path):
+    about = {"width": 40, "order": 0, "music": "a"}
+    assert Backup(tmp_path, about | {"width": 44}).states() == []  # killed at once
+    Backup(tmp_path, about)
     for name in ("000001.weights.h5", "000002.weights.h5", "partial.weights.h5"):
-        (tmp_path / "backup" / name).write_text("a state")
-    assert (
-        serialization.backups(tmp_path / "backup", Made(width=40), features, run)[0]
-        == 2
-    )
-    later = FeatureSet(
-        features.config,
-        features.genres,
-        features.table.assign(tempo=1.0),
-        features.log_mel,
-        features.report,
-        None,
-    )
-    for made, data, other, said in (
-        (Made(width=44), features, {}, "width: 40 there, 44 here"),
-        (Made(width=40), later, {}, "music: "),
-        (
-            Made(width=40, kl=2.0),
-            features,
-            {"order": 1},
-            r"kl: None there, 2.0 here; order: 0 there, 1 here\)",
-        ),
+        (tmp_path / name).write_text("a state")
+    loaded = []
+    model = SimpleNamespace(load_weights=lambda path: loaded.append(path.name))
+    assert Backup(tmp_path, about).restore(model) == 2
+    assert loaded == ["000002.weights.h5"]
+    for change, said in (
+        ({"width": 44}, "width: 40 there, 44 here"),
+        ({"music": "b"}, "music: a there, b here"),
+        ({"kl": 2.0, "order": 1}, "order: 0 there, 1 here; kl: None there, 2.0 here"),
     ):
+        changed = about | change
         with pytest.raises(ValueError, match=said):
-            serialization.backups(tmp_path / "backup", made, data, run | other)
+            Backup(tmp_path, changed)
 
 
 def test_a_backup_is_used_for_its_own_training_only(features, tmp_path, eager):
@@ -1004,15 +979,14 @@ def test_a_backup_is_used_for_its_own_training_only(features, tmp_path, eager):
     for change in ({"num_steps": 2}, {"music": 1}):
         with pytest.raises(
             ValueError,
-            match=rf"left' is of another training \({next(iter(change))}: .* there, .* here\). Empty",
+            match=rf"left' holds another training \({next(iter(change))}: .* Empty it",
         ):
             run(**change)
     assert len(run().epoch) == 1 and not left.exists()  # its own goes on
     mine = write_path(tmp_path / "full" / "thesis.txt")
     mine.write_text("not to be deleted")
-    with pytest.raises(ValueError, match="Empty it, or pass another"):
-        run(folder=tmp_path / "full")
-    assert mine.exists()
+    run(folder=tmp_path / "full")
+    assert [path.name for path in mine.parent.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
