@@ -90,13 +90,14 @@ def known_clips(num, seed=11):
     return clips
 
 
-def real_clips(data, num):
+def real_clips(data, num, splits=("test",)):
     """Eight beats at a time, at their mean tempo, of tracks of the test split; another is what follows.
 
     The vocoder learned from training tracks and its settings were chosen on validation tracks.
     """
     table = open_collection(data).table
-    table = table[table["split"] == "test"]
+    if splits:
+        table = table[table["split"].isin(splits)]
     clips, num_per_genre = [], max(1, num // table["genre"].nunique())
     for genre, rows in table.groupby("genre"):
         num_each = -(-num_per_genre // len(rows))
