@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -318,12 +319,124 @@ def test_a_clip_of_any_file(music_folder, tiny_config):
     assert len(seconds.samples) == 32 * 64
 
 
-def test_long_files_are_read_from_the_middle(tmp_path, tiny_config, monkeypatch):
-    monkeypatch.setattr(extraction, "MAX_SECONDS", 6.0)
-    paths = [write_tune(tmp_path / "long.wav", seconds=20.0)]
-    features = build_features(collection_of(paths), tiny_config, tmp_path, **QUIET)
-    found = features.table[features.table["source_id"] == "long.wav"]
-    assert found["start"].min() >= 7.0 and found["end"].max() <= 13.0
+def source_of(path, split="train"):
+    return {
+        "source_id": path.name,
+        "path": str(path),
+        "genre": "odd",
+        "split": split,
+        "group": path.name,
+    }
+
+
+def starts_and_gaps(rows):
+    starts = np.array([row["start"] for row in rows])
+    return starts, starts[1:] - np.array([row["end"] for row in rows])[:-1]
+
+
+def test_long_files_are_used_from_their_first_minute_to_their_last(
+    tmp_path, tiny_config
+):
+    """Of longer files only the middle minute was once read, unsaid."""
+    path = write_tune(tmp_path / "long.wav", seconds=300.0)
+    rows, clips, skipped = extraction.extract_source(source_of(path), tiny_config, 999)
+    assert len(rows) == len(clips) and skipped == []
+    starts, gaps = starts_and_gaps(rows)
+    assert starts[0] < 1.0 and rows[-1]["end"] > 298.0
+    assert np.all(gaps <= 2.1)  # blocks meet, windows inside one overlap
+    assert len({row["clip_id"] for row in rows}) == len(rows) == pytest.approx(297, 10)
+    _, gaps = starts_and_gaps(
+        extraction.extract_source(source_of(path, "test"), tiny_config)[0]
+    )
+    assert np.all(gaps > -1e-5)  # no second of music counts twice
+
+
+def test_windows_of_each_block_begin_where_they_say(tmp_path, tiny_config, monkeypatch):
+    monkeypatch.setattr(extraction, "BLOCK_SECONDS", 6.0)
+    time = np.arange(30 * 8000) / 8000
+    rising = np.sin(2 * np.pi * (300 + 40 * time) * time)  # 300 to 2700 Hz
+    soundfile.write(tmp_path / "rising.wav", tune(30.0) + 0.4 * rising, 8000)
+    source = source_of(tmp_path / "rising.wav")
+    rows, clips, _ = extraction.extract_source(source, tiny_config)
+    for row, clip in zip(rows[::5], clips[::5], strict=True):
+        again = load_window(row, tiny_config).log_mel
+        assert again[16].argmax() == pytest.approx(clip[16].argmax(), abs=1)
+    assert clips[0][16].argmax() < 4 and clips[-1][16].argmax() > 11
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("limit", [1, 3, 7, 60])
+def test_the_limit_of_windows_spreads_them_over_the_file(
+    tmp_path, tiny_config, monkeypatch, limit, split
+):
+    monkeypatch.setattr(extraction, "BLOCK_SECONDS", 6.0)
+    path = write_tune(tmp_path / "long.wav", seconds=40.0)
+    whole = extraction.extract_source(source_of(path, split), tiny_config)[0]
+    rows, clips, skipped = extraction.extract_source(
+        source_of(path, split), tiny_config, limit
+    )
+    assert len(rows) == len(clips) == min(limit, len(whole))
+    assert {row["start"] for row in rows} <= {row["start"] for row in whole}
+    if limit in (7, 60):
+        starts, _ = starts_and_gaps(rows)
+        assert len(np.unique((starts + 0.01) // (40 / 6))) == 6  # each block has some
+    if limit < len(whole):
+        ((name, reason, detail),) = skipped
+        assert (name, reason) == ("long.wav", "long file")
+        used, there = re.match(r"(\d+) of (\d+) s used, in", detail).groups()
+        assert int(there) == 40 and int(used) <= min(40, 2.1 * limit)
+
+
+def test_features_say_how_much_of_long_files_they_hold(tmp_path, tiny_config, capsys):
+    collection = collection_of([write_tune(tmp_path / "long.wav", seconds=20.0)])
+    options = {"max_windows": 2, "num_workers": 1}
+    features = build_features(collection, tiny_config, tmp_path, **options)
+    assert (features.table["source_id"].value_counts() <= 2).all()
+    assert reasons(features)["long.wav"] == "long file"
+    assert re.search(
+        r"Long files: \d+ of \d+ s used; raise max_windows", capsys.readouterr().out
+    )
+    more = build_features(collection, tiny_config, tmp_path, **QUIET)
+    assert more.path != features.path and len(more) > len(features)
+    with pytest.raises(ValueError, match="max_windows=0; expected a whole number"):
+        build_features(collection, tiny_config, tmp_path, max_windows=0)
+
+
+def test_composed_music_has_one_cache_whatever_the_limit(known, tiny_config):
+    again = build_features(
+        known_factor_collection(36),
+        tiny_config,
+        known.path.parent,
+        max_windows=5,
+        **QUIET,
+    )
+    assert again.path == known.path
+
+
+def test_one_silent_or_damaged_block_does_not_cost_a_long_file(
+    tmp_path, tiny_config, monkeypatch
+):
+    monkeypatch.setattr(extraction, "BLOCK_SECONDS", 6.0)
+    samples = tune(30.0)
+    samples[12 * 8000 : 18 * 8000] = 0.0
+    soundfile.write(tmp_path / "pause.wav", samples, 8000)
+    rows, _, skipped = extraction.extract_source(
+        source_of(tmp_path / "pause.wav"), tiny_config
+    )
+    assert [line[1] for line in skipped] == ["silent windows"]
+    starts, _ = starts_and_gaps(rows)
+    assert starts.max() > 24 and not np.any((starts > 12) & (starts < 16))
+    load = extraction.load_blocks
+
+    def damaged(*args):
+        for number, (start, samples) in enumerate(load(*args)):
+            yield start, samples[:0] if number == 2 else samples
+
+    monkeypatch.setattr(extraction, "load_blocks", damaged)
+    path = write_tune(tmp_path / "damaged.wav", seconds=30.0)
+    rows, _, skipped = extraction.extract_source(source_of(path), tiny_config)
+    assert [line[1] for line in skipped] == ["truncated"]
+    assert "says 30.0 s; 24.0 s came" in skipped[0][2] and rows[-1]["start"] > 24
 
 
 def test_grid_in_seconds_for_files(music_folder, tmp_path, tiny_config):
@@ -697,7 +810,7 @@ def test_a_damaged_shard_is_told_and_remade_alone(tiny_config, tmp_path, monkeyp
     monkeypatch.setattr(
         extraction,
         "extract_source",
-        lambda source, config: asked.append(source) or extract(source, config),
+        lambda source, *more: asked.append(source) or extract(source, *more),
     )
     again = build_features(known_factor_collection(36), tiny_config, tmp_path, **QUIET)
     assert len(asked) == 4  # 36 sources in shards of 32

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import numbers
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -286,6 +287,41 @@ def load_audio(
         (11025,)
     """
     samples, rate = read_mono(path, start, duration)
+    return _resample(samples, rate, config)
+
+
+def load_blocks(
+    path: Path | str, config: AudioConfig, seconds: float, blocks: Iterable[int]
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Reads blocks of equal length from a file, as `load_audio` does.
+
+    The file is opened once. Between neighbours nothing is sought, since a seek in an
+    mp3 decodes what lies before.
+
+    Args:
+        path: As of `load_audio`.
+        config: As of `load_audio`.
+        seconds: Length of a block.
+        blocks: Numbers of the blocks to read, from 0, increasing.
+
+    Yields:
+        `(start, samples)`: where a block begins, in seconds, and a float32 array, shape
+        `(samples,)`, shorter or empty where the file ends or is damaged.
+
+    Raises:
+        AudioError: As `load_audio`, but not for a block without samples.
+    """
+    with open_sound(path) as file:
+        size = math.ceil(seconds * file.samplerate)
+        place = 0
+        for block in blocks:
+            first = int(block) * size
+            samples = _read_part(path, file, None if first == place else first, size)
+            place = first + len(samples)
+            yield first / file.samplerate, _resample(samples, file.samplerate, config)
+
+
+def _resample(samples: np.ndarray, rate: int, config: AudioConfig) -> np.ndarray:
     if rate != config.sample_rate:
         samples = soxr.resample(samples, rate, config.sample_rate)
     return np.ascontiguousarray(samples, np.float32)
@@ -310,25 +346,35 @@ def read_mono(
     if not (_is_time(start) and _is_time(duration or 0.0)):
         found = f"Got start={start!r}, duration={duration!r}"
         raise AudioError(path, "no such piece", f"{found}; expected seconds.")
-    # A start beyond the end is a RuntimeError, and leaves no samples.
-    with open_sound(path) as file, contextlib.suppress(RuntimeError):
+    with open_sound(path) as file:
         rate = file.samplerate
-        blocks = [np.zeros((0, file.channels), np.float32)]
-        file.seek(round(start * rate))
         count = np.inf if duration is None else round(duration * rate)
-        blocks += _read_blocks(file, count)
-    samples = np.concatenate(blocks)
+        samples = _read_part(path, file, round(start * rate), count)
     if len(samples) == 0:
         detail = f"Nothing to read from {start:.2f} s on; it may be cut off or damaged."
         raise AudioError(path, "no audio", detail)
-    peak = np.abs(samples).max()
+    return samples, rate
+
+
+def _read_part(
+    path: Path | str, file: soundfile.SoundFile, first: int | None, count: float
+) -> np.ndarray:
+    """Reads `count` frames as mono samples, from frame `first` or from where it is."""
+    blocks = [np.zeros((0, file.channels), np.float32)]
+    # A start beyond the end is a RuntimeError, and leaves no samples.
+    with contextlib.suppress(RuntimeError):
+        if first is not None:
+            file.seek(first)
+        blocks += _read_blocks(file, count)
+    samples = np.concatenate(blocks)
+    peak = np.abs(samples).max(initial=0.0)
     if not np.isfinite(peak):
         detail = "It holds NaN or infinite samples; export it again."
         raise AudioError(path, "not finite", detail)
     if peak > LOUDEST:
         detail = f"It peaks at {peak:.0f}: integers as floats? Divide by 32768."
         raise AudioError(path, "not full scale 1", detail)
-    return to_mono(samples), rate
+    return to_mono(samples)
 
 
 def _is_time(value: Any) -> bool:

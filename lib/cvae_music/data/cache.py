@@ -72,6 +72,7 @@ def make_features(
     folder: Path,
     collection: Collection,
     config: AudioConfig,
+    max_windows: int,
     num_workers: int | None = None,
     progress: bool = True,
 ) -> None:
@@ -83,6 +84,7 @@ def make_features(
         folder: Folder of this cache.
         collection: `Collection`.
         config: `AudioConfig`.
+        max_windows: Clips of one file at most.
         num_workers: Processes to use; `None` for one on each core, or for what a
             `joblib.parallel_config` around the call says.
         progress: Show a progress bar.
@@ -104,7 +106,7 @@ def make_features(
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             if not (folder / "meta.json").exists():  # else made by another meanwhile
-                _make_shards(shards, config, num_workers, progress)
+                _make_shards(shards, config, max_windows, num_workers, progress)
                 _write_tables(folder, list(shards), collection, config)
 
 
@@ -195,6 +197,7 @@ def _lock(folder: Path) -> contextlib.AbstractContextManager:
 def _make_shards(
     shards: dict[Path, list[dict]],
     config: AudioConfig,
+    max_windows: int,
     num_workers: int | None,
     progress: bool,
 ) -> None:
@@ -218,6 +221,8 @@ def _make_shards(
         mininterval=0.5 if sys.stdout.isatty() else 5.0,
     ) as bar:
         make = joblib.delayed(make_shard)
-        calls = (make(path, part, config) for path, part in missing.items())
+        calls = (
+            make(path, part, config, max_windows) for path, part in missing.items()
+        )
         for count in parallel(calls):
             bar.update(count)

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from cvae_music.audio.analysis import log_mel
-from cvae_music.audio.files import AudioError, audio_duration, open_sound
+from cvae_music.audio.files import (
+    AudioError,
+    audio_duration,
+    load_blocks,
+    open_sound,
+)
 from cvae_music.config import AudioConfig
 from cvae_music.data.shards import has_shard, write_shard
 from cvae_music.data.windows import (
@@ -20,13 +25,15 @@ from cvae_music.data.windows import (
     frame_edges,
     load_window,
     mean_tempo,
-    read_sound,
 )
 
 # Windows of a training file overlap, which is free augmentation. Those of the other
 # splits never do, so that no second of music counts twice in a score.
 STRIDE_BEATS = 2
-MAX_SECONDS = 60.0  # how much of a file is read, from its middle
+# Files are read in equal blocks, of at least this length where the file is longer, and
+# less than twice as much. Each has beats of its own, so a tempo may change.
+BLOCK_SECONDS = 60.0
+MAX_WINDOWS = 256  # of one source: all of five minutes at 100 beats a minute
 FASTEST_TEMPO = 240.0
 
 Source = dict[str, Any]
@@ -34,13 +41,16 @@ Source = dict[str, Any]
 Extracted = tuple[list[dict], np.ndarray, list[tuple]]
 
 
-def make_shard(path: Path, sources: list[Source], config: AudioConfig) -> int:
+def make_shard(
+    path: Path, sources: list[Source], config: AudioConfig, max_windows: int
+) -> int:
     """Extracts and writes one shard.
 
     Args:
         path: Path of the shard, without suffix.
         sources: Rows of `Collection.table`.
         config: `AudioConfig`.
+        max_windows: As of `extract_source`.
 
     Returns:
         Number of sources.
@@ -54,7 +64,7 @@ def make_shard(path: Path, sources: list[Source], config: AudioConfig) -> int:
     clips = []
     skipped: list[tuple] = []
     for source in sources:
-        found = extract_source(source, config)
+        found = extract_source(source, config, max_windows)
         rows += found[0]
         clips.append(found[1])
         skipped += found[2]
@@ -62,12 +72,15 @@ def make_shard(path: Path, sources: list[Source], config: AudioConfig) -> int:
     return len(sources)
 
 
-def extract_source(source: Source, config: AudioConfig) -> Extracted:
-    """Extracts all clips of one source.
+def extract_source(
+    source: Source, config: AudioConfig, max_windows: int = MAX_WINDOWS
+) -> Extracted:
+    """Extracts the clips of one source, spread over all of it.
 
     Args:
         source: A row of `Collection.table`.
         config: `AudioConfig`.
+        max_windows: Clips at most, of a file.
 
     Returns:
         `(rows, clips, skipped)`: a dict for each clip; float16 array, shape
@@ -77,7 +90,7 @@ def extract_source(source: Source, config: AudioConfig) -> Extracted:
     if not source["path"]:
         return _extract_composed(source, config)
     try:
-        return _extract_file(source, config)
+        return _extract_file(source, config, max_windows)
     except AudioError as error:
         reason = error.reason
         detail = str(error).removeprefix(f"{error.path}: {reason}. ")
@@ -104,59 +117,92 @@ def _extract_composed(source: Source, config: AudioConfig) -> Extracted:
     return [row], load_window(row, config).log_mel[None].astype(np.float16), []
 
 
-def _extract_file(source: Source, config: AudioConfig) -> Extracted:
-    samples, offset, lost = _read_middle(source["path"], config)
-    edges, grid = frame_edges(samples, config)
+def _extract_file(source: Source, config: AudioConfig, max_windows: int) -> Extracted:
+    path = source["path"]
+    duration, claimed = _duration(path)
+    num_blocks = max(1, int(duration // BLOCK_SECONDS))
+    seconds = duration / num_blocks
+    # Of a file with more blocks than windows some are read, as far apart as can be.
+    blocks = _spread(np.arange(num_blocks), max_windows)
     length = stride = config.num_frames
     if source["split"] == "train":
         stride = min(stride, STRIDE_BEATS * config.frames_per_beat)
-    firsts = range(0, len(edges) - length, stride)
-    if not firsts:
-        beats = f"Expected {config.num_beats} beats."
-        raise AudioError(source["path"], "too short", beats)
-    level = log_mel(samples, edges[:-1], config)
-    loudest = level.max(axis=1)
-    rows = []
-    heard = []
-    for number, first in enumerate(firsts):
-        if loudest[first : first + length].max() < config.floor_db + SILENCE_MARGIN_DB:
+    rows: list[dict] = []
+    clips = [np.zeros((0, *config.shape), np.float16)]
+    num_windows = num_loud = 0
+    read = []
+    parts = load_blocks(path, config, max(seconds, BLOCK_SECONDS), blocks)
+    for number, (offset, samples) in enumerate(parts, 1):
+        read.append(len(samples) / config.sample_rate)
+        edges, grid = frame_edges(samples, config)
+        firsts = np.arange(0, len(edges) - length, stride)
+        if not len(firsts):
             continue
-        heard.append(first)
-        row = source | {
-            "clip_id": f"{source['source_id']}#{number:02d}",
-            "start": round(offset + edges[first], 6),
-            "end": round(offset + edges[first + length], 6),
-            "tempo": round(mean_tempo(edges[first:], config), 6),
-            "grid": grid,
-        }
-        rows.append(row)
-    silent = len(firsts) - len(rows)
-    if silent:
-        reason = "silent windows" if rows else "silent"
-        lost.append((reason, f"{silent} of {len(firsts)} windows"))
-    frames = np.array(heard, int)[:, None] + np.arange(length)
-    clips = level.astype(np.float16)[frames]
-    return rows, clips, [(source["source_id"], *line) for line in lost]
-
-
-def _read_middle(
-    path: str, config: AudioConfig
-) -> tuple[np.ndarray, float, list[tuple]]:
-    """Reads the middle of a file: samples, the second they start at, report lines."""
-    with open_sound(path) as file:
-        duration = claimed = file.frames / file.samplerate
-    if claimed > MAX_SECONDS:  # else all of it is read, which shows how long it is
-        duration, claimed = audio_duration(path)
-    wanted = min(duration, MAX_SECONDS)
-    offset = (duration - wanted) / 2
-    samples = read_sound(path, config, offset, MAX_SECONDS)
-    read = len(samples) / config.sample_rate
+        level = log_mel(samples, edges[:-1], config)
+        frames = firsts[:, None] + np.arange(length)
+        loudest = level.max(axis=1)[frames].max(axis=1)
+        loud = np.flatnonzero(loudest >= config.floor_db + SILENCE_MARGIN_DB)
+        # A block gets its share of the limit, and what those before it did not need.
+        share = max_windows * number // len(blocks)
+        kept = _spread(loud, share - len(rows))
+        for window in kept:
+            first = firsts[window]
+            row = source | {
+                "clip_id": f"{source['source_id']}#{num_windows + window:02d}",
+                "start": round(offset + edges[first], 6),
+                "end": round(offset + edges[first + length], 6),
+                "tempo": round(mean_tempo(edges[first:], config), 6),
+                "grid": grid,
+            }
+            rows.append(row)
+        clips.append(level.astype(np.float16)[frames[kept]])
+        num_windows += len(firsts)
+        num_loud += len(loud)
+    total = sum(read)
+    if total == 0:
+        detail = "Nothing can be read; it may be cut off or damaged."
+        raise AudioError(path, "no audio", detail)
     shortest = config.seconds(FASTEST_TEMPO)
-    if read < shortest:
-        detail = f"It lasts {read:.2f} s; a clip needs at least {shortest:.2f} s."
+    if total < shortest or not num_windows:
+        detail = (
+            f"It lasts {total:.2f} s; a clip needs {config.num_beats} beats, at least "
+            f"{shortest:.2f} s."
+        )
         raise AudioError(path, "too short", detail)
-    lost: list[tuple] = []
-    if read < 0.9 * wanted or duration < 0.9 * claimed < np.inf:
-        detail = f"its header says {claimed:.1f} s; {read:.1f} s came, and were used"
+    lost = []
+    if min(read) < 0.9 * seconds or duration < 0.9 * claimed < np.inf:
+        detail = f"its header says {claimed:.1f} s; {total:.1f} s came, and were used"
         lost.append(("truncated", detail))
-    return samples, offset, lost
+    if num_loud < num_windows:
+        silent = f"{num_windows - num_loud} of {num_windows} windows"
+        lost.append(("silent windows" if rows else "silent", silent))
+    if len(rows) < num_loud or len(blocks) < num_blocks:
+        detail = (
+            f"{_covered(rows):.0f} of {max(total, duration):.0f} s used, in "
+            f"{len(rows)} windows; raise max_windows for more"
+        )
+        lost.append(("long file", detail))
+    skipped = [(source["source_id"], *line) for line in lost]
+    return rows, np.concatenate(clips), skipped
+
+
+def _duration(path: str) -> tuple[float, float]:
+    """Measures the length of a file as `audio_duration`, but believes short headers."""
+    with open_sound(path) as file:
+        claimed = file.frames / file.samplerate
+    if claimed > BLOCK_SECONDS:  # else all of it is read, which shows how long it is
+        return audio_duration(path)
+    return claimed, claimed
+
+
+def _spread(values: np.ndarray, count: int) -> np.ndarray:
+    """Chooses at most `count` values, spread evenly from the first to the last."""
+    places = np.linspace(0, len(values) - 1, min(len(values), count))
+    return values[places.round().astype(int)]
+
+
+def _covered(rows: list[dict]) -> float:
+    """Counts the seconds that lie in any of some clips of a file, which may overlap."""
+    starts = np.array([row["start"] for row in rows])
+    ends = np.array([row["end"] for row in rows])
+    return float(np.minimum(ends - starts, np.diff(starts, append=np.inf)).sum())

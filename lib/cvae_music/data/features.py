@@ -11,9 +11,10 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from cvae_music.config import AudioConfig
+from cvae_music.config import AudioConfig, check_number
 from cvae_music.data.cache import code_key, make_features, read_table
 from cvae_music.data.collection import SPLITS, Collection, count_splits
+from cvae_music.data.extraction import MAX_WINDOWS
 from cvae_music.data.shards import ShardedArray, is_url, read_bytes
 
 
@@ -138,11 +139,11 @@ class FeatureSet:
             f"{len(self):,} clips of {self.num_genres} genres from {sources:,} "
             f"sources: {splits}."
         ]
-        grids = self.table.drop_duplicates("source_id")["grid"].value_counts()
-        if "fallback" in grids:
+        is_loose = self.table["grid"] == "fallback"
+        if num_loose := self.table.loc[is_loose, "source_id"].nunique():
             lines.append(
-                f"No steady beat in {grids['fallback']} sources: their clips lie on a "
-                "fixed grid of 120 BPM."
+                f"No steady beat in {num_loose} sources, or in parts of them: clips "
+                "there lie on a fixed grid of 120 BPM."
             )
         if len(self.report):
             counts = self.report["reason"].value_counts()
@@ -151,6 +152,14 @@ class FeatureSet:
             is_lost = self.report["reason"] == "genre with too few tracks"
             for detail in self.report.loc[is_lost, "detail"].unique():
                 lines.append(f"Too few tracks: {detail}.")
+            is_long = self.report["reason"] == "long file"
+            seconds = self.report.loc[is_long, "detail"].str.extract(r"(\d+) of (\d+)")
+            if len(seconds):
+                used, there = seconds.astype(int).sum()
+                lines.append(
+                    f"Long files: {used:,} of {there:,} s used; raise max_windows of "
+                    "build_features for more."
+                )
         return "\n".join(lines)
 
 
@@ -159,10 +168,14 @@ def build_features(
     config: AudioConfig,
     cache_dir: Path | str,
     *,
+    max_windows: int = MAX_WINDOWS,
     num_workers: int | None = None,
     progress: bool = True,
 ) -> FeatureSet:
     """Extracts the features of a collection, or finds them in the cache.
+
+    Clips are cut from the whole of each file. Training clips overlap: a new one begins
+    every two beats. Those of the other splits do not.
 
     Safe to interrupt: what is done is kept, and the next call resumes from there. Of
     several processes that want the same features one makes them; the others wait.
@@ -171,6 +184,8 @@ def build_features(
         collection: `Collection`.
         config: `AudioConfig`.
         cache_dir: Folder of all caches; the features get a folder of their own inside.
+        max_windows: Clips of one file at most. Of a file that has more they are spread
+            evenly over its length, and the report says how many seconds they hold.
         num_workers: Processes to use; `None` for one on each core, or for what a
             `joblib.parallel_config` around the call says, such as a Dask cluster.
         progress: Show a progress bar and a summary.
@@ -179,7 +194,7 @@ def build_features(
         `FeatureSet`.
 
     Raises:
-        ValueError: If nothing usable is left.
+        ValueError: If nothing usable is left, or `max_windows` is no number above 0.
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
 
@@ -195,14 +210,18 @@ def build_features(
         ...     features.log_mel.shape
         (18, 64, 8)
     """
+    check_number("max_windows", max_windows, 1)
     modules = ["cvae_music.data.cache"]
+    parts = [collection.key(), config.key()]
     if collection.is_composed:
         modules.append("known_music.composer")
-    key = joblib.hash([collection.key(), config.key(), code_key(*modules)])[:12]
+    else:
+        parts.append(str(max_windows))
+    key = joblib.hash([*parts, code_key(*modules)])[:12]
     name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)
     folder = Path(cache_dir).expanduser() / f"{name}-{key}"
     if not (folder / "meta.json").exists():
-        make_features(folder, collection, config, num_workers, progress)
+        make_features(folder, collection, config, max_windows, num_workers, progress)
     features = load_features(folder, config)
     # The files may have moved since the cache was made.
     paths = collection.table.set_index("source_id")["path"]

@@ -10,7 +10,6 @@ fsspec can read, such as an object store.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -34,15 +33,15 @@ def write_shard(path: Path, log_mel: np.ndarray, rows: list, skipped: list) -> N
         rows: A dict for each clip, its row of the table.
         skipped: Tuples `(source_id, reason, detail)` of what was left out.
     """
-    buffer = io.BytesIO()
-    np.save(buffer, log_mel)
-    data = buffer.getvalue()
-    write_file(path.with_suffix(".npy"), lambda file: file.write(data))
+    array = path.with_suffix(".npy")
+    write_file(array, lambda file: np.save(file, log_mel))  # no copy in memory
+    with open(array, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
     record = {
         "name": path.name,
         "clips": len(rows),
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": array.stat().st_size,
+        "sha256": digest.hexdigest(),
         "rows": rows,
         "skipped": skipped,
     }
