@@ -187,20 +187,33 @@ def test_frechet_with_fewer_clips_than_dimensions(rng):
 
 
 def test_kernel_distance_of_a_hand_worked_case():
-    first, second = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])
-    # pairs inside: (0·1 + 1)^3 = 1 and (1·2 + 1)^3 = 27; across: 1, 1, 8, 27 with mean 9.25
-    assert scores.kernel_distance(first, second) == pytest.approx(1.0 + 27.0 - 2 * 9.25)
+    made, real = np.array([[1.0], [2.0]]), np.array([[0.0], [2.0]])
+    # The bandwidth is 2, the distance of the two real clips. Similarities exp(-d²/8): inside 1/8 and 4/8;
+    # across, distances 1, 1, 2, 0.
+    inside = np.exp(-1 / 8) + np.exp(-4 / 8)
+    across = (2 * np.exp(-1 / 8) + np.exp(-4 / 8) + 1.0) / 4
+    assert scores.kernel_distance(made, real) == pytest.approx(
+        100 * (inside - 2 * across)
+    )
+
+
+def test_kernel_distance_takes_its_bandwidth_from_the_real_clips(rng):
+    made, real = rng.normal(0, 1, (60, 3)), rng.normal(1, 3, (80, 3))
+    found = scores.kernel_distance(made, real)
+    assert found != pytest.approx(scores.kernel_distance(real, made), rel=0.05)
+    # The unit of the embedding does not matter.
+    assert scores.kernel_distance(7 * made + 1, 7 * real + 1) == pytest.approx(found)
+    # Real clips that are all alike: only equal points are similar.
+    assert scores.kernel_distance([[0.0], [1.0]], [[2.0], [2.0]]) == 100.0
 
 
 def test_kernel_distance_scatters_around_zero_for_one_distribution(rng):
     values = [
         scores.kernel_distance(*rng.standard_normal((2, 200, 4))) for _ in range(20)
     ]
-    assert abs(np.mean(values)) < 0.02
-    assert (
-        scores.kernel_distance(*(rng.standard_normal((2, 200, 4)) + [[[0.0]], [[1.0]]]))
-        > 1.0
-    )
+    assert abs(np.mean(values)) < 0.2
+    apart = rng.standard_normal((2, 200, 4)) + [[[0.0]], [[1.0]]]
+    assert scores.kernel_distance(*apart) > 20.0
     with pytest.raises(ValueError, match="same number of dimensions"):
         scores.kernel_distance(np.zeros((4, 2)), np.zeros((4, 3)))
 

@@ -27,7 +27,7 @@ import scipy.optimize
 import scipy.signal
 import soundfile
 import tagger
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 
 from cvae_lab.measures.scores import (
     frechet_distance,
@@ -585,14 +585,15 @@ CONTROLS = {
 }
 
 
-def paired_kernel_distance(first, second):
+def paired_kernel_distance(points, originals):
     """`kernel_distance` without the pairs of a clip and its own original, which would pull it below 0.
 
     Source: Gretton et al. (2012), JMLR 13, the unbiased estimate for as many points on both sides.
     """
-    cross = (first @ second.T / first.shape[1] + 1.0) ** 3
-    others = (cross.sum() - np.trace(cross)) / (len(first) * (len(first) - 1))
-    return kernel_distance(first, second) + 2.0 * (cross.mean() - others)
+    bandwidth = np.median(pdist(originals))
+    cross = np.exp(-0.5 * (cdist(points, originals) / bandwidth) ** 2)
+    others = (cross.sum() - np.trace(cross)) / (len(points) * (len(points) - 1))
+    return kernel_distance(points, originals) + 200.0 * (cross.mean() - others)
 
 
 def compare_tagger(clips):
@@ -625,14 +626,11 @@ def compare_tagger(clips):
         100.0 / (sizes[:NUM_COMPONENTS] ** 2).sum() * (len(clips) - 1)
     )
 
-    def distances(first, second, kernel=kernel_distance):
-        first, second = (first - mean) @ axes, (second - mean) @ axes
-        scale = np.sqrt(
-            NUM_COMPONENTS / 100.0
-        )  # the kernel expects a variance of 1 a dimension
+    def distances(points, reference, kernel=kernel_distance):
+        points, reference = (points - mean) @ axes, (reference - mean) @ axes
         return {
-            "Fréchet": frechet_distance(first, second),
-            "kernel": kernel(first * scale, second * scale),
+            "Fréchet": frechet_distance(points, reference),
+            "kernel": kernel(points, reference),
         }
 
     made = {key: tagger.embed(map(sound, clips)) for key, sound in sounds.items()}
@@ -650,7 +648,7 @@ def compare_tagger(clips):
             "standard error": paired[part, name].std() / root,
             "paired, less pghi_bands": (paired[part, name] - base).mean(),
             "standard error of that": (paired[part, name] - base).std() / root,
-            **distances(originals, points, paired_kernel_distance),
+            **distances(points, originals, paired_kernel_distance),
             "clips a side": len(clips),
         }
         for (part, name), points in made.items()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -473,43 +473,39 @@ def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
     return float(shift @ shift + traces - 2.0 * overlap)
 
 
-def kernel_distance(first: ArrayLike, second: ArrayLike) -> float:
-    """Computes the squared maximum mean discrepancy of two sets of embeddings.
+def kernel_distance(generated: ArrayLike, real: ArrayLike) -> float:
+    """Computes the kernel audio distance (KAD) of generated clips from real ones.
 
-    The estimate is unbiased. The kernel is (x·y / dimensions + 1)^3. Unlike
-    `frechet_distance`, the value does not grow when clips are few; for two samples of
-    one distribution it scatters around 0 and may be negative.
+    It is 100 times the unbiased estimate of the squared maximum mean discrepancy. The
+    kernel is Gaussian; its bandwidth is the median distance between two real clips, so
+    the unit of the embedding does not matter. Unlike `frechet_distance`, the value does
+    not grow when clips are few; for two samples of one distribution it scatters around
+    0 and may be negative.
 
     Args:
-        first: Embeddings, shape `(num_first, dimensions)`.
-        second: Embeddings, shape `(num_second, dimensions)`.
+        generated: Embeddings, shape `(num_generated, dimensions)`.
+        real: Embeddings of the reference, shape `(num_real, dimensions)`.
 
     Returns:
-        Squared distance.
+        Distance, at most 200.
 
     Raises:
         ValueError: If the dimensions differ or a set has fewer than two clips.
 
-    Source: Bińkowski et al. (2018), arXiv:1801.01401.
+    Source: Chung et al. (2025), "KAD: No More FAD!", arXiv:2502.15602; Gretton et al.
+    (2012), JMLR 13, for the estimate.
 
     Example:
-        >>> kernel_distance([[0.0], [1.0]], [[1.0], [2.0]])
-        9.5
+        >>> round(kernel_distance([[9.0], [9.0]], [[0.0], [1.0]]), 3)  # far away
+        160.653
     """
-    first, second = _embedding_pair(first, second)
-
-    def kernel(a, b):
-        return (a @ b.T / a.shape[1] + 1.0) ** 3
-
-    def mean_off_diagonal(points):
-        values = kernel(points, points)
-        return (values.sum() - np.trace(values)) / (len(points) * (len(points) - 1))
-
-    return float(
-        mean_off_diagonal(first)
-        + mean_off_diagonal(second)
-        - 2.0 * kernel(first, second).mean()
+    generated, real = _embedding_pair(generated, real)
+    pairs = pdist(generated), pdist(real), cdist(generated, real)
+    bandwidth = max(np.median(pairs[1]), 1e-100)  # real clips may be all alike
+    made, reference, across = (
+        np.mean(np.exp(-0.5 * (distance / bandwidth) ** 2)) for distance in pairs
     )
+    return 100.0 * float(made + reference - 2.0 * across)
 
 
 def _embedding_pair(
