@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 
 from cvae_lab.budget.machine import peak_memory
@@ -41,17 +42,22 @@ KINDS = {  # kind -> steps
 }
 
 
-def weights_path(kind: str, features: Any, data: str = "known") -> Path:
+def weights_path(
+    kind: str, features: Any, data: str = "known", preset: str | None = None
+) -> Path:
     """Names the file of the weights of a kind of model.
 
     Args:
         kind: One of `KINDS`.
         features: `FeatureSet`; its key is in the name.
         data: Data source.
+        preset: Start of the name of a preset that ships, such as `"real"`.
 
     Returns:
         A file in the package that needs it; for music of one's own in its outputs.
     """
+    if preset:
+        return saving.WEIGHTS / f"{preset}_{kind}.npz"
     if data != "known":
         name = f"{Path(data).name}-{features.key()}_{kind}.npz"
         return output_folder(data) / "models" / name
@@ -66,8 +72,11 @@ def train_row(
     judges: dict[str, Any],
     data: str = "known",
     num_steps: int = NUM_STEPS,
+    preset: str | None = None,
 ) -> dict[str, Any]:
     """Trains one model, measures it, and keeps its weights if it is the first.
+
+    The weights are those of the epoch that rebuilt the validation clips best.
 
     Args:
         kind: One of `KINDS`.
@@ -76,17 +85,21 @@ def train_row(
         judges: Dictionary name -> judge.
         data: Data source.
         num_steps: Steps of the training.
+        preset: As for `weights_path`.
 
     Returns:
         A row of the table; obedience in sound comes before the judges' scores.
     """
-    path = weights_path(kind, features, data)
+    path = weights_path(kind, features, data, preset)
     backup = path.with_name(f"backup_{path.stem}_{seed}")
     settings: dict[str, Any] = {"num_steps": num_steps, "seed": seed, "verbose": 2}
     settings["backup_dir"] = backup
+    settings["callbacks"] = keras.callbacks.EarlyStopping(
+        "val_rms_db", mode="min", patience=num_steps, restore_best_weights=True
+    )
     started = time.perf_counter()
     if kind == "cvaegan":
-        first = saving.load_model(weights_path("cvae", features, data))
+        first = saving.load_model(weights_path("cvae", features, data, preset))
         model, _ = continue_training(first, features, kind, **settings)
     else:
         model, _ = fit_model(kind, features, **settings)
@@ -103,6 +116,8 @@ def train_row(
     if data != "known":
         command += f" --data {Path(data).name}"
         row["music"] = music_key(features)
+    if preset:
+        command += f" --preset {preset}"
     return row | {"versions": used_versions(), "command": command}
 
 
@@ -142,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--num-clips", type=int, default=4800, help="clips of the embedded music")
     add("--num-steps", type=int, help="those of what ships, if left out")
+    add("--preset", help="ship the weights as <preset>_<kind>; no near copies may pass")
     options = parser.parse_args(arguments)
     data = options.data
     name = Path(data).name
@@ -153,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collection = open_collection(data)
         judges_folder = output_folder(data) / "models"
         folder = output_folder(data) / "results"
+        if options.preset:
+            folder = shipped_folder()
     features = build_features(collection, AudioConfig(), cache_folder())
     music = None if data == "known" else music_key(features)
     judges_name = name if music is None else f"{name}-{music}"
@@ -165,7 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if ((rows["kind"] == kind) & (rows["seed"] == seed)).any():
                 continue
             print(f"{kind}, seed {seed}", flush=True)
-            add_row(path, train_row(kind, seed, features, judges, data, num_steps))
+            row = train_row(
+                kind, seed, features, judges, data, num_steps, options.preset
+            )
+            add_row(path, row)
     measured = _rows_of(path, music).drop(columns="seed").set_index("kind")
     measured = measured.select_dtypes("number").groupby("kind").agg(["mean", "std"])
     print(measured.T.round(3).to_string())
