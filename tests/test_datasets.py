@@ -116,18 +116,60 @@ def test_folder_takes_every_ending_that_can_be_read(tmp_path):
         for number, ending in enumerate(files.AUDIO_ENDINGS):
             touch(tmp_path / genre / f"{number}{ending.upper()}")
     assert len(folder_collection(tmp_path)) == 2 * len(files.AUDIO_ENDINGS) == 24
-    for path in (tmp_path / "jazz").iterdir():
-        path.rename(path.with_suffix(".m4a"))
-    with pytest.raises(ValueError, match="12 × not audio.*ending in .wav, .mp3"):
+    for genre in ("jazz", "rock"):
+        for path in (tmp_path / genre).iterdir():
+            path.rename(path.with_suffix(".txt"))
+    with pytest.raises(ValueError, match="24 × not audio.*ending in .wav, .mp3"):
         folder_collection(tmp_path)
 
 
-@pytest.mark.parametrize("genres", [(), ("jazz",)])
-def test_folder_needs_two_genres(tmp_path, genres):
-    write_genres(tmp_path, genres)
+def test_folder_needs_a_genre(tmp_path):
     with pytest.raises(
-        ValueError, match=f"has {len(genres)} usable genres.*expected at least 2"
+        ValueError, match="has 0 usable genres .left out: nothing.; expected at least 1"
     ):
+        folder_collection(tmp_path)
+
+
+def test_one_genre_is_enough(tmp_path):
+    write_genres(tmp_path, ("jazz",))
+    touch(tmp_path / "loose.wav")
+    collection = folder_collection(tmp_path)
+    assert collection.genres == ("jazz",) and len(collection) == 3
+    assert reasons(collection) == {"loose.wav": "no genre"}
+    assert collection.counts().to_numpy().tolist() == [[1, 1, 1]]
+
+
+def test_files_without_folders_are_one_genre(tmp_path):
+    for track in range(10):
+        for piece in range(2):
+            touch(tmp_path / "My band" / f"song {track}__{piece:02d}.wav")
+    collection = open_collection(tmp_path / "My band")
+    assert collection.genres == ("My band",) and collection.name == "My band"
+    assert collection.counts().to_numpy().tolist() == [[16, 2, 2]]
+    assert reasons(collection) == {"My band": "no folders of genres"}
+    assert "all is one genre, 'My band'" in collection.skipped["detail"].item()
+
+
+def test_ready_made_splits_of_one_genre(tmp_path):
+    """Two folders called train and test, and no others, were once two genres."""
+    for split in ("train", "Test"):
+        for track in range(5):
+            touch(tmp_path / "techno" / split / f"{split} {track}.wav")
+    touch(tmp_path / "techno" / "loose.wav")
+    collection = folder_collection(tmp_path / "techno")
+    assert collection.genres == ("techno",)
+    assert collection.counts().to_numpy().tolist() == [[4, 1, 5]]
+    assert reasons(collection) == {
+        "techno": "no folders of genres",
+        "loose.wav": "no genre",
+    }
+    detail = collection.skipped["detail"].iloc[0]
+    assert "'train', 'test' and 'validation', which are splits here" in detail
+
+
+def test_one_folder_with_folders_inside_is_asked_about(tmp_path):
+    touch_artists(tmp_path, "jazz", 3)
+    with pytest.raises(ValueError, match="Pass '.*jazz' if the genres.*If they are ar"):
         folder_collection(tmp_path)
 
 
@@ -235,12 +277,6 @@ def test_genres_of_nearly_one_name_are_told(tmp_path, twin):
     lines = collection.skipped
     detail = lines["detail"][lines["reason"] == "name nearly the same"].item()
     assert ascii("Rock") in detail and ascii(twin) in detail
-
-
-def test_files_without_folders_are_told(tmp_path):
-    touch(tmp_path / "one.wav")
-    with pytest.raises(ValueError, match="holds 1 sound files and no folder"):
-        folder_collection(tmp_path)
 
 
 def test_own_folders_called_like_sources_are_told(tmp_path, monkeypatch):

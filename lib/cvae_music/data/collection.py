@@ -45,7 +45,7 @@ class Collection:
         skipped: What was left out and why: `path`, `reason`, `detail`.
 
     Raises:
-        ValueError: If fewer than two genres are left, or a group is in two splits.
+        ValueError: If no genre is left, or a group is in two splits.
 
     Example:
         >>> from cvae_music.data.sources import open_collection
@@ -60,14 +60,14 @@ class Collection:
     skipped: pd.DataFrame
 
     def __post_init__(self) -> None:
-        if len(self.genres) < 2:
+        if not self.genres:
             counts = self.skipped["reason"].value_counts()
             reasons = ", ".join(f"{n} × {reason}" for reason, n in counts.items())
             raise ValueError(
-                f"The collection {self.name!r} has {len(self.genres)} usable genres "
-                f"{tuple(self.genres)} (left out: {reasons or 'nothing'}); expected at "
-                f"least 2, each with at least {MIN_GROUPS} tracks ending in {READABLE}."
-                " Add music, replace what cannot be read, or check the path."
+                f"The collection {self.name!r} has 0 usable genres (left out: "
+                f"{reasons or 'nothing'}); expected at least 1, with at least "
+                f"{MIN_GROUPS} tracks ending in {READABLE}. Add music, replace what "
+                "cannot be read, or check the path."
             )
         num_splits = self.table.groupby("group")["split"].nunique()
         if (num_splits > 1).any():

@@ -135,10 +135,8 @@ class FeatureSet:
         """Says in a few lines how many clips there are, and what was left out why."""
         splits = ", ".join(f"{n:,} {split}" for split, n in self.counts().sum().items())
         sources = self.table["source_id"].nunique()
-        lines = [
-            f"{len(self):,} clips of {self.num_genres} genres from {sources:,} "
-            f"sources: {splits}."
-        ]
+        genres = "1 genre" if self.num_genres == 1 else f"{self.num_genres} genres"
+        lines = [f"{len(self):,} clips of {genres} from {sources:,} sources: {splits}."]
         is_loose = self.table["grid"] == "fallback"
         if num_loose := self.table.loc[is_loose, "source_id"].nunique():
             lines.append(

@@ -228,7 +228,7 @@ def fma_collection(
         `Collection`; `group` is the artist, or the track where no artist is named.
 
     Raises:
-        ValueError: If FMA is not found, or fewer than two genres are usable.
+        ValueError: If FMA is not found, or no genre is usable.
 
     Source: Defferrard et al. (2017), arXiv:1612.01840.
     """

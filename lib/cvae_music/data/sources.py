@@ -83,6 +83,9 @@ def known_factor_collection(num_clips: int = 2400, seed: int = 0) -> Collection:
 def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     """Opens a folder with one subfolder a genre, such as `root/jazz/tune.wav`.
 
+    Files without subfolders, as in `jazz/tune.wav`, are one genre with the name of the
+    folder. A model of one genre is a `VAE`.
+
     A folder inside a genre, as in `root/jazz/artist/tune.wav`, is a group: its files
     stay in one split, also beside a folder of that name in another genre. Where this
     leaves a genre fewer than three groups, its tracks are split one by one, and the
@@ -104,14 +107,22 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
         the same recording, which genres have nearly the same name.
 
     Raises:
-        ValueError: If fewer than two genres are left, or they stand in a folder inside
-            this one.
+        ValueError: If no genre is left, or there is one folder, with folders inside.
     """
     root = Path(os.path.expanduser(root))
     check_number("seed", seed)
     skipped: list[tuple] = []
     tunes = _find_tunes(root, skipped)
-    are_splits = _are_split_folders([parts for *_, parts in tunes])
+    places = [parts for *_, parts in tunes]
+    are_splits = _are_split_folders(places)
+    is_one_genre = max(map(len, places), default=0) == 1 + are_splits
+    name_here = unicodedata.normalize("NFC", root.resolve().name)
+    collection_name = printable(name_here) or "folder"
+    if is_one_genre:
+        detail = f"all is one genre, {collection_name!r}; expected a folder of each"
+        if are_splits:
+            detail += ", or in 'train', 'test' and 'validation', which are splits here"
+        skipped.append((collection_name, "no folders of genres", detail))
     genres = set()
     rows = []
     folders = []
@@ -119,6 +130,8 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
         split = "train"
         if are_splits:
             split = SPLIT_FOLDERS.get(parts.pop(0).casefold(), "")
+        if is_one_genre and parts:
+            parts.insert(0, collection_name)
         if len(parts) > 1:
             genres.add(parts[0])
         if not split or len(parts) < 2:
@@ -128,16 +141,17 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
         rows.append((name, str(path), parts[0], split, track))
         folders.append(parts[1] if len(parts) > 2 else "")
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
-    if not are_splits:
-        _check_is_root_of_genres(root, table, tunes)
+    if not are_splits and not is_one_genre:
+        _check_is_root_of_genres(root, table)
     _group_artists(table, pd.Series(folders, dtype=object), skipped)
     fingerprints = _group_duplicates(table, skipped)
     readable = set(table["group"][fingerprints.notna()])
     _assign_splits(table, readable, seed)
     table = drop_split_leaks(table, skipped, "recording or artist in another split")
     skipped += _similar_genres(sorted(genres))
-    name = root.resolve().name or "folder"
-    return Collection.of_complete_genres(name, table, sorted(genres), skipped)
+    return Collection.of_complete_genres(
+        collection_name, table, sorted(genres), skipped
+    )
 
 
 def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[str]]]:
@@ -177,26 +191,22 @@ def _is_hidden(part: str) -> bool:
 def _are_split_folders(places: list[list[str]]) -> bool:
     """Returns whether the folders at the top are splits, not genres of such names.
 
-    Splits have genres inside, and the same ones: a genre called "test" has tracks or
-    artists.
+    Splits have the same genres inside, or nothing but files; and nothing but splits
+    stands beside them. A genre called "test" has tracks or artists.
     """
     inside: dict[str | None, set[str]] = {}
     for parts in places:
-        split = SPLIT_FOLDERS.get(parts[0].casefold())
-        inside.setdefault(split, set()).update(parts[1:2] if len(parts) > 2 else ())
+        if len(parts) > 1:  # else no folder
+            split = SPLIT_FOLDERS.get(parts[0].casefold())
+            inside.setdefault(split, set()).update(parts[1:2] if len(parts) > 2 else ())
     if {"train", "test"} <= set(inside):
-        return bool(inside["train"] & inside["test"])
-    return None not in inside and any(inside.values())
+        if inside["train"] or inside["test"]:
+            return bool(inside["train"] & inside["test"])
+    return None not in inside and ("train" in inside or any(inside.values()))
 
 
-def _check_is_root_of_genres(root: Path, table: pd.DataFrame, tunes: list) -> None:
-    """Refuses a folder without folders, or whose genres are one or more levels down."""
-    if tunes and table.empty:
-        raise ValueError(
-            f"{str(root)!r} holds {len(tunes)} sound files and no folder of any; "
-            "expected one subfolder a genre, such as jazz/tune.wav. Make a folder for "
-            "each genre and sort the files into them."
-        )
+def _check_is_root_of_genres(root: Path, table: pd.DataFrame) -> None:
+    """Refuses a folder whose genres seem to be one or more levels down."""
     if table["genre"].nunique() != 1:
         return
     inner = Path(os.path.commonpath([Path(path).parents[1] for path in table["path"]]))
@@ -204,7 +214,7 @@ def _check_is_root_of_genres(root: Path, table: pd.DataFrame, tunes: list) -> No
         raise ValueError(
             f"{str(root)!r} holds one folder of music, which has folders of its own; "
             f"expected one subfolder a genre. Pass {str(inner)!r} if the genres are "
-            "there."
+            "there. If they are artists of one genre, move their files into one folder."
         )
 
 
@@ -355,7 +365,7 @@ def open_collection(
         `Collection`.
 
     Raises:
-        ValueError: If there is no such source, or fewer than two genres are usable.
+        ValueError: If there is no such source, or no genre is usable.
 
     Example:
         >>> open_collection("known", num_clips=18).counts().to_numpy()[0].tolist()

@@ -168,7 +168,8 @@ class ConditionalVAE(VAE):
     ):
         if len(set(genres)) != len(genres) or len(genres) < 2:
             found = f"{type(self).__name__} got genres={list(genres)}"
-            raise ValueError(f"{found}; expected two different names or more.")
+            expected = "two different names or more; a model of one genre is a VAE"
+            raise ValueError(f"{found}; expected {expected}.")
         super().__init__(audio_config, genres=genres, **kwargs)
         self.discrepancy_weight = discrepancy_weight
         self.swap_weight = swap_weight
