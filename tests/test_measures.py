@@ -7,6 +7,7 @@ from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
 from cvae_lab.measures import scores
+from cvae_lab.measures.near_copies import check_near_copies, near_copies
 from cvae_lab.measures.scoreboard import (
     balanced_genres,
     evaluate_model,
@@ -216,6 +217,74 @@ def test_kernel_distance_scatters_around_zero_for_one_distribution(rng):
     assert scores.kernel_distance(*apart) > 20.0
     with pytest.raises(ValueError, match="same number of dimensions"):
         scores.kernel_distance(np.zeros((4, 2)), np.zeros((4, 3)))
+
+
+def test_near_copies_of_hand_made_points():
+    training = np.arange(100.0)[:, None]
+    held_out = training + np.linspace(0.2, 0.5, 100)[:, None]
+    made = np.concatenate([training[:60] + 0.4, training[:40] + 0.01])
+    found = near_copies(made, training, held_out)
+    assert found["below_1"] == found["below_5"] == 0.4
+    assert found["median_ratio"] == pytest.approx(0.4 / 0.35)
+    # That the ten nearest of twice a hundred alike are all of one side has a chance below 0.001; the nine nearest, not.
+    chance = np.cumprod((100.0 - np.arange(10)) / (200.0 - np.arange(10)))
+    assert chance[9] < 0.001 < chance[8]
+    assert found["allowed_1"] == 0.09
+    assert not found["passes"]
+    assert near_copies(made[:60], training, held_out)["passes"]
+    with pytest.raises(ValueError, match="held_out has the shape"):
+        near_copies(made, training, [])
+
+
+class Sampler:
+    """Draws training clips with a little noise, or music of its own; a clip is its own latent."""
+
+    def __init__(self, training, copies, rng):
+        self.training, self.copies, self.rng = training, copies, rng
+
+    def sample_latents(self, genres, seed=0):
+        shape = (len(genres), *self.training.shape[1:])
+        if not self.copies:
+            return self.rng.uniform(-0.8, 0.8, shape)
+        chosen = self.rng.integers(0, len(self.training), len(genres))
+        return self.training[chosen] + self.rng.normal(0, 0.05, shape)
+
+    def encode(self, clips):
+        return clips, np.zeros_like(clips)
+
+    def decode(self, latents, genres):
+        return latents
+
+
+def test_a_model_that_copies_is_refused(rng, tiny_config):
+    splits = np.repeat(["train", "test"], (200, 60))
+    table = pd.DataFrame({"genre": "jazz", "split": splits})
+    clips = tiny_config.unscale(rng.uniform(-0.8, 0.8, (260, *tiny_config.shape)))
+    features = FeatureSet(tiny_config, ("jazz",), table, clips, table[:0])
+    training = tiny_config.scale(clips[:200])
+
+    def describe(levels, config):
+        return levels[:, :4, :4].reshape(len(levels), -1)
+
+    model = Sampler(training, copies=False, rng=rng)
+    table = check_near_copies(model, features, num_clips=80, describe=describe)
+    # In both embeddings new music passes, and training clips are seen to be copies.
+    assert table["passes"].tolist() == [True, False, True, False]
+    assert table["num_held_out"].tolist() == [60] * 4
+    model.copies = True
+    with pytest.raises(ValueError, match="near copies of training clips"):
+        check_near_copies(model, features, num_clips=80)
+
+
+@pytest.mark.slow
+def test_the_shipped_model_copies_nothing(tmp_path):
+    from cvae_music import AudioConfig, ConditionalVAE, build_features, open_collection
+
+    features = build_features(open_collection("known"), AudioConfig(), tmp_path)
+    model = ConditionalVAE.from_preset("known_cvae")
+    table = check_near_copies(model, features).set_index("clips")
+    assert table.loc["new clips", "below_5"] < 0.05
+    assert table.loc["training clips, rebuilt", "below_5"] > 0.9
 
 
 class StubModel:

@@ -40,6 +40,8 @@ from .measures.disentanglement import mutual_information_gap as mutual_informati
 from .measures.disentanglement import (
     separated_attribute_predictability as separated_attribute_predictability,
 )
+from .measures.near_copies import check_near_copies as check_near_copies
+from .measures.near_copies import near_copies as near_copies
 from .measures.scoreboard import evaluate_model as evaluate_model
 from .measures.scoreboard import obedience_table as obedience_table
 from .measures.scores import active_units as active_units

@@ -1,0 +1,190 @@
+"""Near copies: do generated clips lie nearer to training clips than unheard music does?
+
+A model of other people's music is published after `check_near_copies` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
+from scipy.stats import betabinom
+from sklearn.decomposition import PCA
+
+from cvae_lab.measures.scoreboard import decode_clips
+from cvae_lab.measures.scores import in_pieces, matrix
+
+PERCENTILES = (1, 5)  # of the distances of held-out clips
+NUM_CANDIDATES = 5  # nearest training clips of each clip that are heard
+
+
+def near_copies(
+    generated: ArrayLike, training: ArrayLike, held_out: ArrayLike
+) -> dict[str, Any]:
+    """Compares distances to the nearest training clip with those of unheard clips.
+
+    A model that invents music stays as far from its training clips as music it never
+    heard does. So 1 % of its clips may lie below the 1st percentile of the distances of
+    held-out clips, and 5 % below the 5th. Because both sets are samples, more are
+    allowed: as many as an honest model exceeds in one of a thousand samples.
+
+    Args:
+        generated: Embeddings of generated clips, shape `(num_generated, dimensions)`.
+        training: Embeddings of training clips.
+        held_out: Embeddings of music of the same kind that is not in the training
+            split.
+
+    Returns:
+        Dictionary: `num_generated`, `num_training`, `num_held_out`; `median_ratio`, the
+        median distance of generated over that of held-out clips; for 1 and 5 percent
+        `below_<percent>`, the share of generated clips, and `allowed_<percent>`;
+        `passes`, whether both shares are allowed.
+
+    Raises:
+        ValueError: If embeddings are no matrices, or are empty.
+
+    Source: Meehan, Chaudhuri and Dasgupta (2020), arXiv:2004.05675, for the comparison
+    with held-out data.
+
+    Example:
+        >>> line = np.arange(100.0)[:, None]
+        >>> near_copies(line + 0.01, line, line + 0.4)["passes"]
+        False
+        >>> near_copies(line + 0.5, line, line + 0.4)["passes"]
+        True
+    """
+    training = matrix(training, "training")
+    made, real = (
+        cdist(matrix(points, name), training).min(axis=1)
+        for points, name in ((generated, "generated"), (held_out, "held_out"))
+    )
+    found = {
+        "num_generated": len(made),
+        "num_training": len(training),
+        "num_held_out": len(real),
+        "median_ratio": float(np.median(made) / max(np.median(real), 1e-100)),
+        "passes": True,
+    }
+    for percent in PERCENTILES:
+        # The share below the k-th smallest distance follows a beta-binomial law.
+        k = int(np.ceil(len(real) * percent / 100))
+        law = betabinom(len(made), k, len(real) + 1 - k)
+        below = np.sum(made < np.sort(real)[k - 1])
+        found[f"below_{percent}"] = float(below / len(made))
+        found[f"allowed_{percent}"] = float(law.ppf(0.999) / len(made))
+        found["passes"] &= bool(below <= law.ppf(0.999))
+    return found
+
+
+def pca_embedding(clips: Any, num_components: int = 64, seed: int = 0) -> Callable:
+    """Fits principal components to clips; what blur takes away is left out.
+
+    Args:
+        clips: Log-mel, shape `(num_clips, num_frames, n_mels)`, in memory or on disk.
+        num_components: Dimensions, at most.
+        seed: Seed of the choice of the 2,000 clips that are fitted, at most.
+
+    Returns:
+        Function from clips to embeddings, shape `(num_clips, dimensions)`.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(clips))[:2000])
+    fitted = np.asarray(clips[chosen], np.float32).reshape(len(chosen), -1)
+    size = min(num_components, *fitted.shape)
+    pca = PCA(size, svd_solver="randomized", random_state=seed).fit(fitted)
+    return lambda some: in_pieces(
+        lambda piece: pca.transform(piece.reshape(len(piece), -1)), some
+    )
+
+
+def check_near_copies(
+    model: Any,
+    features: Any,
+    *,
+    num_clips: int = 240,
+    seed: int = 0,
+    describe: Callable | None = None,
+) -> pd.DataFrame:
+    """Refuses a model whose new clips are near copies of its training clips.
+
+    Clips are drawn as `make_clip` draws them, the genres in turn, and compared with the
+    test split by `near_copies`: in the principal components of log-mel and, with
+    `describe`, in a second embedding, such as that of a network that hears the sound.
+    There only the five training clips count that are nearest to each clip in the first.
+
+    Args:
+        model: Has `encode`, `decode` and `sample_latents`.
+        features: `FeatureSet` that the model was trained on.
+        num_clips: Clips to draw, and at most as many of the test split.
+        seed: Seed of all draws.
+        describe: Function `(levels in dB, config) -> (clips, dimensions)`.
+
+    Returns:
+        DataFrame, the dictionaries of `near_copies` for each `embedding` and `clips`:
+        `"new clips"` and, to show that the test can see copies, `"training clips,
+        rebuilt"`.
+
+    Raises:
+        ValueError: If new clips do not pass.
+
+    Example:
+        >>> from cvae_music import VAE, AudioConfig, FeatureSet
+        >>> config = AudioConfig(n_mels=16)
+        >>> table = pd.DataFrame({"genre": "jazz", "split": ["train", "test"] * 20})
+        >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (40, 128, 16))
+        >>> features = FeatureSet(config, ("jazz",), table, clips, table[:0])
+        >>> found = check_near_copies(VAE(config, width=40, depth=1), features)
+        >>> found[["clips", "passes"]].values[0].tolist()
+        ['new clips', True]
+    """
+    config = features.config
+    train, test = features.subset("train"), features.subset("test")
+    rng = np.random.default_rng(seed)
+
+    def some_of(part):
+        rows = np.sort(rng.permutation(len(part))[:num_clips])
+        return np.asarray(part.log_mel[rows], np.float32), part.genre_index[rows]
+
+    def decode(latents, genres):
+        return config.unscale(decode_clips(model, latents, genres))
+
+    held_out = some_of(test)[0]
+    heard, genres = some_of(train)
+    asked = np.arange(num_clips, dtype=np.int32) % features.num_genres
+    sets = {
+        "new clips": decode(model.sample_latents(asked, seed=seed), asked),
+        "training clips, rebuilt": decode(model.encode(config.scale(heard))[0], genres),
+    }
+    embed = pca_embedding(train.log_mel, seed=seed)
+    training = embed(train.log_mel)
+    points = {name: embed(clips) for name, clips in sets.items()}
+    held_points = embed(held_out)
+    rows = [
+        {"embedding": "log-mel", "clips": name}
+        | near_copies(points[name], training, held_points)
+        for name in sets
+    ]
+    if describe is not None:
+        everything = np.concatenate([*points.values(), held_points])
+        nearest = np.argsort(cdist(everything, training))[:, :NUM_CANDIDATES]
+        candidates = train.log_mel[np.unique(nearest)]
+        training = describe(np.asarray(candidates, np.float32), config)
+        held_points = describe(held_out, config)
+        rows += [
+            {"embedding": "described", "clips": name}
+            | near_copies(describe(clips, config), training, held_points)
+            for name, clips in sets.items()
+        ]
+    table = pd.DataFrame(rows)
+    copied = table[(table["clips"] == "new clips") & ~table["passes"]]
+    if len(copied):
+        raise ValueError(
+            f"new clips are near copies of training clips:\n{copied.to_string()}\n"
+            "Expected them as far away as test clips are. Train for fewer steps, on "
+            "more music, or with a larger KL weight."
+        )
+    return table
