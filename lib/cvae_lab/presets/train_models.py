@@ -16,6 +16,7 @@ import pandas as pd
 
 from cvae_lab.budget.machine import peak_memory
 from cvae_lab.measures.audio_obedience import sound_row
+from cvae_lab.measures.near_copies import check_near_copies
 from cvae_lab.measures.scoreboard import evaluate_model
 from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
 from cvae_lab.notebook.weights import (
@@ -104,6 +105,13 @@ def train_row(
     else:
         model, _ = fit_model(kind, features, **settings)
     seconds = time.perf_counter() - started
+    if preset and kind != "autoencoder":
+
+        def describe(levels, config):
+            return judges["cnn"].embedding(config.scale(levels))
+
+        copies = check_near_copies(model, features, describe=describe)
+        print(copies.to_string(index=False), flush=True)
     if seed == 0 or not path.exists():
         saving.save_compact(model, path)
     row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
