@@ -148,3 +148,9 @@ def test_show_clips_takes_clips_as_they_are_made_and_read(tiny_config, monkeypat
     ]
     players.show_clips(made, tiny_config)
     assert len(figures[2].axes) == 2  # one picture and the colour bar
+
+
+def test_clips_of_foreign_names_are_shown_on_any_console(tiny_config, monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stdout", console)
+    players.show_clips(silent_clip(tiny_config, label="曲"), tiny_config)

@@ -1,6 +1,7 @@
 """Figures draw on the axes they get, with the limits and labels the style asks for."""
 
 import io
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +31,7 @@ def test_log_mel_limits_and_axes(ax, tiny_config):
 def test_two_tempos_differ_on_an_axis_in_seconds(ax, tiny_config):
     for tempo, seconds in ((80, 3.0), (120, 2.0)):
         plots.plot_log_mel(
-            np.zeros(tiny_config.shape), tiny_config, ax, tempo, seconds=True
+            np.full(tiny_config.shape, -9.0), tiny_config, ax, tempo, seconds=True
         )
         assert ax.get_xlim() == (0, seconds) and ax.get_xlabel() == "time (s)"
 
@@ -77,10 +78,37 @@ def test_history_draws_each_of_many_names_in_a_look_of_its_own(ax):
     assert len(looks) == 10
 
 
-def test_dollar_signs_in_names_are_no_mathematics(ax):
-    plots.plot_latent_map(np.zeros((2, 2)), np.array([0, 1]), ["Ba$$in", "A$AP"], ax)
-    ax.set_title(plots.plain_text("Ba$$in"))
+def test_history_stands_at_the_epochs_it_is_of(ax):
+    """After a resume, and where validation was done in every other epoch."""
+    curves = {"loss": [5, 4, 3, 2], "val_loss": [6, 5]}
+    resumed = SimpleNamespace(history=curves, epoch=[2, 3, 4, 5])
+    for history, expected in (
+        (resumed, [[3, 4, 5, 6], [4, 6]]),
+        (curves, [[1, 2, 3, 4], [2, 4]]),
+    ):
+        ax.clear()
+        plots.plot_history(history, ax)
+        assert [list(line.get_xdata()) for line in ax.get_lines()] == expected
+
+
+@pytest.mark.parametrize("name", ["Ba$$in", "A$AP$", "$x_2$", "_hidden", "$_"])
+def test_names_are_shown_as_they_are(ax, name, tiny_config):
+    """Dollars are no mathematics, and no name is left out of a legend."""
+    plots.plot_latent_map(np.zeros((2, 2)), np.array([0, 1]), [name, "b"], ax)
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    level = np.full(tiny_config.shape, -40.0)
+    plots.plot_log_mel(level, tiny_config, ax, title=name)
+    for text in (legend[0], ax.get_title()):
+        assert text.strip().replace(r"\$", "$") == name
+    ax.clear()
+    plots.plot_history({name: [2, 1]}, ax, [name])
+    assert len(ax.get_legend().get_texts()) == 1
     assert plots.to_png(ax.figure)
+
+
+def test_log_mel_refuses_a_scaled_clip(ax, tiny_config):
+    with pytest.raises(ValueError, match="expected dB. Use AudioConfig.unscale"):
+        plots.plot_log_mel(np.zeros(tiny_config.shape), tiny_config, ax)
 
 
 def test_latent_map_tells_genres_by_marker_too(ax):

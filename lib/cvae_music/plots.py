@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import itertools
 import os
@@ -62,8 +63,9 @@ def hertz_to_band(hertz: float | np.ndarray, config: AudioConfig) -> np.ndarray:
 
 
 def plain_text(text: str) -> str:
-    """Escapes dollar signs, which Matplotlib would read as mathematics."""
-    return text.replace("$", r"\$")
+    """Escapes what Matplotlib reads as mathematics, or as a label to be hidden."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def plot_log_mel(
@@ -84,7 +86,7 @@ def plot_log_mel(
         ax: Matplotlib axes.
         tempo: Beats a minute, for the length of a beat in the axis label; None leaves
             it out.
-        title: Text above the picture.
+        title: Text above the picture; no mathematics.
         seconds: Whether the axis counts seconds at that tempo (120 for None) and not
             beats, to show two tempos.
 
@@ -92,7 +94,8 @@ def plot_log_mel(
         The image, for a colour bar: `figure.colorbar(image, ax=ax)`.
 
     Raises:
-        ValueError: If the shape does not fit the configuration.
+        ValueError: If the shape does not fit the configuration, or no level is below
+            -2 dB, as in a scaled clip.
 
     Example:
         >>> import matplotlib.pyplot as plt
@@ -111,6 +114,11 @@ def plot_log_mel(
             f"plot_log_mel got shape {log_mel_db.shape}; expected "
             f"(frames, {config.n_mels}), one clip in dB. Pass one clip at a time, and "
             "use AudioConfig.unscale on what a model returns."
+        )
+    if np.abs(log_mel_db).max(initial=0.0) <= 2.0:  # no clip is so loud in dB
+        raise ValueError(
+            "plot_log_mel got levels within [-2, 2], as of a scaled clip; expected dB. "
+            "Use AudioConfig.unscale on what a model returns."
         )
     if seconds or config.grid == "seconds":
         share = len(log_mel_db) / config.num_frames
@@ -134,7 +142,7 @@ def plot_log_mel(
     ax.set_yticks(hertz_to_band(np.array(ticks), config), labels)
     ax.set_xlabel(f"time ({unit})")
     ax.set_ylabel("frequency (Hz, mel scale)")
-    ax.set_title(title or "")
+    ax.set_title(plain_text(title or ""))
     return image
 
 
@@ -173,20 +181,21 @@ def plot_history(
             f"plot_history got names {unknown}; expected some of {sorted(curves)}."
         )
     looks = itertools.cycle(itertools.product((".", *MARKERS), COLOURS))
+    longest = max(map(len, curves.values()), default=0)
+    epochs = getattr(history, "epoch", None) or range(longest)
     for name, (marker, colour) in zip(names, looks, strict=False):
         splits = {"training": (name, "-"), "validation": (f"val_{name}", "--")}
         for split, (key, line) in splits.items():
-            label = f"{METRIC_LABELS.get(name, name)}, {split}"
+            label = plain_text(f"{METRIC_LABELS.get(name, name)}, {split}")
             normal = (reference or {}).get(key, ())
             if len(normal):
-                epochs = range(1, len(normal) + 1)
-                ax.plot(
-                    epochs, normal, ":", color="0.5", label=f"{label}, a normal run"
-                )
+                look = {"color": "0.5", "label": f"{label}, a normal run"}
+                ax.plot(range(1, len(normal) + 1), normal, ":", **look)
             values = curves.get(key, ())
             if len(values):
-                epochs = range(1, len(values) + 1)
-                ax.plot(epochs, values, marker + line, color=colour, label=label)
+                step = len(epochs) // len(values)  # validation may be rarer
+                shown = np.add(epochs[step - 1 :: step][: len(values)], 1)
+                ax.plot(shown, values, marker + line, color=colour, label=label)
     ax.set_xlabel("epoch")
     ax.set_ylabel(unit)
     ax.xaxis.set_major_locator(
@@ -289,13 +298,13 @@ def show_figure(
         >>> plt.close(fig)
     """
     picture = to_png(fig)
-    show_picture(picture, alt)
     plt.close(fig)
     if name is not None:
         folder = folder or os.environ.get("CVAE_MUSIC_FIGURES")
         folder = Path(folder or serialization.results_folder() / "figures")
         path = folder / f"{name}.png"
         serialization.write_file(path, lambda file: file.write(picture))
+    show_picture(picture, alt)
 
 
 def show_picture(picture: bytes | str | Path, alt: str) -> None:
@@ -320,4 +329,5 @@ def show_picture(picture: bytes | str | Path, alt: str) -> None:
         )
     content = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     data = {"image/png": base64.b64encode(content).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    with contextlib.suppress(UnicodeEncodeError):  # a console that prints the text
+        display(data, raw=True, metadata={"image/png": {"alt": alt}})
