@@ -7,7 +7,11 @@ from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter1d
 
 from cvae_lab.measures import scores
-from cvae_lab.measures.near_copies import check_near_copies, near_copies
+from cvae_lab.measures.near_copies import (
+    check_near_copies,
+    near_copies,
+    near_copy_table,
+)
 from cvae_lab.measures.scoreboard import (
     balanced_genres,
     evaluate_model,
@@ -272,6 +276,7 @@ def test_a_model_that_copies_is_refused(rng, tiny_config):
     assert table["passes"].tolist() == [True, False, True, False]
     assert table["num_held_out"].tolist() == [60] * 4
     model.copies = True
+    assert not near_copy_table(model, features, num_clips=80)["passes"].any()
     with pytest.raises(ValueError, match="near copies of training clips"):
         check_near_copies(model, features, num_clips=80)
 

@@ -42,6 +42,7 @@ from .measures.disentanglement import (
 )
 from .measures.near_copies import check_near_copies as check_near_copies
 from .measures.near_copies import near_copies as near_copies
+from .measures.near_copies import near_copy_table as near_copy_table
 from .measures.scoreboard import evaluate_model as evaluate_model
 from .measures.scoreboard import obedience_table as obedience_table
 from .measures.scores import active_units as active_units

@@ -39,8 +39,8 @@ from cvae_music.audio.analysis import (
     beat_frame_times,
     log_mel,
     mel_filters,
-    track_beats,
 )
+from cvae_music.audio.beats import track_beats
 from cvae_music.audio.files import audio_duration, load_audio
 from cvae_music.audio.inversion import (
     METHODS,

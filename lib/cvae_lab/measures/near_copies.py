@@ -101,7 +101,7 @@ def pca_embedding(clips: Any, num_components: int = 64, seed: int = 0) -> Callab
     )
 
 
-def check_near_copies(
+def near_copy_table(
     model: Any,
     features: Any,
     *,
@@ -109,7 +109,7 @@ def check_near_copies(
     seed: int = 0,
     describe: Callable | None = None,
 ) -> pd.DataFrame:
-    """Refuses a model whose new clips are near copies of its training clips.
+    """Measures whether new clips of a model are near copies of its training clips.
 
     Clips are drawn as `make_clip` draws them, the genres in turn, and compared with the
     test split by `near_copies`: in the principal components of log-mel and, with
@@ -128,18 +128,15 @@ def check_near_copies(
         `"new clips"` and, to show that the test can see copies, `"training clips,
         rebuilt"`.
 
-    Raises:
-        ValueError: If new clips do not pass.
-
     Example:
         >>> from cvae_music import VAE, AudioConfig, FeatureSet
         >>> config = AudioConfig(n_mels=16)
         >>> table = pd.DataFrame({"genre": "jazz", "split": ["train", "test"] * 20})
         >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (40, 128, 16))
         >>> features = FeatureSet(config, ("jazz",), table, clips, table[:0])
-        >>> found = check_near_copies(VAE(config, width=40, depth=1), features)
-        >>> found[["clips", "passes"]].values[0].tolist()
-        ['new clips', True]
+        >>> table = near_copy_table(VAE(config, width=40, depth=1), features)
+        >>> table["clips"].tolist()
+        ['new clips', 'training clips, rebuilt']
     """
     config = features.config
     train, test = features.subset("train"), features.subset("test")
@@ -179,8 +176,28 @@ def check_near_copies(
             | near_copies(describe(clips, config), training, held_points)
             for name, clips in sets.items()
         ]
-    table = pd.DataFrame(rows)
-    copied = table[(table["clips"] == "new clips") & ~table["passes"]]
+    return pd.DataFrame(rows)
+
+
+def check_near_copies(model: Any, features: Any, **options: Any) -> pd.DataFrame:
+    """Refuses a model whose new clips are near copies of its training clips.
+
+    Args:
+        model: As for `near_copy_table`.
+        features: As for `near_copy_table`.
+        **options: As for `near_copy_table`.
+
+    Returns:
+        The table, if all new clips pass.
+
+    Raises:
+        ValueError: If new clips do not pass in one of the embeddings.
+
+    Example:
+        >>> check_near_copies(model, features)  # doctest: +SKIP
+    """
+    table = near_copy_table(model, features, **options)
+    copied = table[(table["clips"] == "new clips") & ~table["passes"].astype(bool)]
     if len(copied):
         raise ValueError(
             f"new clips are near copies of training clips:\n{copied.to_string()}\n"
