@@ -1,5 +1,8 @@
 """Every measure against a case worked by hand, or against a library that has it."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -552,3 +555,80 @@ def test_obedience_in_sound_stands_first():
     row = {f"{name}_{kind}": 1.0 for name in ("cnn", "sound") for kind in kinds}
     table = obedience_table(row | {"chance": 0.5}, ["cnn"])
     assert list(table.index) == ["sound", "cnn"]
+
+
+@pytest.fixture(scope="module")
+def benchmark(root):
+    """The modules `quality`, `tagger` and `transcription` of `tests/benchmarks`."""
+    folder = str(root / "tests" / "benchmarks")
+    sys.path.insert(0, folder)
+    try:
+        import quality
+        import tagger
+        import transcription
+    finally:
+        sys.path.remove(folder)
+    return SimpleNamespace(quality=quality, tagger=tagger, transcription=transcription)
+
+
+def test_frechet_distance_of_endless_sets(rng, benchmark):
+    first, second = rng.standard_normal((2, 300, 20)) + [[[0.0]], [[0.5]]]
+    found = benchmark.quality.frechet_at_infinity(first, second)
+    # The means are 0.5 apart in 20 dimensions: 5 is right, and what 300 clips a side give is too large.
+    assert found == pytest.approx(5.0, abs=0.7)
+    assert scores.frechet_distance(first, second) > found + 0.5
+
+
+def test_a_classifier_tells_what_is_generated(rng, benchmark):
+    real = rng.standard_normal((120, 5))
+    tracks = [f"track {k // 3}" for k in range(120)]
+    test = benchmark.quality.two_sample_accuracy
+    assert test(rng.standard_normal((120, 5)) + 9.0, real, tracks) == (1.0, 0.0)
+    accuracy, error = test(rng.standard_normal((120, 5)), real, tracks)
+    assert abs(accuracy - 0.5) < 0.15 and 0.0 < error < 0.1
+
+
+def test_tempi_and_notes_that_agree(benchmark):
+    heard = benchmark.transcription
+    assert heard.tempo_agrees(104.0, 100.0) and not heard.tempo_agrees(104.1, 100.0)
+    assert not heard.tempo_agrees(201.0, 100.0)
+    assert heard.tempo_agrees(201.0, 100.0, octaves=True)
+    assert heard.tempo_agrees(33.0, 100.0, octaves=True)
+    first, second = np.zeros((2, 3, 4), bool)
+    assert np.isnan(heard.note_overlap(first, second))
+    first[0, :2] = True
+    second[0, 1:4] = True
+    assert heard.note_overlap(first, second) == 2 * 1 / (2 + 3)
+
+
+def test_a_tagger_hears_many_clips_at_once_and_once(
+    rng, benchmark, tmp_path, monkeypatch
+):
+    tagger = benchmark.tagger
+    shapes = {"dense/kernel": (256, 50), "dense/bias": (50,)}
+    for k in range(6):
+        name = f"batch_normalization_{k}" if k else "batch_normalization"
+        for kind in ("beta", "gamma", "moving_mean", "moving_variance"):
+            shapes[f"{name}/{kind}"] = (128 if k else 1,)
+    for k in range(1, 6):
+        shapes[f"{k}CNN/kernel"] = (3, 3, 128 if k > 1 else 1, 128)
+        shapes[f"{k}CNN/bias"] = (128,)
+    weights = {
+        name: rng.uniform(0.01, 0.1, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    monkeypatch.setattr(tagger, "load_weights", lambda model: weights)
+    monkeypatch.setattr(tagger, "CACHE", tmp_path)
+    tagger.build_network.cache_clear()
+    sounds = rng.uniform(-0.5, 0.5, (2, 22050 * 2)).astype(np.float32)
+    both = tagger.hear(sounds, model="MTT_vgg")
+    assert {name: len(values[0]) for name, values in both.items()} == {
+        **dict.fromkeys(["pool1", "pool2", "pool3", "pool4"], 128),
+        "pool5": 256,
+        "tags": 50,
+    }
+    alone = tagger.embed(sounds[1:], model="MTT_vgg")
+    np.testing.assert_allclose(alone, both["pool5"][1:], rtol=1e-4)
+    monkeypatch.setattr(tagger, "build_network", None)  # nothing is heard twice
+    again = tagger.hear(sounds, model="MTT_vgg")
+    np.testing.assert_array_equal(again["tags"], both["tags"])

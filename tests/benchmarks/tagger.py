@@ -47,22 +47,26 @@ BATCH = 16  # windows
 
 
 @functools.cache
-def package():
-    """The downloaded wheel; a zip file."""
-    if not list(CACHE.glob("musicnn-*.whl")):
+def wheel(requirement):
+    """Downloads a package once into `data/cache/wheels`, without what it needs; returns the path of its wheel."""
+    folder = CACHE.parent / "wheels"
+    pattern = requirement.replace("==", "-").replace("-", "[-_]") + "*.whl"
+    if not list(folder.glob(pattern)):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--dest", str(CACHE), PACKAGE], check=True)
-    return next(CACHE.glob("musicnn-*.whl"))
+        command += ["--only-binary", ":all:", "--dest", str(folder), requirement]
+        subprocess.run(command, check=True)
+    return next(folder.glob(pattern))
 
 
 @functools.cache
 def load_weights(model=MODEL):
     """Dictionary name -> array."""
-    with zipfile.ZipFile(package()) as wheel:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(wheel(PACKAGE)) as package:
         for ending in ("index", "data-00000-of-00001"):
             # Files without a name but an ending; TensorFlow wants a name.
             (CACHE / f"{model}.{ending}").write_bytes(
-                wheel.read(f"musicnn/{model}/.{ending}")
+                package.read(f"musicnn/{model}/.{ending}")
             )
     reader = tf.train.load_checkpoint(str(CACHE / model))
     return {
@@ -74,8 +78,8 @@ def load_weights(model=MODEL):
 
 @functools.cache
 def tag_names(model=MODEL):
-    with zipfile.ZipFile(package()) as wheel:
-        lines = wheel.read("musicnn/configuration.py").decode().splitlines()
+    with zipfile.ZipFile(wheel(PACKAGE)) as package:
+        lines = package.read("musicnn/configuration.py").decode().splitlines()
     labels = model.split("_")[0] + "_LABELS"
     line = next(line for line in lines if line.startswith(labels))
     return ast.literal_eval(line.split("=")[1].strip())
