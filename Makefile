@@ -27,7 +27,7 @@ PARTS ?=
 
 RUN = $(PY) tools/run_notebooks.py --data "$(DATA)" --output "$(OUTPUT)" --set $(SET) --only $(ONLY)
 
-.PHONY: help setup run publish badges kaggle-library test environment test-slow test-browser lint lock lab studio site sync weights sweeps clean
+.PHONY: help setup run publish docs badges kaggle-library test environment test-slow test-browser lint lock lab studio site sync weights sweeps clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,10 @@ publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store 
 	$(RUN) --publish --notebooks notebooks/solutions
 	$(PY) tools/badges.py
 
+docs: $(INSTALLED)  ## write the tables of README and docs/ from the results, and the README's clips from the weights
+	$(PY) tools/result_tables.py
+	$(PY) tools/readme_clips.py
+
 badges: $(INSTALLED)  ## write badges, addresses and links into all notebooks: make badges REPO=owner/name KAGGLE=owner
 	$(PY) tools/badges.py --repository "$(REPO)" --kaggle "$(KAGGLE)"
 
@@ -57,7 +61,7 @@ test: $(INSTALLED)  ## run the tests, notebooks in smoke mode included
 
 environment: $(INSTALLED)  ## run notebooks and tests with other versions: make environment NAME=newest-3.12, newest-3.13, python-3.11 or colab
 	$(PY) tools/environments.py "$(NAME)" --python "$(PYTHON)" --parts $(PARTS) --only $(ONLY)
-	$(PY) tools/readme_scoreboard.py
+	$(PY) tools/result_tables.py
 
 test-slow: $(INSTALLED)  ## run the tests that train for minutes
 	$(PY) -m pytest -m slow

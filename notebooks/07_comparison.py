@@ -548,7 +548,7 @@ lab.takeaway(
 #
 # ## Write the scoreboard down
 #
-# The README shows the shipped rows, which the sweep wrote and `tools/readme_scoreboard.py` turns
+# The page `docs/results.md` shows the shipped rows, which the sweep wrote and `tools/result_tables.py` turns
 # into a table; nothing in it is typed. This run's table goes into its own folder.
 
 # %%

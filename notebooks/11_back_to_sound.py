@@ -643,7 +643,7 @@ lab.takeaway(
 # %% [markdown]
 # The table above is your machine, now, with whatever else it does. The project ships the same measures on 24 clips of
 # the embedded music and 24 of real music, one thread of an idle machine (`python tests/benchmarks/inversion.py`); the
-# README quotes these:
+# page `docs/speed.md` quotes these:
 
 # %%
 whole = lab.read_rows("inversion_whole")

@@ -46,7 +46,8 @@ LESSON = """\
     # %%
     print("an output")
 """
-README = f"# A project\n\n{badges.START}\n{badges.END}\n\n## More\n"
+PAGE = f"# A project\n\n{badges.START}\n{badges.END}\n\n## More\n"
+PAGES = ("README.md", "docs/platforms.md")
 
 
 @pytest.fixture
@@ -68,7 +69,9 @@ def project(tmp_path, root):
     (tmp_path / "pyproject.toml").write_text(
         text.replace('kaggle = "nobody"', 'kaggle = ""'), encoding="utf-8"
     )
-    (tmp_path / "README.md").write_text(README)
+    (tmp_path / "docs").mkdir()
+    for name in PAGES:
+        (tmp_path / name).write_text(PAGE)
     lesson = textwrap.dedent(LESSON)
     (folder / "01_first.py").write_text(lesson)
     (folder / "02_second.py").write_text(lesson.replace("num_steps = 3\n", ""))
@@ -127,7 +130,8 @@ def test_without_a_repository_there_are_links_and_no_badge(project):
         "[01 first](../01_first.ipynb)"
         in (project / "notebooks" / "solutions" / "01_first.py").read_text()
     )
-    assert "make badges REPO=owner/name" in (project / "README.md").read_text()
+    assert "(docs/platforms.md#" in (project / "README.md").read_text()
+    assert "make badges REPO=owner/name" in (project / PAGES[1]).read_text()
 
 
 def test_one_setting_changes_every_file_and_once_is_enough(project):
@@ -142,7 +146,7 @@ def test_one_setting_changes_every_file_and_once_is_enough(project):
         if after[path] != before.get(path)
     }
     expected = {
-        "README.md",
+        *PAGES,
         "notebooks/01_first.py",
         "notebooks/01_first.ipynb",
         "notebooks/02_second.py",
@@ -169,11 +173,10 @@ def test_addresses_name_the_tagged_release(project):
         'repository_zip = "https://github.com/someone/music/archive/refs/tags/v1.2.3.zip"  # kept'
         in text
     )
-    readme = (project / "README.md").read_text()
-    assert (
-        f"https://colab.research.google.com/github/{file}" in readme
-        and readme.endswith("## More\n")
-    )
+    for name in PAGES:
+        page = (project / name).read_text()
+        assert f"https://colab.research.google.com/github/{file}" in page
+        assert page.endswith("## More\n")
 
 
 def test_halves_stay_equal_and_outputs_stay(project):

@@ -6,7 +6,7 @@ import sys
 import environments
 import pandas as pd
 import pytest
-import readme_scoreboard
+import result_tables
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -120,7 +120,7 @@ def test_outcomes_are_read_and_kept_once(tmp_path):
     environments.keep([{**told, **smoke[0], "mode": "full", "minutes": "1.50"}], path)
     table = pd.read_csv(path, dtype=str).fillna("")
     assert list(table.columns) == environments.COLUMNS and len(table) == 4
-    drawn = readme_scoreboard.draw_environments(table)
+    drawn = result_tables.draw_environments(table)
     assert (
         "| 01 prepare audio | 0.5 (1.5) |" in drawn
         and "| solutions/01 prepare audio | failed |" in drawn

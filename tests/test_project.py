@@ -138,22 +138,21 @@ def test_changelog_begins_with_what_is_not_released_and_knows_the_version(root):
     assert sorted(titles[1:], reverse=True) == titles[1:]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_pages_name_targets_and_files_that_exist(root, page):
-    readme = (root / page).read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "CONTRIBUTING.md"]
+    + [f"docs/{name}.md" for name in ("results", "speed", "environments", "platforms")],
+)
+def test_pages_name_targets_that_exist(root, page):
+    """Their links are checked by test_links.py."""
+    text = (root / page).read_text(encoding="utf-8")
     targets = set(
         re.findall(
             r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.M
         )
     )
-    commands = re.findall(r"`[^`\n]+`", readme) + re.findall(r"^make \S+", readme, re.M)
+    commands = re.findall(r"`[^`\n]+`", text) + re.findall(r"^make \S+", text, re.M)
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", "\n".join(commands))) <= targets
-    linked = [
-        link.split("#")[0]
-        for link in re.findall(r"\]\(([^)\s]+)\)", readme)
-        if "://" not in link
-    ]
-    assert [link for link in linked if link and not (root / link).exists()] == []
 
 
 def test_other_continuous_integration_calls_the_same_command(root):
@@ -358,9 +357,3 @@ def test_ruff_finds_nothing(root, command):
         text=True,
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
-
-
-def test_tables_of_the_readme_are_those_of_the_results(root):
-    subprocess.run(
-        [sys.executable, root / "tools" / "readme_scoreboard.py", "--check"], check=True
-    )

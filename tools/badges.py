@@ -1,4 +1,4 @@
-"""Writes into every notebook and the README where they open, what comes before and after, and how long it took.
+"""Writes into every notebook, the README and docs/platforms.md where they open, what comes before and after, and how long it took.
 
 `make badges REPO=owner/name KAGGLE=owner` sets the two names of `[tool.badges]` in pyproject.toml first. Without a
 repository there are no badges and no address of a zip, for there is nothing yet that they could lead to. The set-up
@@ -283,35 +283,38 @@ def render_halves(source, place, runs, root=ROOT):
     return made
 
 
-def render_readme(place, root=ROOT):
-    """The README with its paragraph on Colab and Kaggle."""
+def render_pages(place, root=ROOT):
+    """The README with its line on Colab and Kaggle, and the page that tells the whole."""
+    sources = find_notebooks(root / "notebooks")
+    more = "(docs/platforms.md#on-colab-or-kaggle)"
     if place.repository:
         rows = []
-        for source in find_notebooks(root / "notebooks"):
+        for source in sources:
             shown = badges(f"notebooks/{source.stem}.ipynb", place).replace("\n", " | ")
             rows.append(f"| {title_of(source)} | {shown} |")
+        line = f"{badges(f'notebooks/{sources[0].stem}.ipynb', place)} and [all others]{more}."
         text = (
             "Every notebook opens with one click; its first cell fetches the library. Nothing that is preinstalled "
             "there is replaced. On Kaggle, switch Internet on or attach the data set of the library.\n\n"
             "| notebook | Colab | Kaggle |\n|---|---|---|\n" + "\n".join(rows)
         )
     else:
+        line = f"upload a notebook ([how]{more})."
         text = textwrap.fill(
-            "On Colab or Kaggle: upload a notebook. On Colab, drag the zip of this project into the Files pane and set "
-            "`repository_zip` in the first cell to `/content/<its name>`; on Kaggle, attach the project as a data set "
-            "(see [CONTRIBUTING](CONTRIBUTING.md)). Then press Run all. Nothing that is preinstalled there is replaced. "
+            "Upload a notebook. On Colab, drag the zip of this project into the Files pane and set "
+            "`repository_zip` in the first cell to `/content/<its name>`; on Kaggle, attach the project as a data set. "
+            "Then press Run all. Nothing that is preinstalled there is replaced. "
             "The project has no public address yet: `make badges REPO=owner/name` writes badges that open each notebook.",
             120,
             break_on_hyphens=False,
         )
-    path = root / "README.md"
-    return {
-        path: BLOCK.sub(
-            lambda _: f"{START}\n{text}\n{END}\n\n",
-            path.read_text(encoding="utf-8"),
-            count=1,
-        )
-    }
+    made = {}
+    told = {"README.md": f"**On Colab or Kaggle:** {line}", "docs/platforms.md": text}
+    for name, words in told.items():
+        page = (root / name).read_text(encoding="utf-8")
+        block = f"{START}\n{words}\n{END}\n\n"
+        made[root / name] = BLOCK.sub(lambda _, block=block: block, page, count=1)
+    return made
 
 
 def render_kernels(place, root=ROOT):
@@ -344,7 +347,7 @@ def render_kernels(place, root=ROOT):
 def render(root=ROOT):
     """Path -> text of every file that this tool writes."""
     place, runs = read_place(root), read_runs(root / PUBLISHED_RUNS.relative_to(ROOT))
-    made = {**render_readme(place, root), **render_kernels(place, root)}
+    made = {**render_pages(place, root), **render_kernels(place, root)}
     for source in find_notebooks(root / "notebooks") + find_notebooks(
         root / "notebooks" / "solutions"
     ):

@@ -1,7 +1,7 @@
 """Makes an environment with other versions; runs in it the tests, the notebooks in smoke mode, and 01, 05, 08 in full.
 
 `make environment NAME=colab`. What came out is kept in lib/cvae_lab/results/environments.csv, one row a notebook and
-one for the tests, from which tools/readme_scoreboard.py makes the README's table. What failed gets a row that says so.
+one for the tests, from which tools/result_tables.py makes the table of docs/environments.md. What failed gets a row that says so.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PARTS = (
     "tests",
     "smoke",
     "full",
-)  # the tests first: they hold the README's table against what is kept
+)  # the tests first: they hold the table of docs/environments.md against what is kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,7 +305,7 @@ def main(arguments=None):
         keep([{**told, **row} for row in rows])
         failed |= any("failed" in row["outcome"] for row in rows)
     print(
-        f"Kept in {RESULTS.relative_to(ROOT)}; python tools/readme_scoreboard.py writes the README's table."
+        f"Kept in {RESULTS.relative_to(ROOT)}; python tools/result_tables.py writes the table of docs/environments.md."
     )
     return int(failed)
 

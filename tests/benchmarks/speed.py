@@ -5,7 +5,7 @@
 Sides take turns, each in a process of its own; seconds are medians of wall-clock time, in which the start of the process
 counts unless the column says otherwise. Peak memory is that of a process and of all that it started, without files that
 are only mapped, read every 20 ms.
-Tables go to `lib/cvae_lab/results/speed_<table>.csv`, from where `tools/readme_scoreboard.py` takes them.
+Tables go to `lib/cvae_lab/results/speed_<table>.csv`, from where `tools/result_tables.py` takes them.
 """
 
 import argparse
