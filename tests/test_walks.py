@@ -1,6 +1,7 @@
 """Clips by their settings, and walks through latent space: ends, lengths, joins no rougher than the windows themselves."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ class Painter:
     genres: tuple = ("low", "high")
     num_genres: int = 2
     latent_dim: int = 8
+    global_dim: int = 0
+    num_slots: int = 8
 
     def sample_latents(self, genre, seed=0, temperature=1.0):
         """Where each genre lies, plus noise."""
@@ -121,6 +124,61 @@ def test_an_autoencoder_has_nothing_to_draw_from_and_plays_what_it_encoded(tiny_
     assert clip.genre is None and clip.log_mel.shape == tiny_config.shape
     with pytest.raises(ValueError, match="seed=-1"):
         make_clip(model, latent=latent, seed=-1)
+
+
+def test_style_is_the_mean_over_beats_and_what_differs_between_beats_stays():
+    model = SimpleNamespace(latent_dim=5, global_dim=1, num_slots=2)
+    style, latent = np.array([[9, 1, 10, 3, 20], [7, 5, 50, 6, 70]], np.float32)
+    joined = walks.join_style(model, style, latent)
+    np.testing.assert_allclose(joined, [9, 1.5, 5, 2.5, 25], rtol=1e-6)
+    np.testing.assert_allclose(walks.join_style(model, style, style), style)
+    with pytest.raises(ValueError, match=r"expected \(5,\) of both"):
+        walks.join_style(model, style[:4], latent)
+    whole = SimpleNamespace(latent_dim=5, global_dim=5, num_slots=2)
+    np.testing.assert_allclose(walks.join_style(whole, style, latent), style)
+
+
+def test_style_comes_from_a_latent_or_from_its_seed():
+    model = Painter(AudioConfig())
+    pattern = np.linspace(0.2, 0.9, 8).astype(np.float32)
+    of_seed = make_clip(model, genre="high", latent=pattern, style_from=4)
+    style = walks.draw_latent(model, 4, "high")
+    of_latent = make_clip(model, genre="high", latent=pattern, style_from=style)
+    np.testing.assert_array_equal(of_seed.samples, of_latent.samples)
+    expected = pattern - pattern.mean() + style.mean()
+    np.testing.assert_allclose(of_seed.latent, expected, atol=1e-6)
+    ends = {"seed": 1, "style_from": 4}, {"seed": 2}
+    assert walks.make_morph(model, None, *ends, num_beats=2).any()
+    for style_from, message in ((-1, "seed=-1"), (np.zeros(3), r"expected \(8,\)")):
+        with pytest.raises(ValueError, match=message):
+            make_clip(model, style_from=style_from)
+
+
+def test_timbre_follows_the_style_and_chords_stay_with_the_rest():
+    """What `join_style` says of the shipped model, on latents of one genre."""
+    model = ConditionalVAE.from_preset("known_cvae")
+    config = model.audio_config
+    styles, latents = model.sample_latents([2] * 48, seed=1).reshape(2, 24, -1)
+    joined = [
+        walks.join_style(model, *pair) for pair in zip(styles, latents, strict=True)
+    ]
+    power = 10 ** (
+        config.unscale(
+            model.decode(np.concatenate([joined, styles, latents]), [2] * 72)
+        )
+        / 10
+    ).reshape(3, 24, 8, 16, config.n_mels)
+    spectrum = np.log10(power.mean(axis=(2, 3)))
+    by_beat = np.log10(power.mean(axis=3))
+    changes = by_beat - by_beat.mean(axis=2, keepdims=True)
+
+    def follows(values, giver):
+        values = values - values.mean(axis=1, keepdims=True)
+        one, other = values[0].ravel(), values[giver].ravel()
+        return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+
+    assert follows(spectrum, 1) > 0.7 > 0.3 > follows(spectrum, 2)
+    assert follows(changes, 2) > 0.4 > 0.25 > follows(changes, 1)
 
 
 def test_slerp_keeps_the_distance_from_the_origin():
