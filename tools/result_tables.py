@@ -384,16 +384,16 @@ def render_cards(kinds):
 # What the README says about a notebook, by its topic: what its reader writes, and what they hear.
 SERIES = {
     "play": ("nothing", "a blind test"),
-    "prepare_audio": ("log-mel pictures", "any tempo"),
+    "prepare_audio": ("log-mel pictures", "one clip, any tempo"),
     "autoencoder": ("an autoencoder", "music from 96 numbers"),
     "vae": ("sampling, KL", "beats nobody composed"),
     "conditional_vae": ("label, swap test", "deaf and cured"),
     "make_it_listen": ("the listeners", "one idea, every genre"),
-    "posterior_collapse": ("the recipe", "one clip for everything"),
+    "posterior_collapse": ("the failed recipe", "one clip for everything"),
     "beta_cvae": ("a schedule", "one dimension, turned"),
     "comparison": ("a schedule", "a map of clips"),
     "studio": ("a ten-line studio", "mixes, morphs"),
-    "discriminator": ("the adversary", "sharper clips"),
+    "discriminator": ("a discriminator", "sharper clips"),
     "your_own_music": (NOTHING, "your music"),
     "back_to_sound": ("fast Griffin-Lim", "buzz, hiss, sound"),
 }
@@ -450,7 +450,7 @@ def render_start():
     minutes = [m for name, m in published_minutes().items() if "/" not in name]
     studio = read("studio_timings").set_index("what")["wall_ms"].iloc[0] / 1000
     return f"""```sh
-make studio   # the instrument, {studio:.0f} seconds
+make studio   # play, after {studio:.0f} seconds
 make lab      # the notebooks, a minute each
 make run      # all of them, {sum(minutes):.0f} minutes
 make test     # the tests
@@ -484,14 +484,13 @@ def render_findings():
         ),
         (
             ("posterior_collapse",),
-            f"**Why did the original collapse?** It kept {dims:.0f} latent dimensions; "
+            f"**Why did the first attempt play one clip for everything?** It kept {dims:.0f} latent dimensions; "
             f"{cures['name'].nunique() - 1} known cures explain {explained:.2%} of the sound.",
         ),
         (
             ("beta_cvae", "comparison"),
-            f"**What does beta trade?** From {beta.index[0]:g} to {beta.index[1]:g}, error "
-            f"grows from {beta['reconstruction_rms_db'].iloc[0]:.1f} to "
-            f"{beta['reconstruction_rms_db'].iloc[1]:.1f} dB.",
+            f"**What does beta trade?** From {beta.index[0]:g} to {beta.index[1]:g} it costs "
+            f"{beta['reconstruction_rms_db'].diff().iloc[1]:.1f} dB of error.",
         ),
         (
             ("comparison",),
