@@ -45,6 +45,7 @@ publish: $(INSTALLED)  ## execute all notebooks on the embedded music and store 
 	$(RUN) --publish
 	$(RUN) --publish --notebooks notebooks/solutions
 	$(PY) tools/badges.py
+	$(PY) tools/result_tables.py
 
 docs: $(INSTALLED)  ## write the tables of README and docs/ from the results, and the README's clips from the weights
 	$(PY) tools/result_tables.py
