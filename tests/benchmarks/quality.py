@@ -45,7 +45,9 @@ from cvae_music.data.sources import open_collection
 from cvae_music.saving import load_model, preset_path
 
 NEIGHBOURS = 5  # of precision, recall, density and coverage, as Naeem et al. have it
-COPY_EAR = ("MTT_vgg", "pool4")  # hears which clip it is, not of what genre
+# Of the layers the one that most often finds the original of a rebuilt training clip among 300: 63 %; in log-mel, 86 % of
+# them are nearer than 99 % of test clips are. So the ear is the weaker of the two tests.
+COPY_EAR = ("MTT_vgg", "pool4")
 TEMPI = (80.0, 160.0)  # asked for, from slowest to fastest
 
 

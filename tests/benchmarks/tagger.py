@@ -161,7 +161,9 @@ def build_network(model=MODEL):
     net = Checkpoint(model)
     forward = vgg if model.endswith("vgg") else musicnn
     windows = tf.TensorSpec((None, NUM_FRAMES, N_MELS), tf.float32)
-    return tf.function(lambda x: forward(net, x), input_signature=[windows])
+    return tf.function(
+        lambda x: forward(net, x), input_signature=[windows], autograph=False
+    )
 
 
 def log_mel_windows(samples, sample_rate=22050):
