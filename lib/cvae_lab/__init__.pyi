@@ -62,6 +62,7 @@ from .measures.scores import reconstruction_rms_db as reconstruction_rms_db
 from .measures.scores import sharpness as sharpness
 from .measures.scores import sharpness_ratio as sharpness_ratio
 from .notebook.clip_map import clip_map as clip_map
+from .notebook.drawings import drawing as drawing
 from .notebook.session import Session as Session
 from .notebook.session import cache_folder as cache_folder
 from .notebook.session import output_folder as output_folder
