@@ -30,6 +30,14 @@ def test_groups_apart_are_found():
     )
 
 
+@pytest.mark.parametrize("labels", [[0, 1], [0, 0]])
+def test_one_test_clip_a_genre_or_one_genre_has_no_silhouette(labels):
+    points = np.array([[0.0, 0.0], [3.0, 4.0]])
+    table = clustering.cluster_scores(points, labels, points, labels, num_boots=3)
+    assert np.isnan(table.loc["silhouette"]).all()
+    assert table["score"].drop("silhouette").notna().all()
+
+
 def test_points_without_groups_score_chance():
     points, labels = blobs(1.0)
     noise = np.random.default_rng(2).standard_normal(points.shape)

@@ -211,8 +211,8 @@ def cluster_scores(
 
     Returns:
         DataFrame with the columns `score`, `low`, `high` and the rows `kmeans_ari`,
-        `kmeans_nmi`, `gmm_ari`, `gmm_nmi`, `silhouette` (of the genres) and
-        `knn_accuracy`.
+        `kmeans_nmi`, `gmm_ari`, `gmm_nmi`, `silhouette` (of the genres; NaN where each
+        has one test clip, or there is one genre) and `knn_accuracy`.
 
     Raises:
         ValueError: If there is not one label for each point.
@@ -248,8 +248,10 @@ def cluster_scores(
     }
     voters = KNeighborsClassifier(min(neighbours, len(points))).fit(points, labels)
     right = voters.predict(held_points) == held_labels
-    with sklearn.config_context(working_memory=64):  # MiB
-        silhouette = silhouette_samples(held_points, held_labels)
+    silhouette = np.full(len(held_labels), np.nan)
+    if 2 <= len(np.unique(held_labels)) < len(held_labels):
+        with sklearn.config_context(working_memory=64):  # MiB
+            silhouette = silhouette_samples(held_points, held_labels)
 
     def scores_of(rows):
         genres = held_labels[rows]
