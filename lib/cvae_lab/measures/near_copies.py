@@ -62,7 +62,7 @@ def near_copies(
         cdist(matrix(points, name), training).min(axis=1)
         for points, name in ((generated, "generated"), (held_out, "held_out"))
     )
-    found = {
+    found: dict[str, Any] = {
         "num_generated": len(made),
         "num_training": len(training),
         "num_held_out": len(real),
