@@ -1,6 +1,6 @@
 // From log-mel back to sound, as cvae_music's to_audio does it by default ("learned_bands").
 
-import { Bands, TINY, hannWindow } from "./bands.js";
+import { Bands, TINY, hannWindow, rounded } from "./bands.js";
 import { RealFourier } from "./fourier.js";
 import { asNoise, fastGriffinLim, integratedPhases } from "./phases.js";
 
@@ -9,12 +9,6 @@ const CONTEXT = 16; // frames to each side that the vocoder sees
 const SPREAD_ROUNDS = 4;
 const PHASE_ROUNDS = 8;
 const BAND_ROUNDS = 6;
-
-/** Rounded as Python rounds: halves to the even neighbour. */
-function rounded(value) {
-  const up = Math.round(value);
-  return up - value === 0.5 && up % 2 ? up - 1 : up;
-}
 
 /** Short-time Fourier transform of a loop at given moments, and its least-squares inverse. */
 class Loop {
