@@ -2,182 +2,146 @@
 
     python tools/build_site.py [--output outputs/site]
 
-`make site` calls it, after it has installed what it needs. The decoder and the vocoder that ship are exported once,
-by Keras' ONNX export; what the page computes itself (draws, mixes, sliders, phases) is in site/scripts. Nothing on the
+`make site` calls it, after it has installed what it needs. The networks of the presets that ship are exported once,
+see `site_networks.py`; what the page computes itself (draws, mixes, sliders, phases) is in site/scripts. Nothing on the
 site loads from another host.
 """
 
 import argparse
+import base64
 import gzip
 import html
 import json
 import re
 import shutil
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import bs4
 import jinja2
-import keras
 import latex2mathml.converter
 import markupsafe
 import nbformat
 import numpy as np
-import onnx
+import site_networks
+from matplotlib.figure import Figure
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
-from cvae_music import ConditionalVAE, shipped_controls
-from cvae_music.audio.vocoder import shipped_vocoder
+from cvae_music import saving
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE, NOTEBOOKS = ROOT / "site", ROOT / "notebooks"
+DESCRIPTION = (
+    "A conditional variational autoencoder that plays in the browser: one idea in "
+    "every genre, your own clip as another, eleven notebooks that build it."
+)
 RUNTIME = SITE / "node_modules" / "onnxruntime-web" / "dist"
-PRESET = "known_cvae"
-SMALLEST = 64  # numbers in a weight worth storing in half precision
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "outputs" / "site")
-    output = parser.parse_args().output
+    parser.add_argument(
+        "--preset",
+        action="append",
+        default=[],
+        help="file of save_to_preset to offer too; the presets that ship are there",
+    )
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        default=ROOT / "outputs" / "networks",
+        help="where exported networks are kept for the next time",
+    )
+    parser.add_argument(
+        "--address",
+        default="",
+        help="where the site will stand, ending in /; previews of links need it",
+    )
+    options = parser.parse_args()
+    output = options.output
     if not RUNTIME.is_dir():
         raise SystemExit(
-            "ONNX Runtime Web is missing; expected it in site/node_modules. Run: npm ci --prefix site"
+            "ONNX Runtime Web is missing; expected it in site/node_modules. "
+            "Run: npm ci --prefix site"
         )
     shutil.rmtree(output, ignore_errors=True)
     for folder in ("scripts", "instrument", "vendor", "notebooks/solutions"):
         (output / folder).mkdir(parents=True)
     for file in [*SITE.glob("scripts/*.js"), *SITE.glob("*.css"), *SITE.glob("*.svg")]:
         shutil.copy(file, output / file.relative_to(SITE))
-    model = ConditionalVAE.from_preset(PRESET)
-    controls = shipped_controls(model)
-    write_instrument(model, controls, output / "instrument")
+    presets = site_networks.write_presets(
+        [*site_networks.shipped(), *options.preset],
+        output / "instrument",
+        options.networks,
+    )
     copy_runtime(output)
+    for file in (
+        ROOT / "LICENSE",
+        ROOT / "LICENSE-text",
+        saving.WEIGHTS / "ATTRIBUTION.md",
+    ):
+        shutil.copy(file, output / f"{file.stem}.txt")
+    write_preview(presets[0], output)
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(SITE / "templates"), autoescape=True
     )
+    templates.globals["project"] = project()
     pages = write_notebooks(templates, output)
+    shared = [
+        output / "instrument" / name for name in ("vocoder.onnx", "runtime.wasm.gz")
+    ]
+    sizes = {file.name: file.stat().st_size for file in shared}
     front = {
-        "genres": model.genres,
-        "sliders": list(controls.attribute_directions),
+        "presets": presets,
+        "shared": {"name": "shared", "bytes": sizes},
         "pages": pages,
         "root": "",
+        "address": options.address,
+        "description": DESCRIPTION,
     }
     for name in ("index", "search"):
-        (output / f"{name}.html").write_text(
-            templates.get_template(f"{name}.html").render(front), encoding="utf-8"
-        )
-    size = (
-        sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) / 1e6
-    )
-    print(
-        f"{output}: {len(list(output.rglob('*.html')))} pages, {size:.1f} MB. Look at it, until Ctrl+C:"
-    )
+        page = templates.get_template(f"{name}.html").render(front)
+        (output / f"{name}.html").write_text(page, encoding="utf-8")
+    files = [file for file in output.rglob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    num_pages = len(list(output.rglob("*.html")))
+    print(f"{output}: {num_pages} pages, {size:.1f} MB. Look at it, until Ctrl+C:")
     print(f"    python -m http.server --bind 127.0.0.1 --directory {output} 8000")
 
 
-def write_instrument(model, controls, folder):
-    """The networks of the front page, and the numbers that its scripts need beside them."""
-    latent, weights = (
-        keras.Input((model.latent_dim,), name="latent"),
-        keras.Input((model.num_genres,), name="weights"),
-    )
-    decoder = keras.Model([latent, weights], model.decode_latent(latent, weights))
-    export(
-        decoder,
-        [np.zeros((1, model.latent_dim)), np.zeros((1, model.num_genres))],
-        folder / "decoder.onnx",
-    )
-    config = model.audio_config
-    vocoder = shipped_vocoder(config)
-    levels = keras.Input((None, config.n_mels), name="levels")  # dB
-    network = keras.Model(
-        levels, vocoder.network((levels + 40.0) / 20.0)
-    )  # as Vocoder.call, without the curve
-    export(network, np.zeros((1, 32, config.n_mels)), folder / "vocoder.onnx")
-    density, lower = model.latent_density, np.tril_indices(model.latent_dim)
-    shares, means, factors = (np.asarray(value) for value in density.weights)
-    used = shares > 0
-    arrays = {
-        "means": means[used],
-        "factors": factors[used][:, lower[0], lower[1]],
-        "directions": np.stack(list(controls.attribute_directions.values())),
-    }
-    stops = np.cumsum([array.size for array in arrays.values()]).tolist()
-    places = {
-        name: {"start": stop - arrays[name].size, "stop": stop}
-        for name, stop in zip(arrays, stops, strict=True)
-    }
-    np.concatenate([array.ravel() for array in arrays.values()]).astype("<f4").tofile(
-        folder / "instrument.bin"
-    )
-    about = {
-        "preset": PRESET,
-        "genres": list(model.genres),
-        "latent_dim": model.latent_dim,
-        "sliders": list(controls.attribute_directions),
-        "config": config.get_config(),
-        "shares": [row[row > 0].tolist() for row in shares.astype(float)],
-        "arrays": places,
-    }
-    (folder / "instrument.json").write_text(json.dumps(about), encoding="utf-8")
+def project():
+    """Name, version and repository of the project, for the foot of each page."""
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    urls = about["project"].get("urls", {})
+    name = about["project"]["name"]
+    repository = urls.get("Repository") or urls.get("repository")
+    return {"name": name, "version": version(name), "repository": repository}
 
 
-def export(network, example, path):
-    """Writes a network as ONNX, its weights in half precision where nothing is lost: so they ship, so they are exact.
-
-    Args:
-        network: `keras.Model`.
-        example: What it can be called on; Keras exports no model that was never called.
-        path: File to write.
-    """
-    network(example)
-    network.export(path, format="onnx", verbose=False)
-    model = onnx.load(path)
-    graph, first = model.graph, []
-    for tensor in list(graph.initializer):
-        value = onnx.numpy_helper.to_array(tensor)
-        half = (
-            value.astype(np.float16)
-            if value.dtype == np.float32 and value.size >= SMALLEST
-            else None
-        )
-        if half is not None and np.array_equal(half.astype(np.float32), value):
-            graph.initializer.remove(tensor)
-            graph.initializer.append(
-                onnx.numpy_helper.from_array(half, f"{tensor.name}/half")
-            )
-            first.append(
-                onnx.helper.make_node(
-                    "Cast",
-                    [f"{tensor.name}/half"],
-                    [tensor.name],
-                    to=onnx.TensorProto.FLOAT,
-                )
-            )
-    nodes = []
-    for node in graph.node:
-        if (
-            node.op_type == "Erfc"
-        ):  # TensorFlow's gelu; tf2onnx leaves it as it is, ONNX has no such operation
-            one, erf = (
-                onnx.numpy_helper.from_array(np.float32(1.0), f"{node.name}/one"),
-                f"{node.name}/erf",
-            )
-            graph.initializer.append(one)
-            nodes.append(onnx.helper.make_node("Erf", node.input, [erf]))
-            node = onnx.helper.make_node("Sub", [one.name, erf], node.output)
-        nodes.append(node)
-    del graph.node[:]
-    graph.node.extend(first + nodes)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+def write_preview(about, output):
+    """Writes preview.jpg, which a pasted link shows: one idea in six genres."""
+    config = about["config"]
+    shape = (-1, config["num_frames"], config["n_mels"])
+    source = output / "instrument" / about["name"] / "finished" / "levels.bin"
+    levels = np.fromfile(source, np.uint8).reshape(shape)[:6]
+    fig = Figure(figsize=(12, 6.3), dpi=100, facecolor="#14102a", layout="constrained")
+    axes = fig.subplots(2, 3).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, level, genre in zip(axes, levels, about["genres"], strict=False):
+        ax.imshow(level.T, origin="lower", cmap="magma", aspect="auto")
+        ax.set_title(genre, color="white", fontsize=22)
+    fig.savefig(output / "preview.jpg", pil_kwargs={"quality": 85})
 
 
 def copy_runtime(output):
     """ONNX Runtime for the processor alone. Packed: a static server would send 14 MB where 4 do."""
-    shutil.copy(RUNTIME / "ort.wasm.bundle.min.mjs", output / "vendor")
+    module = output / "vendor" / "ort.wasm.bundle.min.js"  # many servers have no .mjs
+    shutil.copy(RUNTIME / "ort.wasm.bundle.min.mjs", module)
     packed = gzip.compress(
         (RUNTIME / "ort-wasm-simd-threaded.wasm").read_bytes(), mtime=0
     )
@@ -233,8 +197,12 @@ def write_notebooks(templates, output):
     Returns:
         List of dicts, one a notebook in their order: `number`, `title`, `address`.
     """
-    styles = HtmlFormatter(style="xcode").get_style_defs(".highlight")
-    (output / "code.css").write_text(styles + "\n", encoding="utf-8")
+    light, dark = (
+        HtmlFormatter(style=style).get_style_defs(".highlight")
+        for style in ("xcode", "github-dark")
+    )
+    styles = f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    (output / "code.css").write_text(styles, encoding="utf-8")
     paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     notebooks = {
         path: nbformat.read(path, as_version=4)
@@ -315,6 +283,13 @@ def adapt(soup, path, notebooks):
         else:
             link.unwrap()  # a file of the project that is no page here
     for picture in soup.find_all("img"):
+        kind, _, content = picture.get("src", "").partition(";base64,")
+        if (
+            kind == "data:image/svg+xml"
+        ):  # nbconvert writes an alt text that says nothing
+            drawing = base64.b64decode(content).decode()
+            texts = re.findall(r"<(?:title|desc)>(.*)</", drawing)
+            picture["alt"] = ". ".join(map(html.unescape, texts))
         if not picture.get("src", "").startswith("data:"):
             picture.replace_with(picture.get("alt", ""))  # such as a badge
         elif not picture.get("alt"):

@@ -1,56 +1,96 @@
 // The front page: controls to settings, settings to a clip (worker.js), the clip to picture, sound and file.
 
-import { Player, waveFile } from "./player.js";
+import { OwnClip } from "./own.js";
 import { draw } from "./picture.js";
+import { Player, waveFile } from "./player.js";
+import { LARGEST_SEED, asAddress, asCode, asSettings, fromAddress, inWords, mixInWords } from "./settings.js";
+import { Trail } from "./trail.js";
 
 const RATE = 22050;
-const LARGEST_SEED = 1_000_000;
+const MARGIN = 4096; // samples of its loop to each side of a finished clip
 const form = document.getElementById("instrument");
 const element = (id) => document.getElementById(id);
-const player = new Player(RATE, element("head"), element("picture").parentElement);
+const { presets, shared } = JSON.parse(element("presets").textContent);
+const player = new Player(RATE, element("head"), element("screen"));
 
-let clip = null; // the last one made: { settings, samples, levels }
-let asked = { number: 0, at: 0 }; // the last clip that was asked for
+let about = presets[0]; // the preset that plays
+let clip = null; // the last one made: { values, settings, samples, levels }
+let playing = form.elements.genre.value; // the genre asked for last
+let asked = null; // the last clip that was asked for
 let busy = false;
 let wantsToPlay = false;
+let hearsOwn = false;
+let gesture = null; // what began with a touch of a control, and ends as it is left
 
-/** What the controls say, as the arguments of make_clip. */
-function readSettings() {
-  const value = (id) => Number(element(id).value);
-  const genre = form.elements.genre.value;
-  const guest = element("guest").value;
-  const blend = guest === genre ? 0 : value("blend");
-  const settings = { seed: value("seed"), tempo: value("tempo"), genre: { [genre]: Number((1 - blend).toFixed(2)) }, prior_genre: genre };
-  if (blend === 1) settings.genre = {};
-  if (blend > 0) settings.genre[guest] = blend;
-  const sliders = [...form.querySelectorAll("[id^=slider-]:not(output)")].map((slider) => [slider.id.slice(7), Number(slider.value)]);
-  const turned = sliders.filter(([, amount]) => amount !== 0);
-  if (turned.length) settings.sliders = Object.fromEntries(turned);
-  if (value("share") > 0) Object.assign(settings, { morph_to: value("second"), morph: value("share") });
-  return settings;
+const calls = new Map();
+element("blocked").remove(); // it says that no script runs
+const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+
+/** Asks the worker; the answer is a promise. */
+function call(kind, wish) {
+  return new Promise((resolve, reject) => {
+    const number = calls.size ? Math.max(...calls.keys()) + 1 : 0;
+    calls.set(number, { resolve, reject });
+    worker.postMessage({ number, kind, about: { ...about, shared }, ...wish });
+  });
 }
 
-/** The line of Python that makes the same clip. */
-function asCode(settings) {
-  const literal = (value) => {
-    if (typeof value === "string") return `"${value}"`;
-    if (typeof value === "number") return String(value);
-    return `{${Object.entries(value).map(([name, part]) => `"${name}": ${part}`).join(", ")}}`;
-  };
-  const parts = Object.entries(settings).map(([name, value]) => `${name}=${literal(value)}`);
-  return [
-    "from cvae_music import ConditionalVAE, make_clip, shipped_controls",
-    'model = ConditionalVAE.from_preset("known_cvae")',
-    `clip = make_clip(model, shipped_controls(model), ${parts.join(", ")})`,
-  ].join("\n");
+function receive({ data: { number, result, error, loading } }) {
+  if (loading) return showLoading(loading);
+  const { resolve, reject } = calls.get(number);
+  calls.delete(number);
+  if (error) reject(new Error(error));
+  else resolve(result);
 }
 
-function inWords(settings) {
-  const genres = Object.entries(settings.genre);
-  const mix = genres.length === 1 ? genres[0][0] : genres.map(([name, share]) => `${Math.round(100 * share)}% ${name}`).join(", ");
-  const turned = Object.entries(settings.sliders ?? {}).map(([name, amount]) => `, ${name} ${amount > 0 ? "+" : ""}${amount}`);
-  const morph = settings.morph ? `, ${Math.round(100 * settings.morph)}% towards seed ${settings.morph_to}` : "";
-  return `${mix}, seed ${settings.seed}, ${settings.tempo} bpm${turned.join("")}${morph}`;
+function showLoading({ loaded, total }) {
+  Object.assign(element("bytes"), { max: total, value: loaded });
+  element("megabytes").textContent = `Loading the networks: ${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
+  element("loading").hidden = loaded >= total;
+}
+
+const readValues = () => Object.fromEntries(new FormData(form));
+
+const ownOf = (values) => own.records.get(values.latent);
+
+/** Sets the controls to values, as those of an address. */
+function writeValues(values) {
+  setMusic(values.music);
+  for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+  playing = values.genre;
+  own.show(ownOf(values));
+}
+
+/** Offers the genres and sliders of a preset. */
+function setMusic(name) {
+  if (about.name === name) return;
+  about = presets.find((preset) => preset.name === name);
+  const radio = element("genres").querySelector("label");
+  const labels = about.genres.map((genre, k) => {
+    const label = radio.cloneNode(true);
+    const input = label.querySelector("input");
+    Object.assign(input, { value: genre, checked: k === 0 });
+    label.querySelector("span").replaceChildren(genre, Object.assign(document.createElement("kbd"), { textContent: k + 1, ariaHidden: "true" }));
+    return label;
+  });
+  element("genres").replaceChildren(element("genres").firstElementChild, ...labels);
+  for (const id of ["drawn", "guest"]) element(id).replaceChildren(...about.genres.map((genre) => new Option(genre)));
+  for (const slider of form.querySelectorAll("input[id^=slider-]")) {
+    slider.disabled = !about.sliders.includes(slider.id.slice(7));
+    slider.parentElement.hidden = slider.disabled;
+  }
+  element("guest").selectedIndex = Math.min(2, about.genres.length - 1);
+  playing = about.genres[0];
+}
+
+/** Another kind of music: what both have stays, an own clip is encoded anew. */
+async function changeMusic(name) {
+  const { latent } = readValues();
+  const record = own.records.get(latent);
+  setMusic(name);
+  element("latent").value = "";
+  if (record && record.file === own.file) await own.listen();
+  else ask();
 }
 
 function say(text, isError = false) {
@@ -59,46 +99,126 @@ function say(text, isError = false) {
 }
 
 function showValues() {
-  for (const output of form.querySelectorAll("output")) {
+  for (const output of form.querySelectorAll("output[data-unit]")) {
     output.value = form.elements[output.htmlFor.value].value + output.dataset.unit;
   }
 }
 
+/** A mix needs two genres, a morph two seeds: of one and the same, their sliders would move and nothing be heard. */
+function keepApart() {
+  const { value: genre } = form.elements.genre;
+  const guest = element("guest");
+  if (guest.value === genre) guest.value = playing === genre ? about.genres.find((other) => other !== genre) : playing;
+  playing = genre;
+  for (const option of guest.options) option.disabled = option.value === genre;
+  const { seed, second, share, latent } = readValues();
+  const isOne = Number(share) > 0 && !latent && seed !== "" && Number(seed) === Number(second);
+  element("second").setCustomValidity(isOne ? "another seed than the first, or the morph leads nowhere" : "");
+}
+
 /** Asks for the clip of the controls as they stand; while one is made, only the last wish is kept. */
 function ask(at = performance.now()) {
+  keepApart();
   showValues();
-  const wrong = [...form.querySelectorAll("input[type=number]")].find((field) => !field.checkValidity());
+  const wrong = [element("seed"), element("second")].find((field) => !field.checkValidity());
   if (wrong) {
-    say(`${wrong.labels[0].textContent} got “${wrong.value}”; expected a whole number from 0 to ${LARGEST_SEED}.`, true);
+    const expected = wrong.validity.customError ? wrong.validationMessage : `a whole number from 0 to ${LARGEST_SEED}`;
+    say(`${wrong.labels[0].textContent} got “${wrong.value}”; expected ${expected}.`, true);
     return;
   }
-  asked = { number: asked.number + 1, at };
-  if (!busy) send();
+  asked = { at, gesture, values: readValues() };
+  trail.note(asAddress(asked.values, presets), gesture);
+  element("leave-own").disabled = !asked.values.latent;
+  element("own-genre").textContent = playing;
+  if (!clip) offerFinished(asked);
+  work();
 }
 
-function send() {
+async function work() {
+  if (busy) return;
   busy = true;
-  const settings = readSettings();
-  worker.postMessage({ number: asked.number, at: asked.at, settings });
+  for (let wish = null; wish !== asked; ) {
+    wish = asked;
+    const settings = asSettings(wish.values);
+    try {
+      const made = await call("clip", { settings });
+      clip = { values: wish.values, settings, ...made };
+      show(clip, wish.gesture);
+      element("download").disabled = false;
+      say(`Ready: ${inWords(settings, ownOf(wish.values))}.`);
+      // For whoever measures or tests: what was made, and how long after the control was moved it was handed to the player.
+      form.dispatchEvent(new CustomEvent("clip", { detail: { ...clip, milliseconds: performance.now() - wish.at } }));
+    } catch (error) {
+      wish.failed = true;
+      say(error.message, true);
+    }
+  }
+  busy = false;
 }
 
-function receive({ data: { number, at, settings, clip: made, error } }) {
-  busy = false;
-  if (error) say(error, true);
-  else {
-    clip = { settings, ...made };
-    const words = inWords(settings);
-    draw(element("picture"), clip.levels);
-    element("picture").setAttribute("aria-label", `Spectrogram of ${words}: eight beats, 30 Hz to 10 kHz`);
-    element("code").textContent = asCode(settings);
-    element("download").disabled = false;
-    player.load(clip.samples);
-    if (wantsToPlay && !player.isPlaying) player.play();
-    say(`Ready: ${words}.`);
-    // For whoever measures or tests: what was made, and how long after the control was moved it was handed to the player.
-    form.dispatchEvent(new CustomEvent("clip", { detail: { ...clip, milliseconds: performance.now() - at } }));
+/** Shows a clip, and plays it where the one before was. */
+function show({ values, settings, samples, levels }, gesture) {
+  const record = ownOf(values);
+  const words = inWords(settings, record);
+  draw(element("picture"), levels);
+  element("picture").setAttribute("aria-label", `Spectrogram of ${words}: eight beats, 30 Hz to 10 kHz`);
+  element("code").textContent = asCode(settings, about, record);
+  const title = `${mixInWords(settings)} ${settings.latent ? "of your own" : settings.seed}`;
+  trail.keep(asAddress(values, presets), gesture, title, words, levels);
+  if (!record) hear(false);
+  player.load(hearsOwn ? record.samples : samples);
+  if (wantsToPlay && !player.isPlaying) player.play();
+}
+
+/** Clips of the page as it opens, one a genre, from files: they sound while the networks are on their way. */
+const finished = presets[0].genres.map(async (_, number) => {
+  const folder = new URL(`../instrument/${presets[0].name}/finished/`, import.meta.url);
+  const sound = await (await fetch(new URL(`${number}.mp3`, folder))).arrayBuffer();
+  const around = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(sound);
+  const { num_frames, frames_per_beat } = presets[0].config;
+  const length = Math.round(((num_frames / frames_per_beat) * 60 * RATE) / Number(element("tempo").defaultValue));
+  return around.getChannelData(0).slice(MARGIN, MARGIN + length);
+});
+for (const sound of finished) sound.catch(() => null); // the networks make the same clips
+const pictures = fetch(new URL(`../instrument/${presets[0].name}/finished/levels.bin`, import.meta.url)).then((answer) => answer.arrayBuffer());
+pictures.catch(() => null);
+
+async function offerFinished(wish) {
+  const [first] = presets;
+  if (asAddress({ ...wish.values, genre: first.genres[0] }, presets)) return;
+  const number = first.genres.indexOf(wish.values.genre);
+  try {
+    const [samples, bytes] = await Promise.all([finished[number], pictures]);
+    if (clip || asked !== wish) return;
+    const { num_frames, n_mels, floor_db, ceiling_db } = first.config;
+    const cells = num_frames * n_mels;
+    const levels = Float32Array.from(new Uint8Array(bytes, number * cells, cells), (value) => floor_db + (value / 255) * (ceiling_db - floor_db));
+    const settings = asSettings(wish.values);
+    show({ values: wish.values, settings, samples, levels }, wish.gesture);
+    if (!wish.failed) say(`From a file, until the networks are there: ${inWords(settings)}.`);
+    form.dispatchEvent(new CustomEvent("finished", { detail: { samples, milliseconds: performance.now() } }));
+  } catch {
+    // The networks say what is wrong if they fail too.
   }
-  if (number !== asked.number) send();
+}
+
+/** Plays the clip of one's own, or what was made of it, at the same place of the eight beats. */
+function hear(isOwn) {
+  const record = clip && ownOf(clip.values);
+  const isChanged = hearsOwn !== isOwn;
+  hearsOwn = isOwn;
+  element("hear-own").setAttribute("aria-pressed", String(isOwn));
+  element("hear-made").setAttribute("aria-pressed", String(!isOwn));
+  if (isChanged && record) player.load(isOwn ? record.samples : clip.samples);
+}
+
+/** A clip of one's own was found: it takes the place of the idea, at its own tempo. */
+function takeOwn(record) {
+  element("latent").value = record.text;
+  const tempo = element("tempo");
+  tempo.value = Math.round(record.tempo);
+  hear(false);
+  ask();
 }
 
 function togglePlay() {
@@ -106,50 +226,107 @@ function togglePlay() {
   element("play-word").textContent = wantsToPlay ? "Stop" : "Play";
   element("play").classList.toggle("playing", wantsToPlay);
   player.wake(); // the browser lets sound begin while a press is handled
-  if (wantsToPlay && clip) player.play();
+  if (wantsToPlay && player.samples) player.play();
   else player.stop();
 }
 
-function anotherSeed() {
-  element("seed").value = Math.floor(Math.random() * (LARGEST_SEED + 1));
+/** Draws another seed, where the clips of the genre lie that is played. */
+function newIdea() {
+  const second = Number(element("second").value);
+  const drawn = Math.floor(Math.random() * LARGEST_SEED);
+  element("seed").value = drawn < second ? drawn : drawn + 1; // never the second seed
+  element("drawn").value = form.elements.genre.value;
+  element("latent").value = "";
+  ask();
+}
+
+function leaveOwn() {
+  element("latent").value = "";
   ask();
 }
 
 function reset() {
-  for (const name of ["blend", "share", ...[...form.querySelectorAll("[id^=slider-]:not(output)")].map(({ id }) => id)]) element(name).value = 0;
+  for (const name of ["blend", "share", ...about.sliders.map((slider) => `slider-${slider}`)]) element(name).value = 0;
   ask();
 }
 
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    const own = asked.values.latent ? " It carries the latent of your clip, not its sound." : "";
+    say(`Copied: the address of this page as it stands makes this clip again.${own}`);
+  } catch {
+    say(`Copy the address of this page: it makes this clip again. ${location.href}`);
+  }
+}
+
 function download() {
-  const { genre } = form.elements;
+  const { values, samples } = clip;
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([waveFile(clip.samples, RATE)], { type: "audio/wav" }));
-  link.download = `${genre.value}_seed${clip.settings.seed}_${clip.settings.tempo}bpm.wav`;
+  link.href = URL.createObjectURL(new Blob([waveFile(samples, RATE)], { type: "audio/wav" }));
+  const idea = values.latent ? "own" : `seed${values.seed}`;
+  link.download = `${values.genre.replaceAll(/\W+/g, "_")}_${idea}_${values.tempo}bpm.wav`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+let byPointer = true; // whether the focus came from a press, as after a click on a button
+
 function press(event) {
-  const typing = event.target.matches("input[type=number], select");
-  if (typing || event.ctrlKey || event.altKey || event.metaKey) return;
-  const genres = [...form.elements.genre];
-  if (event.key === "p") togglePlay();
-  else if (event.key === "n") anotherSeed();
-  else if (genres[Number(event.key) - 1]) {
-    genres[Number(event.key) - 1].checked = true;
+  const { target, key } = event;
+  if (key === "Tab") byPointer = false;
+  const isTyping = target.matches("input:not([type=range], [type=radio]), select, textarea, [contenteditable]");
+  if (isTyping || event.ctrlKey || event.altKey || event.metaKey) return;
+  const genres = [...element("genres").querySelectorAll("input")];
+  const presses = target.matches("button, a, summary") && !byPointer; // there Space and Enter are the browser's
+  if (key === " " && presses) return;
+  if (key === " " || key.toLowerCase() === "p") {
+    if (!event.repeat) togglePlay();
+  } else if (key.toLowerCase() === "n") newIdea();
+  else if (key.toLowerCase() === "o" && ownOf(readValues())) hear(!hearsOwn);
+  else if (genres[Number(key) - 1]) {
+    genres[Number(key) - 1].checked = true;
+    gesture = null;
     ask();
   } else return;
   event.preventDefault();
 }
 
-const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+/** Makes the clip of an address again, without another step back. */
+function goTo(text, by) {
+  gesture = by;
+  writeValues(fromAddress(text, presets));
+  ask();
+  gesture = null;
+}
+
+const trail = new Trail(element("last"), element("back"), goTo);
+const own = new OwnClip(RATE, call, takeOwn, say);
 worker.addEventListener("message", receive);
-worker.addEventListener("error", (event) => say(`The instrument cannot start in this browser: ${event.message ?? "no module workers"}.`, true));
-form.addEventListener("input", (event) => ask(event.timeStamp));
+worker.addEventListener("error", ({ message }) => {
+  const unloaded = "one of its scripts did not load; the server has to send .js files as JavaScript (text/javascript)";
+  say(`The instrument cannot start: ${message ?? unloaded}.`, true);
+});
+form.addEventListener("input", (event) => {
+  const { target } = event;
+  if (target.closest("#own")) return;
+  gesture ??= Symbol(target.id);
+  if (target.name === "music") return changeMusic(target.value);
+  if (["seed", "drawn"].includes(target.id)) element("latent").value = ""; // an idea in place of the own clip
+  ask(event.timeStamp);
+});
+form.addEventListener("change", () => (gesture = null));
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("keydown", press);
-element("play").addEventListener("click", togglePlay);
-element("another").addEventListener("click", anotherSeed);
-element("reset").addEventListener("click", reset);
-element("download").addEventListener("click", download);
-ask(0); // counted from the opening of the page
+document.addEventListener("keydown", press);
+document.addEventListener("keyup", (event) => event.key === " " && event.target.matches("button") && byPointer && event.preventDefault());
+document.addEventListener("pointerdown", () => (byPointer = true));
+element("screen").addEventListener("click", ({ clientX }) => {
+  const { left, width } = element("screen").getBoundingClientRect();
+  if (!wantsToPlay) togglePlay();
+  if (player.samples) player.play((clientX - left) / width);
+});
+const buttons = { play: togglePlay, another: newIdea, reset, download, "copy-link": copyLink, "leave-own": leaveOwn };
+for (const [id, answer] of Object.entries(buttons)) element(id).addEventListener("click", () => ((gesture = null), answer()));
+element("hear-own").addEventListener("click", () => hear(true));
+element("hear-made").addEventListener("click", () => hear(false));
+goTo(trail.text, trail.gesture);

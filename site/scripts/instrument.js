@@ -19,8 +19,8 @@ export function slerp(first, second, share) {
 
 export class Instrument {
   /**
-   * @param about Contents of instrument.json.
-   * @param numbers Float32Array, contents of instrument.bin.
+   * @param about What the page knows of a preset.
+   * @param numbers Float32Array, contents of its numbers.bin.
    * @param networks { decode(latents, weights, clips), vocode(levels, frames) }, async.
    */
   constructor(about, numbers, networks) {
@@ -51,8 +51,7 @@ export class Instrument {
   }
 
   /** The latent and the genre weights that settings stand for. */
-  locate({ seed, prior_genre, genre: mixture, morph_to, morph = 0, sliders = {} }) {
-    let latent = this.draw(seed, prior_genre);
+  locate({ seed, prior_genre, genre: mixture, latent = this.draw(seed, prior_genre), morph_to, morph = 0, sliders = {} }) {
     if (morph > 0) latent = slerp(latent, this.draw(morph_to, prior_genre), morph);
     const total = Object.values(mixture).reduce((sum, weight) => sum + weight, 0);
     const weights = Float32Array.from(this.genres, (genre) => (mixture[genre] ?? 0) / total);
