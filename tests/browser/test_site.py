@@ -9,8 +9,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
+import jinja2
 import numpy as np
 import pytest
 import soundfile
@@ -18,12 +19,17 @@ from bs4 import BeautifulSoup
 from conftest import PYTHON, ROOT, XLA_MIN_SECONDS, free_port, served
 from PIL import Image
 
+from cvae_music import encode_clip
 from cvae_music.audio.analysis import log_mel
+from cvae_music.saving import WEIGHTS
+from known_music import compose, draw_factors
 
 pytestmark = pytest.mark.browser
 NODE_MODULES = ROOT / "site" / "node_modules"
 RATE = 22050
-HEAVIEST = 15e6  # bytes that the front page may load
+HEAVIEST = 15e6  # bytes that the front page may load as it opens
+HEAVIEST_OF_ALL = 20e6  # with an own clip and another kind of music
+SECOND = WEIGHTS / "known_cvaegan.npz"  # offered beside the preset that ships
 FARTHEST = 0.1  # dB between a clip of the page and make_clip's; the promise is 1
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
@@ -35,9 +41,14 @@ PUT = """(values) => new Promise((resolve) => {
         return btoa(parts.join(""));
     };
     const form = document.getElementById("instrument");
-    const listen = ({detail}) => resolve([packed(detail.samples), packed(detail.levels)]);
-    form.addEventListener("clip", listen, {once: true});
     for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+    const wanted = () => JSON.stringify(Object.fromEntries(new FormData(form)));
+    const listen = ({detail}) => {
+        if (JSON.stringify(detail.values) !== wanted()) return; // a clip that was on its way
+        form.removeEventListener("clip", listen);
+        resolve([packed(detail.samples), packed(detail.levels)]);
+    };
+    form.addEventListener("clip", listen);
     form.dispatchEvent(new Event("input"));
 })"""
 AS_OPENED = {
@@ -46,6 +57,8 @@ AS_OPENED = {
     "guest": "jazz",
     "tempo": 110,
     "genre": "house",
+    "drawn": "house",
+    "latent": "",
     "blend": 0,
     "share": 0,
 }
@@ -54,7 +67,9 @@ SLIDERS = [f"slider-{name}" for name in ("brightness", "density", "level", "bass
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """Folder of a site that was built just now."""
+    """Folder of a site that was built just now, or that CVAE_MUSIC_SITE names."""
+    if built := os.environ.get("CVAE_MUSIC_SITE"):
+        return Path(built)
     if not NODE_MODULES.is_dir() or not importlib.util.find_spec("tf2onnx"):
         pytest.skip("what the site needs is not installed: make site")
     folder = tmp_path_factory.mktemp("site")
@@ -63,6 +78,8 @@ def site(tmp_path_factory):
         str(ROOT / "tools" / "build_site.py"),
         "--output",
         str(folder),
+        "--preset",
+        str(SECOND),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "lib")}
     built = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -154,6 +171,7 @@ def test_front_page_is_light_and_loads_from_nowhere_else(browser, address):
     assert {"decoder.onnx", "vocoder.onnx", "runtime.wasm.gz"} <= {
         url.rpartition("/")[2] for url in sizes
     }
+    assert not any("encoder" in url or SECOND.stem in url for url in sizes)
     assert 1e6 < sum(sizes.values()) < HEAVIEST, sizes
     picture(page, "site_front_wide", full_page=True)
     page.context.close()
@@ -202,7 +220,7 @@ def test_each_control_changes_the_sound(front, first, control, value, argument):
     "settings",
     [
         {},
-        {"genre": "rock", "seed": 123456, "tempo": 60},
+        {"genre": "rock", "drawn": "jazz", "seed": 123456, "tempo": 60},
         {
             "genre": "strings",
             "seed": 999_999,
@@ -309,13 +327,16 @@ def test_head_rests_where_motion_is_not_wanted(browser, address):
 
 def test_keys(front):
     start_again(front)
-    front.locator("#play").focus()
+    front.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
     front.keyboard.press("2")
     front.locator("#status", has_text="Ready: rock").wait_for()
-    front.keyboard.press("p")
-    assert front.get_by_role("button", name="Stop", exact=True).is_visible()
-    front.keyboard.press("p")
-    front.keyboard.press("n")
+    for key in (" ", "P"):
+        front.keyboard.press(key)
+        assert front.get_by_role("button", name="Stop", exact=True).is_visible()
+        front.keyboard.press("p")
+        assert front.get_by_role("button", name="Play", exact=True).is_visible()
+    assert front.evaluate("scrollY") == 0
+    front.keyboard.press("N")
     front.locator("#status", has_text=re.compile(r"Ready: rock, seed [1-9]")).wait_for()
     front.locator("#slider-bass").focus()
     front.keyboard.press("ArrowRight")
@@ -326,15 +347,18 @@ def test_keys(front):
     assert front.locator("[name=genre]:checked").get_attribute("value") == "rock"
     reached = set()
     front.locator("#play").focus()
-    for _ in range(16):
+    for _ in range(32):
         front.keyboard.press("Tab")
         reached.add(
             front.evaluate("document.activeElement.id || document.activeElement.name")
         )
     wanted = {
         "another",
+        "copy-link",
         "reset",
         "download",
+        "file",
+        "drawn",
         "genre",
         "seed",
         "second",
@@ -345,6 +369,47 @@ def test_keys(front):
         "slider-bass",
     }
     assert wanted <= reached
+
+
+def test_space_presses_a_button_that_the_keyboard_reached(front):
+    start_again(front)
+    front.locator("#play").focus()
+    front.keyboard.press("Tab")
+    front.keyboard.press(" ")
+    front.locator("#status", has_text=re.compile("Ready: house, seed [1-9]")).wait_for()
+    front.locator("#another").click()
+    front.keyboard.press(" ")  # after a click it plays, as everywhere else
+    front.get_by_role("button", name="Stop", exact=True).click()
+
+
+def test_another_genre_keeps_the_idea_and_new_idea_draws_another(front):
+    start_again(front)
+    put(front, genre="jazz")
+    code = front.locator("#code").inner_text()
+    assert 'seed=0, tempo=110, genre={"jazz": 1}, prior_genre="house"' in code
+    front.locator("#another").click()
+    front.locator("#status", has_text=re.compile("Ready: jazz, seed [1-9]")).wait_for()
+    assert 'prior_genre="jazz"' in front.locator("#code").inner_text()
+
+
+def test_second_genre_is_never_the_first(front):
+    start_again(front)
+    put(front, genre="jazz")  # jazz was the second one
+    assert front.locator("#guest").input_value() == "house"
+    assert front.locator("#guest option:disabled").all_inner_texts() == ["jazz"]
+    _, alone = put(front, blend=0)
+    _, mixed = put(front, blend=1)
+    assert np.abs(alone - mixed).max() > 1.0
+    assert 'genre={"house": 1}' in front.locator("#code").inner_text()
+
+
+def test_morph_to_the_same_seed_is_answered(front):
+    start_again(front)
+    put(front, share=0.5)
+    front.locator("#second").fill("0")
+    front.locator("#status.error", has_text="expected another seed").wait_for()
+    front.locator("#second").fill("2")
+    front.locator("#status", has_text="50% towards seed 2").wait_for()
 
 
 def test_wrong_seed_is_answered(front):
@@ -371,18 +436,23 @@ def test_download_is_the_clip(front, tmp_path):
     np.testing.assert_allclose(samples, clip / max(1.0, np.abs(clip).max()), atol=1e-4)
 
 
-@pytest.mark.parametrize("width", [390, 1280], ids=["phone", "wide"])
+@pytest.mark.parametrize(
+    "width, scheme",
+    [(390, "light"), (1280, "light"), (1280, "dark")],
+    ids=["phone", "wide", "dark"],
+)
 @pytest.mark.parametrize(
     "name", ["index", "search", "notebooks/03_vae", "notebooks/08_studio"]
 )
 def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(
-    browser, address, name, width
+    browser, address, name, width, scheme
 ):
     page = open_page(
         browser,
         f"{address}/{name}.html" + ("?q=griffin" if name == "search" else ""),
         width=width,
         bypass_csp=True,
+        color_scheme=scheme,
     )
     if name == "index":
         wait_ready(page)
@@ -398,7 +468,9 @@ def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if name == "index" and width == 390:
         picture(page, "site_front_phone", full_page=True)
-    if name == "notebooks/03_vae":
+    if name == "index" and scheme == "dark":
+        picture(page, "site_front_dark")
+    if name == "notebooks/03_vae" and scheme == "light":
         page.evaluate(
             "document.querySelector('.notebook audio').scrollIntoView({block: 'end', behavior: 'instant'})"
         )
@@ -560,3 +632,255 @@ def test_missing_network_is_said(browser, address):
     page.goto(address)
     page.locator("#status.error", has_text="vocoder.onnx: 404").wait_for()
     context.close()
+
+
+def test_another_kind_of_music_is_loaded_when_it_is_chosen(browser, address):
+    page = open_page(browser, address)
+    wait_ready(page)
+    put(page, tempo=90, genre="rock")
+    page.locator(f"[name=music][value={SECOND.stem}]").check()
+    page.locator("#code", has_text=SECOND.stem).wait_for()
+    assert page.locator("#slider-bass").is_hidden()  # no controls ship with it
+    samples, levels = put(page, genre="strings", seed=3, drawn="jazz")
+    names = {}
+    code = page.locator("#code").inner_text().replace(SECOND.stem, str(SECOND))
+    exec(code, names)
+    assert names["clip"].tempo == 90
+    np.testing.assert_allclose(levels, names["clip"].log_mel.ravel(), atol=0.01)
+    sizes = {response.url: len(response.body()) for response in page.loaded}
+    assert sum(sizes.values()) < HEAVIEST_OF_ALL - 2e6  # an encoder more
+    page.locator("[name=music][value=known_cvae]").check()
+    page.locator("#code", has_text='"known_cvae"').wait_for()
+    assert page.locator("#slider-bass").is_visible() and page.complaints == []
+    page.context.close()
+
+
+def test_one_kind_of_music_is_no_choice(site):
+    page = BeautifulSoup((site / "index.html").read_text("utf-8"), "html.parser")
+    data = json.loads(page.find(id="presets").string)
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "site" / "templates")
+    )
+    data["presets"] = data["presets"][:1]
+    alone = templates.get_template("index.html").render(project={}, **data)
+    for soup, is_hidden in ((page, False), (BeautifulSoup(alone, "html.parser"), True)):
+        choice = soup.find("input", attrs={"name": "music"}).find_parent("fieldset")
+        assert choice.has_attr("hidden") == is_hidden
+
+
+@pytest.fixture(scope="module")
+def own_clip(tmp_path_factory):
+    """A WAV file: half a second of hiss, then a minute of house, in stereo."""
+    row = draw_factors(6, seed=5).iloc[0].to_dict()
+    music = compose(row, RATE, 96).astype(np.float32)
+    rng = np.random.default_rng(0)
+    music = np.concatenate([rng.normal(0, 0.003, RATE // 2), music])
+    path = tmp_path_factory.mktemp("own") / "mine.wav"
+    soundfile.write(path, np.stack([music, 0.5 * music], axis=1), RATE)
+    return path
+
+
+def latent_of(page):
+    """The latent that the address carries."""
+    found = parse_qs(urlsplit(page.url).fragment)["latent"][0]
+    return np.frombuffer(base64.urlsafe_b64decode(found + "=="), "<f4")
+
+
+def run_code(page, folder):
+    """What the lines of Python that the page shows leave, run beside the file."""
+    names = {}
+    code = page.locator("#code").inner_text()
+    exec(code.replace('"mine.wav"', repr(str(folder / "mine.wav"))), names)
+    return names
+
+
+def test_own_clip_has_the_latent_of_encode_clip(browser, address, own_clip):
+    page = open_page(browser, address)
+    wait_ready(page)
+    before = len(page.loaded)
+    page.locator("#file").set_input_files(own_clip)
+    page.locator("#status", has_text="Ready: house, mine.wav").wait_for()
+    names = run_code(page, own_clip.parent)
+    expected = encode_clip(names["model"], own_clip)
+    np.testing.assert_allclose(latent_of(page), expected, atol=2e-3)
+    assert page.locator("#tempo").input_value() == f"{names['clip'].tempo:.0f}"
+    assert "beats found" in page.locator("#about-own").inner_text()
+    loaded = [response.url.rpartition("/")[2] for response in page.loaded[before:]]
+    assert set(loaded) - {"favicon.svg"} == {"encoder.onnx"}  # and nothing was sent
+    samples, levels = put(page, genre="strings")  # as another style
+    names = run_code(page, own_clip.parent)
+    np.testing.assert_allclose(levels, names["clip"].log_mel.ravel(), atol=0.05)
+    assert len(samples) == len(names["clip"].samples)
+    picture(page, "site_own_wide", full_page=True)
+    page.locator("#from").fill("7.5")  # another region
+    page.locator("#from").dispatch_event("change")
+    page.locator("#code", has_text='"mine.wav", 7.5').wait_for()
+    expected = encode_clip(names["model"], own_clip, 7.5)
+    np.testing.assert_allclose(latent_of(page), expected, atol=2e-3)
+    page.locator("#beats").fill("100")  # a tempo that was typed
+    page.locator("#beats").blur()
+    page.locator("#code", has_text="* 60 / 100").wait_for()
+    assert page.locator("#tempo").input_value() == "100"
+    expected = run_code(page, own_clip.parent)["latent"]
+    np.testing.assert_allclose(latent_of(page), expected, atol=2e-3)
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_own_clip_is_compared_left_and_sent(browser, address, own_clip):
+    page = open_page(browser, address)
+    wait_ready(page)
+    page.locator("#file").set_input_files(own_clip)
+    page.locator("#status", has_text="Ready: house, mine.wav").wait_for()
+    page.locator("#play").click()
+    page.locator("#hear-own").click()
+    assert page.locator("#hear-own").get_attribute("aria-pressed") == "true"
+    assert page.locator("#head").is_visible()
+    page.keyboard.press("o")
+    assert page.locator("#hear-made").get_attribute("aria-pressed") == "true"
+    sent = open_page(browser, page.url)  # without the file
+    wait_ready(sent)
+    assert "somebody’s own clip" in sent.locator("#status").inner_text()
+    names = {}
+    exec(sent.locator("#code").inner_text(), names)
+    np.testing.assert_array_equal(names["latent"], latent_of(page))
+    sent.context.close()
+    page.locator("#leave-own").click()
+    page.locator("#status", has_text="Ready: house, seed 0").wait_for()
+    assert "latent" not in page.url
+    page.context.close()
+
+
+def test_files_that_cannot_be_heard_are_answered(front, tmp_path):
+    start_again(front)
+    (tmp_path / "notes.txt").write_text("no sound")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE)
+    soundfile.write(tmp_path / "short.wav", noise, RATE)
+    for name, answer in (
+        ("notes.txt", "is no sound that this browser reads"),
+        ("silent.wav", "There is no sound here"),
+        ("short.wav", "expected at least 8"),
+    ):
+        front.locator("#file").set_input_files(tmp_path / name)
+        front.locator("#status.error", has_text=answer).wait_for()
+
+
+def test_clips_sound_before_the_networks_are_there(browser, address):
+    page = browser.new_context().new_page()
+    page.set_default_timeout(XLA_MIN_SECONDS)
+    held = []
+    page.route("**/decoder.onnx", lambda route: held.append(route))
+    page.goto(address)
+    page.locator("#status", has_text="From a file").wait_for()
+    page.locator(
+        "#megabytes", has_text=re.compile(r"[1-9]\.\d of \d+\.\d MB")
+    ).wait_for()
+    page.locator("#play").click()
+    assert page.locator("#head").is_visible()
+    page.keyboard.press("3")
+    page.locator(
+        "#status", has_text="From a file, until the networks are there: jazz"
+    ).wait_for()
+    assert 'genre={"jazz": 1}' in page.locator("#code").inner_text()
+    for route in held:
+        route.continue_()
+    page.locator("#status", has_text="Ready: jazz, seed 0").wait_for()
+    assert page.locator("#loading").is_hidden() and page.locator("#head").is_visible()
+    page.context.close()
+
+
+def test_finished_clips_are_those_of_the_networks(front, site):
+    start_again(front)
+    folder = site / "instrument" / "known_cvae" / "finished"
+    pictures = np.fromfile(folder / "levels.bin", np.uint8).reshape(6, -1)
+    for number in (0, 3):
+        genre = ("house", "rock", "jazz", "chiptune")[number]
+        samples, levels = put(front, genre=genre)
+        np.testing.assert_allclose(pictures[number] / 255 * 70 - 70, levels, atol=0.2)
+        sound, _ = soundfile.read(folder / f"{number}.mp3")
+        spectrum = np.fft.rfft(sound, 2**18), np.fft.rfft(samples, 2**18)
+        match = np.fft.irfft(spectrum[0] * np.conj(spectrum[1]))
+        assert match.max() > 0.97 * np.sum(samples**2)
+
+
+def test_address_brings_a_clip_back(browser, address):
+    page = open_page(browser, address)
+    wait_ready(page)
+    assert urlsplit(page.url).fragment == ""
+    page.keyboard.press("3")
+    page.locator("#status", has_text="Ready: jazz").wait_for()
+    assert urlsplit(page.url).fragment == "genre=jazz"
+    page.locator("#slider-bass").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    page.locator("#status", has_text="bass -0.75").wait_for()
+    page.locator("#seed").fill("12")
+    page.locator("#status", has_text="seed 12").wait_for()
+    assert urlsplit(page.url).fragment == "genre=jazz&seed=12&bass=-0.75"
+    code = page.locator("#code").inner_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#copy-link").click()
+    page.locator("#status", has_text="Copied").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert page.locator("#last button").count() == 5  # each press of the arrow is one
+    page.locator("#back").click()
+    page.locator("#status", has_text="seed 0").wait_for()
+    page.locator("#last button").last.click()
+    page.locator("#status", has_text="Ready: house, seed 0, 110").wait_for()
+    assert page.locator("#last [aria-current=true]").count() == 1
+    picture(page, "site_front_after")
+    sent = open_page(browser, link)
+    wait_ready(sent)
+    assert sent.locator("#code").inner_text() == code
+    assert sent.locator("#back").is_disabled()
+    sent.context.close()
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    "fragment, words",
+    [
+        ("genre=nonsense&seed=abc&tempo=&latent=AAAA", "house, seed 0, 110 bpm"),
+        ("genre=jazz&guest=jazz&blend=0.5", "50% jazz, 50% house, seed 0, 110"),
+        ("music=nothing&genre=rock", "rock, seed 0"),
+        ("notebooks", "house, seed 0"),
+    ],
+)
+def test_wrong_addresses_open_the_page(browser, address, fragment, words):
+    page = open_page(browser, f"{address}/#{fragment}")
+    page.locator("#status", has_text=f"Ready: {words}").wait_for()
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_a_touch_on_the_picture_plays_from_there(front):
+    start_again(front)
+    box = front.locator("#picture").bounding_box()
+    front.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 20)
+    assert front.get_by_role("button", name="Stop", exact=True).is_visible()
+    place = front.locator("#head").evaluate("head => head.getBoundingClientRect().x")
+    assert place > box["x"] + 0.7 * box["width"]
+    front.locator("#play").click()
+
+
+def test_transport_stays_in_reach_on_a_phone(browser, address):
+    page = open_page(browser, address, 390, 844, has_touch=True, is_mobile=True)
+    wait_ready(page)
+    for control in ("#slider-bass", "#seed", "#picture"):
+        page.locator(control).scroll_into_view_if_needed()
+        box = page.locator("#play").bounding_box()
+        assert 0 < box["y"] < 844 - box["height"]
+    picture(page, "site_front_phone_reach")
+    page.context.close()
+
+
+def test_links_say_what_they_lead_to(site):
+    page = BeautifulSoup((site / "index.html").read_text("utf-8"), "html.parser")
+    tags = {tag.get("property", tag.get("name")): tag for tag in page.find_all("meta")}
+    for name in ("description", "og:title", "og:description", "og:image"):
+        assert tags[name]["content"]
+    preview = Image.open(site / tags["og:image"]["content"])
+    assert preview.size == (1200, 630) and len(set(preview.getdata())) > 1000
+    foot = page.find("footer").get_text()
+    assert "MIT" in foot and "CC BY" in foot and "cvae-music" in foot
