@@ -64,7 +64,8 @@ def batch(features, size=8):
 
 
 @pytest.mark.parametrize(
-    "name", ["known_autoencoder", "known_vae", "known_cvae", "known_cvaegan"]
+    "name",
+    ["known_autoencoder", "known_vae", "known_cvae", "known_cvaegan", "real_cvae"],
 )
 def test_presets_load_and_obey(name):
     model = Autoencoder.from_preset(name)

@@ -1,0 +1,378 @@
+"""What each mechanism of the `ConditionalVAE` is worth: models without it, and with it alone.
+
+    OMP_NUM_THREADS=2 python tests/benchmarks/ablations.py --data FOLDER [--size small] [--seeds 0 1 2]
+    OMP_NUM_THREADS=2 python tests/benchmarks/ablations.py --data FOLDER --models FILE ...
+
+trains a model for each variant and seed, listens to it, and writes a row into `lib/cvae_lab/results/ablations.csv`. Rows
+that are there are not made again. Models are kept in `data/cache/ablations/`. With files of models it measures those, such as
+a preset; their `variant` is the name of the file.
+
+All clips go to sound and back the same way, the real ones too. Four listeners name the genre of each clip, by a
+logistic regression on real training clips: descriptors of librosa, and three networks (`tagger.py`). Choices are made
+with the first two of `LISTENERS`; the last is kept aside to report with.
+"""
+
+import argparse
+import gc
+import time
+from pathlib import Path
+
+import keras
+import librosa
+import numpy as np
+import pandas as pd
+import tagger
+from keras import ops
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cvae_lab.measures import scores
+from cvae_lab.measures.audio_obedience import (
+    TEMPO,
+    balanced_clips,
+    sound_descriptors,
+    swap_labels,
+)
+from cvae_lab.measures.scoreboard import balanced_genres, decode_clips
+from cvae_lab.notebook.session import cache_folder
+from cvae_music.audio.inversion import to_audio
+from cvae_music.config import AudioConfig
+from cvae_music.data.features import build_features
+from cvae_music.data.sources import open_collection
+from cvae_music.models.conditional import ConditionalVAE, frozen_call
+from cvae_music.models.losses import augment_for_critics, cross_entropy
+from cvae_music.saving import load_model, save_compact
+from cvae_music.training import train
+
+RESULTS = tagger.RESULTS / "ablations.csv"
+LISTENERS = ("descriptors", "MSD_musicnn", "MSD_vgg", tagger.KEPT_ASIDE)
+SIZES = {  # settings of the model, steps
+    "small": ({"width": 96, "depth": 1}, 720),
+    "full": ({}, 1440),
+}
+NO_FILM = {"film": False}
+NO_DISCREPANCY = {"discrepancy_weight": 0.0}
+NO_CLASSIFIERS = {"swap_weight": 0.0}
+NO_ADVERSARY = {"adversary": False}
+NO_AUGMENTATION = {"augmentation": False}
+NO_CONTRAST = {"contrast_weight": 0.0}
+NOTHING = NO_FILM | NO_DISCREPANCY | NO_CLASSIFIERS | NO_CONTRAST
+
+
+def only(mechanism):
+    """Everything is left out but one mechanism, given as what leaves it out."""
+    return {name: value for name, value in NOTHING.items() if name not in mechanism}
+
+
+VARIANTS = {
+    "all": {},
+    "without discrepancy": NO_DISCREPANCY,
+    "without adversarial classifier": NO_ADVERSARY,
+    "without both": NO_DISCREPANCY | NO_ADVERSARY,
+    "without classifiers": NO_CLASSIFIERS,
+    "without augmentation": NO_AUGMENTATION,
+    "without FiLM": NO_FILM,
+    "without contrast": NO_CONTRAST,
+    "nothing": NOTHING,
+    "FiLM alone": only(NO_FILM),
+    "discrepancy alone": only(NO_DISCREPANCY),
+    "classifiers alone": only(NO_CLASSIFIERS),
+    "one classifier alone": only(NO_CLASSIFIERS) | NO_ADVERSARY,
+    "contrast alone": only(NO_CONTRAST),
+}
+
+
+class AblatedCVAE(ConditionalVAE):
+    """A `ConditionalVAE` whose classifiers can be changed: without the adversarial one, or without augmentation."""
+
+    adversary = True
+    augmentation = True
+
+    def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
+        if self.adversary and self.augmentation:
+            return super().swap_losses(
+                log_mel, rebuilt, latent, genre_weights, training
+            )
+        seed = self.noise if training else self.validation_noise
+        steps = keras.random.randint((), 1, self.num_genres, seed=seed)
+        sources = genre_weights[::2]
+        targets = ops.roll(sources, steps, axis=1)
+        swapped = self.decode_latent(latent[::2], targets, training)
+        inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
+        if self.augmentation:
+            swapped = augment_for_critics(swapped, seed)
+            inputs = augment_for_critics(inputs, seed)
+        labels = ops.tile(genre_weights, (2, 1))
+        classifier_loss = cross_entropy(
+            labels, self.classifier(inputs, training=training)
+        )
+        swap_loss = cross_entropy(targets, frozen_call(self.classifier, swapped))
+        if self.adversary:
+            both = ops.concatenate([inputs, ops.stop_gradient(swapped)])
+            logits = self.adversarial_classifier(both, training=training)
+            count = ops.shape(labels)[0]
+            classifier_loss += cross_entropy(labels, logits[:count])
+            classifier_loss += self.source_weight * cross_entropy(
+                sources, logits[count:]
+            )
+            swap_loss += cross_entropy(
+                targets, frozen_call(self.adversarial_classifier, swapped)
+            )
+            swap_loss *= 0.5
+        return classifier_loss, swap_loss
+
+
+def new_model(variant, size, features, seed):
+    """An untrained model of a variant."""
+    settings = dict(VARIANTS[variant])
+    film = settings.pop("film", True)
+    adversary = settings.pop("adversary", True)
+    augmentation = settings.pop("augmentation", True)
+    keras.utils.set_random_seed(seed)
+    model = AblatedCVAE(
+        features.config, features.genres, seed=seed, **settings, **SIZES[size][0]
+    )
+    model.adversary = adversary
+    model.augmentation = augmentation
+    model.adversarial_classifier.trainable = adversary and model.swap_weight > 0
+    for layer in model.decoder.layers:
+        if layer.name.endswith(
+            "_film"
+        ):  # begins at zero, which is a decoder without it
+            layer.trainable = film
+    return model
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Seconds of each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+def trained_model(variant, size, features, seed, music):
+    """`(model, row)`: the model of a variant and what its training showed."""
+    path = (
+        tagger.CACHE.parent
+        / "ablations"
+        / f"{music}-{size}-{variant.replace(' ', '_')}-{seed}.npz"
+    )
+    notes = path.with_suffix(".json")
+    if notes.exists():
+        return load_model(path, features.config), pd.read_json(
+            notes, typ="series"
+        ).to_dict()
+    keras.backend.clear_session()
+    gc.collect()
+    model = new_model(variant, size, features, seed)
+    times = StepTimes()
+    started = time.perf_counter()
+    train(model, features, SIZES[size][1], seed=seed, verbose=0, callbacks=times)
+    row = {"steps": len(times.seconds), "seconds": time.perf_counter() - started}
+    row["step_ms"] = 1000 * float(np.median(times.seconds))
+    model.__class__ = ConditionalVAE  # the same weights; the class of this file is no part of the library
+    save_compact(model, path)
+    pd.Series(row).to_json(notes)
+    return load_model(path, features.config), row
+
+
+class Panel:
+    """The listeners, each with a regression on real training clips.
+
+    Args:
+        features: `FeatureSet`.
+        num_per_genre: Test clips of each genre.
+        num_training: Training clips of each genre.
+    """
+
+    def __init__(self, features, num_per_genre=24, num_training=60):
+        self.config = features.config
+        self.num_genres = len(features.genres)
+        self.num_per_genre = num_per_genre
+        clips, genres = balanced_clips(features, "train", num_training)
+        heard = self.hear(self.to_sound(clips))
+        self.probes = {}
+        for name, points in heard.items():
+            regression = LogisticRegression(C=0.02, max_iter=2000)
+            self.probes[name] = make_pipeline(StandardScaler(), regression).fit(
+                points, genres
+            )
+        self.clips, self.genres = balanced_clips(features, "test", num_per_genre)
+        self.sounds = self.to_sound(self.clips)
+        self.real = self.hear(self.sounds)
+        self.by_beat = beat_courses(self.sounds, self.config.sample_rate)
+        self.ceilings = self.shares(self.real, self.genres)
+
+    def to_sound(self, clips):
+        levels = self.config.unscale(clips)
+        return [
+            to_audio(level, self.config, TEMPO, seed=seed)
+            for seed, level in enumerate(levels)
+        ]
+
+    def hear(self, sounds):
+        """Listener -> embeddings `(num_clips, dimensions)`."""
+        rate = self.config.sample_rate
+        heard = {
+            "descriptors": np.array(
+                [sound_descriptors(sound, rate) for sound in sounds]
+            )
+        }
+        return heard | {
+            name: tagger.embed(sounds, rate, name) for name in LISTENERS[1:]
+        }
+
+    def shares(self, heard, asked):
+        """Listener -> share of clips that it hears as asked, averaged over genres."""
+        return {
+            name: scores.balanced_share(
+                self.probes[name].predict(points) == asked, asked
+            )
+            for name, points in heard.items()
+        }
+
+    def measure(self, model):
+        """A row of measures of one model; columns end with the listener's name."""
+        row = {f"real_{name}": share for name, share in self.ceilings.items()}
+        mean, log_var = model.encode(self.clips)
+        rebuilt = decode_clips(model, mean, self.genres)
+        real_db = self.config.unscale(self.clips)
+        row["rms_db"] = scores.reconstruction_rms_db(
+            real_db, self.config.unscale(rebuilt)
+        )
+        row["kl"] = scores.kl_per_dimension(mean, log_var).sum()
+        asked, sources = balanced_genres(self.num_genres, self.num_per_genre)
+        targets = swap_labels(self.genres, self.num_genres)
+        latents = model.sample_latents(sources, seed=0)
+        shift = model.mean_shift.get_weights()
+        for ending in ("", "_unshifted"):
+            swapped = self.to_sound(decode_clips(model, mean, targets))
+            row |= columns(f"swap{ending}", self.shares(self.hear(swapped), targets))
+            energy, chroma = self.kept(swapped)
+            row |= {f"kept_energy{ending}": energy, f"kept_chroma{ending}": chroma}
+            fresh = decode_clips(model, latents, asked)
+            heard = self.hear(self.to_sound(fresh))
+            row |= columns(f"fresh{ending}", self.shares(heard, asked))
+            if not ending:
+                row["sharpness"] = scores.sharpness_ratio(
+                    self.config.unscale(fresh), real_db
+                )
+                row |= self.distances(heard, asked)
+            model.mean_shift.set_weights([0.0 * values for values in shift])
+        model.mean_shift.set_weights(shift)
+        return row
+
+    def distances(self, heard, asked):
+        """Diversity and kernel distance of new clips, in each listener's standardised embedding."""
+        row = {}
+        for name, points in heard.items():
+            scaler = self.probes[name][0]
+            made, real = scaler.transform(points), scaler.transform(self.real[name])
+            row[f"diversity_{name}"] = scores.diversity_ratio(
+                made, asked, real, self.genres
+            )
+            row[f"kernel_{name}"] = scores.kernel_distance(made, real)
+        return row
+
+    def kept(self, sounds):
+        """How much of a clip a swap keeps: mean correlations of its energy and of its chroma by beat."""
+        return [
+            float(
+                np.mean([correlation(*pair) for pair in zip(real, made, strict=True)])
+            )
+            for real, made in zip(
+                self.by_beat, beat_courses(sounds, self.config.sample_rate), strict=True
+            )
+        ]
+
+
+def columns(start, shares):
+    return {f"{start}_{name}": share for name, share in shares.items()}
+
+
+def correlation(first, second):
+    first = first - first.mean()
+    second = second - second.mean()
+    return np.sum(first * second) / (
+        np.sqrt(np.sum(first**2) * np.sum(second**2)) + 1e-12
+    )
+
+
+def beat_courses(sounds, sample_rate, num_beats=8):
+    """`(energies, chromas)` of each beat of clips: dB, shape `(clips, 8)`; shares, shape `(clips, 8, 12)`.
+
+    The chroma is taken from its mean over pitches, so that a correlation tells whether the same pitches sound.
+    """
+    energies, chromas = [], []
+    for sound in sounds:
+        beats = np.array_split(sound, num_beats)
+        energies.append([10 * np.log10(np.mean(beat**2) + 1e-8) for beat in beats])
+        chroma = librosa.feature.chroma_stft(y=sound, sr=sample_rate, tuning=0.0)
+        chroma = np.array(
+            [part.mean(axis=1) for part in np.array_split(chroma, num_beats, axis=1)]
+        )
+        chromas.append(chroma - chroma.mean(axis=1, keepdims=True))
+    return np.array(energies), np.array(chromas)
+
+
+def cells(options):
+    """Dictionaries of the rows that the options ask for, without their measures."""
+    music = Path(options.data).name
+    if options.models:
+        return [
+            {"music": music, "size": "given", "variant": Path(file).stem, "seed": 0}
+            for file in options.models
+        ]
+    return [
+        {"music": music, "size": options.size, "variant": variant, "seed": seed}
+        for seed in options.seeds
+        for variant in options.variants
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", default="known", help="known, or a folder of genres")
+    add("--size", default="small", choices=SIZES)
+    add("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    add("--models", nargs="+", help="files of trained models, in place of variants")
+    add("--only-train", action="store_true", help="measure later")
+    options = parser.parse_args()
+    collection = open_collection(options.data)
+    features = build_features(collection, AudioConfig(), cache_folder())
+    panel = None
+    for number, cell in enumerate(cells(options)):
+        table = (
+            pd.read_csv(RESULTS)
+            if RESULTS.exists()
+            else pd.DataFrame(columns=list(cell))
+        )
+        if (table[list(cell)] == pd.Series(cell)).all(axis=1).any():
+            continue
+        if options.models:
+            model, row = load_model(options.models[number], features.config), {}
+        else:
+            model, row = trained_model(
+                cell["variant"], cell["size"], features, cell["seed"], cell["music"]
+            )
+        if options.only_train:
+            continue
+        panel = panel or Panel(features)
+        row = cell | row | panel.measure(model)
+        table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
+        table.round(4).to_csv(RESULTS, index=False)
+        print(pd.Series(row).to_string(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
