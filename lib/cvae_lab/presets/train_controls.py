@@ -1,6 +1,8 @@
 """Fits the controls that ship: `python -m cvae_lab.presets.train_controls`."""
 
 import argparse
+import dataclasses
+import os
 from collections.abc import Sequence
 
 from cvae_lab.notebook.session import cache_folder
@@ -23,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     collection = open_collection(options.data, num_clips=2400)
     features = build_features(collection, AudioConfig(), cache_folder())
     controls = fit_controls(ConditionalVAE.from_preset(options.preset), features)
+    # Where the files stand on this machine is nobody else's business.
+    table = controls.table
+    places = [path and os.path.relpath(path, options.data) for path in table["path"]]
+    controls = dataclasses.replace(controls, table=table.assign(path=places))
     path = WEIGHTS / f"controls_{options.preset}.npz"
     controls.save(path)
     dimensions = ", ".join(controls.dimensions.values())
