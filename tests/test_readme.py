@@ -75,8 +75,8 @@ def test_what_the_readme_says_is_so():
     assert sharp["as it was"] < sharp["discriminator"] < sharp["detail"]
     steps = pd.read_csv(board.RESULTS / "discriminator_known.csv").set_index("name")
     assert (steps.loc["detail", "num_steps"] == 0).all()
-    real = pd.read_csv(board.RESULTS / "discriminator_real.csv")
-    assert (real["sound_real"] < real["sound_swap"]).mean() > 0.5  # a weak judge
+    real = board.means("foundation_open_music", "kind")
+    assert (real["sound_real"] < 0.75).all()  # a weak judge
     published = board.published_minutes().items()
     minutes = [spent for name, spent in published if "/" not in name]
     assert 0.5 < np.mean(minutes) < 1.5  # "a minute each"
