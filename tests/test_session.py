@@ -1,6 +1,7 @@
 """Where a session finds itself, and what it says when something is wrong."""
 
 import importlib.metadata
+import io
 import os
 import random
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from cvae_lab.notebook import session
+from cvae_music.serialization import print_text
 
 
 def test_folders_come_from_the_environment(session_folders, capsys):
@@ -119,3 +121,19 @@ def test_versions_are_checked_before_keras_is_loaded(session_folders, monkeypatc
         ImportError, match="Found tensorflow 2.15.0; expected 2.20 or later"
     ):
         session.start_session()
+
+
+@pytest.mark.parametrize(
+    "encoding, text, shown",
+    [
+        ("cp1252", "café, 曲", r"café, \u66f2"),
+        ("ascii", "café", r"caf\xe9"),
+        ("utf-8", "café, 曲", "café, 曲"),
+        ("utf-8", "caf\udce9", r"caf\udce9"),
+    ],
+)
+def test_text_is_printed_on_any_console(encoding, text, shown, monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding, newline="")
+    monkeypatch.setattr("sys.stdout", console)
+    print_text(text)
+    assert console.buffer.getvalue().decode(encoding) == f"{shown}\n"

@@ -396,6 +396,8 @@ def main(arguments=None):
     if options.publish:
         environment["CVAE_MUSIC_FIGURES"] = str(ROOT / "figures")
 
+    # Names of music and errors may hold signs that a console of Windows cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sources = find_notebooks(options.notebooks, options.only)
     if not sources:
         raise SystemExit(
@@ -414,7 +416,7 @@ def main(arguments=None):
             source.touch()  # jupytext takes the younger half for the edited one
             note_published(source, results[-1].seconds)
 
-    with open(output / "run.csv", "w", newline="") as file:
+    with open(output / "run.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["notebook", "cells", "seconds", "peak_megabytes", "status"])
         for result in results:

@@ -1,9 +1,10 @@
-"""Atomic writes, and the .npz container of models and controls."""
+"""Atomic writes, the .npz container of models and controls, and printing."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping
@@ -42,6 +43,16 @@ def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Writes a small text file atomically, in UTF-8."""
     write_file(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def print_text(text: str) -> None:
+    """Prints text; signs that the console cannot show become escapes.
+
+    The name of a genre is no reason to end hours of extraction, as `print` does where
+    output goes to a file on Windows.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def save_arrays(

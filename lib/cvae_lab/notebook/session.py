@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import joblib
 
 from cvae_music.config import check_number
+from cvae_music.serialization import print_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -182,7 +183,7 @@ def start_session(
     session = Session(find_host(), str(data), seed, cache, output)
     keras = _load_keras()
     keras.utils.set_random_seed(seed)
-    print(describe(session))
+    print_text(describe(session))
     return session
 
 
