@@ -3,6 +3,7 @@
 const MOST = 50;
 const AROUND = 90; // characters of text to each side of the first word
 
+document.getElementById("blocked").remove(); // it says that no script runs
 const query = new URLSearchParams(location.search).get("q")?.trim() ?? "";
 const words = query.toLowerCase().split(/\s+/).filter(Boolean);
 const found = document.getElementById("found");
@@ -33,7 +34,9 @@ function snippet(text, words) {
   return line;
 }
 
-if (words.length) {
+if (!words.length) {
+  found.textContent = "Type words into the field above: sections that hold all of them are listed here.";
+} else {
   document.getElementById("find").value = query;
   const entries = await (await fetch("search.json")).json();
   const fitting = entries.map((entry) => ({ entry, fit: score(entry, words) })).filter(({ fit }) => fit > 0);
