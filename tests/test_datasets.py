@@ -269,7 +269,9 @@ def test_genres_may_be_called_like_splits(tmp_path):
     assert len(folder_collection(tmp_path / "deep").genres) == 3
 
 
-@pytest.mark.parametrize("twin", ["rock", "Rock ", "Ro\u200bck", "\uff32ock", "R-ock"])
+@pytest.mark.parametrize(
+    "twin", ["rock", "Rock ", "Ro\u200bck", "\uff32ock", "R-ock", "R\xf6ck"]
+)
 def test_genres_of_nearly_one_name_are_told(tmp_path, twin):
     write_genres(tmp_path, ("Rock", twin))
     collection = folder_collection(tmp_path)

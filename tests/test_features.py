@@ -842,19 +842,6 @@ def test_shards_look_like_an_array(known, tiny_config):
         known.log_mel[36]
 
 
-def test_a_disk_without_memory_maps_is_read_without(known, monkeypatch):
-    expected = np.asarray(known.log_mel)
-    load = np.load
-
-    def refuse(path, mmap_mode=None):
-        if mmap_mode:
-            raise OSError(errno.ENODEV, "No such device")
-        return load(path)
-
-    monkeypatch.setattr(np, "load", refuse)
-    np.testing.assert_array_equal(load_features(known.path).log_mel, expected)
-
-
 def test_a_hole_in_a_column_of_numbers_leaves_it_numbers():
     """Holes were once read as text, and with them all tempos: '120.5'."""
     table = read_table("genre,tempo,mood,path\nNA,120.5,dark,\njazz,,,/a.wav\n")

@@ -54,6 +54,7 @@ BLOCK = 2**14  # frames decoded at a time
 OGG_BLOCK = 2**16  # samples; libsndfile crashes on minutes of Ogg at once
 HEADER_BYTES = 4096
 
+CONVERT = f"Convert it to one of {READABLE}; a new name is not enough."
 # What files without sound begin with: pattern -> (what it is, what to do).
 NOT_SOUND = {
     rb"version https://git-lfs": (
@@ -64,17 +65,27 @@ NOT_SOUND = {
         "git-annex pointer",
         "The sound was not fetched. Run: git annex get.",
     ),
-    rb"\s*(?i:<!doctype|<html|<head|<\?xml|\{)": (
+    rb"#EXTM3U|\[playlist\]": ("playlist", "Copy the files that it lists."),
+    rb"\[InternetShortcut\]": ("link to a page", "Download what it links to."),
+    rb"(\xef\xbb\xbf|\xff\xfe)?\s*(<\0?[!?a-zA-Z]|[{\[])": (
         "web page",
         "A page or an error message was saved in its place; download it again.",
     ),
-    rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b": ("archive", "Unpack it first."),
-    rb"#EXTM3U|\[playlist\]": ("playlist", "Copy the files that it lists."),
-    rb"....ftyp": (
-        "MPEG-4 file",
-        f"Convert it to one of {READABLE}; a new name is not enough.",
+    rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar": (
+        "archive",
+        "Unpack it first.",
+    ),
+    rb"\x89PNG|\xff\xd8\xff|GIF8|%PDF": ("picture or document", "Remove it."),
+    rb"MThd": ("MIDI file", "It holds notes, no sound; render it as audio."),
+    rb"\0{512}": ("only zeros", "Its content never arrived; copy it again."),
+    rb"....ftyp": ("MPEG-4 file", CONVERT),
+    rb"\xff[\xf0\xf1\xf8\xf9]|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3": (
+        "AAC, WMA or Matroska file",
+        CONVERT,
     ),
 }
+# What files begin with of which several may have been joined, such as by `cat`.
+FILE_MARKS = (b"OggS\0\2", b"fLaC\0\0\0\x22", b"WAVEfmt ")
 
 
 class AudioError(ValueError):
@@ -152,7 +163,33 @@ def _why_unreadable(path: Path | str) -> tuple[str, str]:
     for pattern, reason in NOT_SOUND.items():
         if re.match(pattern, start, re.DOTALL):
             return reason
+    if (num_joined := count_joined(path)) > 1:
+        return "joined files", f"{num_joined} files stand in it in turn. Split it."
+    if not re.search(rb"[^\t\n\r -~]", start):
+        return "unreadable", f"It holds text, {start[:40].decode()!r}. Replace it."
     return "unreadable", f"Expected one of {READABLE}; convert it or remove it."
+
+
+def count_joined(path: Path | str) -> int:
+    """Counts the files that were joined in one, of which only the first is read.
+
+    An mp3 counts as one: it is read to its end.
+
+    Args:
+        path: An Ogg, FLAC or WAV file.
+
+    Returns:
+        1 for most files.
+    """
+    with open(path, "rb") as file:
+        start = file.read(HEADER_BYTES)
+        mark = next((mark for mark in FILE_MARKS if mark in start[:64]), None)
+        count = 1
+        rest = b""
+        while mark and (block := file.read(2**20)):
+            count += (rest + block).count(mark)
+            rest = block[1 - len(mark) :]
+    return count
 
 
 def _with_frame_count(
@@ -172,9 +209,14 @@ def _with_frame_count(
         return io.BytesIO(re.sub(rb"data\0{4}", unknown, content, count=1))
     with open(path, "rb") as file:
         _skip_tags(file)
+        first = file.tell()
         start = file.read(HEADER_BYTES)
         if re.search(b"Xing|Info|VBRI", start):
-            return None
+            # Flags, number of frames, number of bytes. More of these are joined files.
+            found = re.search(rb"(?:Xing|Info)...[\3\7\x0b\x0f].{4}(.{4})", start, re.S)
+            counted = int.from_bytes(found[1], "big") if found else np.inf
+            if os.path.getsize(path) - first < 1.05 * counted + HEADER_BYTES:
+                return None
         content = start + file.read()
     return io.BytesIO(_xing_frame(sound.samplerate, sound.channels) + content)
 

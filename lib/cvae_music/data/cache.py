@@ -32,9 +32,10 @@ from cvae_music.data.collection import (
 )
 from cvae_music.data.extraction import make_shard
 from cvae_music.data.shards import has_shard
-from cvae_music.serialization import write_text
+from cvae_music.serialization import print_text, write_text
 
 SHARD_SIZE = 32  # sources; 32 files make some 30 MB
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
 
 
@@ -190,8 +191,12 @@ def _lock(folder: Path) -> contextlib.AbstractContextManager:
     try:
         return lock.acquire(timeout=0)
     except filelock.Timeout:
-        print(f"Another process is building {folder.name}; waiting for it.", flush=True)
+        print_text(f"Another process is building {folder.name}; waiting for it.")
         return lock.acquire()
+    except (NotImplementedError, OSError) as error:
+        if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
+            raise
+        return contextlib.nullcontext()  # two processes would do the work twice
 
 
 def _make_shards(

@@ -19,6 +19,7 @@ SOURCE_COLUMNS = ("source_id", "path", "genre", "split", "group")
 SKIPPED_COLUMNS = ("path", "reason", "detail")
 KEY_BLOCKS = 5  # blocks of a file that its collection's key depends on
 KEY_BLOCK_BYTES = 4096
+SMALL_FILE = 2**18  # bytes; of a file up to this, all count
 
 
 def skipped_table(rows: Iterable[tuple] = ()) -> pd.DataFrame:
@@ -63,11 +64,15 @@ class Collection:
         if not self.genres:
             counts = self.skipped["reason"].value_counts()
             reasons = ", ".join(f"{n} × {reason}" for reason, n in counts.items())
+            advice = "Add music, replace what cannot be read, or check the path."
+            if len(counts):
+                is_most = self.skipped["reason"] == counts.index[0]
+                path, _, detail = self.skipped[is_most].iloc[0]
+                advice += f" Of {path!r}: {detail}"
             raise ValueError(
                 f"The collection {self.name!r} has 0 usable genres (left out: "
                 f"{reasons or 'nothing'}); expected at least 1, with at least "
-                f"{MIN_GROUPS} tracks ending in {READABLE}. Add music, replace what "
-                "cannot be read, or check the path."
+                f"{MIN_GROUPS} tracks ending in {READABLE}. {advice}"
             )
         num_splits = self.table.groupby("group")["split"].nunique()
         if (num_splits > 1).any():
@@ -152,6 +157,8 @@ def _content_sample(path: str) -> bytes:
     sample = [b"%d" % size]
     try:
         with open(path, "rb") as file:
+            if size <= SMALL_FILE:
+                return sample[0] + file.read()
             for block in range(KEY_BLOCKS):
                 start = (size - KEY_BLOCK_BYTES) * block // (KEY_BLOCKS - 1)
                 file.seek(max(0, start))

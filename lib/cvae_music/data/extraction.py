@@ -14,6 +14,7 @@ from cvae_music.audio.analysis import log_mel
 from cvae_music.audio.files import (
     AudioError,
     audio_duration,
+    count_joined,
     load_blocks,
     open_sound,
 )
@@ -173,6 +174,9 @@ def _extract_file(source: Source, config: AudioConfig, max_windows: int) -> Extr
     if min(read) < 0.9 * seconds or duration < 0.9 * claimed < np.inf:
         detail = f"its header says {claimed:.1f} s; {total:.1f} s came, and were used"
         lost.append(("truncated", detail))
+    if (num_joined := count_joined(path)) > 1:
+        detail = f"{num_joined} files stand in it in turn, and the first is used. Split"
+        lost.append(("joined files", f"{detail} it for the others"))
     if num_loud < num_windows:
         silent = f"{num_windows - num_loud} of {num_windows} windows"
         lost.append(("silent windows" if rows else "silent", silent))

@@ -16,6 +16,9 @@ from cvae_music.data.cache import code_key, make_features, read_table
 from cvae_music.data.collection import SPLITS, Collection, count_splits
 from cvae_music.data.extraction import MAX_WINDOWS
 from cvae_music.data.shards import ShardedArray, is_url, read_bytes
+from cvae_music.serialization import print_text
+
+UNEQUAL = 3.0  # times as many clips as the smallest genre: then the summary says so
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,8 @@ class FeatureSet:
         path: Folder or URL of the cache; `None` where there is none.
 
     Raises:
-        ValueError: If table and features differ in length, or a group is in two splits.
+        ValueError: If table and features differ in length, a genre or split is unknown,
+            or a group, source or file is in two splits.
 
     Example:
         >>> config = AudioConfig(num_frames=16, n_mels=8)
@@ -60,16 +64,23 @@ class FeatureSet:
                 f"FeatureSet got {len(self.table)} rows for {len(self.log_mel)} clips; "
                 "expected one row a clip. Select rows of both."
             )
-        if "group" not in self.table:
-            return
-        pairs = self.table[["group", "split"]].drop_duplicates()
-        shared = pairs.loc[pairs["group"].duplicated(), "group"].unique()
-        if len(shared):
-            raise ValueError(
-                f"FeatureSet got groups in two splits: {list(shared[:5])}; expected "
-                "each track or artist in one, or test clips are known from training. "
-                "Give the rows of a group one split."
-            )
+        for name, known in (("genre", self.genres), ("split", SPLITS)):
+            if unknown := set(self.table[name]) - set(known):
+                raise ValueError(
+                    f"FeatureSet got {name} {sorted(map(str, unknown))}; expected some "
+                    f"of {list(known)}. Name all that are in the table."
+                )
+        for name in ("group", "source_id", "path"):
+            if name not in self.table:
+                continue
+            pairs = self.table[[name, "split"]].drop_duplicates()
+            shared = pairs.loc[pairs[name].duplicated() & (pairs[name] != ""), name]
+            if len(shared):
+                raise ValueError(
+                    f"FeatureSet got {name}s in two splits: {list(shared[:5])}; "
+                    "expected each track or artist in one, or test clips are known "
+                    f"from training. Give the rows of a {name} one split."
+                )
 
     def __len__(self) -> int:
         return len(self.table)
@@ -121,10 +132,14 @@ class FeatureSet:
         return self.config.scale(np.asarray(part.log_mel)), part.genre_index
 
     def key(self) -> str:
-        """Hashes the clips to ten hexadecimal digits; of a large set only a sample."""
+        """Hashes the clips to ten hexadecimal digits; of a large set only a sample.
+
+        Where their files lie does not count.
+        """
         sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(int)
         clips = np.asarray(self.log_mel[sample])
-        found = (self.config.key(), self.genres, self.table.to_csv(), clips)
+        table = self.table.drop(columns="path", errors="ignore").to_csv()
+        found = (self.config.key(), self.genres, table, clips)
         return joblib.hash(found)[:10]
 
     def counts(self) -> pd.DataFrame:
@@ -137,6 +152,13 @@ class FeatureSet:
         sources = self.table["source_id"].nunique()
         genres = "1 genre" if self.num_genres == 1 else f"{self.num_genres} genres"
         lines = [f"{len(self):,} clips of {genres} from {sources:,} sources: {splits}."]
+        counts = self.table["genre"].value_counts()
+        if counts.max() > UNEQUAL * counts.min():
+            tracks = self.table.groupby("genre")["source_id"].nunique()
+            each = [
+                f"{genre} {n:,} of {tracks[genre]:,}" for genre, n in counts.items()
+            ]
+            lines.append(f"Unequal genres (clips of sources): {', '.join(each)}.")
         is_loose = self.table["grid"] == "fallback"
         if num_loose := self.table.loc[is_loose, "source_id"].nunique():
             lines.append(
@@ -217,7 +239,9 @@ def build_features(
         parts.append(str(max_windows))
     key = joblib.hash([*parts, code_key(*modules)])[:12]
     name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)
-    folder = Path(cache_dir).expanduser() / f"{name}-{key}"
+    cache = Path(cache_dir).expanduser()
+    # The key names the music, also where its folder was renamed.
+    folder = next(cache.glob(f"*-{key}"), cache / f"{name}-{key}")
     if not (folder / "meta.json").exists():
         make_features(folder, collection, config, max_windows, num_workers, progress)
     features = load_features(folder, config)
@@ -226,7 +250,7 @@ def build_features(
     table = features.table.assign(path=features.table["source_id"].map(paths))
     features = dataclasses.replace(features, table=table)
     if progress:
-        print(features.summary())
+        print_text(features.summary())
     return features
 
 

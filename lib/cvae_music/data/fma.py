@@ -12,6 +12,7 @@ import pandas as pd
 
 from cvae_music.audio.files import printable
 from cvae_music.data.collection import SOURCE_COLUMNS, Collection, drop_split_leaks
+from cvae_music.data.copies import drop_copies, find_copies
 
 SUBSETS = ("small", "medium", "large", "full")
 # A fixed version: kagglehub needs the network to look up an unversioned handle.
@@ -276,6 +277,8 @@ def fma_collection(
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
     genres = sorted(set(table["genre"]))
     table = drop_split_leaks(table, skipped, "artist in another split")
+    copies = find_copies(table["path"].tolist())
+    table = drop_copies(table, copies, skipped, "recording in another split")
     return Collection.of_complete_genres(f"fma-{subset}", table, genres, skipped)
 
 

@@ -6,13 +6,12 @@ import os
 import re
 import unicodedata
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable, read_mono
+from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable
 from cvae_music.config import check_number
 from cvae_music.data.collection import (
     MIN_GROUPS,
@@ -23,6 +22,7 @@ from cvae_music.data.collection import (
     skipped_table,
     split_groups,
 )
+from cvae_music.data.copies import drop_copies, find_copies
 from cvae_music.data.fma import fma_collection, is_fma, walk
 
 SYSTEM_FOLDERS = {
@@ -32,6 +32,22 @@ SYSTEM_FOLDERS = {
     "@eadir",
     "#recycle",
     "lost+found",
+}
+# Sound that libsndfile does not read.
+OTHER_ENDINGS = {
+    ".aac",
+    ".ac3",
+    ".amr",
+    ".ape",
+    ".m4a",
+    ".m4b",
+    ".mka",
+    ".mp2",
+    ".mp4",
+    ".mpc",
+    ".webm",
+    ".wma",
+    ".wv",
 }
 SPLIT_FOLDERS = {
     "train": "train",
@@ -90,7 +106,7 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     stay in one split, also beside a folder of that name in another genre. Where this
     leaves a genre fewer than three groups, its tracks are split one by one, and the
     report says so. Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one
-    track and stay together, as do files that begin with the same samples.
+    track and stay together, as do files that begin with the same recording.
 
     Groups are split 80/10/10 inside each genre. Subfolders called `train`,
     `validation` and `test`, with the genres inside, are splits; one that is missing is
@@ -140,14 +156,23 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
         track = re.sub(r"__\d+$", "", name.removesuffix(path.suffix))
         rows.append((name, str(path), parts[0], split, track))
         folders.append(parts[1] if len(parts) > 2 else "")
+    for name, reason, _ in skipped:
+        parts = name.split("/")[are_splits:]
+        if reason == "format not read" and len(parts) > 1:
+            genres.add(parts[0])  # if it has no other files, the report names it
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
     if not are_splits and not is_one_genre:
         _check_is_root_of_genres(root, table)
     _group_artists(table, pd.Series(folders, dtype=object), skipped)
-    fingerprints = _group_duplicates(table, skipped)
-    readable = set(table["group"][fingerprints.notna()])
+    copies = find_copies(table["path"].tolist())
+    readable = set(table["group"][copies >= 0])
+    leak = "recording or artist in another split"
+    if are_splits:
+        table = drop_copies(table, copies, skipped, leak)
+        copies = copies[table.index]
+    _group_copies(table, copies, skipped)
     _assign_splits(table, readable, seed)
-    table = drop_split_leaks(table, skipped, "recording or artist in another split")
+    table = drop_split_leaks(table, skipped, leak)
     skipped += _similar_genres(sorted(genres))
     return Collection.of_complete_genres(
         collection_name, table, sorted(genres), skipped
@@ -165,16 +190,22 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
     paths = []
     for folder, _, names in walk(root, skipped):
         paths += [Path(folder, name) for name in names]
-    for path in sorted(paths):
-        place = path.relative_to(root).as_posix()
+    places = [path.relative_to(root).as_posix() for path in paths]
+    # Disks differ in how they write accents; on one that knows both ways each counts.
+    composed = [unicodedata.normalize("NFC", place) for place in places]
+    if len(set(composed)) == len(places):
+        places = composed
+    for place, path in sorted(zip(places, paths, strict=True)):
         name = printable(place)
         parts = unicodedata.normalize("NFC", place).split("/")
         if any(_is_hidden(part) for part in parts):
             skipped.append((name, "hidden file", ""))
         elif path.suffix.lower() not in AUDIO_ENDINGS:
             ending = printable(path.suffix)
+            is_sound = ending.lower() in OTHER_ENDINGS
+            reason = "format not read" if is_sound else "not audio"
             detail = f"ending {ending!r}; expected one of {READABLE}"
-            skipped.append((name, "not audio", detail))
+            skipped.append((name, reason, f"{detail}{'; convert it' * is_sound}"))
         elif name != place:
             skipped.append((name, "name is not UTF-8", "rename it, or its folder"))
         elif not path.is_file():
@@ -198,7 +229,8 @@ def _are_split_folders(places: list[list[str]]) -> bool:
     for parts in places:
         if len(parts) > 1:  # else no folder
             split = SPLIT_FOLDERS.get(parts[0].casefold())
-            inside.setdefault(split, set()).update(parts[1:2] if len(parts) > 2 else ())
+            genre = map(_plain_name, parts[1:2] if len(parts) > 2 else ())
+            inside.setdefault(split, set()).update(genre)
     if {"train", "test"} <= set(inside):
         if inside["train"] or inside["test"]:
             return bool(inside["train"] & inside["test"])
@@ -232,7 +264,7 @@ def _group_artists(
         skipped: List that gets a line for each genre that is split by track.
     """
     # The groups of tracks are paths with a slash, so none is called like an artist's.
-    artists = "artist-" + folders.map(str.casefold)
+    artists = "artist-" + folders.map(_plain_name)
     groups = table["group"].where(folders == "", artists)
     num_groups = groups.groupby(table["genre"]).nunique()
     num_tracks = table.groupby("genre")["group"].nunique()
@@ -254,9 +286,7 @@ def _similar_genres(genres: list[str]) -> list[tuple]:
     first: dict[str, str] = {}
     lines = []
     for genre in genres:
-        letters = unicodedata.normalize("NFKC", genre).casefold()
-        plain = "".join(filter(str.isalnum, letters)) or genre
-        other = first.setdefault(plain, genre)
+        other = first.setdefault(_plain_name(genre), genre)
         if other != genre:
             detail = (
                 f"{genre!a} and {other!a} are two genres here. Give the folders one "
@@ -266,48 +296,32 @@ def _similar_genres(genres: list[str]) -> list[tuple]:
     return lines
 
 
-def _group_duplicates(table: pd.DataFrame, skipped: list[tuple]) -> pd.Series:
-    """Gives files that begin with the same samples one group, and reports them.
+def _plain_name(name: str) -> str:
+    """Returns a name without case, accents, spaces and punctuation."""
+    letters = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(filter(str.isalnum, letters)) or name
+
+
+def _group_copies(
+    table: pd.DataFrame, copies: np.ndarray, skipped: list[tuple]
+) -> None:
+    """Gives copies of a recording one group, and reports them.
 
     Args:
         table: As of `Collection`; its `group` is changed in place.
+        copies: Of its rows, as of `find_copies`, or some of those rows.
         skipped: List that gets a line for each file that repeats another.
-
-    Returns:
-        `_audio_fingerprint` of each row.
     """
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_audio_fingerprint, table["path"]))
-    fingerprints = pd.Series(found, table.index, dtype=object)
     first: dict[int, int] = {}
     group = table["group"]
-    for row in fingerprints.index[fingerprints.notna()]:
-        twin = first.setdefault(fingerprints[row], row)
+    for row, copy in zip(table.index, copies, strict=True):
+        twin = row if copy < 0 else first.setdefault(copy, row)
         if twin == row:
             continue
         name, other = table["source_id"][[row, twin]]
         skipped.append((name, "same recording", f"as {other}; kept in one split"))
         group = group.replace(group[row], group[twin])
     table["group"] = group
-    return fingerprints
-
-
-def _audio_fingerprint(path: str) -> int | None:
-    """Hashes the first three seconds of sound in a file, silence left out.
-
-    Returns:
-        A whole number; `None` where less than two seconds of sound can be read.
-    """
-    try:
-        for seconds in (4.0, 10.0):  # more where it begins with silence
-            samples, rate = read_mono(path, 0.0, seconds)
-            levels = np.round(samples * 2**15).astype(np.int32)
-            sound = np.trim_zeros(levels, "f")[: 3 * rate]
-            if len(sound) == 3 * rate:
-                break
-    except Exception:  # reported when the features are computed
-        return None
-    return hash(sound.tobytes()) if len(sound) >= 2 * rate else None
 
 
 def _assign_splits(table: pd.DataFrame, readable: set[str], seed: int) -> None:
