@@ -20,8 +20,8 @@ def trainings(monkeypatch, tiny_config):
     """Replaces the training by a small untrained model; lists what was asked for."""
     asked = []
 
-    def fit(kind, features, *, num_steps, seed, verbose, backup_dir=None):
-        asked.append((kind, num_steps, seed))
+    def fit(kind, features, *, num_steps, seed, verbose, **training):
+        asked.append((kind, num_steps, seed, *filter(None, training.values())))
         return VAE(
             audio_config=tiny_config,
             global_dim=3,
@@ -58,6 +58,40 @@ def test_a_later_notebook_finds_the_model_of_an_earlier_one(folk, trainings):
     assert np.array_equal(first.encode(clips)[0], again.encode(clips)[0])
 
 
+def test_a_fine_tuning_begins_from_what_ships_and_has_a_third_of_the_steps(
+    folk, trainings
+):
+    features, session = folk
+    for choice in ("finetune", "finetune", "train", "pretrained"):
+        weights.open_model("vae", features, session, choice, num_steps=9)
+    assert trainings == [("vae", 3, 0, "known_vae"), ("vae", 9, 0)]
+    names = {path.name for path in (session.output_dir / "models").iterdir()}
+    key = f"vae-9-0-{features.key()}.npz"
+    assert names == {key, f"finetuned-{key}"}
+
+
+@pytest.mark.parametrize("kind", ["vae", "cvae"])
+def test_a_preset_is_trained_on_with_the_genres_of_the_features(
+    folk, kind, tmp_path, monkeypatch
+):
+    features, _ = folk
+    asked = {}
+    monkeypatch.setattr(
+        "cvae_music.training.train", lambda *args, **options: asked.update(options)
+    )
+    small = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
+    other = dataclasses.replace(features, genres=("polka", "salsa"))
+    first = weights.new_model(kind, other, **small)
+    first.save_to_preset(tmp_path / "first.npz")
+    model, _ = weights.fit_model(
+        kind, features, seed=4, preset=tmp_path / "first.npz", num_steps=2
+    )
+    assert asked == {"seed": 4}
+    assert model.genres == (("folk", "rock") if kind == "cvae" else ())
+    before, after = (one.encoder.get_weights()[0] for one in (first, model))
+    assert np.array_equal(before.astype(np.float16), after)
+
+
 def test_other_steps_seed_or_data_are_other_models(folk, trainings):
     features, session = folk
     other_data = dataclasses.replace(features, log_mel=features.log_mel + 1.0)
@@ -90,10 +124,12 @@ def test_what_ships_is_loaded_for_the_embedded_music_alone(folk):
     _, session = folk
     known = dataclasses.replace(session, data="known")
     assert weights.uses_shipped_weights(known, "pretrained")
+    assert weights.uses_shipped_weights(known, "finetune")
     assert not weights.uses_shipped_weights(known, "train")
     assert not weights.uses_shipped_weights(session, "pretrained")
     with pytest.raises(
-        ValueError, match="weights='Train'; expected 'pretrained' or 'train'"
+        ValueError,
+        match="weights='Train'; expected 'pretrained', 'finetune' or 'train'",
     ):
         weights.uses_shipped_weights(known, "Train")
 

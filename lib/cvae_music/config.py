@@ -179,10 +179,34 @@ class AudioConfig:
 
         Returns:
             Float32 array, same shape.
+
+        Raises:
+            ValueError: If a clip is in dB, of which the floor alone would be left.
         """
         span = self.ceiling_db - self.floor_db
-        level = (np.asarray(scaled, np.float32) + 1.0) * (span / 2.0) + self.floor_db
+        scaled = np.asarray(scaled, np.float32)
+        low = scaled.min(initial=0.0)
+        if scaled.ndim > 1 and self.floor_db <= low < -10.0 and scaled.max() <= 10.0:
+            found = f"unscale got a clip from {low:.1f} to {scaled.max():.1f}, as of dB"
+            raise ValueError(f"{found}; expected [-1, 1]. Use it as it is, in dB.")
+        level = (scaled + 1.0) * (span / 2.0) + self.floor_db
         return np.clip(level, self.floor_db, self.ceiling_db).astype(np.float32)
+
+    def check_scaled(self, data: Any, what: str) -> None:
+        """Checks that clips given to a model are no decibels.
+
+        Args:
+            data: An array of clips, or a tuple that begins with one; others pass.
+            what: Name of the method, for the message.
+
+        Raises:
+            ValueError: If a value is far from [-1, 1], or NaN.
+        """
+        clips = data[0] if isinstance(data, (tuple, list)) and len(data) else data
+        if not isinstance(clips, np.ndarray) or np.abs(clips).max(initial=0.0) <= 10.0:
+            return
+        found = f"{what} got values from {clips.min():.1f} to {clips.max():.1f}"
+        raise ValueError(f"{found}; expected [-1, 1]. Use AudioConfig.scale on dB.")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constants as a dict of plain values, ready for JSON."""

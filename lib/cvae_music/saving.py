@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +18,14 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 COMPOSED = "known_music: six composed genres, 3,840 training clips of 8 beats"
+OPEN = "openly licensed: electronic, folk, metal, orchestral; 149 training recordings"
 # The scores of the judges are in weights/README.md.
 PRESETS = {
     "known_autoencoder": {"kind": "Autoencoder", "music": COMPOSED, "rms_db": 4.68},
     "known_vae": {"kind": "VAE", "music": COMPOSED, "rms_db": 4.59},
     "known_cvae": {"kind": "ConditionalVAE", "music": COMPOSED, "rms_db": 4.64},
     "known_cvaegan": {"kind": "ConditionalVAEGAN", "music": COMPOSED, "rms_db": 4.96},
+    "real_cvae": {"kind": "ConditionalVAE", "music": OPEN, "rms_db": 6.74},
 }
 
 
@@ -80,6 +85,7 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
     """
     import keras
 
+    warn_unfinished(model)
     about = {
         "class": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),
@@ -89,6 +95,22 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
         for k, value in enumerate(model.weights)
     }
     save_arrays(path, about, arrays)
+
+
+def warn_unfinished(model: ClipModel) -> None:
+    """Warns of a model whose latent density was never fitted.
+
+    So is one that was stopped, or stored while it was trained: its seeds give other
+    clips than those of a finished one, and its mean shift changes nothing.
+    """
+    density = getattr(model, "latent_density", None)
+    if density is not None and not np.any(np.array(density.means)):
+        warnings.warn(
+            f"This {type(model).__name__} is not finished: its latent density and mean "
+            "shift were never fitted, which train does at its end. Call "
+            "fit_posthoc_layers(model, features).",
+            stacklevel=4,
+        )
 
 
 def _as_half(array):
@@ -184,10 +206,24 @@ def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel
         reason = str(error).strip().partition("\n")[0][:400]
         raise ValueError(
             f"load_model got {str(path)!r}, which is no model of this library "
-            f"({reason}). Expected what model.save or save_compact of this version "
-            "wrote. A class of your own, of a notebook or of cvae_lab has to be "
-            f"imported or defined first. {OLD_FILES}"
+            f"({reason}{_other_keras(path)}). Expected what model.save or save_compact "
+            "of this version wrote. A class of your own, of a notebook or of cvae_lab "
+            f"has to be imported or defined first. {OLD_FILES}"
         ) from error
     if config is not None:
         config.check_same(found, where=f"The model {path.name!r}")
     return model
+
+
+def _other_keras(path):
+    """Says of a `.keras` file that another version of Keras wrote it, if one did."""
+    import keras
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            found = json.loads(file.read("metadata.json"))["keras_version"]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return ""
+    if found == keras.__version__:
+        return ""
+    return f"; Keras {found} wrote it, here is Keras {keras.__version__}"

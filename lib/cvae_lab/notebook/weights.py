@@ -13,6 +13,7 @@ from cvae_lab.measures.scoreboard import check_judges
 from cvae_music.saving import load_model, save_compact
 
 NUM_STEPS = 1440
+LABELLED = ("cvae", "cvaegan", "deaf")
 SECOND_STEPS = 480  # of the second phase, against a discriminator
 SECOND_LEARNING_RATE = 5e-4
 # Ships with this package: the judges, and the model that ignores its label.
@@ -91,7 +92,7 @@ def new_model(kind: str, features: Any, seed: int = 0, **changes: Any) -> keras.
         ('jazz', 'rock')
     """
     kwargs = {"audio_config": features.config, "seed": seed}
-    if kind in ("cvae", "cvaegan", "deaf"):
+    if kind in LABELLED:
         kwargs["genres"] = features.genres
     keras.utils.set_random_seed(seed)
     return model_class(kind)(**{**kwargs, **changes})
@@ -104,23 +105,25 @@ def fit_model(
     num_steps: int = NUM_STEPS,
     seed: int = 0,
     changes: dict[str, Any] | None = None,
+    preset: str | Path | None = None,
     **training: Any,
 ) -> tuple[keras.Model, Any]:
-    """Makes a model and trains it.
+    """Makes a model, or takes a trained one, and trains it.
 
     Args:
         kind: As for `new_model`.
         features: `FeatureSet`.
         num_steps: Steps of 32 clips, rounded to whole epochs.
         seed: Seed of weights, noise, order and augmentation.
-        changes: Arguments of the model to set otherwise.
+        changes: Arguments of a new model to set otherwise.
+        preset: What to begin from, as for `from_preset`; None makes a new model.
         **training: More arguments of `cvae_music.train`, such as `backup_dir`.
 
     Returns:
         `(model, history)`.
 
     Raises:
-        ValueError: If the kind is unknown.
+        ValueError: If the kind is unknown, or the preset does not fit the features.
 
     Example:
         >>> features = ...  # what `cvae_music.build_features` returns
@@ -128,7 +131,12 @@ def fit_model(
     """
     from cvae_music.training import train
 
-    model = new_model(kind, features, seed, **(changes or {}))
+    if preset is None:
+        model = new_model(kind, features, seed, **(changes or {}))
+    else:
+        keras.utils.set_random_seed(seed)
+        genres = features.genres if kind in LABELLED else None
+        model = model_class(kind).from_preset(preset, genres)
     return model, train(model, features, num_steps, seed=seed, **training)
 
 
@@ -172,25 +180,25 @@ def uses_shipped_weights(session: Any, weights: str) -> bool:
 
     Args:
         session: What `start_session` returned.
-        weights: `"pretrained"` or `"train"`.
+        weights: `"pretrained"`, `"finetune"` or `"train"`.
 
     Returns:
-        True for `"pretrained"` on the embedded music.
+        True on the embedded music, unless the weights are to be trained.
 
     Raises:
-        ValueError: If `weights` is neither `"pretrained"` nor `"train"`.
+        ValueError: If `weights` is none of the three.
 
     Example:
         >>> from types import SimpleNamespace
         >>> uses_shipped_weights(SimpleNamespace(data="known"), "pretrained")
         True
     """
-    if weights not in ("pretrained", "train"):
+    if weights not in ("pretrained", "finetune", "train"):
         raise ValueError(
-            f"Got weights={weights!r}; expected 'pretrained' or 'train'. Change it in "
-            "the parameters cell."
+            f"Got weights={weights!r}; expected 'pretrained', 'finetune' or 'train'. "
+            "Change it in the parameters cell."
         )
-    return session.data == "known" and weights == "pretrained"
+    return session.data == "known" and weights != "train"
 
 
 def open_model(
@@ -210,16 +218,18 @@ def open_model(
         kind: As for `new_model`.
         features: `FeatureSet`.
         session: What `start_session` returned.
-        weights: `"pretrained"`, or `"train"`. Music other than `"known"` has no shipped
-            weights and is always trained on.
-        num_steps: Steps of a training; the second phase of a `"cvaegan"` has a third of
-            those of its first.
+        weights: `"pretrained"`; `"train"`, to begin anew; or `"finetune"`, to begin
+            from the shipped weights. Music other than `"known"` has no weights of its
+            own, so `"pretrained"` begins anew there too.
+        num_steps: Steps of a training that begins anew. From shipped weights it has a
+            third, as has the second phase of a `"cvaegan"`.
 
     Returns:
         The model, ready to encode, decode and sample.
 
     Raises:
-        ValueError: If the kind is unknown, or `weights` is neither.
+        ValueError: If the kind or `weights` is unknown, or the shipped weights are of
+            another `AudioConfig` than the features.
 
     Example:
         >>> from types import SimpleNamespace
@@ -228,21 +238,25 @@ def open_model(
         'VAE'
     """
     own = model_class(kind)
+    preset = WEIGHTS / "known_deaf.npz" if kind == "deaf" else f"known_{kind}"
     if uses_shipped_weights(session, weights):
-        if kind == "deaf":
-            return load_model(WEIGHTS / "known_deaf.npz")
-        return own.from_preset(f"known_{kind}")
-    name = f"{kind}-{num_steps}-{session.seed}-{features.key()}.npz"
+        return own.from_preset(preset)
+    start = "finetuned-" if weights == "finetune" else ""
+    name = f"{start}{kind}-{num_steps}-{session.seed}-{features.key()}.npz"
     path = session.output_dir / "models" / name
     if path.exists():
         print(f"Weights of an earlier notebook: models/{name}")
         return load_model(path, features.config)
     seed = session.seed
+    fewer_steps = max(1, num_steps // 3)
     if kind == "cvaegan":
         first = open_model("cvae", features, session, weights, num_steps=num_steps)
-        second_steps = max(1, num_steps // 3)
         model, _ = continue_training(
-            first, features, kind, second_steps, seed, verbose=2
+            first, features, kind, fewer_steps, seed, verbose=2
+        )
+    elif weights == "finetune":
+        model, _ = fit_model(
+            kind, features, num_steps=fewer_steps, seed=seed, preset=preset, verbose=2
         )
     else:
         model, _ = fit_model(kind, features, num_steps=num_steps, seed=seed, verbose=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -148,11 +149,34 @@ class ClipModel(keras.Model):
             tracker.update_state(losses[tracker.name])
         return self.compute_metrics(log_mel, log_mel, rebuilt)
 
-    def evaluate(self, *args, **kwargs):
+    def fit(self, x=None, *args, **kwargs):
+        """Trains as `keras.Model.fit`."""
+        self.audio_config.check_scaled(x, "fit")
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, with the same noise at each call."""
+        self.audio_config.check_scaled(x, "evaluate")
         first = keras.random.SeedGenerator(self.seed).state
         self.validation_noise.state.assign(first)
-        return super().evaluate(*args, **kwargs)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Predicts as `keras.Model.predict`."""
+        self.audio_config.check_scaled(x, "predict")
+        return super().predict(x, *args, **kwargs)
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves as `keras.Model.save`, to a `.keras` file.
+
+        Raises:
+            ValueError: If the path ends otherwise.
+        """
+        if Path(filepath).suffix != ".keras":
+            found = f"save got {str(filepath)!r}"
+            raise ValueError(f"{found}; expected a .keras file. See save_to_preset.")
+        saving.warn_unfinished(self)
+        super().save(filepath, *args, **kwargs)
 
     def call(self, inputs, training=False):
         """Rebuilds clips from the modes of their posteriors.
@@ -197,9 +221,7 @@ class ClipModel(keras.Model):
             raise ValueError(
                 f"{found}, scaled to [-1, 1]. Use AudioConfig.scale on dB."
             )
-        if log_mel.size and np.abs(log_mel).max() > 10.0:
-            found = f"encode got values from {log_mel.min():.1f} to {log_mel.max():.1f}"
-            raise ValueError(f"{found}; expected [-1, 1]. Use AudioConfig.scale on dB.")
+        self.audio_config.check_scaled(log_mel, "encode")
         means = [np.zeros((0, self.latent_dim), np.float32)]
         log_vars = list(means)
         for start in range(0, len(log_mel), batch_size):
@@ -299,24 +321,55 @@ class ClipModel(keras.Model):
         return cls(**config)
 
     @classmethod
-    def from_preset(cls, name):
+    def from_preset(cls, name, genres=None):
         """Loads a model that ships with the package, or one of `save_to_preset`.
 
+        With other genres it is the start of a fine-tuning: what depends on the genres
+        begins anew, which are the label's embedding, the last layers of the genre
+        classifiers, the mean shift and the density. All other weights are kept. `train`
+        then takes features of those genres and of the preset's `audio_config`.
+
         Args:
-            name: `"known_autoencoder"`, `"known_vae"`, `"known_cvae"`,
-                `"known_cvaegan"`, or the path of a file.
+            name: One of `cvae_music.presets()`, such as `"known_cvae"`, or the path of
+                a file.
+            genres: Names of genres of other music; None or the preset's own names
+                change nothing.
 
         Returns:
-            The model, ready to encode, decode and sample.
+            The model, ready to encode, decode and sample, or to be trained.
 
         Raises:
-            ValueError: If there is no such preset, or it is of another class.
+            ValueError: If there is no such preset, it is of another class or has no
+                label, or if fewer than two genres are named.
+
+        Example:
+            >>> from cvae_music import ConditionalVAE
+            >>> model = ConditionalVAE.from_preset("known_cvae", ["jazz", "my band"])
+            >>> model.genres
+            ('jazz', 'my band')
         """
         model = saving.load_compact(saving.preset_path(name))
         if not isinstance(model, cls):
             found = f"The preset {name!r} is a {type(model).__name__}"
             raise ValueError(f"{found}; call from_preset of that class.")
-        return model
+        genres = [genres] if isinstance(genres, str) else genres
+        if genres is None or tuple(genres) == model.genres:
+            return model
+        if not model.genres:
+            found = f"from_preset got genres={list(genres)}"
+            reason = f"the preset {name!r} has no label and takes music of any genre"
+            raise ValueError(f"{found}; {reason}. Leave genres out.")
+        config = model.get_config()
+        successor = type(model).from_config({**config, "genres": genres})
+        # What depends on the genres has another shape where there is one genre more.
+        names = (*model.genres, "one more")
+        larger = type(model).from_config({**config, "genres": names})
+        for old, new, other in zip(
+            model.weights, successor.weights, larger.weights, strict=True
+        ):
+            if old.shape == other.shape:
+                new.assign(old)
+        return successor
 
     def save_to_preset(self, path):
         """Writes the model in half precision, for `from_preset` and `load_model`.
