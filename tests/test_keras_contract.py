@@ -1,7 +1,9 @@
 """What a person who knows Keras types: it works, or says in one sentence why not."""
 
+import json
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -157,6 +159,53 @@ def test_export_makes_a_saved_model_of_any_number_of_clips(
     exported = loaded.serve(given)
     expected = model([clips, data[1][:5]] if model.num_genres else clips)
     np.testing.assert_allclose(exported, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m", "m.npz", "m.weights.h5"])
+def test_a_model_is_saved_as_keras_file_or_it_is_said(name, tiny_config, tmp_path):
+    with pytest.raises(ValueError, match=f"{name}'; expected a .keras file. See save_"):
+        make(cm.VAE, tiny_config).save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def rewritten(path, keras_version, **config):
+    """A `.keras` file as another version of Keras might have written it."""
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    metadata = json.loads(parts["metadata.json"]) | {"keras_version": keras_version}
+    about = json.loads(parts["config.json"])
+    about["config"] |= config
+    parts["metadata.json"] = json.dumps(metadata)
+    parts["config.json"] = json.dumps(about)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+
+
+def test_a_file_of_another_keras_is_named_with_its_version(tiny_config, tmp_path):
+    path = tmp_path / "newer.keras"
+    make(cm.VAE, tiny_config).save(path)
+    rewritten(path, "99.1.0")
+    assert isinstance(cm.load_model(path), cm.VAE)  # as long as it can be read
+    rewritten(path, "99.1.0", new_argument=3)
+    here = keras.__version__
+    with pytest.raises(
+        ValueError, match=f"Keras 99.1.0 wrote it, here is Keras {here}"
+    ):
+        cm.load_model(path)
+    rewritten(path, here)
+    with pytest.raises(ValueError, match="new_argument.*Expected what model.save"):
+        cm.load_model(path)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_clips_in_decibels_are_told_from_scaled_ones(method, tiny_config, data):
+    model = make(cm.ConditionalVAE, tiny_config)
+    model.compile("adam")
+    clips = tiny_config.unscale(data[0])
+    given = ((clips, data[1]),) if method == "predict" else (clips, data[1])
+    with pytest.raises(ValueError, match=rf"{method} got .* Use AudioConfig.scale on"):
+        getattr(model, method)(*given, verbose=0)
 
 
 PARTS = {

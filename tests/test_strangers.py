@@ -1,6 +1,8 @@
 """What strangers bring: each kind of file, folder, label and argument that once did harm, on its smallest case."""
 
+import errno
 import io
+import mmap
 import os
 import shutil
 import struct
@@ -9,11 +11,13 @@ import sys
 import zipfile
 from types import SimpleNamespace
 
+import filelock
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import soxr
 import tensorflow as tf
 from generated_music import tune, write_genres, write_tune
 
@@ -25,6 +29,7 @@ from cvae_music.audio import files, vocoder
 from cvae_music.callbacks import Backup
 from cvae_music.config import AudioConfig
 from cvae_music.controls import Controls, load_controls
+from cvae_music.data.extraction import extract_source
 from cvae_music.data.features import FeatureSet, build_features, load_features
 from cvae_music.data.sources import (
     folder_collection,
@@ -34,6 +39,7 @@ from cvae_music.data.sources import (
 from cvae_music.models.latent_density import fit_latent_density
 from cvae_music.studio import sounds
 from cvae_music.training import train
+from known_music import compose, draw_factors
 
 SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
 QUIET = {"num_workers": 1, "progress": False}
@@ -369,27 +375,256 @@ def test_a_genre_of_copies_is_one_track(tmp_path):
 
 
 def test_silent_beginnings_are_no_likeness(tmp_path):
+    quiet = np.zeros(8000 * 11, np.float32)
     for number in range(3):
         for genre in ("jazz", "rock"):
+            folder = tmp_path / genre
+            write_tune(folder / f"{number}.wav", pitch=200.0 + number, seconds=2.5)
+            late = np.append(quiet, tune(pitch=300.0 + number))
+            soundfile.write(folder / f"late {number}.wav", late, 8000)
+            pitch = 97.0 * number + len(genre) + ord(genre[0])
+            led_in = np.append(quiet[:4000], tune(pitch=pitch))
+            soundfile.write(folder / f"led in {number}.wav", led_in, 8000)
+    skipped = folder_collection(tmp_path).skipped
+    assert set(skipped["reason"]) == {"same recording"}
+    names = ["0.wav", "1.wav", "2.wav", "late 0.wav", "late 1.wav", "late 2.wav"]
+    assert skipped["path"].tolist() == [f"rock/{name}" for name in names]
+    assert skipped["detail"].tolist() == [
+        f"as jazz/{name}; kept in one split" for name in names
+    ]
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    """Eighteen recordings of eight seconds at 22050 Hz, as different as those of real music."""
+    rows = [row for _, row in draw_factors(18, seed=5).iterrows()]
+    return [np.resize(compose(row), 8 * 22050).astype(np.float32) for row in rows]
+
+
+def copy_of(samples):
+    """The same recording, softer and with silence in front."""
+    return 0.89 * np.append(np.zeros(6615, np.float32), samples)
+
+
+@pytest.mark.parametrize("ending", ["mp3", "ogg", "opus"])
+def test_copies_in_another_format_stay_together(tmp_path, pieces, ending):
+    """A song as FLAC and as MP3, silence in front, softer, at another rate, was once in training and in test."""
+    for number, samples in enumerate(pieces):
+        folder = tmp_path / ("jazz", "rock")[number % 2]
+        folder.mkdir(exist_ok=True)
+        soundfile.write(folder / f"{number:02d}.flac", samples, 22050)
+        if number % 4 == 0:
+            rate = 48000 if ending == "opus" else 44100
+            options = {"format": "OGG", "subtype": "OPUS"} if ending == "opus" else {}
+            other = soxr.resample(copy_of(samples), 22050, rate)
+            path = folder / f"{number:02d} live.{ending}"
+            soundfile.write(path, other, rate, **options)
+    collection = folder_collection(tmp_path)
+    assert set(collection.skipped["reason"]) == {"same recording"}
+    assert len(collection.skipped) == 5
+    found = splits(collection)
+    for number in range(0, 18, 4):
+        copies = [f"jazz/{number:02d}.flac", f"jazz/{number:02d} live.{ending}"]
+        assert found[copies[0]] == found[copies[1]]
+    assert collection.table["group"].nunique() == 18
+
+
+def test_a_copy_costs_its_artist_no_other_track(tmp_path, pieces):
+    for number, split in enumerate(("train", "validation", "test")):
+        for track in range(6):
+            genre = ("jazz", "rock")[track % 2]
+            path = write_path(
+                tmp_path / split / genre / f"artist {number}" / f"{track}.wav"
+            )
+            soundfile.write(path, pieces[6 * number + track], 22050)
+    shutil.copy(
+        tmp_path / "test" / "jazz" / "artist 2" / "0.wav",
+        tmp_path / "train" / "jazz" / "artist 0" / "copy.wav",
+    )
+    collection = folder_collection(tmp_path)
+    assert len(collection) == 18 and "test/jazz/artist 2/0.wav" in splits(collection)
+    assert collection.skipped.values.tolist() == [
+        [
+            "train/jazz/artist 0/copy.wav",
+            "recording or artist in another split",
+            "the same recording as test/jazz/artist 2/0.wav",
+        ]
+    ]
+
+
+def test_an_artist_is_one_whatever_the_spelling(tmp_path):
+    for genre in ("jazz", "rock"):
+        for artist in range(5):
             write_tune(
-                tmp_path / genre / f"{number}.wav", pitch=200.0 + number, seconds=2.5
+                tmp_path / genre / f"{genre} {artist}" / "a.wav", pitch=200.0 + artist
             )
-            quiet = np.zeros(8000 * 11, np.float32)
-            soundfile.write(
-                tmp_path / genre / f"quiet {number}.wav",
-                np.append(quiet, tune(pitch=100.0 * number)),
-                8000,
-            )
-            led_in = np.append(
-                quiet[:4000], tune(pitch=90.0 * number + len(genre) + ord(genre[0]))
-            )
-            soundfile.write(tmp_path / genre / f"led in {number}.wav", led_in, 8000)
-    assert "same recording" in set(
-        folder_collection(tmp_path).skipped["reason"]
-    )  # jazz/0 and rock/0, 1 and 1, 2 and 2
-    assert {
-        path.split("/")[1][0] for path in folder_collection(tmp_path).skipped["path"]
-    } <= set("012")
+    spellings = ("Sigur Rós", "sigur ros", "Sigur-Ros ", "Sigur Ro\u0301s")
+    for number, artist in enumerate(spellings):
+        write_tune(tmp_path / "rock" / artist / "b.wav", pitch=500.0 + number)
+    table = folder_collection(tmp_path).table
+    same = table[table["path"].str.endswith("b.wav")]
+    assert len(same) == 4 and same["split"].nunique() == same["group"].nunique() == 1
+
+
+def test_splits_whose_genres_are_spelled_otherwise_are_splits(tmp_path):
+    write_genres(tmp_path / "train", ("Hip-Hop",), num_tracks=6)
+    write_genres(tmp_path / "test", ("hip hop",), num_tracks=3, tempo=100.0)
+    collection = folder_collection(tmp_path)
+    assert collection.genres == ("Hip-Hop",)
+    assert set(collection.skipped["reason"]) == {
+        "genre with too few tracks",
+        "name nearly the same",
+    }
+
+
+def test_a_genre_in_a_format_that_is_not_read_is_named(tmp_path, tiny_config):
+    root = write_genres(tmp_path / "music")
+    for number in range(5):
+        write_path(root / "polka" / f"{number}.M4A").write_bytes(b"sound")
+    write_path(root / "covers" / "front.jpg").write_bytes(b"picture")
+    collection = folder_collection(root)
+    assert collection.genres == ("jazz", "rock")
+    assert collection.skipped["reason"].value_counts().to_dict() == {
+        "format not read": 5,
+        "not audio": 1,
+        "genre with too few tracks": 1,
+    }
+    assert "ending '.M4A'" in collection.skipped["detail"].iloc[1]
+    features = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
+    assert "5 format not read" in features.summary()
+    assert "Too few tracks: genre 'polka' has nothing in: train" in features.summary()
+
+
+@pytest.mark.parametrize("num_soft, said", [(4, False), (3, True)])
+def test_unequal_genres_are_counted(features, num_soft, said):
+    genre = ["loud"] * 12 + ["soft"] * num_soft
+    table = features.table[: len(genre)].assign(genre=genre, split="train")
+    table["source_id"] = table["clip_id"]
+    part = FeatureSet(
+        features.config,
+        ("loud", "soft"),
+        table,
+        features.log_mel[: len(genre)],
+        table[:0],
+    )
+    line = f"Unequal genres: loud 12 clips of 12 sources, soft {num_soft} clips of"
+    assert (line in part.summary()) == (said and line in part.summary())
+    assert ("Unequal" in part.summary()) == said
+
+
+def test_clips_joined_by_hand_keep_their_splits_apart(features):
+    config, log_mel = features.config, features.log_mel[:4]
+    table = features.table[:4].assign(path=["a.wav", "b.wav", "c.wav", "a.wav"])
+    for change, said in (
+        (
+            {"split": ["train", "train", "train", "test"]},
+            "paths in two splits: .'a.wav",
+        ),
+        ({"split": "training"}, r"got split \['training'\]; expected some of"),
+        ({"genre": "Soft"}, r"got genre \['Soft'\]; expected some of \['loud', 'soft'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            FeatureSet(config, features.genres, table.assign(**change), log_mel, table)
+
+
+# --- disks, places, consoles ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_holds_a_cache(tmp_path, tiny_config, monkeypatch, number):
+    def refuse(self, *args, **kwargs):
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    collection = known_factor_collection(18)
+    assert len(build_features(collection, tiny_config, tmp_path, **QUIET)) == 18
+
+
+def test_a_cache_is_read_without_memory_maps_and_not_past_its_end(
+    tmp_path, tiny_config, monkeypatch
+):
+    features = build_features(
+        known_factor_collection(18), tiny_config, tmp_path, **QUIET
+    )
+    monkeypatch.setattr(np, "memmap", None)
+    monkeypatch.setattr(mmap, "mmap", None)
+    assert np.isfinite(np.asarray(features.log_mel)).all()
+    path = features.path / "shard-00000.npy"
+    os.truncate(path, path.stat().st_size - 1)  # while it is open
+    np.testing.assert_array_equal(features.log_mel[16], features.log_mel[[16]][0])
+    with pytest.raises(ValueError, match="damaged .it ends before clip 17.. Delete it"):
+        features.log_mel[17]
+
+
+def test_music_keeps_its_cache_wherever_it_moves(tmp_path, tiny_config):
+    """A root with another name, another disk's way to write accents, other times."""
+    root = write_genres(tmp_path / "music", ("Be\u0301bop", "rock"), num_tracks=4)
+    first = build_features(folder_collection(root), tiny_config, tmp_path, **QUIET)
+    moved = root.rename(tmp_path / "music (1)")
+    (moved / "Be\u0301bop").rename(moved / "B\xe9bop")
+    os.utime(moved / "rock" / "track0.wav", (1, 1))
+    again = build_features(folder_collection(moved), tiny_config, tmp_path, **QUIET)
+    assert again.path == first.path and again.key() == first.key()
+    assert again.table["path"].map(os.path.exists).all()
+
+
+def test_a_changed_byte_anywhere_in_a_small_file_is_noticed(tmp_path):
+    root = write_genres(tmp_path)
+    path = root / "jazz" / "track1.wav"
+    content = bytearray(path.read_bytes())
+    keys = {folder_collection(root).key()}
+    for place in (1000, len(content) // 3, len(content) * 2 // 3, len(content) - 1):
+        changed = content.copy()
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        keys.add(folder_collection(root).key())
+    assert len(keys) == 5
+
+
+def test_summaries_are_printed_on_consoles_that_lack_letters(
+    tmp_path, tiny_config, monkeypatch
+):
+    root = write_genres(tmp_path / "music", ("音楽", "rock"), num_tracks=3)
+    write_tune(root / "曲" / "one.wav")
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    build_features(folder_collection(root), tiny_config, tmp_path, num_workers=1)
+    console.flush()
+    printed = console.buffer.getvalue().decode("cp1252")
+    assert "clips of 2 genres" in printed and "genre '\\u66f2' has nothing" in printed
+
+
+@pytest.mark.parametrize("num_genres", [1, 2])
+def test_pointers_for_music_say_what_to_do(tmp_path, tiny_config, num_genres):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    for genre in ("jazz", "rock")[:num_genres]:
+        for number in range(3):
+            write_path(tmp_path / genre / f"{number}.mp3").write_bytes(pointer)
+    with pytest.raises(ValueError, match=r"\d × Git LFS pointer.*git lfs pull"):
+        build_features(
+            folder_collection(tmp_path), tiny_config, tmp_path / "cache", **QUIET
+        )
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"\xef\xbb\xbf<!-- saved -->", "web page.*download it again"),
+        (b"<Error><Code>NoSuchKey</Code></Error>", "web page"),
+        ("<html>".encode("utf-16"), "web page"),
+        (b"404: Not Found", "unreadable. It holds text, '404: Not Found'"),
+        (b"[InternetShortcut]\nURL=x", "link to a page. Download"),
+        (b"\x89PNG\r\n" + bytes(99), "picture or document"),
+        (b"MThd" + bytes(99), "MIDI file.*no sound; render it"),
+        (bytes(9999), "only zeros.*copy it again"),
+        (b"\xff\xf1\x50\x80" + bytes(range(256)) * 9, "AAC, WMA or Matroska.*Convert"),
+    ],
+    ids=ascii,
+)
+def test_what_is_no_sound_is_named(tmp_path, content, said):
+    (tmp_path / "song.mp3").write_bytes(content)
+    with pytest.raises(files.AudioError, match=said):
+        files.read_mono(tmp_path / "song.mp3")
 
 
 @pytest.mark.parametrize("damage", [b"text", b"", b"RIFF", None])
@@ -461,6 +696,27 @@ def test_fma_medium_by_path_is_used_whole(tmp_path):
     assert (
         open_collection(root).name == "fma-small"
     )  # of several, the one that fits most machines
+
+
+def test_copies_in_fma_are_no_test_music_in_training(tmp_path, pieces):
+    tracks = {n + 2: (("Rock", "Folk")[n % 2], n // 2 % 3, "small") for n in range(18)}
+    root = write_fma(tmp_path, tracks)
+    for number, samples in zip(tracks, pieces, strict=True):
+        path = root / "fma_small" / "000" / f"{number:06d}.mp3"
+        soundfile.write(path, samples, 22050)
+    copy = root / "fma_small" / "000" / "000002.mp3"  # training
+    soundfile.write(
+        copy, copy_of(pieces[-1]), 22050, compression_level=0.8
+    )  # a test clip
+    collection = open_collection(root)
+    assert len(collection) == 17 and splits(collection)["000/000019.mp3"] == "test"
+    assert collection.skipped.values.tolist() == [
+        [
+            "000/000002.mp3",
+            "recording in another split",
+            "the same recording as 000/000019.mp3",
+        ]
+    ]
 
 
 def test_hostile_tables_and_names_read_nothing_outside(tmp_path):
@@ -575,6 +831,25 @@ def test_an_mp3_is_read_to_its_real_end(tmp_path, sound, tiny_config):
         assert len(
             files.load_audio(path, tiny_config, 9.0, 2.0)
         ) / 8000 == pytest.approx(2.0, abs=0.01), name
+
+
+@pytest.mark.parametrize("kind", ["MP3", "OGG", "FLAC", "WAV"])
+def test_captures_joined_by_cat_are_read_or_told(tmp_path, tiny_config, kind):
+    """Of two recordings in one file the first alone was once used, unsaid."""
+    root = write_genres(tmp_path / "music", num_tracks=6)
+    path = root / "jazz" / f"a capture.{kind.lower()}"
+    parts = (tune(5.0, 44100, pitch=220.0), tune(7.0, 44100, pitch=440.0))
+    path.write_bytes(b"".join(encoded(samples, kind) for samples in parts))
+    source = {"source_id": "joined", "path": str(path), "genre": "jazz"}
+    rows, _, skipped = extract_source(
+        source | {"split": "train", "group": "joined"}, tiny_config
+    )
+    if kind == "MP3":
+        assert skipped == [] and 11.0 < rows[-1]["end"] < 12.3
+        return
+    assert skipped[-1][1] == "joined files" and "2 files stand in it" in skipped[-1][2]
+    assert files.count_joined(root / "rock" / "track0.wav") == 1
+    assert kind == "WAV" or 3.0 < rows[-1]["end"] <= 5.0
 
 
 @pytest.mark.parametrize("channels", [1, 2])

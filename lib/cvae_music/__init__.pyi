@@ -94,6 +94,7 @@ from .saving import presets as presets
 from .saving import save_compact as save_compact
 from .studio.app import Studio as Studio
 from .training import compile_model as compile_model
+from .training import fit_posthoc_layers as fit_posthoc_layers
 from .training import train as train
 
 __version__: str

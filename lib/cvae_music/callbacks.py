@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
+import zlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from cvae_music.serialization import write_text
+from cvae_music.serialization import print_text, write_file, write_text
 
 
 class EpochCounter(keras.callbacks.Callback):
@@ -132,46 +133,66 @@ class AveragedWeights(keras.callbacks.Callback):
         self.show()
 
 
+class FileInMemory(io.BytesIO):
+    """A file for `save_weights`: on a full disk HDF5 ends the process."""
+
+    def __str__(self):
+        return "state.weights.h5"  # Keras asks for this ending
+
+
 class Backup(keras.callbacks.Callback):
     """Keeps the state of a training after each epoch, to go on from after a kill.
 
     A state appears when it is whole, with its epoch in its name, and the one before it
     is kept too: Keras' own backup, killed at a bad moment, counts an epoch twice or
-    cannot be read. A note beside the states says of which training they are.
+    cannot be read. A note beside the states says of which training they are, what the
+    metrics were, and the checksums of the states. A state that cannot be written, as on
+    a full disk, is told, and the training goes on.
 
     Args:
         folder: Where to keep them. Other files in it are left alone.
         about: Dict of all that the training depends on, ready for JSON.
 
     Raises:
-        ValueError: If the folder holds states of another training.
+        ValueError: If the folder holds states of another training, or no note says of
+            which they are.
     """
 
     def __init__(self, folder, about):
         super().__init__()
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.note = self.folder / "made_with.json"
-        self.partial = self.folder / "partial.weights.h5"
-        self.check(json.loads(json.dumps(about, default=str)))
+        self.about = self.check(json.loads(json.dumps(about, default=str)))
 
     def states(self):
         """Lists the files of states, oldest first."""
         return sorted(self.folder.glob("[0-9]" * 6 + ".weights.h5"))
 
     def check(self, about):
-        """Compares the note with this training and writes it anew."""
-        found = {}
-        if self.note.exists() and self.states():
-            found = json.loads(self.note.read_text(encoding="utf-8"))
-        others = [
-            f"{name}: {found.get(name)} there, {value} here"
-            for name, value in about.items()
-            if value != found.get(name)
-        ]
-        if others and self.states():
-            what = f"{str(self.folder)!r} holds another training ({'; '.join(others)})"
-            raise ValueError(f"{what}. Empty it, or pass another.")
-        write_text(self.note, json.dumps(about))
+        """Compares the note with this training, writes it anew, and returns it."""
+        found: dict = {"history": {}, "checksums": {}}
+        if self.states():
+            try:
+                found |= json.loads(self.note.read_text(encoding="utf-8"))
+            except (OSError, ValueError, TypeError) as error:
+                raise ValueError(
+                    f"{str(self.note)!r}, which says of which training the states "
+                    f"beside it are, cannot be read ({error}). Empty the folder, or "
+                    "pass another."
+                ) from error
+            others = [
+                f"{name}: {str(found.get(name))[:80]} there, {str(value)[:80]} here"
+                for name, value in about.items()
+                if value != found.get(name)
+            ]
+            if others:
+                what = f"{str(self.folder)!r} holds another training"
+                raise ValueError(
+                    f"{what} ({'; '.join(others)}). Empty it, or pass another."
+                )
+        found |= about
+        write_text(self.note, json.dumps(found))
+        return found
 
     def restore(self, model):
         """Loads the newest state that can be read into a compiled model.
@@ -188,25 +209,52 @@ class Backup(keras.callbacks.Callback):
         states = self.states()
         for state in reversed(states):
             try:
+                # Keras takes what is damaged for what was never saved.
+                found = zlib.crc32(state.read_bytes())
+                if self.about["checksums"].get(state.name, found) != found:
+                    raise OSError("its content has changed")
                 model.load_weights(state)
-            except (OSError, KeyError, ValueError) as error:
-                print(f"{state.name} in {str(self.folder)!r} cannot be read ({error}).")
+            except Exception as error:  # HDF5 and Keras raise a dozen kinds
+                reason = f"cannot be read ({str(error)[:200]}) and is passed over"
+                print_text(f"The backup {str(state)!r} {reason}.")
                 continue
             return int(state.name[:6])
         if states:
-            found = f"No state in {str(self.folder)!r} can be read"
-            raise ValueError(f"{found}. Remove {[state.name for state in states]}.")
+            what = f"No state in {str(self.folder)!r} can be read"
+            raise ValueError(f"{what}. Remove {[state.name for state in states]}.")
         return 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.model.save_weights(self.partial, overwrite=True)
-        os.replace(self.partial, self.folder / f"{epoch + 1:06d}.weights.h5")
+        path = self.folder / f"{epoch + 1:06d}.weights.h5"
+        state = FileInMemory()
+        self.model.save_weights(state)
+        content = state.getvalue()
+        self.about["checksums"][path.name] = zlib.crc32(content)
+        for name, value in (logs or {}).items():
+            values = self.about["history"].get(name, [])
+            self.about["history"][name] = [*values[:epoch], float(value)]
+        try:
+            write_text(self.note, json.dumps(self.about))
+            write_file(path, lambda file: file.write(content))
+        except OSError as error:
+            reason = f"has no backup ({error}), and the training goes on"
+            print_text(f"Epoch {epoch + 1} {reason}.")
         for old in self.states()[:-2]:
             old.unlink()
 
+    def complete(self, history, num_before):
+        """Puts the metrics of before a resume in front of those in a `History`."""
+        before = self.about["history"]
+        unknown = [np.nan] * num_before
+        for name in before | history.history:
+            first = before.get(name, unknown)[:num_before]
+            history.history[name] = [*first, *history.history.get(name, [])]
+        history.epoch = [*range(num_before), *history.epoch]
+
     def remove(self):
         """Removes what was written, and the folder if nothing else is in it."""
-        for path in (*self.states(), self.note, self.partial):
+        unfinished = self.folder.glob(f"*.{'[0-9a-f]' * 32}.tmp")  # of `write_file`
+        for path in (*self.states(), self.note, *unfinished):
             path.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()

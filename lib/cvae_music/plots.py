@@ -189,8 +189,8 @@ def plot_history(
             label = plain_text(f"{METRIC_LABELS.get(name, name)}, {split}")
             normal = (reference or {}).get(key, ())
             if len(normal):
-                look = {"color": "0.5", "label": f"{label}, a normal run"}
-                ax.plot(range(1, len(normal) + 1), normal, ":", **look)
+                count = range(1, len(normal) + 1)
+                ax.plot(count, normal, ":", color="0.5", label=f"{label}, a normal run")
             values = curves.get(key, ())
             if len(values):
                 step = len(epochs) // len(values)  # validation may be rarer

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import keras
 
 from cvae_music.acceleration import FusedAdam, accelerate
@@ -81,18 +84,21 @@ def train(
         backup_dir: Folder for the state after each epoch. When it holds a state of the
             same training, the training goes on from there with the same result up to
             rounding. What was written there is removed at the very end.
-        callbacks: More Keras callbacks, one or a list.
+        callbacks: More Keras callbacks: one, a list, or None.
         jit_compile: `True` for XLA, which on some processors is faster and on others
             three times slower: try both.
         verbose: As for `keras.Model.fit`.
 
     Returns:
-        The Keras `History`.
+        The Keras `History`, with the epochs of before a resume.
 
     Raises:
         FloatingPointError: If the loss becomes NaN; good weights are back in the model.
+        KeyboardInterrupt: If it is interrupted; the model then has the averaged weights
+            so far, and `fit_posthoc_layers` finishes it.
         ValueError: If the features have another `AudioConfig` or other genres than the
-            model, or `backup_dir` holds the state of another training.
+            model, `backup_dir` holds the state of another training, or something among
+            the callbacks is none.
 
     Example:
         >>> history = train(model, features, num_steps=100)  # doctest: +SKIP
@@ -101,8 +107,11 @@ def train(
     model.audio_config.check_compatible(features, model.genres)
     check_number("num_steps", num_steps, 1)
     check_number("batch_size", batch_size, 1)
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
+    callbacks = [each for each in keras.tree.flatten(callbacks) if each is not None]
+    for each in callbacks:
+        if not isinstance(each, keras.callbacks.Callback):
+            fix = "Expected Keras callbacks, made with brackets: EarlyStopping()"
+            raise ValueError(f"train got the callback {each!r}. {fix}.")
     counter = EpochCounter()
     batch_size = max(1, min(batch_size, len(features.subset("train"))))
     training = make_dataset(
@@ -127,20 +136,29 @@ def train(
             "order": seed,
             "music": features.key(),
         }
+        for name in run.keys() & {"encoder", "decoder"}:  # of one's own
+            # Keras counts the layers that were made before: dense_3.
+            run[name] = re.sub(r"_\d+\b", "", json.dumps(run[name]))
         backup = Backup(backup_dir, run)
         initial_epoch = backup.restore(model)
         own.append(backup)
-    history = model.fit(
-        training,
-        validation_data=validation,
-        epochs=epochs,
-        initial_epoch=initial_epoch,
-        callbacks=[*own, AveragedWeights(), *callbacks],
-        verbose=verbose,
-        shuffle=False,
-    )
+    averages = AveragedWeights()
+    try:
+        history = model.fit(
+            training,
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[*own, averages, *callbacks],
+            verbose=verbose,
+            shuffle=False,
+        )
+    except KeyboardInterrupt:
+        averages.show()
+        raise
     fit_posthoc_layers(model, features, seed)
     if backup:
+        backup.complete(history, initial_epoch)
         backup.remove()
     return history
 
@@ -148,10 +166,16 @@ def train(
 def fit_posthoc_layers(model, features, seed=0):
     """Fits what no training step changes: density, mean shift, unsharp mask.
 
+    `train` does so at its end. A model that was stopped, or a checkpoint, needs it.
+
     Args:
         model: A trained model.
         features: `FeatureSet` it was trained on.
         seed: Seed of the density's fit.
+
+    Example:
+        >>> model = load_model("best.keras")  # doctest: +SKIP
+        >>> fit_posthoc_layers(model, features)  # doctest: +SKIP
     """
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)

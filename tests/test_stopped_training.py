@@ -1,0 +1,306 @@
+"""A training that is stopped, whose backup is damaged or whose disk is full: what is lost, and what is said."""
+
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import cvae_music as cm
+from cvae_music import callbacks, training
+from cvae_music.callbacks import Backup
+from cvae_music.training import compile_model, train
+
+SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
+GENRES = ("loud", "soft")
+
+
+@pytest.fixture(autouse=True)
+def eager():
+    """Functions run as Python: tracing takes longer than a few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def features(tiny_config):
+    """Forty clips of noise at the level of their genre; 32 are for training."""
+    genre = np.arange(40) % 2
+    level = np.where(genre, -40.0, -10.0)[:, None, None]
+    noise = np.random.default_rng(0).normal(0.0, 3.0, (40, *tiny_config.shape))
+    split = ["train"] * 32 + ["validation"] * 8
+    columns = {"genre": np.array(GENRES)[genre], "split": split, "grid": "known"}
+    table = pd.DataFrame(columns)
+    clips = (level + noise).clip(-70.0, 0.0).astype(np.float16)
+    return cm.FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
+
+
+def make(config, cls=cm.Autoencoder):
+    """A model whose networks have few weights: a step without a graph is slow for each."""
+    keras.utils.set_random_seed(0)
+    if cls is cm.ConditionalVAE:
+        return cls(config, genres=GENRES, **SIZE)
+    clip = keras.Input(config.shape)
+    code = layers.Dense(2 * cls.outputs_per_latent)(layers.Flatten()(clip))
+    latent = keras.Input((2,))
+    rebuilt = layers.Dense(config.num_frames * config.n_mels)(latent)
+    decoder = keras.Model(latent, layers.Reshape(config.shape)(rebuilt))
+    return cls(config, encoder=keras.Model(clip, code), decoder=decoder)
+
+
+def run(features, num_steps=3, cls=cm.Autoencoder, **settings):
+    """`(model, history)` of a training of one step an epoch."""
+    model = make(features.config, cls)
+    return model, train(model, features, num_steps, verbose=0, **settings)
+
+
+def at_epoch(number, action):
+    """A callback that does something when an epoch begins, counted from 0."""
+    begin = lambda epoch, logs: action() if epoch == number else None  # noqa: E731
+    return keras.callbacks.LambdaCallback(on_epoch_begin=begin)
+
+
+def press_stop():
+    raise KeyboardInterrupt
+
+
+def warned(action):
+    """The warnings of an action that say that something is not finished."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        action()
+    texts = [str(each.message) for each in found]
+    return [text for text in texts if "not finished" in text]
+
+
+# --- damaged backups -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def backup(tmp_path, tiny_config):
+    """A backup with the states of two epochs, and its model."""
+    model = make(tiny_config)
+    compile_model(model, 4)
+    made = Backup(tmp_path, {"seed": 0})
+    made.set_model(model)
+    for epoch in range(2):
+        made.on_epoch_end(epoch, {"loss": 2.0 - epoch})
+    return made
+
+
+DAMAGE = {
+    "half": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "zeros at its end": lambda content: content[:-9000] + bytes(9000),
+    "a block of zeros": lambda content: content[:9000] + bytes(512) + content[9512:],
+    "one byte": lambda content: content[:-99] + b"?" + content[-98:],
+    "another file": lambda content: b"<html>",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_state_is_told_and_the_one_before_is_used(backup, damage, capsys):
+    first, second = backup.states()
+    second.write_bytes(damage(second.read_bytes()))
+    again = Backup(backup.folder, {"seed": 0})
+    assert again.restore(backup.model) == 1
+    assert f"{str(second)!r} cannot be read" in capsys.readouterr().out
+    first.write_bytes(damage(first.read_bytes()))
+    with pytest.raises(ValueError, match="No state in .*Remove .*000001.weights.h5"):
+        Backup(backup.folder, {"seed": 0}).restore(backup.model)
+
+
+def test_a_folder_in_the_place_of_a_state_is_passed_over(backup):
+    (backup.folder / "000009.weights.h5").mkdir()
+    assert Backup(backup.folder, {"seed": 0}).restore(backup.model) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b'{"seed": ', b"[1]", b"null", b'"\xe9"'])
+def test_a_damaged_note_is_named(backup, content):
+    backup.note.write_bytes(content)
+    with pytest.raises(ValueError, match="made_with.json', which says .*cannot be rea"):
+        Backup(backup.folder, {"seed": 0})
+    backup.note.unlink()
+    with pytest.raises(ValueError, match="made_with.json', which says .*cannot be rea"):
+        Backup(backup.folder, {"seed": 0})
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "._000001.weights.h5", "Thumbs.db"])
+def test_what_systems_leave_in_an_empty_folder_is_no_training(features, tmp_path, name):
+    (tmp_path / name).write_text("x")
+    run(features, 1, backup_dir=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_backup_folder_may_be_in_the_home_folder(features, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    seen = []
+    look = at_epoch(1, lambda: seen.extend(tmp_path.glob("run/0*.h5")))
+    run(features, 2, backup_dir="~/run", callbacks=look)
+    assert [path.name for path in seen] == ["000001.weights.h5"]
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- full disks ------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_costs_the_backup_and_not_the_training(
+    features, tmp_path, monkeypatch, capsys
+):
+    plain = callbacks.write_file
+
+    def write_file(path, write):
+        if path.name == "000002.weights.h5":
+            raise OSError(28, "No space left on device")
+        plain(path, write)
+
+    monkeypatch.setattr(callbacks, "write_file", write_file)
+    states = []
+    look = at_epoch(2, lambda: states.extend(tmp_path.iterdir()))
+    _, history = run(features, 3, backup_dir=tmp_path / "run", callbacks=look)
+    assert len(history.history["loss"]) == 3
+    assert "Epoch 2 has no backup ([Errno 28] No space" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_takes_half_a_state_is_survived(backup, capsys):
+    """HDF5 would end the process here; no other program is asked for space."""
+    resource = pytest.importorskip("resource")
+    before = [state.read_bytes() for state in backup.states()]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before[1]) // 2, limits[1]))
+    try:
+        backup.on_epoch_end(2, {"loss": 0.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "Epoch 3 has no backup" in capsys.readouterr().out
+    assert [state.read_bytes() for state in backup.states()] == before
+    assert len(list(backup.folder.iterdir())) == 3
+    assert Backup(backup.folder, {"seed": 0}).restore(backup.model) == 2
+
+
+# --- the curve after a resume ----------------------------------------------------------------------------------------
+
+
+def test_the_curve_after_a_resume_is_the_whole_curve(features, tmp_path):
+    _, whole = run(features, 4)
+    with pytest.raises(KeyboardInterrupt):
+        stopping = at_epoch(2, press_stop)
+        run(features, 4, backup_dir=tmp_path / "run", callbacks=stopping)
+    begun = []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: begun.append(epoch)
+    )
+    _, history = run(features, 4, backup_dir=tmp_path / "run", callbacks=note)
+    assert begun == [2, 3] and history.epoch == [0, 1, 2, 3]
+    for name in ("loss", "val_loss"):
+        found = history.history[name]
+        np.testing.assert_allclose(found, whole.history[name], rtol=1e-3)
+
+
+def test_a_stop_after_the_last_epoch_costs_no_epoch_and_no_curve(
+    features, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit_posthoc_layers", lambda *_: press_stop())
+        with pytest.raises(KeyboardInterrupt):
+            run(features, 2, cm.VAE, backup_dir=tmp_path / "run")
+    model, history = run(features, 2, cm.VAE, backup_dir=tmp_path / "run")
+    expected, whole = run(features, 2, cm.VAE)
+    assert history.epoch == [0, 1] and set(history.history) == set(whole.history)
+    for found, value in zip(model.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(found, value, atol=1e-3)
+
+
+def test_a_metric_that_an_earlier_part_had_not_is_unknown_there(features, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        stopping = at_epoch(1, press_stop)
+        run(features, 2, backup_dir=tmp_path / "run", callbacks=stopping)
+    slower = keras.callbacks.ReduceLROnPlateau(monitor="loss")
+    _, history = run(features, 2, backup_dir=tmp_path / "run", callbacks=[slower])
+    np.testing.assert_array_equal(np.isnan(history.history["learning_rate"]), [1, 0])
+
+
+# --- unfinished models -----------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_was_stopped_has_the_averages_and_says_it_is_unfinished(
+    features, tmp_path
+):
+    model = make(features.config, cm.ConditionalVAE)
+    averages = []
+
+    def stop():
+        averages.extend(map(np.array, model.optimizer._model_variables_moving_average))
+        press_stop()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(model, features, 3, verbose=0, callbacks=at_epoch(2, stop))
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(weight, average)
+    path = tmp_path / "stopped.keras"
+    for action in (
+        lambda: cm.make_clip(model),
+        lambda: cm.make_clip(model, latent=np.zeros(model.latent_dim)),
+        lambda: cm.make_morph(model, None, {}, {"seed": 1}, num_beats=4),
+        lambda: model.save(path),
+        lambda: model.save_to_preset(tmp_path / "stopped.npz"),
+        lambda: cm.make_clip(cm.load_model(path)),
+        lambda: cm.make_clip(cm.load_model(tmp_path / "stopped.npz")),
+    ):
+        assert warned(action)
+    cm.fit_posthoc_layers(model, features)
+    assert not warned(lambda: (cm.make_clip(model), model.save(path)))
+
+
+def test_a_checkpoint_says_that_it_is_unfinished_and_can_be_finished(
+    features, tmp_path
+):
+    path = tmp_path / "best.keras"
+    store = keras.callbacks.ModelCheckpoint(path, monitor="loss", save_best_only=True)
+    model, _ = run(features, 2, cm.VAE, callbacks=store)
+    assert not warned(lambda: cm.make_clip(model))
+    best = cm.load_model(path)
+    (found,) = warned(lambda: cm.make_clip(best))
+    assert "Call fit_posthoc_layers(model, features)" in found
+    encoded = best.encode(features.arrays("train")[0][:1]).mode()[0]
+    assert not warned(lambda: cm.make_clip(best, latent=encoded))  # needs no density
+    cm.fit_posthoc_layers(best, features)
+    assert not warned(lambda: cm.make_clip(best))
+
+
+def test_the_best_weights_of_early_stopping_are_finished(features):
+    """Every epoch after the first is worse: the training ends with the first."""
+    states = []
+
+    class Worse(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = float(epoch)
+            states.append(self.model.decoder.get_weights())
+
+    stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+    model, history = run(features, 9, cm.VAE, callbacks=[Worse(), stop])
+    assert len(history.epoch) == 3
+    for weight, first in zip(model.decoder.get_weights(), states[0], strict=True):
+        np.testing.assert_array_equal(weight, first)
+    assert not warned(lambda: cm.make_clip(model))
+
+
+# --- callbacks -------------------------------------------------------------------------------------------------------
+
+
+def test_callbacks_may_be_one_several_or_none(features):
+    for wrap in (lambda one: one, lambda one: (None, [one])):
+        ends = []
+        one = keras.callbacks.LambdaCallback(on_train_end=ends.append)
+        run(features, 1, callbacks=wrap(one))
+        assert len(ends) == 1
+    run(features, 1, callbacks=None)
+    for wrong in (keras.callbacks.History, [print], "History"):
+        with pytest.raises(ValueError, match="Expected Keras callbacks, made with br"):
+            run(features, 1, callbacks=wrong)
