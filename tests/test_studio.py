@@ -1,6 +1,8 @@
 """The studio without a browser: each control has its function, each clip its line of code, each mistake its message."""
 
+import html
 import io
+import re
 import threading
 from types import SimpleNamespace
 
@@ -20,6 +22,7 @@ from cvae_music.models.autoencoders import VAE
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.studio import sounds
 from cvae_music.studio.app import Studio
+from cvae_music.studio.panel import distinct_names
 from cvae_music.studio.settings import clip_arguments
 
 GENRES = ("loud", "soft")
@@ -104,6 +107,16 @@ def test_a_line_of_code_makes_the_clip_again(studio, model, controls):
         == len(heard(studio.panel.audio))
         == round(4 * 60 / 97 * 8000)
     )
+
+
+def test_the_code_of_a_preset_runs_as_pasted(tmp_path):
+    studio = Studio.from_preset("known_cvae", tmp_path)
+    setup = html.unescape(
+        re.search("<pre.*?>(.*)</pre>", studio.panel.setup.value, re.S)[1]
+    )
+    scope = {}
+    exec(f"{setup}\n{studio.panel.code.value}", scope)
+    assert np.array_equal(scope["clip"].samples, studio.clip.samples)
 
 
 def test_seeds_differ_and_repeat(studio):
@@ -217,7 +230,8 @@ def test_controls_come_back_from_their_file(model, controls, tmp_path):
 
 
 def test_every_slider_has_a_label_and_a_numeric_twin(studio):
-    assert len(studio.panel.rows) == 2 + 1 + 4 + 6 + 1 + 1 + 2
+    named = distinct_names(studio.controls.dimensions)
+    assert len(studio.panel.rows) == 2 + 1 + 4 + len(named) + 1 + 1 + 2
     for row in studio.panel.rows.values():
         slider, field = row.children
         assert slider.description and field.description.startswith(slider.description)
@@ -235,25 +249,50 @@ def test_pictures_say_what_they_show(studio):
     assert "data:image/png;base64,iVBOR" in studio.panel.map_picture.value
 
 
-def test_nothing_plays_or_repeats_unasked(studio):
-    players = (
-        studio.panel.audio,
-        studio.panel.compared,
-        studio.panel.nearest,
-        studio.panel.journey,
-    )
-    assert not any(
-        word in player.value[:200]
-        for player in players
-        for word in ("autoplay", "loop")
-    )
-    assert all(
-        "controls" in player.value[:200] and "aria-label=" in player.value[:200]
-        for player in players
-    )
-    studio.panel.loop.value = True
-    studio.panel.knobs["seed"].value = 1
-    assert " loop " in studio.panel.audio.value[:200]
+def test_a_change_goes_on_playing_once_play_was_pressed(studio):
+    panel = studio.panel
+    others = panel.compared, panel.nearest, panel.journey
+    for player in (panel.audio, *others):
+        head = player.value.partition("src=")[0]
+        assert "controls" in head and "aria-label=" in head and "autoplay" not in head
+        assert ".pause()" in head  # one plays at a time
+        assert ("window.cvaePlays" in head) == (player is panel.audio)
+    assert " loop " in panel.audio.value and "onloadedmetadata" in panel.audio.value
+    shown = panel.audio.value
+    panel.silent.value = True
+    assert panel.audio.value == shown  # what plays is not cut off
+    panel.knobs["seed"].value = 1
+    assert "onloadedmetadata" not in panel.audio.value
+    panel.silent.value = False
+    panel.loop.value = False
+    assert "onloadedmetadata" in panel.audio.value
+    assert " loop " not in panel.audio.value
+
+
+def test_sliders_of_dimensions_differ_and_say_what_they_do(studio):
+    names = {
+        17: "17: softer, purer",
+        5: "5: louder, purer",
+        26: "26: softer",
+        23: "23: fine detail",
+    }
+    assert distinct_names(names) == {17: "softer, purer", 5: "louder, purer"}
+    labels = [row.children[0].description for row in studio.panel.rows.values()]
+    assert len(set(labels)) == len(labels)
+
+
+def test_a_click_on_the_map_plays_there(studio):
+    panel = studio.panel
+    assert "cvae-clicked" in panel.clicked._dom_classes
+    assert "cvae-studio" in panel.box._dom_classes
+    assert "onclick=" in panel.map_picture.value
+    x, y = 0.5, -0.25
+    height = studio.map.picture.figure.bbox.height
+    width = studio.map.picture.figure.bbox.width
+    across, up = studio.map.ax.transData.transform((x, y))
+    panel.clicked.value = f"{across / width},{1 - up / height}"
+    assert studio.made["map_position"] == pytest.approx((x, y), abs=0.02)
+    assert panel.knobs["on_map"].value and "Ready" in panel.status.value
 
 
 def test_all_weights_zero_is_a_message_not_a_fault(studio):
@@ -281,17 +320,16 @@ def test_uploads_of_both_widget_versions(studio, newer, tmp_path):
     studio.take_upload()
     assert len(studio.panel.upload.value) == 0  # the same file can be chosen again
     assert (
-        studio.panel.knobs["source"].label == "my own clip"
+        studio.panel.knobs["source"].label == "mine.wav"
         and "encode_clip" in studio.panel.code.value
     )
-    assert studio.own.clip.tempo == pytest.approx(100.0, rel=0.05)
+    assert studio.own["latent"].clip.tempo == pytest.approx(100.0, rel=0.05)
     assert np.array_equal(
         studio.clip.latent, encode_clip(studio.model, tmp_path / "uploads" / "mine.wav")
     )
     studio.swap("soft")
     assert (
-        studio.panel.knobs["source"].label == "my own clip"
-        and studio.clip.genre == "soft"
+        studio.panel.knobs["source"].label == "mine.wav" and studio.clip.genre == "soft"
     )
     for comparison in studio.panel.comparison.options:
         studio.panel.comparison.value = comparison
@@ -364,7 +402,7 @@ def test_own_clips_come_back_with_their_file_and_start(studio, model, tmp_path):
         and "zweites" in studio.panel.code.value
     )
     assert (
-        studio.own.clip.tempo == pytest.approx(120.0, rel=0.05)
+        studio.own["latent"].clip.tempo == pytest.approx(120.0, rel=0.05)
         and studio.panel.knobs["seed"].disabled
     )
     studio.panel.past.index = 2
@@ -391,6 +429,43 @@ def test_own_clips_come_back_with_their_file_and_start(studio, model, tmp_path):
         not studio.panel.knobs["seed"].disabled
         and "encode_clip" not in studio.panel.code.value
     )
+
+
+def test_style_of_one_clip_with_the_changes_of_another(studio, model, tmp_path):
+    style, source = studio.panel.knobs["style"], studio.panel.knobs["source"]
+
+    def expected(giver, latent):
+        return pytest.approx(generation.join_style(model, giver, latent), abs=1e-4)
+
+    studio.panel.knobs["morph_to"].value = 7
+    style.label = "the second seed"
+    seeds = [generation.draw_latent(model, seed) for seed in (7, 0)]
+    assert studio.clip.latent == expected(*seeds)
+    assert "style_from=7" in studio.panel.code.value
+    assert "style of seed 7" in studio.panel.picture.value
+    paths = [tmp_path / name for name in ("one.wav", "two.wav", "other/one.wav")]
+    paths[2].parent.mkdir()
+    for number, path in enumerate(paths):
+        write_tune(path, seconds=3.0, tempo=100.0 + 20.0 * number)
+        enter(studio, path)
+    assert source.label == f"{paths[2]}, from 0 s"  # a namesake of the first
+    source.label = "two.wav"
+    style.label = "one.wav"
+    latents = [encode_clip(model, path) for path in paths[:2]]
+    assert studio.clip.latent == expected(*latents)
+    assert "two.wav, 110 bpm" not in studio.panel.picture.value  # at its own tempo
+    assert "style of one.wav" in studio.panel.picture.value
+    scope = {"make_clip": make_clip, "encode_clip": encode_clip, "model": model}
+    exec(studio.panel.code.value, scope | {"controls": studio.controls}, scope)
+    assert np.array_equal(scope["clip"].samples, studio.clip.samples)
+    made = studio.clip.samples
+    enter(studio, paths[0])  # read again, it is still the style
+    assert studio.own["style_from"] is studio.own["latent"]
+    studio.panel.past.index = 1
+    studio.recall()
+    assert np.array_equal(studio.clip.samples, made)
+    studio.surprise()
+    assert "style_from" not in studio.made and style.label == "the same"
 
 
 def test_history_brings_a_clip_back(studio):
@@ -620,19 +695,20 @@ def test_a_path_is_read_when_entered_and_once(studio, tmp_path, monkeypatch):
     )
     studio.panel.path.value = f"'{first}'"
     studio.take_path()  # the button, after the field
-    assert read == [first] and studio.panel.knobs["source"].label == "my own clip"
+    assert read == [first] and studio.panel.knobs["source"].label == "first.wav"
     assert "first.wav" in studio.panel.about_own.value
     studio.take_path()  # the button of the next path, answered before the field
     studio.panel.path.value = str(second)
     assert (
         read == [first, second]
-        and studio.own.path == second
+        and studio.own["latent"].path == second
         and "second.wav" in studio.panel.about_own.value
     )
     studio.panel.path.value = ""
     studio.take_path()
     assert (
-        "nothing to read" in studio.panel.about_own.value and studio.own.path == second
+        "nothing to read" in studio.panel.about_own.value
+        and studio.own["latent"].path == second
     )
 
 
@@ -640,5 +716,6 @@ def test_nothing_to_do_leaves_the_message(studio):
     studio.keep("A")
     said = studio.panel.status.value
     studio.change_start()  # no clip of one's own is played
-    studio.panel.loop.value = True
+    studio.panel.loop.value = False
+    studio.panel.silent.value = True
     assert "Kept as A" in said and studio.panel.status.value == said

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvae_music import saving
 from cvae_music.audio.analysis import TINY
 from cvae_music.audio.inversion import to_audio
 from cvae_music.config import check_number
@@ -290,13 +291,16 @@ def resolve_latent(
             f"Got the genre {genre!r} for a model without genres; "
             "expected none, or a ConditionalVAE."
         )
+    if latent is None or model.num_genres:
+        saving.warn_unfinished(model)
     if latent is None:
         latent = draw_latent(model, seed, prior_genre, temperature)
     latent = np.asarray(latent, np.float32)
     if style_from is not None:
-        if np.ndim(style_from) == 0:
-            style_from = draw_latent(model, style_from, prior_genre, temperature)
-        latent = join_style(model, style_from, latent)
+        style = np.asarray(style_from)
+        if style.ndim == 0:
+            style = draw_latent(model, int(style), prior_genre, temperature)
+        latent = join_style(model, style, latent)
     if controls is not None and map_position is not None:
         latent = controls.move_to(latent, map_position)
     check_number("morph", morph, 0, 1, numbers.Real)

@@ -17,7 +17,7 @@ from cvae_music.controls import Controls, fingerprint, shipped_controls
 from cvae_music.models.autoencoders import VAE
 from cvae_music.studio import sounds, views
 from cvae_music.studio.panel import Panel, message
-from cvae_music.studio.settings import as_code, clip_arguments, in_words
+from cvae_music.studio.settings import as_code, clip_arguments, in_words, own_clips
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,9 +75,10 @@ own_clip_action = functools.partial(action, error_field="about_own")
 class Studio:
     """Shows every control of a model beside its sound, as the last value of a cell.
 
-    Nothing plays by itself. The sound is at the level the model gave it, turned down
-    only where it would clip. `clip` is the last clip made, and `made` the arguments of
-    `make_clip` that make it again.
+    Nothing plays until play is pressed; from then on a change goes on playing, at the
+    same place of the bar, unless it is told to stay silent. The sound is at the level
+    the model gave it, turned down only where it would clip. `clip` is the last clip
+    made, and `made` the arguments of `make_clip` that make it again.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
@@ -111,7 +112,7 @@ class Studio:
         self.is_busy = False
         self.clip: Any = None  # `Clip`, once one is made
         self.made: dict[str, Any] = {}
-        self.own: sounds.OwnClip | None = None
+        self.own: dict[str, sounds.OwnClip] = {}  # by argument of `make_clip`
         self.morphed: np.ndarray | None = None
         self.kept: dict[str, tuple] = {}  # settings, their code, and the genre
         self.history: dict[str, tuple] = {}  # by code: number, words and state
@@ -139,7 +140,13 @@ class Studio:
             ValueError: If there is no such preset, or it has no controls.
         """
         model = VAE.from_preset(name)
-        return cls(model, shipped_controls(model), folder)
+        studio = cls(model, shipped_controls(model), folder)
+        lines = (
+            f"model = VAE.from_preset({name!r})",
+            "controls = shipped_controls(model)",
+        )
+        studio.panel.show_setup(*lines)
+        return studio
 
     def code_line(self) -> str:
         """Writes one line of Python that makes the clip again."""
@@ -171,9 +178,9 @@ class Studio:
             raise ValueError("All genre weights are 0: raise at least one.")
         self.clip = generation.make_clip(self.model, self.controls, **settings)
         self.made = settings
-        self.own = state["source"]
+        self.own = own_clips(state)
         panel.audio.play(encode_audio(self.clip.samples, self.config))
-        panel.show_own(self.own)
+        panel.show_own(self.own.get("latent"))
         panel.code.value = self.code_line()
         panel.links.value = ""
         words = in_words(self.clip, settings, self.own, self.controls.dimensions)
@@ -203,7 +210,7 @@ class Studio:
             f"the nearest of {len(points)} clips is {genre}."
         )
         png = self.map.png((x, y), points[nearest])
-        self.panel.map_picture.value = views.image_tag(png, alt)
+        self.panel.map_picture.value = views.image_tag(png, alt, views.CLICK)
 
     def _remember(self, words, state):
         """Puts the clip first in the history; a clip made again keeps its number."""
@@ -240,6 +247,12 @@ class Studio:
         self.panel.audio.play(self.panel.audio.wav)
 
     @action
+    def click_map(self, place):
+        """Plays where the map was clicked: `"0.5,0.2"`, shares from left and top."""
+        x, y = self.map.position(*map(float, place.split(",")))
+        return self._set({("map", 0): x, ("map", 1): y, "on_map": True})
+
+    @action
     def swap(self, genre):
         """Plays the same latent as another genre."""
         names = self.model.genres
@@ -258,6 +271,7 @@ class Studio:
             "seed": random.randrange(10**6),
             "tempo": float(random.randrange(80, 161, 4)),
             "source": "",
+            "style": "",
             "on_map": False,
             "morph": 0.0,
         }
@@ -347,8 +361,8 @@ class Studio:
     def compare(self):
         """Makes the sound to compare with, of the own clip or the nearest real one."""
         kind = self.panel.comparison.value
-        if self.own:
-            real = self.own.clip
+        if "latent" in self.own:
+            real = self.own["latent"].clip
             genre = self.made.get("genre")
         else:
             real, genre = self._nearest()

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from cvae_music.audio.files import AUDIO_ENDINGS, READABLE
 from cvae_music.players import audio_tag
+from cvae_music.studio.settings import SECOND_SEED
 from cvae_music.studio.sounds import COMPARISONS, OwnClip, describe_clip
 
 if TYPE_CHECKING:
@@ -19,8 +20,28 @@ if TYPE_CHECKING:
 NARROW = {"style": {"description_width": "128px"}, "layout": {"width": "230px"}}
 WIDE = {"layout": {"width": "auto"}}
 HIGH = {"layout": {"width": "auto", "height": "100px"}}
-SOURCES = [("a seed", "")]  # None would mean that nothing is chosen
-IMPORTS = "from cvae_music import encode_clip, make_clip, make_morph"
+# Choices before the clips of one's own; None would mean that nothing is chosen.
+CHOICES = {
+    "source": [("a seed", "")],
+    "style": [("the same", ""), ("the second seed", SECOND_SEED)],
+}
+SETUP = (
+    "from cvae_music import VAE, encode_clip, make_clip, make_morph, shipped_controls"
+)
+# What players do in the page, where a change makes a new element of the clip. One plays
+# at a time. Once play was pressed, the new sound goes on at the same place of the bar.
+ALONE = (
+    "for (const one of this.closest('.cvae-studio').querySelectorAll('audio')) "
+    "if (one !== this) one.pause()"
+)
+GOES_ON = (
+    'onpause="if (this.isConnected && !this.ended) window.cvaePlays = false" '
+    'ontimeupdate="window.cvaePlace = (this.currentTime / this.duration) % 1" '
+)
+STARTS = (
+    'onloadedmetadata="if (window.cvaePlays) '
+    '{ this.currentTime = window.cvaePlace * this.duration; this.play() }" '
+)
 
 
 def message(text: str, role: str = "status") -> str:
@@ -63,9 +84,9 @@ def number_field(label: str, value: int, high: int, low: int = 0, step: int = 1)
     )
 
 
-def checkbox(label: str) -> widgets.Checkbox:
-    """Makes a box to tick, empty at first."""
-    return widgets.Checkbox(value=False, description=label, indent=False)
+def checkbox(label: str, value: bool = False) -> widgets.Checkbox:
+    """Makes a box to tick."""
+    return widgets.Checkbox(value=value, description=label, indent=False)
 
 
 def heading(text: str) -> widgets.HTML:
@@ -81,23 +102,57 @@ def button(label: str, tip: str, action: Callable, *values: Any) -> widgets.Butt
     return made
 
 
+def distinct_names(dimensions: dict[int, str]) -> dict[int, str]:
+    """Chooses the latent dimensions that get a slider, with what each does.
+
+    Args:
+        dimensions: Dict of dimension to its name, see `Controls`.
+
+    Returns:
+        Dict of dimension to its effect. One whose largest effect a stronger dimension
+        has already, or that moves no attribute, has no slider.
+
+    Example:
+        >>> names = {17: "17: softer, purer", 26: "26: softer", 23: "23: fine detail"}
+        >>> distinct_names(names)
+        {17: 'softer, purer'}
+    """
+    by_effect: dict[str, tuple[int, str]] = {}
+    for number, name in dimensions.items():
+        effect = name.removeprefix(f"{number}: ")
+        by_effect.setdefault(effect.partition(",")[0], (number, effect))
+    by_effect.pop("fine detail", None)
+    return dict(by_effect.values())
+
+
 class Player(widgets.HTML):
     """Shows a sound player with a name for screen readers, silent until pressed.
 
     The Audio widget of ipywidgets has no room for such a name.
+
+    Args:
+        label: The name.
+        goes_on: Whether it repeats, and new sound goes on where the old one was.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, goes_on: bool = False) -> None:
         super().__init__()
         self.label = label
-        self.loop = False
+        self.loop = goes_on
+        self.goes_on = goes_on
+        self.is_silent = False
         self.play(b"")
 
     def play(self, wav: bytes, about: str = "") -> None:
         """Loads the bytes of a WAV file and says above the player what it is."""
         self.wav = wav
         self.about = about
+        scripts = f'onplay="{ALONE}" '
+        if self.goes_on:
+            starts = "" if self.is_silent else STARTS
+            scripts = f'onplay="window.cvaePlays = true; {ALONE}" {GOES_ON}{starts}'
         tag = audio_tag(wav, self.label, "audio/wav", self.loop)
+        tag = tag.replace("<audio ", f"<audio {scripts}", 1)
         self.value = html.escape(about) + tag
 
 
@@ -120,9 +175,11 @@ class Panel:
         self._make_sliders(genres, controls)
         self.knobs["seed"] = number_field("seed", 0, 10**6)
         self.knobs["morph_to"] = number_field("second seed", 1, 10**6)
-        self.knobs["source"] = widgets.Dropdown(
-            options=SOURCES, description="start from", **NARROW
-        )
+        self.own_clips: dict[str, OwnClip] = {}  # by name, as the choices show them
+        for key, label in (("source", "start from"), ("style", "style of")):
+            self.knobs[key] = widgets.Dropdown(
+                options=CHOICES[key], description=label, **NARROW
+            )
         self.knobs["on_map"] = checkbox("play at the cursor")
         self.of_seeds = [self.knobs["seed"]]
         if genres:
@@ -142,6 +199,7 @@ class Panel:
             layout = {"width": width, "margin": "0 8px 0 0"}
             boxes.append(widgets.VBox(rows, layout=layout))
         self.box = widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
+        self.box.add_class("cvae-studio")
 
     def _add_slider(self, key, label, value, low, high, step, tip):
         self.rows[key] = slider_row(label, value, low, high, step, tip)
@@ -157,8 +215,9 @@ class Panel:
         for name in controls.attribute_directions:
             tip = f"{name}, in standard deviations"
             add(("sliders", name), name, 0.0, -3.0, 3.0, 0.25, tip)
-        for number, name in controls.dimensions.items():
-            add(("dimensions", number), name, 0.0, -4.0, 4.0, 0.25, name)
+        for number, name in distinct_names(controls.dimensions).items():
+            tip = f"latent dimension {number}, in standard deviations"
+            add(("dimensions", number), name, 0.0, -4.0, 4.0, 0.25, tip)
         tip = "spread of the draw: 0 is the most typical clip"
         add("temperature", "temperature", 1.0, 0.0, 1.5, 0.05, tip)
         tip = "how far towards the second seed"
@@ -177,11 +236,17 @@ class Panel:
         self.links = widgets.HTML()
         self.journey_links = widgets.HTML()
         self.about_own = widgets.HTML()
-        self.audio = Player("the clip")
+        self.audio = Player("the clip", goes_on=True)
         self.compared = Player("the sound to compare with")
         self.nearest = Player("the real clip nearest to the cursor")
         self.journey = Player("the morph from A to B")
-        self.loop = checkbox("repeat until stopped")
+        self.loop = checkbox("repeat until stopped", True)
+        self.silent = checkbox("stay silent after a change")
+        # The page writes here where the map was clicked: shares of the picture.
+        self.clicked = widgets.Text(continuous_update=False, layout={"display": "none"})
+        self.clicked.add_class("cvae-clicked")
+        self.setup = widgets.HTML()
+        self.show_setup("# model and controls: those of this studio")
         self.code = widgets.Textarea(description="as code", **HIGH)
         self.journey_code = widgets.Textarea(description="morph code", **HIGH)
         self.past = widgets.Select(options=[], rows=6, description="history", **WIDE)
@@ -205,6 +270,10 @@ class Panel:
                 lambda change, key=key: on.change(key, change["new"]), "value"
             )
         self.loop.observe(lambda _: on.repeat(), "value")
+        self.silent.observe(
+            lambda change: setattr(self.audio, "is_silent", change["new"]), "value"
+        )
+        self.clicked.observe(lambda change: on.click_map(change["new"]), "value")
         self.upload.observe(lambda _: on.take_upload(), "value")
         self.start.observe(lambda _: on.change_start(), "value")
         # An emptied field is no path.
@@ -229,6 +298,8 @@ class Panel:
             self.knobs["source"],
             *self.of_seeds,
             self.rows["temperature"],
+            self.knobs["style"],
+            self.knobs["morph_to"],
             button("Surprise me", "draw seed, genres and tempo", on.surprise),
             *swaps,
             *self._rows_of("genre"),
@@ -247,11 +318,10 @@ class Panel:
             self.status,
             self.audio,
             self.loop,
+            self.silent,
             self.picture,
             self.code,
-            widgets.HTML(
-                f"<div style='line-height: 1.3'><small>{IMPORTS}</small></div>"
-            ),
+            self.setup,
             button("Save as WAV and MP3", tip, on.save, "clip"),
             self.links,
             heading("Compare with"),
@@ -283,14 +353,14 @@ class Panel:
         return [
             heading("Map of the latents"),
             self.map_picture,
+            self.clicked,
             *self._rows_of("map"),
             self.knobs["on_map"],
             button(
                 "Hear the nearest clip", "the real clip in the ring", on.play_nearest
             ),
             self.nearest,
-            heading("Morph"),
-            self.knobs["morph_to"],
+            heading("Morph, by hand to the second seed, or over time"),
             self.rows["morph"],
             self.beats,
             widgets.HBox(buttons),
@@ -303,18 +373,37 @@ class Panel:
     def state(self) -> dict[Any, Any]:
         """Reads every knob: dict of key to value.
 
-        `source` is an `OwnClip`, or empty for a seed.
+        `source` and `style` may be an `OwnClip`; `source` is empty for a seed, `style`
+        for that of the clip itself.
         """
         return {key: widget.value for key, widget in self.knobs.items()}
 
     def set(self, state: dict[Any, Any]) -> None:
         """Sets knobs to a state of `state()`, or to a part of one."""
-        source = state.get("source")
-        if source:
-            self.knobs["source"].options = [*SOURCES, ("my own clip", source)]
-            self.start.value = source.start
+        for key in CHOICES:
+            if state.get(key) and not isinstance(state[key], str):
+                self._offer(state[key])
+        if state.get("source"):
+            self.start.value = state["source"].start
         for key, value in state.items():
             self.knobs[key].value = value
+
+    def _offer(self, own):
+        """Adds a clip of one's own to both choices; a newer one takes its name over."""
+        name = own.clip.name + (f", from {own.start:g} s" if own.start else "")
+        if self.own_clips.get(name, own).path != own.path:  # a namesake
+            name = f"{own.path}, from {own.start:g} s"
+        self.own_clips[name] = own
+        for key, choices in CHOICES.items():
+            chosen = self.knobs[key].label
+            self.knobs[key].options = [*choices, *self.own_clips.items()]
+            self.knobs[key].label = chosen
+
+    def show_setup(self, *lines: str) -> None:
+        """Shows the lines of Python that make `model` and `controls` for the code."""
+        text = html.escape("\n".join((SETUP, *lines)))
+        look = 'style="line-height: 1.3; white-space: pre-wrap; font-size: small"'
+        self.setup.value = f"Once, before the code:<pre {look}>{text}</pre>"
 
     def show_own(self, own: OwnClip | None) -> None:
         """Describes the own clip that is played and disables what only seeds have."""

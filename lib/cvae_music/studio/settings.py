@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from cvae_music.generation import Clip
     from cvae_music.studio.sounds import OwnClip
 
+SECOND_SEED = "second seed"  # value of the knob `style` for the seed of `morph_to`
+
 
 def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
     """Converts the knobs of a panel to the arguments of `make_clip`.
@@ -30,9 +32,11 @@ def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
         chosen = {name: value for name, value in chosen.items() if value}
         if chosen:
             found[group] = chosen
-    if values["source"]:
-        found["latent"] = values["source"].latent
-    else:
+    for argument, own in own_clips(values).items():
+        found[argument] = own.latent
+    if values["style"] == SECOND_SEED:
+        found["style_from"] = values["morph_to"]
+    if "latent" not in found:
         if "prior_genre" in values:
             found["prior_genre"] = values["prior_genre"]
         if values["temperature"] != 1:
@@ -45,30 +49,36 @@ def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def as_code(settings: dict[str, Any], own: OwnClip | None = None) -> str:
+def own_clips(state: dict[Any, Any]) -> dict[str, OwnClip]:
+    """Finds the clips of one's own in a state: dict of argument to `OwnClip`."""
+    chosen = {"latent": state["source"], "style_from": state["style"]}
+    return {name: own for name, own in chosen.items() if not isinstance(own, str)}
+
+
+def as_code(settings: dict[str, Any], own: dict[str, OwnClip] | None = None) -> str:
     """Writes settings as the arguments of a call in Python.
 
     Args:
         settings: Dict of argument to value.
-        own: Clip of one's own that is played; its latent is written as `encode_clip`
-            of its file.
+        own: Dict of argument to the clip of one's own whose latent it is, written as
+            `encode_clip` of its file.
 
     Returns:
         One line, such as `seed=3, genre={'jazz': 1.0}`.
     """
     parts = {name: repr(value) for name, value in settings.items()}
-    if own:
-        path = own.path
+    for name, clip in (own or {}).items():
+        path = clip.path
         if path.is_relative_to(Path.cwd()):
             path = path.relative_to(Path.cwd())
-        parts["latent"] = f"encode_clip(model, {path.as_posix()!r}, {own.start!r})"
+        parts[name] = f"encode_clip(model, {path.as_posix()!r}, {clip.start!r})"
     return ", ".join(f"{name}={value}" for name, value in parts.items())
 
 
 def in_words(
     clip: Clip,
     settings: dict[str, Any],
-    own: OwnClip | None,
+    own: dict[str, OwnClip],
     dimension_names: dict[int, str],
 ) -> str:
     """Describes a clip and its settings in one line of words.
@@ -76,14 +86,18 @@ def in_words(
     Args:
         clip: The clip that was made.
         settings: Arguments of `make_clip` it was made with.
-        own: Clip of one's own that is played, or None.
+        own: Dict of argument to the clip of one's own whose latent it is.
         dimension_names: Dict of latent dimension to its name.
 
     Returns:
         Such as `jazz, seed 3, 110 bpm, level +1`.
     """
-    source = own.clip.name if own else f"seed {settings['seed']}"
+    names = {argument: one.clip.name for argument, one in own.items()}
+    source = names.get("latent", f"seed {settings['seed']}")
     parts = [clip.genre or "clip", source, f"{settings['tempo']:g} bpm"]
+    if "style_from" in settings:
+        style = names.get("style_from", f"seed {settings['style_from']}")
+        parts.append(f"style of {style}")
     for name, value in settings.get("sliders", {}).items():
         parts.append(f"{name} {value:+g}")
     for number, value in settings.get("dimensions", {}).items():

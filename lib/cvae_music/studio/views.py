@@ -22,10 +22,29 @@ if TYPE_CHECKING:
     from cvae_music.generation import Clip
 
 
-def image_tag(png: bytes, alt: str) -> str:
-    """Writes HTML of a picture with alt text; ipywidgets' Image has none."""
+# What a click on the map does in the page: it tells the kernel through a hidden field.
+CLICK = (
+    "const box = this.getBoundingClientRect(); "
+    "const field = this.closest('.cvae-studio').querySelector('.cvae-clicked input'); "
+    "const x = (event.clientX - box.left) / box.width; "
+    "const y = (event.clientY - box.top) / box.height; "
+    "field.value = [x.toFixed(4), y.toFixed(4)]; "
+    "field.dispatchEvent(new Event('change', {bubbles: true}))"
+)
+
+
+def image_tag(png: bytes, alt: str, on_click: str = "") -> str:
+    """Writes HTML of a picture with alt text; ipywidgets' Image has none.
+
+    Args:
+        png: The picture.
+        alt: What it shows.
+        on_click: Script that a click runs.
+    """
     source = data_url(png, "image/png")
-    return f'<img alt="{html.escape(alt)}" style="max-width: 100%" src="{source}">'
+    click = f'onclick="{html.escape(on_click)}" ' if on_click else ""
+    look = f"max-width: 100%; cursor: {'crosshair' if on_click else 'auto'}"
+    return f'<img {click}alt="{html.escape(alt)}" style="{look}" src="{source}">'
 
 
 def download_link(path: Path) -> str:
@@ -132,6 +151,7 @@ class MapView:
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
         )
+        self.ax = ax
         (self.cursor,) = ax.plot([0], [0], "k+", markersize=22, markeredgewidth=2.5)
         (self.ring,) = ax.plot([0], [0], "ko", markersize=12, fillstyle="none")
         self.picture = Picture(figure, [self.cursor, self.ring])
@@ -141,3 +161,17 @@ class MapView:
         self.cursor.set_data([cursor[0]], [cursor[1]])
         self.ring.set_data([nearest[0]], [nearest[1]])
         return self.picture.png()
+
+    def position(self, across: float, down: float) -> tuple[float, float]:
+        """Finds the position on the map of a place in its picture.
+
+        Args:
+            across: Share of the picture's width, from the left.
+            down: Share of its height, from the top.
+
+        Returns:
+            `(x, y)`.
+        """
+        pixels = np.multiply(self.picture.figure.bbox.size, (across, 1.0 - down))
+        x, y = self.ax.transData.inverted().transform(pixels)
+        return round(float(x), 2), round(float(y), 2)
