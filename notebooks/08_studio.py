@@ -668,10 +668,12 @@ lab.takeaway(
 # %% [markdown]
 # ## 8. The studio
 #
-# Everything above, with widgets. Nothing plays until you press play, nothing repeats unless you ask, and the level is
-# the one the model gave (where it would clip it is turned down, and the studio says so). Each slider has a number
-# beside it to type into; the Tab and arrow keys reach all of it. Under the picture stands the line of code that makes
-# the clip again. In a notebook of your own, two lines are enough: `import cvae_music as cm`, then
+# Everything above, with widgets. Nothing plays until you press play. From then on a change goes on playing at the same
+# place of the bar, so that you can compare by ear; *stay silent after a change* ends that. The level is the one the
+# model gave (where it would clip it is turned down, and the studio says so). A click on the map plays there. Each slider
+# has a number beside it to type into; the Tab and arrow keys reach all of it. *Style of* gives the clip the timbre of a
+# second seed or of a clip of your own, and leaves it its changes of chord (exercise 4). Under the picture stands the line
+# of code that makes the clip again. In a notebook of your own, two lines are enough: `import cvae_music as cm`, then
 # `cm.Studio.from_preset("known_cvae")`.
 #
 # **Without a running kernel** you see the last clip in place of the controls, and pictures of the studio below.
@@ -690,6 +692,19 @@ pictures = {
 if data == "known" and lab.project_folder():
     for name, alt in pictures.items():
         cm.show_picture(lab.project_folder() / "figures" / f"{name}.png", alt=alt)
+
+# %% [markdown]
+# ### Recordings in place of composed music
+#
+# All you heard so far was composed. The preset `real_cvae` is a model of the same class, trained on 149 openly licensed
+# recordings of four styles. Below it plays one idea in each of them. It is far from music: a third of its detail is missing, and
+# networks from outside hear the style asked for in five or six of ten new clips (the table in `docs/results.md`).
+# `cm.Studio.from_preset("real_cvae")` plays it. The musicians are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
+
+# %%
+real_model = cm.ConditionalVAE.from_preset("real_cvae")
+played = [cm.make_clip(real_model, seed=5, genre=name, prior_genre="folk") for name in real_model.genres]
+cm.show_clips([as_shown(clip, clip.genre) for clip in played], real_model.audio_config, num_columns=2)
 
 # %% [markdown]
 # Is it quick enough to play? We measure from the line of code to the samples, without drawing. Your machine may be
@@ -767,6 +782,10 @@ checks.round(3)
 #    of changes?
 # 3. *10 minutes, easy.* With `cm.latent_walk`, play a walk through three latents that ends where it began, as a loop. Is the leap
 #    from its end to its beginning larger than the others?
+# 4. *20 minutes, medium.* Play the style of one clip with the chords of another. The latent is `model.global_dim` numbers
+#    of the whole clip, then as many for each beat. **Guess** which of the two carries the timbre, and measure it. Then write
+#    `with_style`: the global part, and the *mean* of the beats, come from the first latent; how each beat differs from
+#    that mean comes from the second. The cell below it says whether yours is right.
 #
 # Solutions are in `solutions/08_studio`. The cell below is yours. **Next:** everything you have heard was levels first and
 # sound after. Notebook 11, back to sound, asks how the phases get there. Notebooks 09 and 10 come later.
@@ -778,6 +797,20 @@ clip = cm.make_clip(
 heard = judges["cnn"].predict(config.scale(clip.log_mel[None]))[0]
 brightness = lab.measure_attributes(clip.samples, config, clip.tempo)["brightness_hz"]
 print(f"{brightness:.0f} Hz, heard as {features.genres[heard]}")
+
+# %% tags=["exercise"]
+def with_style(style, latent):
+    """Joins the style of one latent with the changes from beat to beat of another."""
+    beats = latent[model.global_dim :].reshape(model.num_slots, -1)  # a row a beat
+    return np.concatenate([style[: model.global_dim], beats.ravel()])  # exercise 4
+
+# %% tags=["check"]
+style, changes = (cm.draw_latent(model, number, model.genres[0]) for number in (1, 2))
+asked = cm.make_clip(model, latent=changes, style_from=style, genre=model.genres[0])
+mine = cm.make_clip(model, latent=with_style(style, changes), genre=model.genres[0])
+off = np.abs(mine.log_mel - asked.log_mel).mean()
+print("right" if off < 0.01 else f"not yet: {off:.1f} dB from make_clip(style_from=...)")
+cm.show_clips([as_shown(asked, "style of seed 1") | {"seed": 2}, as_shown(mine, "yours") | {"seed": 2}], config)
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

@@ -48,6 +48,7 @@ collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
 features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
+import librosa
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -162,6 +163,106 @@ for name, latents in walks.items():
 
 # %%
 pd.DataFrame(leaps).T.round(2).rename_axis("leap (dB)")
+
+# %% [markdown]
+# ## 4. Style of one clip, chords of another
+#
+# There are two ways to take a style. The first is the layout of the latent: the global part of one clip, the beats of the other.
+# The second gives the style the mean of the beats as well, so that the other clip keeps what differs from beat to beat.
+
+# %%
+def with_global_part(style, latent):
+    whole = style[:, : model.global_dim]
+    return np.concatenate([whole, latent[:, model.global_dim :]], axis=1)
+
+
+def with_style(style, latent):
+    step = style - latent
+    of_beats = step[:, model.global_dim :].reshape(len(step), model.num_slots, -1)
+    of_beats[:] = of_beats.mean(axis=1, keepdims=True)  # in place: a view of the step
+    return latent + step
+
+
+# %% [markdown]
+# Timbre is measured as MFCC means (mel-frequency cepstral coefficients: the smooth shape of the spectrum), chords as
+# chroma: how much of the sound is a C, a C sharp and so on. Energy and chroma of each beat are counted from their mean
+# over the clip, so that they say what changes.
+
+# %%
+bands = librosa.mel_frequencies(n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax)
+melodic = (bands > 100) & (bands < 2500)
+pitch_class = np.round(librosa.hz_to_midi(bands)).astype(int) % 12
+fold = melodic[:, None] * np.eye(12)[pitch_class]
+
+
+def measured(latents, genre):
+    """Measures decoded clips: a dict of name to array, a row a clip."""
+    levels = config.unscale(model.decode(latents, genre))
+    power = 10.0 ** (0.1 * levels)
+    by_beat = power.reshape(len(power), config.num_beats, -1, config.n_mels).mean(axis=2)
+    energy = 10.0 * np.log10(by_beat.sum(axis=2))
+    chroma = np.sqrt(by_beat) @ fold
+    chroma /= chroma.sum(axis=2, keepdims=True)
+    mfcc = librosa.feature.mfcc(S=levels.transpose(0, 2, 1), n_mfcc=13)
+    attributes = cm.log_mel_attributes(levels, config)
+    return {
+        "timbre": mfcc.mean(axis=2)[:, 1:],  # the first is the level
+        "brightness": attributes[["brightness_hz"]].to_numpy(),
+        "bass": attributes[["bass_db"]].to_numpy(),
+        "level": attributes[["level_db"]].to_numpy(),
+        "key (mean chroma)": chroma.mean(axis=1),
+        "energy of each beat": energy - energy.mean(axis=1, keepdims=True),
+        "chroma of each beat": chroma - chroma.mean(axis=1, keepdims=True),
+    }
+
+
+# %%
+def agreement(first, second, genre):
+    """Correlation over clips and values, after the mean of each genre is taken off."""
+    centred = []
+    for values in (first, second):
+        means = np.stack([values[genre == k].mean(axis=0) for k in genre])
+        centred.append((values - means).ravel())
+    return np.corrcoef(*centred)[0, 1]
+
+
+def follows(join, style, latent, genre):
+    """How far the joined clips agree with the giver of the style, and with the other."""
+    joined, styles, others = (
+        measured(each, genre) for each in (join(style, latent), style, latent)
+    )
+    return {
+        (giver, name): agreement(joined[name], values[name], genre)
+        for giver, values in (("style", styles), ("other", others))
+        for name in joined
+    }
+
+
+# %%
+encoded = model.encode(config.scale(test.log_mel[:]))[0]
+own = test.genre_index
+rng = np.random.default_rng(seed)
+style_rows, other_rows = rng.integers(len(encoded), size=(2, 2000))
+same = own[style_rows] == own[other_rows]
+columns = {}
+for pairs, chosen in {"one genre": same, "two genres": ~same}.items():
+    rows = np.flatnonzero(chosen & (style_rows != other_rows))[: 20 * num_judged]
+    style, latent = encoded[style_rows[rows]], encoded[other_rows[rows]]
+    for join in (with_global_part, with_style):
+        found = follows(join, style, latent, own[style_rows[rows]])
+        for giver in ("style", "other"):
+            name = pairs, join.__name__, f"with the {giver}"
+            columns[name] = {what: found[who, what] for who, what in found if who == giver}
+pd.DataFrame(columns).round(2)
+
+# %% [markdown]
+# **What we learned.** The global part is not the style: it carries the level and little else. Its timbre agrees 0.12
+# with the clip it came from and 0.90 with the clip that gave the beats. Once the mean of the beats goes with it, the
+# timbre follows the style (0.95 against -0.02), and so do brightness, bass and most of the key. The chord of each beat
+# stays with the other clip (0.67 against 0.00). Against it speaks the rhythm: the energy of each beat agrees only 0.25
+# with the other clip, because what all beats share, their rhythm too, is part of the mean.
+#
+# `cm.make_clip(latent=…, style_from=…)` is the second way, and so is *style of* in the studio.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
