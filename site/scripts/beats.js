@@ -144,14 +144,13 @@ export function toMono(channels) {
 
 /**
  * The first clip of a recording, as cvae_music's load_first_window reads it.
- * @param channels Array of Float32Array at the rate of the config.
+ * @param whole Float32Array at the rate of the config.
  * @param config The constants of an AudioConfig.
  * @param tempo Beats a minute of an even grid from the first sample on; 0 tracks the beats.
  * @returns { samples, levels, tempo, isTracked }; throws where the recording is silent or too short.
  */
-export function firstClip(channels, config, tempo = 0) {
+export function firstClip(whole, config, tempo = 0) {
   const { sample_rate, num_frames, frames_per_beat, floor_db } = config;
-  const whole = toMono(channels);
   const seconds = whole.length / sample_rate;
   const quietest = 10 ** ((floor_db + SILENCE_MARGIN) / 20);
   if (!whole.some((value) => Math.abs(value) >= quietest)) throw new Error("There is no sound here; expected some louder than the floor of the features. Begin elsewhere.");
@@ -167,10 +166,11 @@ export function firstClip(channels, config, tempo = 0) {
   return { samples: whole.slice(from, to), levels, tempo: (60 * count) / (beats[count] - beats[0]), isTracked, from: beats[0] };
 }
 
-/** Levels of a whole recording at some moments, to look at. */
-export function overview(samples, config, frames) {
-  const times = Array.from({ length: frames }, (_, k) => ((k + 0.5) * samples.length) / frames / config.sample_rate);
-  return logMel(samples, times, new Bands(config), fourierOf(config));
+/** Levels of a whole recording of any rate at some moments, to look at. */
+export function overview(samples, rate, config, frames) {
+  const times = Array.from({ length: frames }, (_, k) => ((k + 0.5) * samples.length) / frames / rate);
+  const wide = { ...config, sample_rate: rate, n_fft: 8192 };
+  return logMel(samples, times, new Bands(wide), fourierOf(wide));
 }
 
 const fourierOf = ({ n_fft }) => (n_fft === WINDOW ? fourier : new RealFourier(n_fft));

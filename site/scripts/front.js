@@ -146,6 +146,7 @@ async function work() {
       show(clip, wish.gesture);
       element("download").disabled = false;
       say(`Ready: ${inWords(settings, ownOf(wish.values))}.`);
+      performance.mark("clip");
       // For whoever measures or tests: what was made, and how long after the control was moved it was handed to the player.
       form.dispatchEvent(new CustomEvent("clip", { detail: { ...clip, milliseconds: performance.now() - wish.at } }));
     } catch (error) {
@@ -170,25 +171,27 @@ function show({ values, settings, samples, levels }, gesture) {
   if (wantsToPlay && !player.isPlaying) player.play();
 }
 
-/** Clips of the page as it opens, one a genre, from files: they sound while the networks are on their way. */
-const finished = presets[0].genres.map(async (_, number) => {
-  const folder = new URL(`../instrument/${presets[0].name}/finished/`, import.meta.url);
-  const sound = await (await fetch(new URL(`${number}.mp3`, folder))).arrayBuffer();
-  const around = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(sound);
+/** Clips of the page as it opens, one a genre, and their pictures: they sound while the networks are on their way. */
+const [pictures, ...sounds] = ["levels.bin", ...presets[0].genres.map((_, number) => `${number}.mp3`)].map(async (name) => {
+  const file = new URL(`../instrument/${presets[0].name}/finished/${name}`, import.meta.url);
+  return (await fetch(file)).arrayBuffer();
+});
+for (const file of [pictures, ...sounds]) file.catch(() => null); // the networks make the same clips
+
+/** The samples of a finished clip: once around the loop that its file holds more of. */
+async function decoded(sound) {
+  const around = await new OfflineAudioContext(1, 1, RATE).decodeAudioData((await sound).slice());
   const { num_frames, frames_per_beat } = presets[0].config;
   const length = Math.round(((num_frames / frames_per_beat) * 60 * RATE) / Number(element("tempo").defaultValue));
   return around.getChannelData(0).slice(MARGIN, MARGIN + length);
-});
-for (const sound of finished) sound.catch(() => null); // the networks make the same clips
-const pictures = fetch(new URL(`../instrument/${presets[0].name}/finished/levels.bin`, import.meta.url)).then((answer) => answer.arrayBuffer());
-pictures.catch(() => null);
+}
 
 async function offerFinished(wish) {
   const [first] = presets;
   if (asAddress({ ...wish.values, genre: first.genres[0] }, presets)) return;
   const number = first.genres.indexOf(wish.values.genre);
   try {
-    const [samples, bytes] = await Promise.all([finished[number], pictures]);
+    const [samples, bytes] = await Promise.all([decoded(sounds[number]), pictures]);
     if (clip || asked !== wish) return;
     const { num_frames, n_mels, floor_db, ceiling_db } = first.config;
     const cells = num_frames * n_mels;
@@ -196,7 +199,7 @@ async function offerFinished(wish) {
     const settings = asSettings(wish.values);
     show({ values: wish.values, settings, samples, levels }, wish.gesture);
     if (!wish.failed) say(`From a file, until the networks are there: ${inWords(settings)}.`);
-    form.dispatchEvent(new CustomEvent("finished", { detail: { samples, milliseconds: performance.now() } }));
+    performance.mark("finished");
   } catch {
     // The networks say what is wrong if they fail too.
   }

@@ -5,7 +5,8 @@ import { draw } from "./picture.js";
 import { packed } from "./settings.js";
 
 const element = (id) => document.getElementById(id);
-const LARGEST_FILE = 200e6; // bytes; all of it is decoded
+const LARGEST_FILE = 100e6; // bytes; all of it is decoded
+const USUAL_RATE = 44100; // of what is no WAV file: the browser converts others, far above what the networks hear
 const COLUMNS = 512; // of the picture of a file
 
 export class OwnClip {
@@ -47,7 +48,7 @@ export class OwnClip {
   }
 
   get seconds() {
-    return this.file ? this.file.channels[0].length / this.rate : 0;
+    return this.file ? this.file.channels[0].length / this.file.rate : 0;
   }
 
   async open(file) {
@@ -58,11 +59,11 @@ export class OwnClip {
       const sound = await this.decode(file);
       if (wish !== this.wish) return;
       const channels = Array.from({ length: sound.numberOfChannels }, (_, k) => sound.getChannelData(k));
-      this.file = { name: file.name, channels };
+      this.file = { name: file.name, channels, rate: sound.sampleRate };
       element("own-stage").hidden = false;
       Object.assign(element("from"), { max: Math.max(this.seconds - 1, 0).toFixed(1), value: 0 });
       element("beats").value = "";
-      const picture = this.call("overview", { channels, frames: COLUMNS });
+      const picture = this.call("overview", { samples: channels[0], rate: sound.sampleRate, frames: COLUMNS });
       await this.listen();
       const levels = await picture;
       if (this.file.channels === channels) draw(element("whole"), levels);
@@ -74,7 +75,7 @@ export class OwnClip {
   async decode(file) {
     const bytes = await file.arrayBuffer();
     try {
-      return await new OfflineAudioContext(1, 1, this.rate).decodeAudioData(bytes);
+      return await new OfflineAudioContext(1, 1, rateOf(bytes)).decodeAudioData(bytes);
     } catch {
       throw new Error(`${file.name} is no sound that this browser reads; expected WAV, MP3, FLAC, OGG or M4A.`);
     }
@@ -83,18 +84,18 @@ export class OwnClip {
   /** Finds the clip where the region begins, and its latent. */
   async listen() {
     const wish = ++this.wish;
-    const { name, channels } = this.file;
+    const { name, channels, rate } = this.file;
     const start = Number(element("from").value), typed = Number(element("beats").value);
     this.showRegion();
     if (!element("beats").checkValidity()) {
       this.say(`Its tempo got “${element("beats").value}”; expected ${element("beats").min} to ${element("beats").max} beats a minute, or nothing to have it tracked.`, true);
       return;
     }
-    const first = Math.round(start * this.rate);
-    const heard = channels.map((channel) => channel.slice(first, first + READ_SECONDS * this.rate));
+    const first = Math.round(start * rate);
+    const heard = channels.map((channel) => channel.slice(first, first + READ_SECONDS * rate));
     this.say(`Listening to ${name}.`);
     try {
-      const found = await this.call("listen", { channels: heard, tempo: typed });
+      const found = await this.call("listen", { channels: heard, rate, tempo: typed });
       if (wish !== this.wish) return;
       const record = { ...found, name, start, isTyped: typed > 0, typed: element("beats").value, file: this.file, text: packed(found.latent) };
       this.records.set(record.text, record);
@@ -127,4 +128,15 @@ export class OwnClip {
     const percent = (seconds) => `${Math.min((100 * seconds) / this.seconds, 100)}%`;
     Object.assign(element("region").style, { left: percent(from), width: percent(Math.min(length, this.seconds - from)) });
   }
+}
+
+/** Samples a second of a WAV file, so that nobody converts them on the way; the usual rate of any other. */
+function rateOf(bytes) {
+  const view = new DataView(bytes);
+  const isWave = bytes.byteLength > 44 && view.getUint32(0) === 0x52494646 && view.getUint32(8) === 0x57415645; // RIFF, WAVE
+  for (let at = 12; isWave && at + 16 < bytes.byteLength; at += 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) & 1)) {
+    const rate = view.getUint32(at + 12, true);
+    if (view.getUint32(at) === 0x666d7420 && rate >= 8000 && rate <= 96000) return rate; // "fmt "
+  }
+  return USUAL_RATE;
 }

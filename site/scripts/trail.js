@@ -11,7 +11,7 @@ export class Trail {
    * @param onReturn Called with the text of an address that was returned to, and the gesture that did it.
    */
   constructor(list, back, onReturn) {
-    Object.assign(this, { list, back, onReturn, last: [], gesture: Symbol("opened"), shown: null });
+    Object.assign(this, { list, back, onReturn, last: [], gesture: Symbol("opened") });
     if (!history.state) history.replaceState({ depth: 0 }, "");
     this.update();
     back.addEventListener("click", () => history.back());
@@ -50,35 +50,32 @@ export class Trail {
 
   /** Keeps a clip among the last; those of one gesture are one. */
   keep(text, gesture, title, words, levels) {
-    const found = this.last.findIndex((entry) => entry.text === text);
-    const entry = { text, gesture, title, words, levels };
-    if (found >= 0) this.last[found] = { ...entry, gesture: this.last[found].gesture };
-    else if (gesture !== null && this.last[0]?.gesture === gesture) this.last[0] = entry;
-    else this.last.unshift(entry);
-    this.last.length = Math.min(this.last.length, MOST);
-    this.shown = text;
-    this.list.parentElement.hidden = this.last.length < 2;
-    this.last.forEach((each, k) => this.fill(k, each));
+    const { last, list } = this;
+    let entry = last.find((other) => other.text === text);
+    if (!entry && gesture !== null && last[0]?.gesture === gesture) [entry] = last;
+    if (!entry) {
+      entry = this.newEntry();
+      last.unshift(entry);
+      list.prepend(entry.item);
+      if (last.length > MOST) last.pop().item.remove();
+    }
+    if (entry.text !== text) Object.assign(entry, { text, gesture });
+    const [canvas, label] = entry.button.children;
+    draw(canvas, levels);
+    label.textContent = title;
+    entry.button.title = words;
+    entry.button.setAttribute("aria-label", words);
+    for (const each of last) each.button.setAttribute("aria-current", String(each === entry));
+    list.parentElement.hidden = last.length < 2;
   }
 
-  fill(place, entry) {
-    const { list } = this;
-    if (!list.children[place]) {
-      const item = document.createElement("li"), button = document.createElement("button"), label = document.createElement("span");
-      const canvas = Object.assign(document.createElement("canvas"), { width: 128, height: 128 });
-      button.type = "button";
-      button.append(canvas, label);
-      button.addEventListener("click", () => this.onReturn(this.last[place].text, null));
-      item.append(button);
-      list.append(item);
-    }
-    const button = list.children[place].firstChild;
-    const [canvas, label] = button.children;
-    if (button.levels !== entry.levels) draw(canvas, entry.levels);
-    button.levels = entry.levels;
-    label.textContent = entry.title;
-    button.title = entry.words;
-    button.setAttribute("aria-label", entry.words);
-    button.setAttribute("aria-current", String(entry.text === this.shown));
+  newEntry() {
+    const [item, button, label] = ["li", "button", "span"].map((name) => document.createElement(name));
+    const entry = { item, button, text: null };
+    button.type = "button";
+    button.append(Object.assign(document.createElement("canvas"), { width: 128, height: 128 }), label);
+    button.addEventListener("click", () => this.onReturn(entry.text, null));
+    item.append(button);
+    return entry;
   }
 }

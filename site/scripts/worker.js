@@ -3,8 +3,10 @@
 import * as ort from "../vendor/ort.wasm.bundle.min.js";
 import { firstClip, overview, toMono } from "./beats.js";
 import { Instrument } from "./instrument.js";
+import { resample } from "./resample.js";
 
 const loading = { loaded: 0, total: 0 }; // bytes of all files that were asked for
+const REPORT = 200_000; // bytes between two reports
 
 /** The answer to a request for a file of the instrument, whose bytes are counted as they come. */
 async function file(name, bytes) {
@@ -13,8 +15,10 @@ async function file(name, bytes) {
   if (!answer.ok) throw new Error(`${name}: ${answer.status} ${answer.statusText}`);
   if (answer.headers.get("content-type")?.startsWith("text/html")) throw new Error(`${name}: the server sent a web page in its place`);
   const count = (chunk, stream) => {
+    const before = loading.loaded;
     loading.loaded += chunk.length;
-    postMessage({ loading });
+    const isNews = Math.floor(before / REPORT) < Math.floor(loading.loaded / REPORT) || loading.loaded >= loading.total;
+    if (isNews) postMessage({ loading });
     stream.enqueue(chunk);
   };
   return answer.body.pipeThrough(new TransformStream({ transform: count }));
@@ -79,16 +83,16 @@ const answers = {
   clip: async ({ about, settings }) => (await instrument(about)).makeClip(settings),
 
   /** The first clip of a recording, and the latent that the encoder gives it: as firstClip, and `latent`. */
-  listen: async ({ about, channels, tempo }) => {
-    const { num_frames, n_mels, floor_db, ceiling_db } = about.config;
-    const clip = firstClip(channels, about.config, tempo);
+  listen: async ({ about, channels, rate, tempo }) => {
+    const { sample_rate, num_frames, n_mels, floor_db, ceiling_db } = about.config;
+    const clip = firstClip(resample(toMono(channels), rate, sample_rate), about.config, tempo);
     const scaled = clip.levels.map((level) => ((level - floor_db) * 2) / (ceiling_db - floor_db) - 1);
     const [latent] = await (await encoder(about))([scaled, [1, num_frames, n_mels]]);
     return { ...clip, latent };
   },
 
-  /** The picture of a whole recording, its channels as one. */
-  overview: async ({ about, channels, frames }) => overview(toMono(channels), about.config, frames),
+  /** The picture of a whole recording. */
+  overview: async ({ about, samples, rate, frames }) => overview(samples, rate, about.config, frames),
 };
 
 addEventListener("message", async ({ data: { number, kind, ...wish } }) => {
