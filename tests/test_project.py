@@ -160,9 +160,14 @@ def test_other_continuous_integration_calls_the_same_command(root):
     jobs = yaml.safe_load(
         (root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     )["jobs"]
-    assert [
-        step["run"] for job in jobs.values() for step in job["steps"] if "run" in step
-    ] == ["bash .ci/run"]
+    runs = {
+        name: [step["run"] for step in job["steps"] if "run" in step]
+        for name, job in jobs.items()
+    }
+    assert runs.pop("test") == ["bash .ci/run"]
+    assert list(runs) == ["elsewhere"] and jobs["elsewhere"]["continue-on-error"]
+    names = re.findall(r"(?:tests|tools)/\w+\.py", "\n".join(runs["elsewhere"]))
+    assert names and all((root / name).is_file() for name in names)
     hooks = yaml.safe_load(
         (root / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     )["repos"][0]["hooks"]
@@ -233,7 +238,7 @@ def test_each_figure_is_written_by_a_notebook_or_a_browser_test(root):
 
 @pytest.mark.parametrize(
     "part, bound",
-    [("cvae_music", 43_500), ("model path", 10_000), ("lib", 83_000)],
+    [("cvae_music", 47_800), ("model path", 10_600), ("lib", 89_000)],
 )
 def test_the_library_is_thin(part, bound):
     """Tokens, which writing denser does not save; a bound is raised on purpose or never.

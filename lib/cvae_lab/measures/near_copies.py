@@ -141,7 +141,8 @@ def near_copy_table(
         ['new clips', 'training clips, rebuilt']
     """
     config = features.config
-    train, test = features.subset("train"), features.subset("test")
+    train = features.subset("train")
+    test = features.subset("test")
     rng = np.random.default_rng(seed)
 
     def some_of(part):
