@@ -783,7 +783,7 @@ checks.round(3)
 # 3. *10 minutes, easy.* With `cm.latent_walk`, play a walk through three latents that ends where it began, as a loop. Is the leap
 #    from its end to its beginning larger than the others?
 # 4. *20 minutes, medium.* Play the style of one clip with the chords of another. The latent is `model.global_dim` numbers
-#    of the whole clip, then as many for each beat. **Guess** which of the two carries the timbre, and measure it. Then write
+#    of the whole clip, then `model.local_dim` for each beat. **Guess** which of the two carries the timbre, and measure it. Then write
 #    `with_style`: the global part, and the *mean* of the beats, come from the first latent; how each beat differs from
 #    that mean comes from the second. The cell below it says whether yours is right.
 #
