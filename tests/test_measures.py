@@ -633,3 +633,66 @@ def test_a_tagger_hears_many_clips_at_once_and_once(
     monkeypatch.setattr(tagger, "build_network", None)  # nothing is heard twice
     again = tagger.hear(sounds, model="MTT_vgg")
     np.testing.assert_array_equal(again["tags"], both["tags"])
+
+
+def test_a_row_of_quality_for_each_model_kind_and_network(
+    rng, benchmark, tiny_config, tmp_path, monkeypatch
+):
+    quality = benchmark.quality
+    splits = np.repeat(["train", "validation", "test"], 40)
+    table = pd.DataFrame(
+        {"genre": ["jazz", "rock"] * 60, "split": splits, "group": np.arange(120)}
+    )
+    clips = tiny_config.unscale(rng.uniform(-0.8, 0.8, (120, *tiny_config.shape)))
+    features = FeatureSet(tiny_config, ("jazz", "rock"), table, clips, table[:0])
+    model = Sampler(tiny_config.scale(clips[:40]), copies=False, rng=rng)
+    model.num_genres = 2
+
+    def hear(sounds, sample_rate, network):
+        points = np.array([sound[:6] for sound in sounds])
+        return dict.fromkeys(("penultimate", "pool4", "pool5"), points)
+
+    # Sound is the clip itself here; tempo is heard right in every other clip, and the key is always the same.
+    monkeypatch.setattr(
+        quality, "to_audio", lambda level, config, tempo, seed: level.ravel()
+    )
+    monkeypatch.setattr(quality.tagger, "hear", hear)
+    monkeypatch.setattr(
+        quality.transcription, "hear_notes", lambda sound, rate: sound > -30.0
+    )
+    tempi = iter(range(10**6))
+    monkeypatch.setattr(
+        quality.transcription, "hear_tempo_and_key", lambda *_: (next(tempi), 3)
+    )
+    monkeypatch.setattr(
+        quality.transcription,
+        "tempo_agrees",
+        lambda heard, asked, octaves: octaves or heard % 2 == 0,
+    )
+    monkeypatch.setattr(
+        quality,
+        "precision_and_coverage",
+        lambda generated, real: {"precision": 1.0, "coverage": 0.5},
+    )
+    rows = quality.measure(features, {"cvae": model}, num_clips=20, num_heard=4)
+    path = tmp_path / "quality.csv"
+    table = quality.write_rows(rows, path, "known")
+    assert table.groupby("kind").size().to_dict() == {
+        "near copies: new clips": 2,
+        "near copies: training clips, rebuilt": 2,
+        "training clips": 5,
+        "new clips": 5,
+        "fresh draws": 5,
+        "rebuilt": 5,
+    }
+    found = table.set_index(["kind", "network"])
+    made = found.loc[("new clips", "MTT_vgg")]
+    assert made["clips"] == made["real_clips"] == 20 and abs(made["kad"]) < 10.0
+    heard = found.loc[("rebuilt", "madmom, basic-pitch")]
+    assert heard["tempo_as_asked"] == 0.5 and heard["tempo_as_asked_or_octave"] == 1.0
+    assert heard["key_kept"] == heard["notes_kept"] == 1.0
+    assert heard["notes_kept_by_chance"] < 0.7
+    # Another music is added, the same is replaced.
+    quality.write_rows([{"kind": "new clips"}], path, "open")
+    quality.write_rows([{"kind": "new clips"}], path, "known")
+    assert sorted(pd.read_csv(path)["music"]) == ["known", "open"]
