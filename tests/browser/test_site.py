@@ -18,7 +18,7 @@ import pytest
 import soundfile
 import soxr
 from bs4 import BeautifulSoup
-from conftest import PYTHON, ROOT, XLA_MIN_SECONDS, free_port, served
+from conftest import PATIENCE, PYTHON, ROOT, free_port, served
 from PIL import Image
 
 from cvae_music import encode_clip
@@ -110,7 +110,7 @@ def open_page(browser, address, width=1280, height=900, **settings):
     page = browser.new_context(
         viewport={"width": width, "height": height}, **settings
     ).new_page()
-    page.set_default_timeout(XLA_MIN_SECONDS)
+    page.set_default_timeout(PATIENCE)
     page.complaints, page.loaded = [], []
     page.on(
         "console",
@@ -657,7 +657,7 @@ def test_a_page_whose_scripts_do_not_run_says_why(browser, site, address, name, 
         page.route("**/*.js", sent_as(kinds[cause]))
     start = f"file://{site}" if cause == "double click" else address
     page.goto(f"{start}/{name}.html")
-    page.locator("#blocked").wait_for(timeout=XLA_MIN_SECONDS)
+    page.locator("#blocked").wait_for(timeout=PATIENCE)
     assert "text/javascript" in page.locator("#blocked").inner_text()
     assert "Loading" not in page.locator("main").inner_text()
     context.close()
@@ -693,7 +693,7 @@ def test_a_page_in_the_place_of_a_network_is_named(browser, address):
 def test_a_server_that_has_the_browser_unpack_gz_is_understood(browser, address, site):
     packed = (site / "instrument" / "runtime.wasm.gz").read_bytes()
     page = browser.new_context().new_page()
-    page.set_default_timeout(XLA_MIN_SECONDS)
+    page.set_default_timeout(PATIENCE)
     page.route(
         "**/runtime.wasm.gz", lambda route: route.fulfill(body=gzip.decompress(packed))
     )
@@ -838,7 +838,7 @@ def test_files_that_cannot_be_heard_are_answered(front, tmp_path):
 
 def test_clips_sound_before_the_networks_are_there(browser, address):
     page = browser.new_context().new_page()
-    page.set_default_timeout(XLA_MIN_SECONDS)
+    page.set_default_timeout(PATIENCE)
     held = []
     page.route("**/decoder.onnx", lambda route: held.append(route))
     page.goto(address)
