@@ -312,7 +312,7 @@ def test_training_resumes_after_a_kill_with_the_same_result(features, tmp_path):
     )
     resumed = make(ConditionalVAE, features.config)
     history = train(resumed, features, **settings, backup_dir=left)
-    assert len(history.epoch) == 2
+    assert history.epoch == [0, 1, 2, 3]  # those before the kill too
     for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-4)
 

@@ -571,7 +571,7 @@ def test_half_precision_resumes_with_the_same_result(
             callbacks=[stopping],
         )
     history = train(resumed, features, **settings, backup_dir=tmp_path / "backup")
-    assert history.epoch[0] == 1 and int(resumed.optimizer.iterations) == 4
+    assert history.epoch[0] == 0 and int(resumed.optimizer.iterations) == 4
     for first, second in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-4)
 

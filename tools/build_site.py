@@ -25,6 +25,7 @@ import markupsafe
 import nbformat
 import numpy as np
 import site_networks
+import site_pages
 from matplotlib.figure import Figure
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -210,6 +211,9 @@ def write_notebooks(templates, output):
     }
     pages = [page_of(path, notebooks[path]) for path in paths]
     index, exporter, template = [], Exporter(), templates.get_template("notebook.html")
+    glossary = site_pages.read_glossary(NOTEBOOKS / "glossary.md")
+    terms = templates.get_template("glossary.html").render(terms=glossary, root="../")
+    (output / "notebooks" / "glossary.html").write_text(terms, encoding="utf-8")
     for path, notebook in notebooks.items():
         page = page_of(path, notebook)
         own = next(
@@ -221,11 +225,13 @@ def write_notebooks(templates, output):
             exporter.from_notebook_node(notebook)[0], "html.parser"
         )
         adapt(soup, path, notebooks)
+        root = "../" * page["address"].count("/")
+        site_pages.prepare(soup, notebook, root, glossary)
         index += search_entries(page, soup)
         context = {
             "page": page,
             "body": markupsafe.Markup(soup),
-            "root": "../" * page["address"].count("/"),
+            "root": root,
             "sections": sections(soup),
             "notebook": pages[own] if is_solution else None,
             "solution": None if is_solution else solution_of(path, notebooks),
@@ -274,7 +280,9 @@ def adapt(soup, path, notebooks):
         target, _, anchor = link["href"].partition("#")
         if not target or "://" in target or target.startswith("mailto:"):
             continue
-        if (path.parent / target).resolve() in notebooks:
+        if target.endswith("glossary.md"):
+            link["href"] = target.removesuffix(".md") + f".html#{anchor}"
+        elif (path.parent / target).resolve() in notebooks:
             link["href"] = (
                 target.removesuffix(".ipynb")
                 + ".html"

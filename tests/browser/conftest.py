@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("CVAE_MUSIC_BROWSER_PYTHON", sys.executable)
-XLA_MIN_SECONDS = 60_000
+PATIENCE = int(os.environ.get("CVAE_MUSIC_BROWSER_PATIENCE", 60_000))
 CELL = "from cvae_music import Studio\nStudio.from_preset('known_cvae')"
 CHROMIUM = (
     shutil.which("chromium")
@@ -184,7 +184,7 @@ def page(request, browser, tmp_path_factory):
         )
         page = context.new_page()
         page.host, page.folder, page.python = request.param, folder, PYTHON
-        page.set_default_timeout(XLA_MIN_SECONDS)
+        page.set_default_timeout(PATIENCE)
         page.goto(address)
         if request.param == "lab":
             run_first_cell(page)

@@ -96,7 +96,7 @@ def test_opens_quiet_and_ready(page):
     state = player(page).evaluate(
         "audio => [audio.paused, audio.autoplay, audio.loop, audio.controls]"
     )
-    assert state == [True, False, False, True]
+    assert state == [True, False, True, True]  # it repeats, once pressed
     heard = listen(page)
     assert (
         heard["seconds"] == pytest.approx(8 * 60 / 110, abs=0.01)
@@ -105,11 +105,45 @@ def test_opens_quiet_and_ready(page):
     picture(page, "08_studio")
 
 
-def test_plays(page):
-    audio = player(page)
-    audio.evaluate("audio => audio.play()")
-    page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
-    audio.evaluate("audio => { audio.pause(); audio.currentTime = 0; }")
+def is_playing(page):
+    return player(page).evaluate("audio => !audio.paused")
+
+
+@pytest.mark.in_voila_too
+def test_a_change_goes_on_playing_until_paused(page):
+    moved = "document.querySelector('audio').currentTime > 1.2"
+    set_seed(page, 1)
+    assert not is_playing(page)  # nothing was pressed yet
+    player(page).evaluate("audio => audio.play()")
+    page.wait_for_function(moved)
+    set_seed(page, 2)
+    page.wait_for_function("!document.querySelector('audio').paused")
+    place = player(page).evaluate("audio => audio.currentTime")
+    assert place > 0.9  # not from the beginning
+    player(page).evaluate("audio => audio.pause()")
+    set_seed(page, 3)
+    page.wait_for_timeout(500)
+    assert not is_playing(page)
+    player(page).evaluate("audio => audio.play()")
+    page.get_by_label("stay silent after a change").check()
+    set_seed(page, 0)
+    page.wait_for_timeout(500)
+    assert not is_playing(page)
+    page.get_by_label("stay silent after a change").uncheck()
+    player(page).evaluate("audio => { audio.play(); audio.pause(); }")
+
+
+@pytest.mark.in_voila_too
+def test_a_click_on_the_map_plays_there(page):
+    before = listen(page)["samples"]
+    where = page.locator("img[alt^='Map of the latents']")
+    box = where.bounding_box()
+    place = {"x": 0.6 * box["width"], "y": 0.7 * box["height"]}
+    change(page, lambda: where.click(position=place))
+    assert page.get_by_label("play at the cursor").is_checked()
+    assert "map_position=" in page.get_by_label("as code").input_value()
+    assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
+    change(page, lambda: page.get_by_label("play at the cursor").uncheck())
 
 
 @pytest.mark.in_voila_too

@@ -302,17 +302,18 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
         kept = table["genre"].isin(meta["genres"]).to_numpy()
         if len(kept) != len(log_mel):
             raise ValueError(f"{len(kept)} rows beside {len(log_mel)} clips")
+        features = FeatureSet(
+            found,
+            tuple(meta["genres"]),
+            table[kept].reset_index(drop=True),
+            log_mel.select(np.flatnonzero(kept)),
+            report,
+            folder,
+        )
     except Exception as error:  # NumPy, pandas and json raise a dozen kinds
         raise _damaged(shown, error) from error
     (config or found).check_same(found, where=f"The feature cache {shown}")
-    return FeatureSet(
-        found,
-        tuple(meta["genres"]),
-        table[kept].reset_index(drop=True),
-        log_mel.select(np.flatnonzero(kept)),
-        report,
-        folder,
-    )
+    return features
 
 
 def _damaged(shown: str, error: Exception) -> ValueError:
