@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import jupytext
+import lessons
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED_RUNS = ROOT / "lib" / "cvae_lab" / "results" / "published_runs.csv"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+FOLDED = {"fold", "setup"}  # tags of cells whose code is plumbing
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # What TensorFlow's C++ side writes before anyone can ask it to be quiet.
 START_UP_NOTICE = re.compile(
@@ -143,9 +145,10 @@ def tidy(notebook, project=ROOT):
     notebook.metadata.get("language_info", {}).pop("version", None)
     name_cells(notebook)
     for cell in notebook.cells:
-        cell.metadata = (
-            {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        )
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        if FOLDED.intersection(tags):  # in JupyterLab, and in Colab beneath its title
+            cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         if "outputs" in cell:
             cell["outputs"] = [
                 output for output in cell.outputs if not is_start_up_notice(output)
@@ -403,7 +406,7 @@ def main(arguments=None):
         raise SystemExit(
             f"No notebook found in {shorten(options.notebooks)} for ONLY={' '.join(options.only)!r}."
         )
-    started, results = time.time(), []
+    started, results, wrong_numbers = time.time(), [], []
     print(f"{len(sources)} notebooks on {name}, into {shorten(output)}")
     for number, source in enumerate(sources, start=1):
         target = output / "notebooks" / f"{source.stem}.ipynb"
@@ -415,6 +418,8 @@ def main(arguments=None):
             shutil.copyfile(target, source.with_suffix(".ipynb"))
             source.touch()  # jupytext takes the younger half for the edited one
             note_published(source, results[-1].seconds)
+            wrong = lessons.problems_of(nbformat.read(target, as_version=4))
+            wrong_numbers += [f"{source.stem}, {problem}" for problem in wrong]
 
     with open(output / "run.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -443,7 +448,8 @@ def main(arguments=None):
     print(
         f"\n{passed} of {len(results)} notebooks ran through, {total:.0f} s; see {shorten(output)}"
     )
-    return 0 if passed == len(results) else 1
+    print("\n".join(wrong_numbers))
+    return 0 if passed == len(results) and not wrong_numbers else 1
 
 
 if __name__ == "__main__":

@@ -63,6 +63,8 @@ from .measures.scores import sharpness as sharpness
 from .measures.scores import sharpness_ratio as sharpness_ratio
 from .notebook.clip_map import clip_map as clip_map
 from .notebook.drawings import drawing as drawing
+from .notebook.guesses import Guess as Guess
+from .notebook.guesses import guess as guess
 from .notebook.session import Session as Session
 from .notebook.session import cache_folder as cache_folder
 from .notebook.session import output_folder as output_folder
