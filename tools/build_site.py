@@ -281,7 +281,9 @@ def adapt(soup, path, notebooks):
         if not target or "://" in target or target.startswith("mailto:"):
             continue
         if target.endswith("glossary.md"):
-            link["href"] = target.removesuffix(".md") + f".html#{anchor}"
+            link["href"] = (
+                target.removesuffix(".md") + ".html" + f"#{anchor}" * bool(anchor)
+            )
         elif (path.parent / target).resolve() in notebooks:
             link["href"] = (
                 target.removesuffix(".ipynb")

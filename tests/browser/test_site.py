@@ -555,6 +555,7 @@ def test_notebooks_keep_their_sounds_pictures_and_formulas(site):
         shown = ["".join(data.get("text/html", "")) for data in outputs]
         assert (
             len(soup.select("audio[src^='data:audio']"))
+            - len(soup.select(".hear audio"))
             == sum(text.count("<audio") for text in shown)
             > 0
         )
@@ -573,6 +574,29 @@ def test_notebooks_keep_their_sounds_pictures_and_formulas(site):
         (site / "notebooks" / "03_vae.html").read_text(encoding="utf-8"), "html.parser"
     )
     assert len(soup.find_all("math")) > 30
+
+
+def test_notebook_pages_begin_with_sound_without_set_up_and_explain_terms(site):
+    glossary = BeautifulSoup(
+        (site / "notebooks" / "glossary.html").read_text("utf-8"), "html.parser"
+    )
+    for name in NOTEBOOKS:
+        page = (site / "notebooks" / f"{name}.html").read_text("utf-8")
+        soup = BeautifulSoup(page, "html.parser").find("main")
+        assert "No library, says the set-up cell" not in soup.get_text()
+        assert soup.select(".celltag_setup") == []
+        hear = soup.select_one(".hear")
+        assert 1 <= len(hear.find_all("audio")) <= 3
+        assert hear.find_previous("h1") and not hear.find_previous("p")
+        assert soup.find(id=hear.find("a")["href"][1:]).find("audio")
+        folded = soup.select("details > summary")
+        assert folded[0].get_text() == "Parameters of this notebook"
+        terms = soup.select("a.term")
+        assert len(terms) > 3 and len({term["title"] for term in terms}) == len(terms)
+        for term in terms:
+            anchor = term["href"].partition("#")[2]
+            meaning = glossary.find(id=anchor).find_next("dd").get_text()
+            assert meaning == term["title"]
 
 
 def test_a_player_of_a_notebook_plays(browser, address):
@@ -702,17 +726,22 @@ def test_a_server_that_has_the_browser_unpack_gz_is_understood(browser, address,
     page.context.close()
 
 
-def test_another_kind_of_music_is_loaded_when_it_is_chosen(browser, address):
+@pytest.mark.parametrize(
+    "name, genre, drawn, has_controls",
+    [("real_cvae", "folk", "metal", True), (SECOND.stem, "strings", "jazz", False)],
+)
+def test_another_kind_of_music_is_loaded_when_it_is_chosen(
+    browser, address, name, genre, drawn, has_controls
+):
     page = open_page(browser, address)
     wait_ready(page)
     put(page, tempo=90, genre="rock")
-    page.locator(f"[name=music][value={SECOND.stem}]").check()
-    page.locator("#code", has_text=SECOND.stem).wait_for()
-    assert page.locator("#slider-bass").is_hidden()  # no controls ship with it
-    samples, levels = put(page, genre="strings", seed=3, drawn="jazz")
+    page.locator(f"[name=music][value={name}]").check()
+    page.locator("#code", has_text=name).wait_for()
+    assert page.locator("#slider-bass").is_visible() == has_controls
+    _, levels = put(page, genre=genre, seed=3, drawn=drawn)
     names = {}
-    code = page.locator("#code").inner_text().replace(SECOND.stem, str(SECOND))
-    exec(code, names)
+    exec(page.locator("#code").inner_text(), names)
     assert names["clip"].tempo == 90
     np.testing.assert_allclose(levels, names["clip"].log_mel.ravel(), atol=0.01)
     sizes = {response.url: len(response.body()) for response in page.loaded}

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import html
+import numbers
 from collections.abc import Sequence
 
 import ipywidgets as widgets
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 NEAR = 0.25  # a number this share of the answer away counts as right
+
+
+def shown_number(number: float) -> str:
+    """Writes a number with three digits or, from 100 on, as a whole number.
+
+    Args:
+        number: Any number.
+
+    Returns:
+        Text.
+
+    Example:
+        >>> shown_number(1440.2), shown_number(0.8361)
+        ('1,440', '0.836')
+    """
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 class Guess:
@@ -39,7 +56,7 @@ class Guess:
                 f"guess got answer={answer!r}; expected one of the choices "
                 f"{list(choices)}."
             )
-        if choices is None and not isinstance(answer, (int, float)):
+        if choices is None and not isinstance(answer, numbers.Real):
             raise ValueError(
                 f"guess got answer={answer!r} without choices; expected a number, or "
                 "choices that hold it."
@@ -59,9 +76,7 @@ class Guess:
         """The answer with its unit, three significant digits."""
         if self.choices is not None:
             return str(self.answer)
-        number = float(self.answer)
-        digits = f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
-        return f"{digits} {self.unit}".strip()
+        return f"{shown_number(float(self.answer))} {self.unit}".strip()
 
     def reply(self, given: float | str) -> str:
         """Compares a guess with the answer and counts it.
@@ -78,7 +93,7 @@ class Guess:
         else:
             distance = abs(float(given) - float(self.answer))
             self.right = distance <= NEAR * abs(float(self.answer))
-            verdict = "Close" if self.right else f"Off by {distance:,.3g}"
+            verdict = "Close" if self.right else f"Off by {shown_number(distance)}"
         answered = [other for other in self.asked if other.right is not None]
         score = sum(bool(other.right) for other in answered)
         return (
