@@ -6,8 +6,13 @@ import textwrap
 
 import jupytext
 import nbformat
+import numpy as np
 import pytest
 import run_notebooks
+from bs4 import BeautifulSoup
+
+from cvae_music.audio.files import write_audio
+from cvae_music.config import AudioConfig
 
 GOOD = """\
     # %% [markdown]
@@ -23,7 +28,7 @@ GOOD = """\
     from pathlib import Path
 
     output = Path(os.environ["CVAE_MUSIC_OUTPUT"])
-    (output / "scoreboard.csv").write_text("model,prior\\nCVAE,0.98\\n")
+    (output / "scoreboard.csv").write_text("model,cnn_fresh,kl\\nCVAE,0.98,5\\n")
     for step in range(3):
         print(f"\\rstep {step}", end="")
 
@@ -86,7 +91,8 @@ def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
     ]
     printed = capsys.readouterr().out
     assert (
-        "0.98" in printed
+        "fresh draws heard as the genre asked for" in printed
+        and "CVAE 0.98" in printed
         and "1 of 1 notebooks ran through" in printed
         and "['typo']" in printed
     )
@@ -114,6 +120,84 @@ def test_failure_names_the_cell_and_goes_on(folder, capsys):
     )
     assert "1 of 2 notebooks ran through" in printed
     assert "00_bad,2" in (folder / "out" / "run.csv").read_text()
+
+
+SECOND = """\
+    # %% [markdown]
+    # # Is it <done>?
+
+    # %%
+    1 + 1
+
+    # %% [markdown]
+    # ## The answer
+    #
+    # It is **2**.
+"""
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(folder, capsys, monkeypatch):
+    (folder / "02_bad.py").write_text(textwrap.dedent(BAD))
+    assert run(folder) == 1
+    executed = folder / "out" / "notebooks" / "01_good.ipynb"
+    before = executed.stat().st_mtime_ns
+    (folder / "02_bad.py").write_text(textwrap.dedent(SECOND))
+    capsys.readouterr()
+    assert run(folder) == 0
+    printed = capsys.readouterr().out
+    assert "1 of them are done" in printed and "2 of 2 notebooks" in printed
+    assert executed.stat().st_mtime_ns == before
+    assert not (folder / "out" / "unfinished_run.json").exists()
+    assert run(folder) == 0  # a run that was finished is made anew
+    assert executed.stat().st_mtime_ns > before
+
+
+def test_other_parameters_are_not_taken_for_the_interrupted_run(folder, capsys):
+    (folder / "02_bad.py").write_text(textwrap.dedent(BAD))
+    run(folder)
+    capsys.readouterr()
+    run(folder, "--set", "num_clips=4")
+    assert "are done" not in capsys.readouterr().out
+
+
+def test_two_run_side_by_side_and_the_page_shows_them_all(folder, capsys):
+    (folder / "02_second.py").write_text(textwrap.dedent(SECOND))
+    clip = folder / "out" / "clips" / "05_house_seed0.wav"
+    write_audio(clip, np.sin(np.arange(22050) / 20), AudioConfig())
+    assert run(folder, "--jobs", "2") == 0
+    printed = capsys.readouterr().out
+    assert "about 1 min" in printed and "min left" in printed
+    assert "index.html" in printed and "make studio" in printed
+    page = BeautifulSoup((folder / "out" / "index.html").read_text(), "html.parser")
+    assert page.h1.text == "2 of 2 notebooks ran through on known"
+    assert [tag["src"] for tag in page.find_all("audio")] == [
+        "clips/05_house_seed0.wav"
+    ]
+    assert "Is it <done>?" in page.text and "It is 2." in page.text
+    assert page.find("td", string="0.98")
+    links = [link["href"] for link in page.find_all("a")]
+    assert {"notebooks/01_good.html", "notebooks/02_second.html"} <= set(links)
+    assert all((folder / "out" / link).is_file() for link in links)
+    assert not page.find_all("script")
+
+
+def test_the_page_puts_what_failed_first(folder):
+    (folder / "02_bad.py").write_text(textwrap.dedent(BAD))
+    run(folder)
+    page = BeautifulSoup((folder / "out" / "index.html").read_text(), "html.parser")
+    row = page.find(class_="failed").find_parent("tr")
+    assert row.find_previous_sibling("tr") is None
+    assert "ZeroDivisionError" in row.text
+
+
+def test_lessons_that_are_wrong_fail_the_publication(folder, monkeypatch, capsys):
+    monkeypatch.setattr(run_notebooks, "ROOT", folder)
+    text = SECOND.replace(
+        "[markdown]\n    # ## The", '[markdown] tags=["lesson"]\n    # ## The'
+    )
+    (folder / "02_second.py").write_text(textwrap.dedent(text.replace("**2**", "3.14")))
+    assert run(folder, "--publish") == 1
+    assert "02_second, cell 2: 3.14 is in no output" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,13 @@ def sections_of(notebook):
 
 def problems_of(notebook):
     """Sentences that name the cell, the number and the nearest number that its section shows."""
-    everything = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    everything = [
+        output for cell in notebook.cells for output in cell.get("outputs", [])
+    ]
     place = {id(cell): number for number, cell in enumerate(notebook.cells)}
     problems = []
     for cells in sections_of(notebook):
-        lessons = [
-            cell for cell in cells if "lesson" in cell.metadata.get("tags", [])
-        ]
+        lessons = [cell for cell in cells if "lesson" in cell.metadata.get("tags", [])]
         if not lessons:
             continue
         outputs = [output for cell in cells for output in cell.get("outputs", [])]
@@ -99,7 +99,9 @@ def problems_of(notebook):
             for written, value, decimals, is_percentage in numbers_of(cell.source):
                 if not is_shown(value, decimals, is_percentage, values):
                     nearest = min(
-                        values, key=lambda shown: abs(abs(shown) - abs(value)), default=None
+                        values,
+                        key=lambda shown: abs(abs(shown) - abs(value)),
+                        default=None,
                     )
                     problems.append(
                         f"cell {place[id(cell)]}: {written} is in no output of its section; "

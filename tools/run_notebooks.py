@@ -7,19 +7,25 @@ import argparse
 import ast
 import csv
 import dataclasses
+import functools
 import hashlib
+import io
+import json
 import os
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jupytext
 import lessons
 import nbformat
 import papermill
+import run_page
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -311,15 +317,11 @@ def print_scoreboard(path, since):
     if not (path.is_file() and path.stat().st_mtime >= since):
         print("\nNo notebook of this run wrote a scoreboard.")
         return
-    import pandas  # only here: reading the command line stays quick
-
-    print(f"\nScoreboard ({shorten(path)})\n")
-    board = pandas.read_csv(path)
-    print(
-        board.to_string(
-            index=False, na_rep="", float_format=lambda number: f"{number:.3g}"
-        )
-    )
+    board = run_page.short_board(path)
+    print(f"\nWhat the models do (every column: {shorten(path)})\n")
+    for name, values in board.set_index(board.columns[0]).items():
+        shown = ", ".join(f"{model} {value:.2f}" for model, value in values.items())
+        print(f"  {name:<46} {shown}")
 
 
 def count_cores():
@@ -328,6 +330,159 @@ def count_cores():
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count()
     )
+
+
+def default_jobs():
+    """Two notebooks at a time use two cores better than one: half of a notebook runs on one core alone."""
+    if count_cores() < 2 or not hasattr(os, "sysconf"):
+        return 1
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 1
+    return 2 if memory >= 7 * 2**30 else 1
+
+
+def read_seconds(path, column, scale=1.0):
+    """Notebook -> seconds, of a table that an earlier run left; empty where there is none."""
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {
+            row["notebook"]: scale * float(row[column])
+            for row in csv.DictReader(file)
+            if row.get("status", "ok") == "ok"
+        }
+
+
+class Run:
+    """One run of notebooks: what it has done is kept, so that a run that was interrupted goes on where it stopped.
+
+    Args:
+        output: Folder of the results.
+        parameters: Values to inject, by name.
+        environment: Variables of the kernels' environment.
+        publish: Whether the outputs are stored beside the sources.
+    """
+
+    def __init__(self, output, parameters, environment, publish=False):
+        self.output = output
+        self.parameters = parameters
+        self.environment = environment
+        self.publish = publish
+        self.state = output / "unfinished_run.json"
+        self.lock = threading.Lock()
+        self.done = {}
+        if self.state.exists() and not publish:
+            try:
+                self.done = json.loads(self.state.read_text(encoding="utf-8"))
+            except ValueError:  # cut short
+                self.done = {}
+
+    def target(self, source):
+        return self.output / "notebooks" / f"{source.stem}.ipynb"
+
+    @functools.cached_property
+    def code(self):
+        """A hash of the library and of what is injected."""
+        digest = hashlib.sha256(repr(sorted(self.parameters.items())).encode())
+        for path in sorted((ROOT / "lib").rglob("*.py")):
+            digest.update(path.read_bytes())
+        return digest
+
+    def key(self, source):
+        """What a finished notebook depends on."""
+        digest = self.code.copy()
+        digest.update(source.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def is_done(self, source):
+        known = self.done.get(source.stem, {})
+        return known.get("key") == self.key(source) and self.target(source).exists()
+
+    def one(self, source, title, stream=None):
+        """Executes a notebook and keeps what became of it."""
+        result = execute(
+            source,
+            self.target(source),
+            self.parameters,
+            self.environment,
+            title,
+            stream=stream,
+        )
+        if result.error:
+            print(without_machine_paths(result.error))
+            return result
+        if self.publish:
+            shutil.copyfile(self.target(source), source.with_suffix(".ipynb"))
+            source.touch()  # jupytext takes the younger half for the edited one
+            note_published(source, result.seconds)
+            return result
+        with self.lock:
+            kept = dataclasses.asdict(result) | {"injected": sorted(result.injected)}
+            self.done[source.stem] = kept | {"key": self.key(source)}
+            part = self.state.with_suffix(".part")
+            part.write_text(json.dumps(self.done), encoding="utf-8")
+            part.replace(self.state)
+        return result
+
+    def all(self, sources, jobs, name):
+        """Executes notebooks in order, some side by side, and says how many minutes are left.
+
+        Args:
+            sources: Paths of .py halves.
+            jobs: How many run side by side.
+            name: Name of the music.
+
+        Returns:
+            List of `Result` in the order of the sources.
+        """
+        expected = read_seconds(PUBLISHED_RUNS, "minutes", 60.0)
+        expected |= read_seconds(self.output / "run.csv", "seconds")
+        usual = sum(expected.values()) / len(expected) if expected else 60.0
+        left = {s.stem: expected.get(s.stem, usual) for s in sources}
+        kept = {}
+        for source in sources:
+            if self.is_done(source):
+                fields = {k: v for k, v in self.done[source.stem].items() if k != "key"}
+                fields["injected"] = set(fields["injected"])
+                kept[source.stem] = Result(**fields)
+                del left[source.stem]
+        speed = 1.0 if jobs == 1 else 1.4  # two side by side, on two cores
+        total = sum(left.values()) / speed / 60
+        print(
+            f"{len(sources)} notebooks on {name}, into {shorten(self.output)}: about {total:.0f} min"
+        )
+        if kept:
+            print(
+                f"An earlier run was interrupted: {len(kept)} of them are done, and are not run again."
+            )
+
+        def work(numbered):
+            number, source = numbered
+            if source.stem in kept:
+                return kept[source.stem]
+            title = f"[{number}/{len(sources)}] {source.stem}"
+            quiet = io.StringIO() if jobs > 1 else None
+            result = self.one(source, title, quiet)
+            with self.lock:
+                del left[source.stem]
+                minutes = sum(left.values()) / speed / 60
+                end = "FAILED" if result.error else f"{result.peak_megabytes:.0f} MB"
+                if jobs > 1:
+                    print(
+                        f"{title:<28} {result.cells:>2} code cells  {result.seconds:5.0f} s  {end}",
+                        flush=True,
+                    )
+                if left:
+                    print(f"  about {minutes:.1f} min left", flush=True)
+            return result
+
+        with ThreadPoolExecutor(jobs) as pool:
+            results = list(pool.map(work, enumerate(sources, start=1)))
+        if not any(result.error for result in results):
+            self.state.unlink(missing_ok=True)
+        return results
 
 
 def note_published(source, seconds, path=None):
@@ -375,6 +530,12 @@ def main(arguments=None):
         "--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks"
     )
     parser.add_argument(
+        "--jobs",
+        type=int,
+        default=0,
+        help="notebooks side by side; by default two where cores and memory allow",
+    )
+    parser.add_argument(
         "--publish",
         action="store_true",
         help="store outputs beside the sources, figures in figures/",
@@ -406,19 +567,15 @@ def main(arguments=None):
         raise SystemExit(
             f"No notebook found in {shorten(options.notebooks)} for ONLY={' '.join(options.only)!r}."
         )
-    started, results, wrong_numbers = time.time(), [], []
-    print(f"{len(sources)} notebooks on {name}, into {shorten(output)}")
-    for number, source in enumerate(sources, start=1):
-        target = output / "notebooks" / f"{source.stem}.ipynb"
-        title = f"[{number}/{len(sources)}] {source.stem}"
-        results.append(execute(source, target, parameters, environment, title))
-        if results[-1].error:
-            print(without_machine_paths(results[-1].error))
-        elif options.publish:
-            shutil.copyfile(target, source.with_suffix(".ipynb"))
-            source.touch()  # jupytext takes the younger half for the edited one
-            note_published(source, results[-1].seconds)
-            wrong = lessons.problems_of(nbformat.read(target, as_version=4))
+    run = Run(output, parameters, environment, publish=options.publish)
+    jobs = 1 if options.publish else options.jobs or default_jobs()
+    started = time.time()
+    results = run.all(sources, jobs, name)
+    wrong_numbers = []
+    if options.publish:
+        for source in sources:
+            executed = nbformat.read(run.target(source), as_version=4)
+            wrong = lessons.problems_of(executed)
             wrong_numbers += [f"{source.stem}, {problem}" for problem in wrong]
 
     with open(output / "run.csv", "w", newline="", encoding="utf-8") as file:
@@ -441,13 +598,15 @@ def main(arguments=None):
     if unused:
         print(f"No notebook declares the parameters {unused}: they changed nothing.")
     print_scoreboard(output / "scoreboard.csv", started)
-    passed, total = (
-        sum(not result.error for result in results),
-        sum(result.seconds for result in results),
-    )
+    passed = sum(not result.error for result in results)
+    page = run_page.write_page(output, results, name)
+    minutes = (time.time() - started) / 60
     print(
-        f"\n{passed} of {len(results)} notebooks ran through, {total:.0f} s; see {shorten(output)}"
+        f"\n{passed} of {len(results)} notebooks ran through, {minutes:.1f} min. Hear and see it:\n"
     )
+    print(f"  open {shorten(page)}")
+    for command, words in run_page.NEXT:
+        print(f"  {command:<34} {words}")
     print("\n".join(wrong_numbers))
     return 0 if passed == len(results) and not wrong_numbers else 1
 
