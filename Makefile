@@ -10,6 +10,8 @@ endif
 
 # The music: nothing for the embedded known-factor music, or a folder of genres, or an FMA folder.
 DATA ?=
+# The model that ships with which the studio opens.
+PRESET ?= known_cvae
 # Where a run writes; nothing for outputs/<name of the data>.
 OUTPUT ?=
 # Notebook parameters to change, as in SET="num_clips=600 seed=1".
@@ -86,8 +88,8 @@ lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
 		--ServerApp.tornado_settings="{'websocket_max_message_size': 200_000_000}"
 
-studio: $(INSTALLED)  ## open the studio in the browser, ready to play
-	$(PY) tools/open_studio.py
+studio: $(INSTALLED)  ## open the studio in the browser: make studio, make studio DATA=~/music or PRESET=real_cvae
+	$(PY) tools/open_studio.py --data "$(DATA)" --preset "$(PRESET)"
 
 site: $(INSTALLED)  ## build the static site into outputs/site; the model plays in its front page (needs npm)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[site]"

@@ -1,22 +1,82 @@
-"""Opens the studio in the browser: a page of one cell, served by Voila until Ctrl-C. Options go on to Voila."""
+"""Opens the studio in the browser: a page of one cell, served by Voila until Ctrl-C. Options go on to Voila.
 
+    python tools/open_studio.py [--data FOLDER | --preset NAME]
+
+With the folder of music that a run was made on, it plays the model which that run trained.
+"""
+
+import argparse
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CELL = "from cvae_music import Studio\n\nStudio.from_preset('known_cvae')"
+PRESET = """from cvae_music import Studio
+
+Studio.from_preset({preset!r})"""
+OWN = """import cvae_music as cm
+
+cm.Studio(cm.load_model({model!r}), cm.load_controls({controls!r}))"""
+# What a run leaves in `models`, the best for playing first.
+KINDS = ("cvaegan-*.npz", "cvae-*.npz", "finetuned-cvae-*.npz", "vae-*.npz")
+# In a process of its own, so that the server stays small.
+FIT_CONTROLS = """
+import sys
+import cvae_lab as lab
+import cvae_music as cm
+
+data, model, controls = sys.argv[1:]
+model = cm.load_model(model)
+features = cm.build_features(cm.open_collection(data), model.audio_config, lab.cache_folder())
+cm.fit_controls(model, features).save(controls)
+"""
 # Uploads come as one message; tornado would drop those over 10 MB together with the connection.
 LARGEST_MESSAGE = 200_000_000  # bytes
 
 
-def write_page(path):
+def find_model(data, output):
+    """The newest model that a run on a folder of music left; a run makes one folder in `outputs`.
+
+    Raises:
+        SystemExit: If there is none.
+    """
+    import run_notebooks  # only here: the page of a preset opens sooner
+
+    path, name = run_notebooks.resolve_data(data)
+    for kind in KINDS:
+        found = [
+            *output.glob(f"{name}/models/{kind}"),
+            *output.glob(f"{name}-*/models/{kind}"),
+        ]
+        if found:
+            return path, max(found, key=lambda model: model.stat().st_mtime)
+    raise SystemExit(
+        f"Got DATA={data}; expected a model that a run on this music left in "
+        f"{run_notebooks.shorten(output / name / 'models')}. Run first: make run DATA={data}"
+    )
+
+
+def own_cell(data, output):
+    """The code of the page for a model of one's own; its controls are measured once and kept beside it."""
+    path, model = find_model(data, output)
+    controls = model.parent / f"controls_{model.name}"
+    if not controls.exists() or controls.stat().st_mtime < model.stat().st_mtime:
+        print("Measuring the sliders of this model, about a minute, once.", flush=True)
+        subprocess.run(
+            [sys.executable, "-c", FIT_CONTROLS, path, str(model), str(controls)],
+            check=True,
+        )
+    return OWN.format(model=str(model), controls=str(controls))
+
+
+def write_page(path, code):
     """Writes the notebook of one cell."""
     cell = {
         "cell_type": "code",
         "id": "studio",
-        "source": CELL,
+        "source": code,
         "metadata": {},
         "execution_count": None,
         "outputs": [],
@@ -32,10 +92,13 @@ def write_page(path):
     path.write_text(json.dumps(page), encoding="utf-8")
 
 
-def main(options):
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="", help="music that a run was made on")
+    parser.add_argument("--preset", default="known_cvae", help="or a model that ships")
+    chosen, options = parser.parse_known_args(arguments)
     output = Path(os.environ.get("CVAE_MUSIC_OUTPUT") or ROOT / "outputs")
     page = output / "studio" / "studio.ipynb"
-    write_page(page)
     # What the kernel inherits.
     paths = [str(ROOT / "lib"), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ |= {
@@ -45,6 +108,12 @@ def main(options):
     os.environ.setdefault(
         "TF_CPP_MIN_LOG_LEVEL", "2"
     )  # start-up notices would stand above the page
+    is_own = chosen.data not in ("", "known")
+    code = (
+        own_cell(chosen.data, output) if is_own else PRESET.format(preset=chosen.preset)
+    )
+    write_page(page, code)
+    print("The first clip sounds in about 15 s. Ctrl-C ends the studio.", flush=True)
     # Voila's server imports jsonschema, which builds a grammar of international web addresses where this package
     # is there, and every start would wait for it. Nothing in the page holds such an address; jsonschema does without.
     sys.modules["rfc3987_syntax"] = None
