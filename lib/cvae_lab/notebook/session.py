@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import filelock
 import joblib
 
 from cvae_music.config import check_number
@@ -150,6 +151,14 @@ def cache_folder() -> Path:
         return Path(chosen)
     home = _writable_home()
     return home / "data" / "cache" if home == project_folder() else home / "cache"
+
+
+def lock_for(path: Path) -> filelock.BaseFileLock:
+    """Makes the lock of a file, which lies in the cache and not beside the file."""
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder / f"{name}.lock")
 
 
 def start_session(

@@ -10,6 +10,7 @@ import keras
 
 from cvae_lab.judges.classifiers import load_judge, train_judges
 from cvae_lab.measures.scoreboard import check_judges
+from cvae_lab.notebook.session import lock_for
 from cvae_music.saving import load_model, save_compact
 
 NUM_STEPS = 1440
@@ -244,26 +245,30 @@ def open_model(
     start = "finetuned-" if weights == "finetune" else ""
     name = f"{start}{kind}-{num_steps}-{session.seed}-{features.key()}.npz"
     path = session.output_dir / "models" / name
-    if path.exists():
-        print(f"Weights of an earlier notebook: models/{name}")
-        return load_model(path, features.config)
-    seed = session.seed
+    with lock_for(path):  # two notebooks of one run train it once
+        if path.exists():
+            print(f"Weights of an earlier notebook: models/{name}")
+            return load_model(path, features.config)
+        model = _train_kind(kind, features, session, weights, num_steps, preset)
+        if SMOKE_VARIABLES & os.environ.keys():
+            return model  # nothing that a full run should find
+        save_compact(model, path)
+    return load_model(path)  # what later notebooks load, to the last bit
+
+
+def _train_kind(kind, features, session, weights, num_steps, preset):
+    """Trains what `open_model` did not find."""
+    settings = {"seed": session.seed, "verbose": 2}
     fewer_steps = max(1, num_steps // 3)
     if kind == "cvaegan":
         first = open_model("cvae", features, session, weights, num_steps=num_steps)
-        model, _ = continue_training(
-            first, features, kind, fewer_steps, seed, verbose=2
-        )
-    elif weights == "finetune":
-        model, _ = fit_model(
-            kind, features, num_steps=fewer_steps, seed=seed, preset=preset, verbose=2
-        )
-    else:
-        model, _ = fit_model(kind, features, num_steps=num_steps, seed=seed, verbose=2)
-    if SMOKE_VARIABLES & os.environ.keys():
-        return model  # nothing that a full run should find
-    save_compact(model, path)
-    return load_model(path)  # what later notebooks load, to the last bit
+        model, _ = continue_training(first, features, kind, fewer_steps, **settings)
+        return model
+    if weights == "finetune":
+        settings["preset"] = preset
+        num_steps = fewer_steps
+    model, _ = fit_model(kind, features, num_steps=num_steps, **settings)
+    return model
 
 
 def open_judges(
@@ -321,12 +326,13 @@ def load_or_train_judges(
         kind: Path(folder) / f"{name}_judge_{kind}.npz"
         for kind in ("cnn", "descriptors")
     }
-    if not all(path.exists() for path in paths.values()):
-        judges = train_judges(features, seed, num_steps=num_steps)
-        if SMOKE_VARIABLES & os.environ.keys():
-            return judges
-        for kind, judge in judges.items():
-            judge.save(paths[kind])
+    with lock_for(paths["cnn"]):
+        if not all(path.exists() for path in paths.values()):
+            judges = train_judges(features, seed, num_steps=num_steps)
+            if SMOKE_VARIABLES & os.environ.keys():
+                return judges
+            for kind, judge in judges.items():
+                judge.save(paths[kind])
     judges = {kind: load_judge(path) for kind, path in paths.items()}
     check_judges(judges, features)
     return judges

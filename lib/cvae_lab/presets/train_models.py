@@ -18,7 +18,12 @@ from cvae_lab.budget.machine import peak_memory
 from cvae_lab.measures.audio_obedience import sound_row
 from cvae_lab.measures.near_copies import check_near_copies
 from cvae_lab.measures.scoreboard import evaluate_model
-from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
+from cvae_lab.notebook.session import (
+    cache_folder,
+    lock_for,
+    output_folder,
+    used_versions,
+)
 from cvae_lab.notebook.weights import (
     NUM_STEPS,
     SECOND_STEPS,
@@ -28,7 +33,7 @@ from cvae_lab.notebook.weights import (
     load_or_train_judges,
     music_key,
 )
-from cvae_lab.studies.sweeps import lock_for, shipped_folder
+from cvae_lab.studies.sweeps import shipped_folder
 from cvae_music import saving, serialization
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features

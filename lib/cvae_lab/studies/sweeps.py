@@ -22,10 +22,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pandas as pd
 
-from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
+from cvae_lab.notebook.session import (
+    cache_folder,
+    lock_for,
+    output_folder,
+    used_versions,
+)
 from cvae_lab.notebook.weights import WEIGHTS, load_or_train_judges, music_key
 from cvae_lab.studies import collapse, comparison, discriminator
 from cvae_music.serialization import write_text
@@ -281,14 +285,6 @@ def append_row(path: str | Path, row: dict[str, Any], order: Sequence[str]) -> N
         rows = rows.sort_values(["_music", "_place"], kind="stable")
         rows = rows.drop(columns=["_music", "_place"])
         write_text(path, rows.round(6).to_csv(index=False))
-
-
-def lock_for(path: Path) -> filelock.BaseFileLock:
-    """Makes the lock of a file, which lies in the cache and not beside the file."""
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(folder / f"{name}.lock")
 
 
 def _joined(path, rows):
