@@ -37,8 +37,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SITE, NOTEBOOKS = ROOT / "site", ROOT / "notebooks"
 DESCRIPTION = (
     "A conditional variational autoencoder that plays in the browser: one idea in "
-    "every genre, your own clip as another, eleven notebooks that build it."
+    "every genre, your own clip as another, and {} notebooks that build it."
 )
+DESCRIPTION_OF_PAGE = "A notebook with its code, sounds and pictures, as it was run."
 RUNTIME = SITE / "node_modules" / "onnxruntime-web" / "dist"
 
 
@@ -70,10 +71,8 @@ def main():
             "Run: npm ci --prefix site"
         )
     shutil.rmtree(output, ignore_errors=True)
-    for folder in ("scripts", "instrument", "vendor", "notebooks/solutions"):
+    for folder in ("instrument", "vendor"):
         (output / folder).mkdir(parents=True)
-    for file in [*SITE.glob("scripts/*.js"), *SITE.glob("*.css"), *SITE.glob("*.svg")]:
-        shutil.copy(file, output / file.relative_to(SITE))
     presets = site_networks.write_presets(
         [*site_networks.shipped(), *options.preset],
         output / "instrument",
@@ -87,11 +86,7 @@ def main():
     ):
         shutil.copy(file, output / f"{file.stem}.txt")
     write_preview(presets[0], output)
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(SITE / "templates"), autoescape=True
-    )
-    templates.globals["project"] = project()
-    pages = write_notebooks(templates, output)
+    pages = write_pages(output, address=options.address)
     shared = [
         output / "instrument" / name for name in ("vocoder.onnx", "runtime.wasm.gz")
     ]
@@ -101,12 +96,9 @@ def main():
         "shared": {"name": "shared", "bytes": sizes},
         "pages": pages,
         "root": "",
-        "address": options.address,
-        "description": DESCRIPTION,
     }
-    for name in ("index", "search"):
-        page = templates.get_template(f"{name}.html").render(front)
-        (output / f"{name}.html").write_text(page, encoding="utf-8")
+    page = make_templates(pages, options.address).get_template("index.html")
+    (output / "index.html").write_text(page.render(front), encoding="utf-8")
     files = [file for file in output.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 1e6
     num_pages = len(list(output.rglob("*.html")))
@@ -121,6 +113,19 @@ def project():
     name = about["project"]["name"]
     repository = urls.get("Repository") or urls.get("repository")
     return {"name": name, "version": version(name), "repository": repository}
+
+
+def make_templates(pages, address=""):
+    """The templates of the site, with what all pages say of themselves."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SITE / "templates"), autoescape=True
+    )
+    templates.globals |= {
+        "project": project(),
+        "address": address,
+        "description": DESCRIPTION.format(len(pages)),
+    }
+    return templates
 
 
 def write_preview(about, output):
@@ -192,75 +197,100 @@ class Exporter(HTMLExporter):
         )
 
 
-def write_notebooks(templates, output):
-    """Every notebook as a page, solutions beside their notebooks, and search.json.
+def write_pages(output, folder=NOTEBOOKS, address=""):
+    """Writes all but the front page: notebooks, their solutions, glossary, search.
+
+    Args:
+        output: Folder of the site.
+        folder: Folder of the executed notebooks, `glossary.md` and `solutions/`.
+        address: Where the site will stand, ending in `/`, or nothing.
 
     Returns:
         List of dicts, one a notebook in their order: `number`, `title`, `address`.
     """
+    for name in ("scripts", "notebooks/solutions"):
+        (output / name).mkdir(parents=True, exist_ok=True)
+    for file in [*SITE.glob("scripts/*.js"), *SITE.glob("*.css"), *SITE.glob("*.svg")]:
+        shutil.copy(file, output / file.relative_to(SITE))
     light, dark = (
         HtmlFormatter(style=style).get_style_defs(".highlight")
         for style in ("xcode", "github-dark")
     )
     styles = f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
     (output / "code.css").write_text(styles, encoding="utf-8")
-    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    paths = sorted(folder.glob("[0-9]*.ipynb"))
+    solutions = sorted(folder.glob("solutions/[0-9]*.ipynb"))
     notebooks = {
-        path: nbformat.read(path, as_version=4)
-        for path in [*paths, *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
+        path: nbformat.read(path, as_version=4) for path in [*paths, *solutions]
     }
-    pages = [page_of(path, notebooks[path]) for path in paths]
-    index, exporter, template = [], Exporter(), templates.get_template("notebook.html")
-    glossary = site_pages.read_glossary(NOTEBOOKS / "glossary.md")
-    terms = templates.get_template("glossary.html").render(terms=glossary, root="../")
-    (output / "notebooks" / "glossary.html").write_text(terms, encoding="utf-8")
+    about = {path: page_of(path, notebooks[path], folder) for path in notebooks}
+    templates = make_templates(paths, address)
+    glossary = site_pages.read_glossary(folder / "glossary.md")
+
+    def write(name, template, **context):
+        root = "../" * name.count("/")
+        page = templates.get_template(template).render(context, root=root)
+        (output / name).write_text(page, encoding="utf-8")
+
+    index, exporter = [], Exporter()
     for path, notebook in notebooks.items():
-        page = page_of(path, notebook)
-        own = next(
-            (k for k, other in enumerate(pages) if other["number"] == page["number"]),
-            None,
-        )
-        is_solution = path not in paths
-        soup = bs4.BeautifulSoup(
-            exporter.from_notebook_node(notebook)[0], "html.parser"
-        )
+        page = about[path]
+        titles = site_pages.take_titles(notebook)
+        cells = exporter.from_notebook_node(notebook)[0]
+        soup = bs4.BeautifulSoup(cells, "html.parser")
         adapt(soup, path, notebooks)
         root = "../" * page["address"].count("/")
-        site_pages.prepare(soup, notebook, root, glossary)
+        site_pages.prepare(soup, titles, root, glossary)
+        site_pages.store_media(soup, output, page["address"])
         index += search_entries(page, soup)
-        context = {
-            "page": page,
-            "body": markupsafe.Markup(soup),
-            "root": root,
-            "sections": sections(soup),
-            "notebook": pages[own] if is_solution else None,
-            "solution": None if is_solution else solution_of(path, notebooks),
-            "previous": None if is_solution or own == 0 else pages[own - 1],
-            "next": None if is_solution or own + 1 == len(pages) else pages[own + 1],
-        }
-        (output / page["address"]).write_text(
-            template.render(context), encoding="utf-8"
+        around = {"notebook": about.get(folder / path.name)}
+        if path in paths:
+            place = paths.index(path)
+            around = {
+                "solution": about.get(folder / "solutions" / path.name),
+                "previous": about[paths[place - 1]] if place else None,
+                "next": about[paths[place + 1]] if path != paths[-1] else None,
+            }
+        write(
+            page["address"],
+            "notebook.html",
+            page=page,
+            body=markupsafe.Markup(soup),
+            about=first_words(soup),
+            sections=sections(soup),
+            **around,
         )
+    write("notebooks/glossary.html", "glossary.html", terms=glossary)
+    write("search.html", "search.html")
+    index += [glossary_entry(entry) for entry in glossary]
     (output / "search.json").write_text(
         json.dumps(index, ensure_ascii=False), encoding="utf-8"
     )
-    return pages
+    return [about[path] for path in paths]
 
 
-def page_of(path, notebook):
+def page_of(path, notebook, folder):
     """`number`, `title` and `address` of a notebook's page."""
     title = next(
         re.search(r"^# (.+)$", cell.source, re.M)
         for cell in notebook.cells
-        if cell.source.startswith("# ")
+        if cell.cell_type == "markdown" and cell.source.startswith("# ")
     )
-    address = path.relative_to(ROOT).with_suffix(".html").as_posix()
-    return {"number": path.name[:2], "title": title[1], "address": address}
+    name = path.relative_to(folder).with_suffix(".html").as_posix()
+    return {
+        "number": path.name.partition("_")[0],
+        "title": title[1],
+        "address": f"notebooks/{name}",
+    }
 
 
-def solution_of(path, notebooks):
-    solution = path.parent / "solutions" / path.name
-    return page_of(solution, notebooks[solution]) if solution in notebooks else None
+def first_words(soup):
+    """What a notebook promises, for the preview of a link to its page."""
+    for text in soup.find_all("p"):
+        words = " ".join(text.get_text().split())
+        if words.startswith("What you will hear"):
+            return words
+    return DESCRIPTION_OF_PAGE
 
 
 def sections(soup):
@@ -346,10 +376,23 @@ def search_entries(page, soup):
                 }
             )
         elif entries:
-            entries[-1]["text"] += " " + html.unescape(
-                re.sub(r"\s+", " ", block.get_text())
-            )
+            words = "".join(
+                text for text in block.strings if not text.find_parent("math")
+            )  # a formula without its layout says nothing
+            entries[-1]["text"] += " " + html.unescape(re.sub(r"\s+", " ", words))
     return entries
+
+
+def glossary_entry(entry):
+    """What the search finds of one term of the glossary."""
+    return {
+        "page": "notebooks/glossary.html",
+        "number": "",
+        "title": "Glossary",
+        "section": entry["term"],
+        "anchor": entry["anchor"],
+        "text": entry["meaning"],
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// Plays a clip as a loop, and packs it into a file.
+// Plays a clip, as a loop or once, and packs it into a file.
 
 const FADE = 0.012; // seconds, from one sound to the next
 
@@ -9,7 +9,7 @@ export class Player {
    * @param screen Element that it moves in.
    */
   constructor(rate, head, screen) {
-    Object.assign(this, { rate, head, screen, context: null, playing: null, samples: null });
+    Object.assign(this, { rate, head, screen, context: null, playing: null, samples: null, loop: true, onEnd: null });
     this.isStill = matchMedia("(prefers-reduced-motion: reduce)");
   }
 
@@ -26,47 +26,58 @@ export class Player {
   /** Another clip: if one plays, the new one goes on at the same place of the eight beats. */
   load(samples) {
     this.samples = samples;
-    if (this.isPlaying) this.play(this.place());
+    if (this.isPlaying) this.play(null);
   }
 
-  /** Where in the loop the sound is, from 0 to 1. */
+  /** Where in the sound that plays it is, from 0 to 1. */
   place() {
-    const { from, duration, offset } = this.playing;
-    return (offset + Math.max(this.context.currentTime - from, 0) / duration) % 1;
+    const { from, duration, offset, loop } = this.playing;
+    const place = offset + Math.max(this.context.currentTime - from, 0) / duration;
+    return loop ? place % 1 : Math.min(place, 1);
   }
 
+  /** Plays from a place, 0 to 1; in place of the sound that plays, at its place, if that is null. */
   play(offset = 0) {
     this.wake();
-    this.stop();
-    const { context } = this;
+    const { context, loop, head, screen } = this;
     const buffer = context.createBuffer(1, this.samples.length, this.rate);
     buffer.copyToChannel(withinFullScale(this.samples), 0);
-    const source = new AudioBufferSourceNode(context, { buffer, loop: true });
+    const source = new AudioBufferSourceNode(context, { buffer, loop });
     const gain = new GainNode(context, { gain: 0 });
     source.connect(gain).connect(context.destination);
-    gain.gain.linearRampToValueAtTime(1, context.currentTime + FADE);
-    source.start(context.currentTime, offset * buffer.duration);
-    this.playing = { source, gain, offset, from: context.currentTime, duration: buffer.duration };
+    source.onended = () => {
+      if (this.playing?.source !== source) return;
+      this.stop();
+      this.onEnd?.();
+    };
+    // All is ready, so that nothing takes time between the end of one sound and the begin of the next.
+    const place = offset ?? this.place();
+    this.stop();
+    const from = context.currentTime;
+    gain.gain.linearRampToValueAtTime(1, from + FADE);
+    source.start(from, place * buffer.duration);
+    this.playing = { source, gain, offset: place, from, duration: buffer.duration, loop, head, screen };
     if (!this.isStill.matches) this.follow();
   }
 
   stop() {
     if (!this.isPlaying) return;
-    const { source, gain } = this.playing;
+    const { source, gain, head } = this.playing;
     const end = this.context.currentTime + FADE;
     gain.gain.cancelScheduledValues(this.context.currentTime);
     gain.gain.setTargetAtTime(0, this.context.currentTime, FADE / 4);
     source.stop(end);
     this.playing = null;
-    this.head.hidden = true;
+    head.hidden = true;
   }
 
   follow() {
     const sound = this.playing;
-    this.head.hidden = false;
+    const { head, screen } = sound;
+    head.hidden = false;
     const move = () => {
       if (this.playing !== sound) return;
-      this.head.style.transform = `translateX(${this.place() * this.screen.clientWidth}px)`;
+      head.style.transform = `translateX(${this.place() * screen.clientWidth}px)`;
       requestAnimationFrame(move);
     };
     move();

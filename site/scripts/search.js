@@ -47,7 +47,8 @@ if (!words.length) {
     ...fitting.slice(0, MOST).map(({ entry }) => {
       const item = document.createElement("li");
       const link = Object.assign(document.createElement("a"), { href: `${entry.page}#${entry.anchor}` });
-      link.textContent = entry.section === entry.title ? `${entry.number} ${entry.title}` : `${entry.number} ${entry.title} — ${entry.section}`;
+      const page = `${entry.number} ${entry.title}`.trim();
+      link.textContent = entry.section === entry.title ? page : `${page} — ${entry.section}`;
       item.append(link, snippet(entry.text, words));
       return item;
     }),
