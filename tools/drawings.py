@@ -1053,7 +1053,7 @@ PATHS = (
     ("listener", "genre", (0, 1, 4, 8)),
     ("models", "net", (0, 2, 3, 4, 5, 6, 7, 9)),
     ("audio", "data", (0, 1, 11)),
-    ("own music", "latent", (0, 4, 8, 10)),
+    ("own music", "latent", (0, 4, 10)),
 )
 
 
