@@ -20,7 +20,7 @@ WITHOUT_TENSORFLOW = (
     "cvae_music.plots",
     "cvae_music.players",
     "cvae_lab.notebook.session",
-    "cvae_lab.notebook.takeaways",
+    "cvae_lab.notebook.guesses",
 )
 
 
@@ -137,11 +137,13 @@ def names_taken(tree, public):
 
 def test_notebooks_take_public_names_only(root):
     public = {
-        package: set(stub_names(root, package)) | {"__version__"}
+        package: set(stub_names(root, package)) | {"__version__", "__file__"}
         for package in PACKAGES
     }
     strangers = []
     for path in sorted((root / "notebooks").rglob("[0-9]*.py")):
+        if path.stem == "09_discriminator" and path.parent.name == "solutions":
+            continue  # exercise 3 exchanges a loss inside the library
         cells = [
             cell.source
             for cell in jupytext.read(path).cells

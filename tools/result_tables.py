@@ -391,7 +391,6 @@ SERIES = {
     "conditional_vae": ("label, swap test", "deaf and cured"),
     "make_it_listen": ("the listeners", "one idea, every genre"),
     "posterior_collapse": ("the failed recipe", "one clip for everything"),
-    "beta_cvae": ("a schedule", "one dimension, turned"),
     "comparison": ("a schedule", "a map of clips"),
     "studio": ("a ten-line studio", "mixes, morphs"),
     "discriminator": ("a discriminator", "sharper clips"),
@@ -402,7 +401,7 @@ PATHS = {
     "listener": ("play", "prepare_audio", "conditional_vae", "studio"),
     "model builder": (
         *("autoencoder", "vae", "conditional_vae", "make_it_listen"),
-        *("posterior_collapse", "discriminator"),
+        *("posterior_collapse", "comparison", "discriminator"),
     ),
     "audio": ("prepare_audio", "back_to_sound"),
     "own music": ("conditional_vae", "your_own_music"),
@@ -450,10 +449,13 @@ def render_start():
     """The commands of a laptop, with their minutes."""
     minutes = [m for name, m in published_minutes().items() if "/" not in name]
     studio = read("studio_timings").set_index("what")["wall_ms"].iloc[0] / 1000
+    # A run in which every notebook was timed on a quiet machine, or no number.
+    is_timed = len(minutes) == len(lessons())
+    spent = f", {sum(minutes):.0f} minutes" if is_timed else ""
     return f"""```sh
 make studio   # play, after {studio:.0f} seconds
-make lab      # the notebooks, a minute each
-make run      # all of them, {sum(minutes):.0f} minutes
+make lab      # the notebooks
+make run      # all of them{spent}
 make test     # the tests
 make run DATA=~/music   # learns music/<genre>/*.mp3
 ```"""
@@ -489,7 +491,7 @@ def render_findings():
             f"{cures['name'].nunique() - 1} known cures explain {explained:.2%} of the sound.",
         ),
         (
-            ("beta_cvae", "comparison"),
+            ("comparison",),
             f"**What does beta trade?** From {beta.index[0]:g} to {beta.index[1]:g} it costs "
             f"{beta['reconstruction_rms_db'].diff().iloc[1]:.1f} dB of error.",
         ),

@@ -74,7 +74,6 @@ from .notebook.session import used_versions as used_versions
 from .notebook.spectrogram_folders import FolderReport as FolderReport
 from .notebook.spectrogram_folders import inspect_folder as inspect_folder
 from .notebook.spectrogram_folders import spectrograms_to_sound as spectrograms_to_sound
-from .notebook.takeaways import takeaway as takeaway
 from .notebook.weights import fit_model as fit_model
 from .notebook.weights import new_model as new_model
 from .notebook.weights import open_judges as open_judges

@@ -33,6 +33,7 @@ from .controls import fit_controls as fit_controls
 from .controls import latent_effects as latent_effects
 from .controls import load_controls as load_controls
 from .controls import shipped_controls as shipped_controls
+from .controls import slider_effects as slider_effects
 from .data.batches import make_dataset as make_dataset
 from .data.collection import Collection as Collection
 from .data.features import FeatureSet as FeatureSet

@@ -27,7 +27,7 @@ SLIDERS = {
     "level_db": "level",
     "bass_db": "bass",
 }
-SMALLEST_EFFECT = 0.25  # standard deviations; a smaller effect is not named
+SMALLEST_EFFECT = 0.25  # standard deviations; a smaller effect does not count
 NUM_DIMENSIONS = 6  # latent dimensions with a slider
 ARRAYS = ("latent_std", "axes", "latents")
 
@@ -150,6 +150,8 @@ class Controls:
             `(2, latent_dim)`.
         latents: Posterior means of the clips on the map, shape `(points, latent_dim)`.
         table: Their rows of `FeatureSet.table`.
+        effects: What each slider does in each genre, see `slider_effects`; None where
+            it was not measured.
 
     Example:
         >>> from cvae_music import ConditionalVAE, shipped_controls
@@ -165,6 +167,7 @@ class Controls:
     axes: np.ndarray
     latents: np.ndarray
     table: pd.DataFrame
+    effects: np.ndarray | None = None
 
     @property
     def points(self) -> np.ndarray:
@@ -215,6 +218,38 @@ class Controls:
             latent[dimension] += amount * self.latent_std[dimension]
         return latent
 
+    def idle_sliders(self, weights: np.ndarray | None = None) -> dict[str, str]:
+        """Finds the sliders that do not do what their name says in a genre.
+
+        A slider works where it raises its own attribute by `SMALLEST_EFFECT` at least,
+        and moves no other attribute further.
+
+        Args:
+            weights: As for `apply`.
+
+        Returns:
+            Dict of slider name to a sentence that says what it does instead.
+
+        Example:
+            >>> from cvae_music.saving import WEIGHTS
+            >>> controls = load_controls(WEIGHTS / "controls_known_cvae.npz")
+            >>> list(controls.idle_sliders(np.eye(6)[0]))  # house
+            ['bass']
+        """
+        found: dict[str, str] = {}
+        if self.effects is not None:
+            names = list(self.attribute_directions)
+            effects = np.average(self.effects, 0, weights)
+            for name, effect in pd.DataFrame(effects, names, names).iterrows():
+                own = effect.pop(name)
+                other = effect.abs().idxmax()
+                if own < max(SMALLEST_EFFECT, abs(effect[other])):
+                    found[str(name)] = (
+                        f"{name} is off in this genre: it would move {name} by "
+                        f"{own:+.2f} and {other} by {effect[other]:+.2f}."
+                    )
+        return found
+
     def move_to(self, latent: np.ndarray, map_position: Sequence[float]) -> np.ndarray:
         """Moves a latent to a position of the map; what the map does not show stays.
 
@@ -243,6 +278,8 @@ class Controls:
         }
         arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays["attribute_directions"] = list(self.attribute_directions.values())
+        if self.effects is not None:
+            arrays["effects"] = self.effects
         for name, array in arrays.items():
             arrays[name] = np.asarray(array, np.float16)
         serialization.save_arrays(path, about, arrays)
@@ -281,6 +318,7 @@ def load_controls(path: str | Path) -> Controls:
         dict(zip(about["sliders"], steps, strict=True)),
         {int(number): name for number, name in about["dimensions"].items()},
         table=read_table(about["table"]),
+        effects=arrays.get("effects"),
         **{name: arrays[name] for name in ARRAYS},
     )
 
@@ -383,6 +421,47 @@ def attribute_directions(
     return {SLIDERS[name]: by_slider[:, :, k] for k, name in enumerate(names)}
 
 
+def slider_effects(
+    model: ClipModel,
+    directions: Mapping[str, np.ndarray],
+    num_clips: int = 48,
+    seed: int = 0,
+) -> np.ndarray:
+    """Measures what sliders do to new clips of each genre, in standard deviations.
+
+    Latents are drawn anew, so no clip is one that the directions were fitted on. The
+    unit is the standard deviation of an attribute over clips of all genres: what is
+    alike in all clips of a genre may be moved by a step without being heard.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        directions: As `attribute_directions` returns them.
+        num_clips: Clips drawn for each genre.
+        seed: Seed of the draws.
+
+    Returns:
+        Float array, shape `(num_genres, num_sliders, num_sliders)`: the mean change of
+        each attribute (last axis) from -1 to 1 of each slider.
+
+    Example:
+        >>> from cvae_music import VAE
+        >>> model = VAE.from_preset("known_vae")
+        >>> steps = {"level": np.zeros((1, 96), np.float32)}
+        >>> slider_effects(model, steps, num_clips=2).round(1)
+        array([[[0., 0., 0., 0.]]])
+    """
+    genre = np.repeat(np.arange(max(1, model.num_genres)), num_clips)
+    latents = model.sample_latents(genre, seed)
+    names = list(SLIDERS)
+    attribute_std = _decoded_attributes(model, latents, genre)[names].std() + 1e-9
+    effects = []
+    for steps in directions.values():
+        up = _decoded_attributes(model, latents + steps[genre], genre)
+        down = _decoded_attributes(model, latents - steps[genre], genre)
+        effects.append((up - down)[names].groupby(genre).mean() / attribute_std)
+    return np.stack(effects, axis=1)
+
+
 def fit_controls(
     model: ClipModel, features: FeatureSet, seed: int = 0, num_pairs: int = 1500
 ) -> Controls:
@@ -423,6 +502,7 @@ def fit_controls(
         _as_stored(axes),
         _as_stored(latents),
         table,
+        _as_stored(slider_effects(model, directions, seed=seed)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The sweeps of notebooks 06 and 07, and of the genre critics of notebook 04."""
+"""The sweeps of notebook 07, and of the classifiers of notebook 05."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ConditionalVAE: a VAE whose decoder is given a genre. Written in notebook 04."""
+"""ConditionalVAE: a VAE whose decoder is given a genre. Written in notebook 05."""
 
 from __future__ import annotations
 

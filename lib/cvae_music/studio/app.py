@@ -172,10 +172,13 @@ class Studio:
         """Sets knobs to a state, or a part of one, makes the clip, and shows it."""
         panel = self.panel
         panel.set(state)
-        state = panel.state()
-        settings = clip_arguments(state)
+        settings = clip_arguments(panel.state())
         if self.model.num_genres and "genre" not in settings:
             raise ValueError("All genre weights are 0: raise at least one.")
+        weights = generation.genre_weights(self.model, settings.get("genre"))
+        panel.show_idle(self.controls.idle_sliders(weights))
+        state = panel.state()
+        settings = clip_arguments(state)
         self.clip = generation.make_clip(self.model, self.controls, **settings)
         self.made = settings
         self.own = own_clips(state)

@@ -215,8 +215,9 @@ class Panel:
         for name in controls.attribute_directions:
             tip = f"{name}, in standard deviations"
             add(("sliders", name), name, 0.0, -3.0, 3.0, 0.25, tip)
-        for number, name in distinct_names(controls.dimensions).items():
+        for number in distinct_names(controls.dimensions):
             tip = f"latent dimension {number}, in standard deviations"
+            name = controls.dimensions[number]
             add(("dimensions", number), name, 0.0, -4.0, 4.0, 0.25, tip)
         tip = "spread of the draw: 0 is the most typical clip"
         add("temperature", "temperature", 1.0, 0.0, 1.5, 0.05, tip)
@@ -234,6 +235,7 @@ class Panel:
         self.picture = widgets.HTML()
         self.map_picture = widgets.HTML()
         self.links = widgets.HTML()
+        self.idle = widgets.HTML()
         self.journey_links = widgets.HTML()
         self.about_own = widgets.HTML()
         self.audio = Player("the clip", goes_on=True)
@@ -306,8 +308,9 @@ class Panel:
             heading("Sound"),
             self.rows["tempo"],
             *self._rows_of("sliders"),
+            self.idle,
             button("Sliders to 0", "undo sound and dimensions", on.reset),
-            heading("Strongest latent dimensions, by effect"),
+            heading("Single latent dimensions, by what more does"),
             *self._rows_of("dimensions"),
         ]
 
@@ -404,6 +407,20 @@ class Panel:
         text = html.escape("\n".join((SETUP, *lines)))
         look = 'style="line-height: 1.3; white-space: pre-wrap; font-size: small"'
         self.setup.value = f"Once, before the code:<pre {look}>{text}</pre>"
+
+    def show_idle(self, idle: dict[str, str]) -> None:
+        """Disables the sliders that do not work in the genres that play, and says so.
+
+        Args:
+            idle: See `Controls.idle_sliders`.
+        """
+        self.idle.value = html.escape(" ".join(idle.values()))
+        self.set({("sliders", name): 0.0 for name in idle})
+        for row in self._rows_of("sliders"):
+            for widget in row.children:
+                words = idle.get(row.children[0].description, "")
+                widget.disabled = bool(words)
+                widget.tooltip = words  # ipywidgets 7 shows the text above alone
 
     def show_own(self, own: OwnClip | None) -> None:
         """Describes the own clip that is played and disables what only seeds have."""
