@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # What does a network get to hear, and can we get back to sound?
+# # What does a network get to hear?
 #
 # <!-- links: made by tools/badges.py -->
 # After: [02 autoencoder](02_autoencoder.ipynb).
@@ -23,16 +23,17 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **What you will hear at the end:** one clip of each genre, the same clips after a trip into a picture of 128 by 128
-# numbers and back, and one of them at any tempo, without a change of pitch, from as many frequency bands as you like.
+# **What you will hear at the end:** one clip of each genre, the same clips after a trip into a picture and back to
+# sound, and one of them at another tempo, without a change of pitch.
 #
 # **What you need to know:** a little Python and NumPy, and what a frequency is. Every other term is defined where
 # it first appears.
 #
 # > **Time:** 0.3 minutes on 2 CPU cores with the features in the cache. Last full run: 2026-11-27.
 #
-# Every section goes the same way: a question, your guess, code, a look and a listen, what we learned. Make the
-# guess before you run the cell; it costs five seconds and doubles what you remember.
+# You are asked to guess before each result. Code that draws pictures is folded;
+# open it if you want to see how. On other music than the embedded one, the numbers in the text are those of the
+# embedded music, and the tables and figures are your own.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -57,9 +58,6 @@ session = lab.start_session(data, seed=seed)
 
 # %%
 import dataclasses
-import tempfile
-import time
-from pathlib import Path
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -68,103 +66,198 @@ import pandas as pd
 from IPython.display import display
 
 # %% [markdown]
-# `cm` is the library that you can take into a notebook of your own, `lab` what this series measures with. `lab.takeaway`
-# prints what we learned: a number that a cell has computed, and what it means, in words that depend on the number.
+# `cm` is the library that you can take into a notebook of your own. `lab` is what this series measures and draws
+# with.
 #
 # ## 1. The music
 #
-# A **collection** is a table with one row for each piece of music: its genre, its split and its group. The default
-# collection is composed by this project from a seed, in six genres. Set `data` to a folder with one subfolder for
-# each genre, or to the folder of FMA (the Free Music Archive), and everything below runs on that music.
+# A **collection** is a table with one row for each piece of music. The row says where the piece comes from, its
+# genre and its [split](glossary.md#split). The split says what the piece may be used for: *train* for learning,
+# *validation* for decisions, *test* for the final numbers.
+#
+# The default collection comes from a small program of this project, the
+# [composer](glossary.md#composer). For each piece it draws nine
+# [factors](glossary.md#factor), such as tempo, key and brightness. Then it plays them with the drums, instruments and
+# chords of one of six genres. The draws do not depend on the genre, so a genre is never slower or brighter than
+# another. Notebook 00 lets you turn the factors yourself.
+#
+# You can set `data` to a folder with one subfolder for each genre, or to the folder of FMA (the Free Music Archive).
+# Everything below then runs on that music.
 
 # %%
 collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
 collection.counts()
 
 # %% [markdown]
-# What a network gets to hear is fixed by a handful of constants, kept in one frozen object. It is saved inside every
-# cache and every model, and a model refuses features that were made with other constants.
+# A [clip](glossary.md#clip) is eight beats of music. A handful of constants decides what a network gets to hear of
+# it. They are kept in one object, which is saved with every model. You will meet them in section 3.
 
 # %%
 config = cm.AudioConfig()
 config
 
 # %% [markdown]
-# `build_features` turns the whole collection into pictures, the **features**. The first time it takes a minute on two
-# cores.
+# `build_features` turns every clip of the collection into a picture, its **features**. Later runs read the pictures
+# from a folder on disk, the cache.
 
 # %%
 features = cm.build_features(collection, config, session.cache_dir)
 
 # %% [markdown]
-# A **clip** is eight beats long. Let us listen to one test clip of each genre (six of them at most).
-#
-# **Question.** Can you name the genre with the label covered? **Guess** which two you would confuse.
+# Let us listen to one test clip of each genre (six genres at most).
 
 # %%
 def heard(row):
-    """One row of the feature table with its sound, its picture and a title."""
-    return vars(cm.load_window(row, config)) | {
-        "label": f"{row['genre']}, {row['tempo']:.0f} BPM"
+    """The sound, the picture, the tempo and a label of one row of a table."""
+    clip = cm.load_window(row, config)
+    return {
+        "samples": clip.samples,
+        "log_mel": clip.log_mel,
+        "tempo": clip.tempo,
+        "label": f"{row['genre']}, {clip.tempo:.0f} BPM",
     }
 
 
 test_table = features.table[features.table["split"] == "test"]
 chosen = test_table.groupby("genre").sample(1, random_state=seed).head(6)
-clips = [heard(row) for _, row in chosen.iterrows()]
 names = list(chosen["genre"])
+clips = [heard(row) for _, row in chosen.iterrows()]
 
-# %%
+# %% tags=["fold"]
+# @title Picture and sound: a clip of each genre
 seen = "Six log-mel spectrograms, each with its own pattern of drums and notes."
 cm.show_clips(clips, config, name="01_genres", alt=seen)
-chosen.dropna(axis=1).drop(columns=["path", "group", "split"])
 
 # %% [markdown]
-# Each picture is read from left to right in time and from bottom to top in frequency. Bright vertical lines are
-# drums: a short sound has all frequencies at once. Horizontal lines are notes: a held pitch and its overtones. The
-# players do not normalise, so a quiet clip stays quiet. The table says which clips they are; for composed music it also
-# lists the **factors** that each was composed from, such as key, density and brightness.
+# BPM means beats a minute. The players do not change the level, so a quiet clip stays quiet. The table below lists
+# what each clip was composed from. On your own music it lists the tempo.
+
+# %% tags=["fold"]
+# @title Table: the factors of these clips
+meaning = {
+    "tempo": "tempo (BPM)",
+    "key": "key (semitones above C)",
+    "mode": "mode (0 minor, 1 major)",
+    "brightness": "brightness (0 to 1)",
+    "density": "density (share of optional notes)",
+    "progression": "chord sequence (number)",
+    "pattern": "rhythm (number)",
+    "register": "melody an octave higher (1 yes)",
+    "level_db": "level (dB)",
+}
+factors = chosen.set_index("genre").filter(list(meaning)).dropna(axis=1)
+factors.rename(columns=meaning).round(2).T
+
+# %% [markdown]
+# Now one more clip, without its name.
+
+# %%
+unnamed = features.table[features.table["split"] == "validation"]
+unnamed = unnamed.sample(1, random_state=seed + 2).iloc[0]
+
+# %% tags=["fold"]
+# @title Sound: a clip without a name
+cm.player(heard(unnamed)["samples"], config, "which genre is this?")
+
+# %% tags=["fold"]
+# @title Guess: its genre
+lab.guess(
+    "Which genre is the clip without a name?",
+    unnamed["genre"],
+    choices=list(features.genres),
+)
+
+# %% [markdown]
+# ## 2. How to read the picture
 #
-# ## 2. From samples to that picture, in four steps
+# The pictures above are [log-mel](glossary.md#log-mel) spectrograms. Time runs from left to right, frequency from
+# bottom to top, and bright means loud. The drawing shows the first four beats of one clip and says what is what.
+
+# %% tags=["fold"]
+# @title Drawing: how to read a log-mel
+lab.drawing("read_log_mel")
+
+# %% [markdown]
+# Here is what each part looks like. Play the clip below and look for them.
 #
-# **Step one: samples.** Sound is a list of numbers, the pressure of the air measured at a fixed rate.
+# - The **kick**, the bass drum, is bright and low. It comes on every beat here, and its pitch falls.
+# - The **snare**, here a clap, is a broad stripe on beats two and four.
+# - The **hi-hat** is a stripe too, strongest at the top. It sounds between the beats.
+# - The **bass** plays one low note at a time. Its lowest line is the pitch, the lines above are its overtones.
+# - A **chord** is a stack of many lines that begin together, because several notes sound at once.
+# - The **melody** plays single notes above the chords. Its lines stand further apart, because its pitch is higher.
+#
+# A short noise has all frequencies at once, so a drum looks like an upright stripe. A held note keeps its
+# frequencies, so it looks like flat lines.
+
+# %% tags=["fold"]
+# @title Guess: kicks
+lab.guess("How many kicks does the whole clip of eight beats have?", 8, "kicks")
+
+# %% tags=["fold"]
+# @title Picture and sound: the clip of the drawing, all eight beats
+example_row = {
+    "genre": "house",
+    "seed": 8,
+    "tempo": 90.0,
+    "key": 9,
+    "mode": 0,
+    "brightness": 0.6,
+    "density": 0.1,
+    "progression": 1,
+    "pattern": 0,
+    "register": 1,
+    "level_db": -20.0,
+}
+where = {"path": "", "start": 0.0, "clip_id": "drawn", "grid": "known"}
+example = heard(example_row | where)
+seen = "Eight beats: a bright low stripe on each beat, broad stripes on and between them."
+cm.show_clips(example, config, name="01_example", alt=seen, num_columns=1)
+
+# %% [markdown]
+# ## 3. From samples to the picture, in four steps
+#
+# **Step one: samples.** Sound is a list of numbers, the pressure of the air measured at a fixed rate. We take the
+# first of the clips above.
 
 # %%
 sound = clips[0]["samples"]
 tempo = clips[0]["tempo"]
-beat_times = np.linspace(0.0, len(sound) / config.sample_rate, config.num_beats + 1)
-frame_times = cm.beat_frame_times(beat_times, config)
-print(
-    f"{len(sound):,} samples at {config.sample_rate:,} a second: {beat_times[-1]:.2f} s, {config.num_beats} beats"
-)
-print(
-    f"{len(frame_times)} frames, one every {1000 * (frame_times[1] - frame_times[0]):.1f} ms"
-)
+duration = len(sound) / config.sample_rate
+print(f"{len(sound):,} samples, {config.sample_rate:,} a second: {duration:.2f} s")
 
 # %% [markdown]
-# **Step two: spectra.** A **frame** is a moment at which we ask which frequencies sound. We cut out $N$ samples around
-# it, fade them in and out with a window $w$, and take the Fourier transform. Doing so at frame after frame is the
-# **short-time Fourier transform** (STFT):
+# **Step two: spectra.** A [frame](glossary.md#frame) is a moment at which we ask which frequencies sound. We place 16
+# frames in each beat. At each frame we cut out $N$ samples around it, fade them in and out with a window $w$, and
+# take the Fourier transform. Doing so at frame after frame is the **short-time Fourier transform**
+# ([STFT](glossary.md#stft)):
 #
 # $$X_t[k] = \sum_{n=0}^{N-1} w[n]\; x\!\left[c_t - \tfrac N2 + n\right] e^{-2\pi i k n / N}$$
 #
-# with $c_t$ the sample at the centre of frame $t$. Each $X_t[k]$ is a complex number: its magnitude says how
-# strongly frequency $k$ sounds, its angle (the **phase**) where in its swing it stands at that moment.
+# Here $c_t$ is the sample at the centre of frame $t$. Each $X_t[k]$ is a complex number. Its magnitude says how
+# strongly frequency $k$ sounds. Its angle, the [phase](glossary.md#phase), says where in its swing the wave stands at
+# that moment.
+#
+# A clip can be played as a loop. So a window that reaches beyond the end reads on at the beginning, which is what
+# `wrap` means below.
 
 # %%
+beat_times = np.linspace(0.0, duration, config.num_beats + 1)
+frame_times = cm.beat_frame_times(beat_times, config)
 window = np.hanning(config.n_fft + 1)[:-1]
 
 
 def stft(samples):
     centres = np.round(frame_times * config.sample_rate).astype(int)
     around = centres[:, None] + np.arange(config.n_fft) - config.n_fft // 2
-    return np.fft.rfft(window * np.take(samples, around, mode="wrap"), axis=1)
+    cut_out = np.take(samples, around, mode="wrap")  # (frames, N)
+    return np.fft.rfft(window * cut_out, axis=1)  # (frames, N / 2 + 1)
 
 # %%
 spectra = stft(sound)
-print(
-    f"STFT: {spectra.shape[0]} frames x {spectra.shape[1]} frequencies, {spectra.dtype}"
-)
+apart = 1000 * (frame_times[1] - frame_times[0])
+print(f"{len(frame_times)} frames, one every {apart:.1f} ms")
+print(f"STFT: {spectra.shape[0]} frames x {spectra.shape[1]} frequencies")
 
 # %% [markdown]
 # The **power** is the squared magnitude. We scale it so that a sine wave of amplitude 1, the loudest that a file
@@ -176,10 +269,11 @@ print(
 power = (2.0 / window.sum()) ** 2 * np.abs(spectra) ** 2
 
 # %% [markdown]
-# **Step three: mel bands.** The ear tells 200 from 300 Hz with ease and 8,200 from 8,300 Hz hardly at all. The **mel
-# scale** spaces frequencies as the ear does, $m(f) = 2595 \log_{10}(1 + f/700)$. We lay triangles $F$ at equal
-# distances on that scale: each rises from the centre of its lower neighbour to its own, and falls to that of its
-# upper one. The library's `mel_filters` does the same, remembers its answer, and warns of triangles without a frequency.
+# **Step three: mel bands.** The ear hears the step from 200 to 300 Hz clearly and the step from 8,200 to 8,300 Hz
+# hardly at all. The mel scale spaces frequencies as the ear does, $m(f) = 2595 \log_{10}(1 + f/700)$. We lay
+# triangles $F$ at equal distances on that scale. Each rises from the centre of its lower neighbour to its own
+# centre, and falls to the centre of its upper neighbour. What a triangle covers is a [mel
+# band](glossary.md#mel-band).
 
 # %%
 def mel_triangles(config):
@@ -194,44 +288,69 @@ def mel_triangles(config):
     return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
 
 # %% [markdown]
-# What falls into each triangle is added up: $M_t[b] = \sum_k F[b, k]\, P_t[k]$.
+# What falls into each triangle is added up: $M_t[b] = \sum_k F[b, k]\, P_t[k]$. The library has the same triangles.
 
 # %%
 filters = mel_triangles(config)
-assert np.array_equal(filters, cm.mel_filters(config))
 mel = power @ filters.T
-print(
-    f"{filters.shape[1]} frequencies become {filters.shape[0]} bands, {config.fmin:.0f} to {config.fmax:.0f} Hz"
-)
+print(f"{filters.shape[1]} frequencies become {filters.shape[0]} bands")
+print(f"from {config.fmin:.0f} to {config.fmax:.0f} Hz")
+print("the library's triangles:", np.array_equal(filters, cm.mel_filters(config)))
 
 # %% [markdown]
-# **Step four: decibels.** The ear hears ratios: ten times the power sounds about twice as loud, whether it is a whisper
-# or a drum kit. A logarithm turns ratios into steps, and a fixed floor and ceiling close the scale:
+# **Step four: decibels.** The ear hears ratios. Ten times the power sounds about twice as loud, for a whisper and for
+# a drum kit. A logarithm turns ratios into steps, measured in [decibels](glossary.md#decibel) (dB). A fixed floor and
+# a fixed ceiling close the scale:
 #
 # $$L_t[b] = \min\!\big(\text{ceiling},\, \max\!\big(\text{floor},\; 10 \log_{10} M_t[b]\big)\big)$$
 #
-# That is all of it. The library's `log_mel` does the same four steps, and the difference is printed.
+# This is the log-mel. The library's `log_mel` does the same four steps.
 
 # %%
-level = np.clip(
-    10.0 * np.log10(np.maximum(mel, 1e-10)), config.floor_db, config.ceiling_db
-)
+level = 10.0 * np.log10(np.maximum(mel, 1e-10))
+level = np.clip(level, config.floor_db, config.ceiling_db)
 by_library = cm.log_mel(sound, frame_times, config, wrap=True)
-assert np.allclose(level, by_library, atol=0.05)
-print(
-    f"largest difference from the library's log_mel: {np.abs(level - by_library).max():.4f} dB"
-)
+difference = np.abs(level - by_library).max()
+print(f"largest difference from the library's log_mel: {difference:.4f} dB")
 print(f"{len(sound):,} samples have become {level.size:,} numbers")
 
 # %% [markdown]
-# **Question.** Which of the four would you hand to a network? **Guess** how much of the picture can be seen at all in
-# step two, where the numbers are powers.
+# Which of the four would you hand to a network? A picture is of little use if nearly all of its cells look the same.
+# So we count the cells that reach at least a tenth of the way from the lowest to the highest value of the picture.
 
 # %%
+def visible(picture):
+    """Share of the cells that reach a tenth of the range of the picture."""
+    return np.mean(picture > picture.min() + 0.1 * np.ptp(picture))
+
+
+shares = pd.Series(
+    {
+        "2. power": visible(power),
+        "3. mel power": visible(mel),
+        "4. log-mel": visible(level),
+    },
+    name="visible cells",
+)
+
+# %% tags=["fold"]
+# @title Guess: what can be seen of the power
+lab.guess(
+    "In step two the numbers are powers. How many percent of its cells are visible?",
+    float(100 * shares["2. power"]),
+    "%",
+)
+
+# %% tags=["fold"]
+# @title Picture: the four steps
 fig, axes = plt.subplots(1, 4, figsize=(14, 3), layout="constrained")
-axes[0].plot(np.arange(len(sound)) / config.sample_rate, sound, linewidth=0.3, color=cm.COLOURS[0])
+seconds = np.arange(len(sound)) / config.sample_rate
+axes[0].plot(seconds, sound, linewidth=0.3, color=cm.COLOURS[0])
 axes[0].set(title="1. samples", xlabel="time (s)", ylabel="amplitude", ylim=(-1, 1))
-steps = ((axes[1], power, "2. power", "frequency bin"), (axes[2], mel, "3. mel power", "mel band"))
+steps = (
+    (axes[1], power, "2. power", "frequency bin"),
+    (axes[2], mel, "3. mel power", "mel band"),
+)
 for ax, picture, title, unit in steps:
     ax.imshow(
         picture.T,
@@ -243,120 +362,111 @@ for ax, picture, title, unit in steps:
     ax.set(title=title, xlabel="time (beats)", ylabel=unit)
 image = cm.plot_log_mel(level, config, ax=axes[3], title="4. log-mel")
 fig.colorbar(image, ax=axes[3], label="level (dB)")
-session.show_figure(
-    fig,
-    "01_four_steps",
-    "A waveform, two nearly black pictures, and a log-mel picture full of detail.",
-)
+seen = "A waveform, two nearly black pictures, and a log-mel picture full of detail."
+session.show_figure(fig, "01_four_steps", seen)
 
 # %%
-def visible(picture):
-    """Share of the cells that reach a tenth of the way from the lowest to the highest value."""
-    return np.mean(picture > picture.min() + 0.1 * np.ptp(picture))
+shares.map("{:.1%}".format).to_frame()
 
-
-lab.takeaway(
-    f"A tenth of their range is reached by {visible(mel):.1%} of the mel powers, "
-    f"by {visible(level):.0%} of the levels.",
-    {
-        "The logarithm shows what the powers hide.": visible(level) > 3 * visible(mel),
-        "This clip is even: its powers show much too.": True,
-    },
-)
+# %% [markdown] tags=["lesson"]
+# **What we learned.** In the power of each frequency, 0.5 % of the cells are visible, because a few loud cells use
+# up the whole range. Adding frequencies up to mel bands helps little: 4.4 %. The logarithm makes 82 % visible, so
+# the network gets the log-mel. The mel bands have a price: two frequencies in one band cannot be told apart any
+# more.
 
 # %% [markdown]
-# ## 3. Why not the complex spectrum?
+# ## 4. Why not the complex spectrum?
 #
-# The STFT with its phases can be turned back into sound exactly. The project that this series grew from fed real and
-# imaginary parts to its network, for that reason. Its network learned to answer everything with the same clip. One
-# cause can be shown without any network.
+# The STFT with its phases can be turned back into sound exactly. The project that this series grew from therefore
+# gave the STFT to its network, and the network learned to answer everything with the same clip. One cause can be
+# shown without any network.
 #
-# **Question.** Delay the sound by one millisecond. No ear can tell. **Guess** how far apart a squared error puts the
-# two, if silence instead of the sound counts as 100 %.
+# Delay the sound by one millisecond. No listener can tell. We measure how far apart a squared error puts the two
+# spectra. The error of silence, which is the power of the sound itself, counts as 100 %.
 
 # %%
 later = np.roll(sound, config.sample_rate // 1000)
-complex_error = np.sum(np.abs(stft(later) - spectra) ** 2) / np.sum(np.abs(spectra) ** 2)
-level_change = np.abs(cm.log_mel(later, frame_times, config, wrap=True) - level).mean()
-lab.takeaway(
-    f"The delay costs {complex_error:.0%} of what silence costs in the complex spectrum, "
-    f"and {level_change:.2f} dB in the levels.",
-    {
-        "The complex error hears what no ear does: it prefers silence.": complex_error > 1.0,
-        "The complex error hears what no ear does.": complex_error > 0.2,
-        "This sound is so low that a millisecond hardly turns its phases.": True,
-    },
+total = np.sum(np.abs(spectra) ** 2)
+complex_error = np.sum(np.abs(stft(later) - spectra) ** 2) / total
+later_level = cm.log_mel(later, frame_times, config, wrap=True)
+level_change = np.abs(later_level - level).mean()
+
+# %% tags=["fold"]
+# @title Guess: the price of a millisecond
+lab.guess(
+    "Silence has an error of 100 %. How many percent has the delayed sound?",
+    float(100 * complex_error),
+    "%",
 )
 
+# %%
+print(f"squared error of the complex spectrum: {complex_error:.0%} of that of silence")
+print(f"mean change of the levels in the log-mel: {level_change:.2f} dB")
+
 # %% [markdown]
-# Now be a network that knows the magnitudes perfectly and the phases not at all. It may answer with the right
-# magnitudes times a factor $a$, at phases drawn at random. Its expected squared error, over that of silence, is
+# Now imagine a network that knows the magnitudes perfectly and the phases not at all. It answers with the right
+# magnitudes times a factor $a$, at phases drawn at random. Its expected squared error, divided by that of silence, is
 #
 # $$\frac{\mathbb E\,\big|X - a|X|e^{i\varphi}\big|^2}{|X|^2} = 1 + a^2 ,$$
 #
-# because the mixed term averages out. Without phases the same answer costs $(1 - a)^2$.
-# **Guess** which loudness $a$ each error likes best.
+# because the mixed term averages out. If only magnitudes count, the same answer costs $(1 - a)^2$. We compute both
+# for 25 values of $a$.
 
 # %%
-factors = np.linspace(0.0, 1.2, 25)
-phases = np.exp(2j * np.pi * np.random.default_rng(seed).random(spectra.shape))
-total = np.sum(np.abs(spectra) ** 2)
+loudness = np.linspace(0.0, 1.2, 25)
+rng = np.random.default_rng(seed)
+phases = np.exp(2j * np.pi * rng.random(spectra.shape))
+magnitude = np.abs(spectra)
 complex_cost = np.array(
-    [np.sum(np.abs(spectra - a * np.abs(spectra) * phases) ** 2) / total for a in factors]
+    [np.sum(np.abs(spectra - a * magnitude * phases) ** 2) / total for a in loudness]
 )
-magnitude_cost = (1.0 - factors) ** 2
+magnitude_cost = (1.0 - loudness) ** 2
 
-# %%
+# %% tags=["fold"]
+# @title Guess: the best loudness
+lab.guess(
+    "Phases unknown: at which loudness a, from 0 to 1.2, is the squared error smallest?",
+    float(loudness[complex_cost.argmin()]),
+)
+
+# %% tags=["fold"]
+# @title Picture: error by loudness
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-ax.plot(
-    factors,
-    complex_cost,
-    color=cm.COLOURS[4],
-    marker=cm.MARKERS[0],
-    markersize=4,
-    label="complex, phases unknown",
-)
-ax.plot(
-    factors,
-    magnitude_cost,
-    color=cm.COLOURS[0],
-    marker=cm.MARKERS[1],
-    markersize=4,
-    label="magnitude only",
-)
+costs = {"complex, phases unknown": complex_cost, "magnitude only": magnitude_cost}
+looks = ((cm.COLOURS[4], cm.MARKERS[0]), (cm.COLOURS[0], cm.MARKERS[1]))
+for (label, cost), (colour, marker) in zip(costs.items(), looks, strict=True):
+    ax.plot(loudness, cost, color=colour, marker=marker, markersize=4, label=label)
 ax.set(xlabel="loudness a of the answer", ylabel="squared error (silence = 1)")
 ax.legend()
-session.show_figure(
-    fig,
-    "01_phase",
-    "The complex error is smallest at loudness zero, the magnitude error at loudness one.",
-)
+seen = "The complex error is smallest at loudness zero, the magnitude error at one."
+session.show_figure(fig, "01_phase", seen)
 
 # %%
-best_loudness = factors[complex_cost.argmin()]
-without = factors[magnitude_cost.argmin()]
-lab.takeaway(
-    f"With unknown phases the best loudness is {best_loudness:.1f}, without phases {without:.1f}.",
-    {
-        "Who cannot know the phases is taught to be silent. So we leave them out.": best_loudness < 0.15,
-        "These phases were lucky; another seed teaches silence.": True,
-    },
-)
+print(f"best loudness with unknown phases: {loudness[complex_cost.argmin()]:.1f}")
+print(f"best loudness without phases: {loudness[magnitude_cost.argmin()]:.1f}")
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** A delay that nobody hears costs 183 % of what silence costs, so the squared error of the
+# complex spectrum prefers silence to the right sound. In the log-mel the same delay changes levels by 0.22 dB. A
+# network that cannot predict phases minimises the complex error by staying silent: its best loudness is 0.0. So we
+# leave the phases out. This has a price, because someone has to find phases again before we can listen (section 7).
 
 # %% [markdown]
-# ## 4. One scale for all, or one for each file?
+# ## 5. One scale for all, or one for each file?
 #
-# Networks like inputs near $[-1, 1]$. Much code gets there by stretching each file from its own minimum to its own
-# maximum. We use two fixed constants instead, the floor and the ceiling of the configuration:
+# Networks work best with inputs near $[-1, 1]$. Much code gets there by stretching each file from its own minimum to
+# its own maximum. We use two fixed constants instead, the floor and the ceiling of the configuration:
 #
 # $$s = \frac{2\,(L - \text{floor})}{\text{ceiling} - \text{floor}} - 1$$
 #
-# **Question.** What becomes of silence under each? We take the clip, the clip 20 dB softer, and the faint hiss that
-# is left when a recorder runs in an empty room. **Guess** which of the three a network could tell apart.
+# We compare both ways on three inputs: the clip, the clip 20 dB softer, and the faint hiss that is left when a
+# recorder runs in an empty room. The standard deviation of the scaled numbers, their **spread**, says how much there
+# is to see. It is 0 if the network gets the same number in every cell.
 
 # %%
-deep = dataclasses.replace(config, floor_db=-100.0)  # deep enough to see the hiss at all
-hiss = 10 ** (-65 / 20) * np.random.default_rng(seed).standard_normal(len(sound)).astype(np.float32)
+deep = dataclasses.replace(config, floor_db=-100.0)  # so low that hiss lies above it
+noise = np.random.default_rng(seed).standard_normal(len(sound))
+hiss = (10 ** (-65 / 20) * noise).astype(np.float32)
 inputs = {"music": sound, "20 dB softer": 0.1 * sound, "hiss of silence": hiss}
 
 
@@ -367,81 +477,97 @@ def per_file(samples):
 
 
 def fixed(samples):
+    """Scales with the floor and the ceiling of the configuration."""
     return config.scale(cm.log_mel(samples, frame_times, config, wrap=True))
 
 # %%
+ways = {"per file": per_file, "fixed": fixed}
+scaled = {
+    name: {label: way(samples) for label, samples in inputs.items()}
+    for name, way in ways.items()
+}
+spread = pd.DataFrame(scaled).map(np.std)
+
+# %% tags=["fold"]
+# @title Guess: what stretching makes of hiss
+ratio = spread.loc["hiss of silence", "per file"] / spread.loc["music", "per file"]
+lab.guess(
+    "Stretched per file, how large is the spread of the hiss, in percent of that of the "
+    "music?",
+    float(100 * ratio),
+    "%",
+)
+
+# %% tags=["fold"]
+# @title Picture: three inputs on two scales
 fig, axes = plt.subplots(
     2, 3, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained"
 )
-for row, (name, scaling) in zip(
-    axes, {"per file": per_file, "fixed": fixed}.items(), strict=True
-):
-    for ax, (label, samples) in zip(row, inputs.items(), strict=True):
-        image = cm.plot_log_mel(
-            config.unscale(scaling(samples)), config, ax=ax, title=f"{name}: {label}"
-        )
+for row, (name, pictures) in zip(axes, scaled.items(), strict=True):
+    for ax, (label, picture) in zip(row, pictures.items(), strict=True):
+        title = f"{name}: {label}"
+        image = cm.plot_log_mel(config.unscale(picture), config, ax=ax, title=title)
         ax.label_outer()
 fig.colorbar(image, ax=axes, label="what the network gets, as dB")
-session.show_figure(
-    fig,
-    "01_scaling",
-    "Stretched per file, silence is a bright texture; on the fixed scale it is black.",
-)
+seen = "Stretched per file, silence is a bright texture; on the fixed scale it is black."
+session.show_figure(fig, "01_scaling", seen)
 
 # %%
-spread = pd.DataFrame(
-    {
-        label: {"per file": per_file(samples).std(), "fixed": fixed(samples).std()}
-        for label, samples in inputs.items()
-    }
-).T
-display(spread.round(2).rename_axis("spread of the numbers"))
-quiet = spread.loc["hiss of silence"]
-loud = spread.loc["music"]
-confused = quiet["per file"] > 0.5 * loud["per file"] and quiet["fixed"] < 0.05
-lab.takeaway(
-    f"Per file, hiss arrives with a spread of {quiet['per file']:.2f}, music with {loud['per file']:.2f}; "
-    f"on the fixed scale, hiss has {quiet['fixed']:.2f}.",
-    {
-        "Per file, silence becomes a kind of music.": confused,
-        "So this music differs from hiss on either scale.": True,
-    },
-)
+spread.astype(float).round(2).rename_axis("spread of the numbers")
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** Stretched per file, hiss has a spread of 0.34 and music one of 0.36, so silence looks like a
+# kind of music to the network. On the fixed scale hiss has 0.00. The fixed scale costs something too: the softer
+# clip keeps a spread of 0.19 of 0.35, because its quiet parts fall below the floor. Also, to get back to a level
+# you need the minimum and the maximum of that file, and an invented clip has none.
 
 # %% [markdown]
-# There is a second trap in the first way: to get back from $[-1, 1]$ to a level you need that file's own two numbers,
-# and for a clip that a model has invented they do not exist.
+# ## 6. Seconds or beats?
 #
-# ## 5. Seconds or beats?
+# The usual grid places frames at equal distances in seconds. Our [beat grid](glossary.md#beat-grid) places them at
+# equal distances in **beats**. A beat then has 16 frames at any tempo, and the tempo travels beside the clip as one
+# number.
+
+# %% tags=["fold"]
+# @title Drawing: a grid of seconds and a grid of beats
+lab.drawing("beat_grid")
+
+# %% [markdown]
+# Composed music knows its beats. In recordings, librosa's beat tracker finds them. Where it finds no steady beat, a
+# fixed grid of 120 beats a minute stands in, and the column `grid` of the table says so.
 #
-# The usual grid puts frames at equal distances in seconds. Ours puts them at equal distances in **beats**: so many
-# frames to the beat whatever the tempo, which travels beside the clip as one number. Composed music knows its beats.
-# In recordings librosa's beat tracker finds them; where it finds no steady beat, a fixed grid of 120 beats a minute
-# stands in, and the column `grid` of the table says so.
-#
-# **Question.** Take the slowest and the fastest test clip of one genre. On which grid do their columns mean the
-# same? **Guess** how many of the eight beats of the slow clip fit into its picture on the left.
+# We take the slowest and the fastest test clip of one genre, and draw both on both grids.
 
 # %%
 in_seconds = cm.AudioConfig(grid="seconds")
+second_times = cm.seconds_frame_times(0.0, in_seconds)
 
 
 def seconds_picture(samples):
-    return cm.log_mel(
-        samples, cm.seconds_frame_times(0.0, in_seconds), in_seconds, wrap=True
-    )
+    return cm.log_mel(samples, second_times, in_seconds, wrap=True)
 
 
 same_genre = test_table[test_table["genre"] == names[0]].sort_values("tempo")
 pair = [heard(same_genre.iloc[place]) for place in (0, -1)]
+beats_that_fit = in_seconds.seconds() * pair[0]["tempo"] / 60.0
+print(f"a picture on the grid of seconds covers {in_seconds.seconds():.2f} s")
+print(f"the slow clip has {pair[0]['tempo']:.0f} beats a minute")
 
-# %%
+# %% tags=["fold"]
+# @title Guess: beats that fit
+lab.guess(
+    "How many beats of the slow clip fit into its picture on the grid of seconds?",
+    float(beats_that_fit),
+    "beats",
+)
+
+# %% tags=["fold"]
+# @title Picture: a slow and a fast clip on both grids
 fig, axes = plt.subplots(2, 2, figsize=(10, 4.8), sharey=True, layout="constrained")
 for row, clip in zip(axes, pair, strict=True):
     title = f"{clip['label']}: frames in "
-    cm.plot_log_mel(
-        seconds_picture(clip["samples"]), in_seconds, ax=row[0], title=title + "seconds"
-    )
+    left = seconds_picture(clip["samples"])
+    cm.plot_log_mel(left, in_seconds, ax=row[0], title=title + "seconds")
     image = cm.plot_log_mel(
         clip["log_mel"], config, ax=row[1], tempo=clip["tempo"], title=title + "beats"
     )
@@ -449,13 +575,14 @@ for row, clip in zip(axes, pair, strict=True):
     row[0].vlines(beats_in_view, 0, 12, color="white", linewidth=2)
     row[1].vlines(np.arange(config.num_beats), 0, 12, color="white", linewidth=2)
 fig.colorbar(image, ax=axes, label="level (dB)")
-seen = "White beat marks stand apart in the left pictures and below each other in the right ones."
+seen = "White beat marks: at different places on the left, below each other on the right."
 session.show_figure(fig, "01_grids", seen)
 
 # %% [markdown]
-# The white marks are the beats. Does it matter in numbers? For ten clips of each genre we take the **pulse**, the
-# rise of the mean level from frame to frame, and correlate the pulses of every two of them: 1 means that things
-# happen at the same columns, 0 that they do not. Both grids begin on a beat, which flatters the grid in seconds.
+# The white marks at the lower edge are the beats. Does the grid matter in numbers? The **pulse** of a clip is the
+# rise of its mean level from one frame to the next. It is high where something begins. We take up to ten clips of
+# each genre and correlate the pulses of every two of them. A correlation of 1 means that things begin in the same
+# columns, and 0 that they do not.
 
 # %%
 def pulse(picture):
@@ -470,290 +597,216 @@ def agreement(pictures):
 # %%
 rows = {}
 for genre, members in features.table.drop_duplicates("source_id").groupby("genre"):
-    several = members.iloc[
-        np.linspace(0, len(members) - 1, min(10, len(members))).astype(int)
-    ]
+    places = np.linspace(0, len(members) - 1, min(10, len(members))).astype(int)
+    several = members.iloc[places]
     sounds = [cm.load_window(row, config).samples for _, row in several.iterrows()]
-    on_beats = [
-        np.asarray(features.log_mel[index], np.float32) for index in several.index
-    ]
-    rows[genre] = {
-        "seconds": agreement(map(seconds_picture, sounds)),
-        "beats": agreement(on_beats),
-    }
+    on_beats = [np.asarray(features.log_mel[i], np.float32) for i in several.index]
+    on_seconds = [seconds_picture(samples) for samples in sounds]
+    rows[genre] = {"seconds": agreement(on_seconds), "beats": agreement(on_beats)}
 grids = pd.DataFrame(rows).T
+grids.loc["mean"] = grids.mean()
 grids.round(2)
 
-# %%
-on_seconds = grids["seconds"].mean()
-on_the_beat = grids["beats"].mean()
-lab.takeaway(
-    f"Two clips of a genre agree to {on_seconds:.2f} in seconds, to {on_the_beat:.2f} in beats.",
-    {
-        "On beats, a network spends no numbers on when each beat falls.": on_the_beat > on_seconds + 0.1,
-        "In this music beats bring little: the tracker errs, or there is no common rhythm.": True,
-    },
-)
+# %% [markdown] tags=["lesson"]
+# **What we learned.** Between two clips of a genre the pulses correlate 0.01 on the grid of seconds and 0.81 on the
+# beat grid. So on the beat grid a network spends no numbers on where each beat falls. The gain is smallest for
+# reggae (0.69), whose instruments avoid the beat. The numbers hold for music whose beats are known. A tracker that
+# errs does harm, and music without a beat gains nothing; `AudioConfig(grid="seconds")` is there for it.
 
 # %% [markdown]
-# Two gifts come with it: an eight-beat clip of steady music can be looped, and tempo becomes a control of its own,
-# which we use below. Music without a beat gains nothing, and a tracker that errs does harm;
-# `AudioConfig(grid="seconds")` keeps the old way open everywhere in this series. What the tracker does not know is
-# which beat begins a bar: on recordings, clips may start on any beat.
+# The grid has two more advantages: eight beats can be looped, and the tempo becomes a control of its own. It does not
+# say which beat begins a bar, so clips of recordings may start on any beat.
 #
-# ## 6. The way back
+# ## 7. The way back
 #
-# Three things were thrown away: fine frequency (bands instead of bins), whatever lies below the floor, and phase.
-# `cm.to_audio` fills them in with good guesses. How it does so, and why bad guesses buzz or hiss, is the subject of
-# notebook 11; here we ask what it costs.
-#
-# **Question.** We send each clip into its picture, make sound of the picture, and take the picture of that sound.
-# **Guess** how far the two pictures are apart, in dB, and which genre suffers most.
+# The picture has lost fine frequency, everything below the floor, and the phase. `cm.to_audio` fills them in with
+# good estimates, which notebook 11 explains. Here we ask what the trip costs. We make sound of each picture, take
+# the picture of that sound, and compare the two pictures.
 
 # %%
 def picture_of(samples):
-    """Log-mel picture of eight beats of any length."""
+    """Log-mel of a sound that lasts eight beats."""
     beats = np.linspace(0.0, len(samples) / config.sample_rate, config.num_beats + 1)
-    return cm.log_mel(samples, cm.beat_frame_times(beats, config), config, wrap=True)
+    times = cm.beat_frame_times(beats, config)
+    return cm.log_mel(samples, times, config, wrap=True)
 
 
 def there_and_back(clip, tempo, label):
     """The clip made from its picture alone, at this tempo."""
     samples = cm.to_audio(clip["log_mel"], config, tempo, seed=seed)
-    return clip | {
-        "samples": samples,
-        "log_mel": picture_of(samples),
-        "tempo": tempo,
-        "label": label,
-    }
+    log_mel = picture_of(samples)
+    return {"samples": samples, "log_mel": log_mel, "tempo": tempo, "label": label}
 
 # %%
 back = [there_and_back(clip, clip["tempo"], "made of its picture") for clip in clips]
-errors = [
-    np.abs(made["log_mel"] - clip["log_mel"]).mean()
-    for made, clip in zip(back, clips, strict=True)
-]
-lost = pd.Series(errors, names)
-lost.round(2).rename("mean error (dB)").to_frame()
+lost = {
+    name: np.abs(made["log_mel"] - clip["log_mel"]).mean()
+    for name, made, clip in zip(names, back, clips, strict=True)
+}
+lost = pd.Series(lost, name="mean error (dB)").rename_axis("genre")
 
-# %%
-order = lost.to_numpy().argsort()
-compared = [group[place] for place in (order[0], order[-1]) for group in (clips, back)]
-cm.show_clips(compared, config, name="01_back", num_columns=2)
-lab.takeaway(
-    f"The trip costs {lost.mean():.2f} dB, at most {lost.max():.2f} ({names[order[-1]]}).",
-    {
-        "Little; yet no model here can sound better, since all come back this way.": lost.max() < 1.0,
-        "That is much: before you blame a model, listen to this trip.": True,
-    },
+# %% tags=["fold"]
+# @title Guess: the cost of the trip
+lab.guess(
+    "By how many dB do the two pictures differ, on average over cells and genres?",
+    float(lost.mean()),
+    "dB",
 )
 
+# %% tags=["fold"]
+# @title Table: the cost of the trip
+cost = lost.astype(float).round(2)
+cost.loc["mean"] = round(float(lost.mean()), 2)
+cost.to_frame()
+
+# %% tags=["fold"]
+# @title Picture and sound: the best and the worst trip
+order = lost.to_numpy().argsort()
+fig, axes = plt.subplots(2, 3, figsize=(11, 5), sharey=True, layout="constrained")
+for row, place in zip(axes, (order[0], order[-1]), strict=True):
+    clip = clips[place]
+    made = back[place]
+    cm.plot_log_mel(clip["log_mel"], config, ax=row[0], title=clip["label"])
+    image = cm.plot_log_mel(made["log_mel"], config, ax=row[1], title=made["label"])
+    changed = row[2].imshow(
+        (made["log_mel"] - clip["log_mel"]).T,
+        origin="lower",
+        aspect="auto",
+        cmap="RdBu_r",
+        vmin=-6,
+        vmax=6,
+        extent=image.get_extent(),
+    )
+    row[2].set(title="difference", xlabel="time (beats)")
+    plt.setp(row[1:], ylabel="")
+fig.colorbar(image, ax=axes[:, 1], label="level (dB)")
+fig.colorbar(changed, ax=axes[:, 2], label="change (dB)")
+seen = "Two clips, the same after the trip, and the change: scattered cells, most louder."
+session.show_figure(fig, "01_back", seen)
+for place in (order[0], order[-1]):
+    name = clips[place]["label"]
+    display(
+        cm.player(clips[place]["samples"], config, name),
+        cm.player(back[place]["samples"], config, f"{name}, made of its picture"),
+    )
+
 # %% [markdown]
-# Listen to each pair for softer attacks and for held notes that waver. From here on, when we judge a
+# In the third column, red cells came back louder. Most of them were quiet before, because gaps between notes fill
+# up a little. Listen to each pair for softer attacks and for held notes that waver. From here on, when we judge a
 # model by ear, we play real clips through this same trip first.
 #
-# **Question.** A record played faster also sounds higher. Does our clip, if we make its sound at another tempo? The
-# pictures below count seconds, so that the two tempos look different.
+# A record played faster also sounds higher. What happens to our clip at another tempo? We make it at 80 and at 150
+# BPM, and compare the mean levels of each band. As a yardstick, we compare the slow one with a clip of another
+# genre.
 
 # %%
 slow, fast = (
-    there_and_back(clips[0], new, f"{names[0]}, at {new:.0f} BPM")
-    for new in (80.0, 150.0)
+    there_and_back(clips[0], bpm, f"{names[0]}, at {bpm:.0f} BPM")
+    for bpm in (80.0, 150.0)
 )
-cm.show_clips([slow, fast], config, name="01_tempo", num_columns=2, seconds=True)
-shift, between = (
-    np.abs(slow["log_mel"].mean(axis=0) - other["log_mel"].mean(axis=0)).mean()
-    for other in (fast, clips[-1])
+mean_spectrum = {
+    name: clip["log_mel"].mean(axis=0)
+    for name, clip in (("slow", slow), ("fast", fast), ("other", clips[-1]))
+}
+shift = np.abs(mean_spectrum["slow"] - mean_spectrum["fast"]).mean()
+between = np.abs(mean_spectrum["slow"] - mean_spectrum["other"]).mean()
+print(f"mean spectra of the two tempos differ by {shift:.2f} dB")
+print(f"those of {names[0]} and {names[-1]} by {between:.2f} dB")
+
+# %% tags=["fold"]
+# @title Picture and sound: one clip at two tempos, in seconds
+seen = "The same picture twice; at 80 BPM it is nearly twice as wide as at 150."
+cm.show_clips(
+    [slow, fast], config, name="01_tempo", alt=seen, num_columns=2, seconds=True
 )
 
-# %%
-lab.takeaway(
-    f"The mean spectra of the two tempos differ by {shift:.2f} dB, those of two genres by {between:.2f}.",
-    {
-        "The tempo moved, the pitch stayed.": shift < 0.25 * between,
-        "So part of the sound changed with the tempo.": True,
-    },
-)
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The trip changes levels by 0.36 dB on average, and by 0.47 dB for the worst genre. That is
+# little, but no model of this series can sound better, because everything comes back this way. The tempo moves
+# without the pitch: two tempos differ by 0.25 dB, two genres by 9.57 dB. The picture knows nothing of speed, so a
+# note fades in the same number of beats at any tempo; a real instrument would not do that.
 
 # %% [markdown]
-# ## 7. Something to turn: tempo and number of bands
+# ## 8. Something to turn: tempo and number of bands
 #
-# **Question.** How few bands can you take away before you mind? **Guess**, then turn. (Where no kernel is running,
-# the figure below the cell stands in.)
+# How many bands can you take away before you mind? Turn the controls and listen. (Where no kernel is running, the
+# figure below the cell stands in.)
 
-# %% tags=["widget"]
-@widgets.interact(tempo=widgets.IntSlider(110, 60, 200, 5, continuous_update=False), num_bands=[128, 64, 32, 16])
-def turn(tempo, num_bands):
+# %% tags=["fold", "widget"]
+# @title Turn: tempo and number of bands
+@widgets.interact(
+    bpm=widgets.IntSlider(110, 60, 200, 5, continuous_update=False), num_bands=[128, 64, 32, 16]
+)
+def turn(bpm, num_bands):
     coarse = dataclasses.replace(config, n_mels=num_bands)
     picture = cm.log_mel(sound, frame_times, coarse, wrap=True)
-    made = {"log_mel": picture, "samples": cm.to_audio(picture, coarse, tempo, seed=seed), "tempo": tempo}
-    cm.show_clips(made | {"label": f"{num_bands} bands, {tempo} BPM"}, coarse, seconds=True)
+    made = {"log_mel": picture, "samples": cm.to_audio(picture, coarse, bpm, seed=seed), "tempo": bpm}
+    cm.show_clips(made | {"label": f"{num_bands} bands, {bpm} BPM"}, coarse, seconds=True)
+
+# %% [markdown]
+# The same in numbers: we make the clip from fewer bands, and compare what comes back in the usual 128.
 
 # %%
 def from_bands(num_bands):
     """The first clip, made of this many bands, and its picture in the usual 128."""
     coarse = dataclasses.replace(config, n_mels=num_bands)
-    samples = cm.to_audio(
-        cm.log_mel(sound, frame_times, coarse, wrap=True), coarse, tempo, seed=seed
-    )
-    return {
-        "samples": samples,
-        "log_mel": picture_of(samples),
-        "label": f"made of {num_bands} bands",
-        "tempo": tempo,
-    }
+    picture = cm.log_mel(sound, frame_times, coarse, wrap=True)
+    samples = cm.to_audio(picture, coarse, tempo, seed=seed)
+    label = f"made of {num_bands} bands"
+    log_mel = picture_of(samples)
+    return {"samples": samples, "log_mel": log_mel, "label": label, "tempo": tempo}
 
+# %%
+coarser = {num_bands: from_bands(num_bands) for num_bands in (16, 32, 64, 128)}
+by_bands = pd.Series(
+    {num: np.abs(clip["log_mel"] - level).mean() for num, clip in coarser.items()},
+    name="mean error (dB)",
+)
+by_bands.astype(float).round(2).rename_axis("bands").to_frame()
 
-coarser = [from_bands(num_bands) for num_bands in (16, 32, 64)]
+# %% tags=["fold"]
+# @title Picture and sound: fewer and fewer bands
 seen = "From 16 bands the clip is a blur of stripes; from 64 its notes are back."
-cm.show_clips(coarser, config, name="01_bands", alt=seen)
+few_bands = [coarser[num_bands] for num_bands in (16, 32, 64)]
+cm.show_clips(few_bands, config, name="01_bands", alt=seen)
 
-# %%
-few, more = (np.abs(clip["log_mel"] - level).mean() for clip in (coarser[0], coarser[2]))
-lab.takeaway(
-    f"Sixteen bands bring the clip back with an error of {few:.1f} dB, sixty-four with {more:.1f}.",
-    {
-        "Fewer bands cost pitch first: notes melt into their neighbours.": few > 1.5 * more,
-        "This clip has so few notes that bands hardly matter to it.": True,
-    },
-)
+# %% [markdown] tags=["lesson"]
+# **What we learned.** Sixteen bands bring the clip back with an error of 10.2 dB, 64 with 4.0 dB, and 128 with 0.45
+# dB. Pitch suffers first, because neighbouring notes fall into one band. The rhythm survives in 16 bands. But 128
+# are no natural limit: notebook 11 measures what they lose on real music.
 
 # %% [markdown]
-# ## 8. What the other notebooks can rely on
+# ## Is my run normal?
 #
-# `build_features` returns the same thing for every source of music, the **data contract**:
-#
-# - a table with one row a clip: where it came from, its genre, split, group, tempo and grid, and the factors it was
-#   composed from where these are known;
-# - an array of log-mel pictures on disk, read when it is used, so that a collection may be larger than the memory;
-# - a report of what was left out, and why.
+# The ranges below are those of the embedded music. An error far above its range means that constants were changed.
 
-# %%
-columns = ["clip_id", "genre", "split", "group", "start", "end", "tempo", "grid"]
-display(features.table[columns].sample(4, random_state=seed), features.counts())
-
-# %% [markdown]
-# A **split** says what a clip may be used for: *train* for learning, *validation* for decisions, *test* for the final
-# number. A **group** is a track or an artist, and no group is in two splits. If half of a track is learned and the
-# other half tested, memory looks like understanding.
-#
-# The cache is named after everything it depends on: files, constants, and the code that made it. So it is either right
-# or made again, and an interrupted run goes on where it stopped. **Guess** how long a second call takes.
-
-# %%
-start = time.perf_counter()
-again = cm.build_features(collection, config, session.cache_dir, progress=False)
-cached_seconds = time.perf_counter() - start
-shared = features.table.groupby("group")["split"].nunique().max()
-lab.takeaway(
-    f"The second call found {len(again):,} clips in {cached_seconds:.2f} s; a group is in {shared} split at most.",
-    {
-        "So nothing is both learned and tested.": shared == 1,
-        "That must be one, or the test rewards memory.": True,
-    },
-)
-
-# %% [markdown]
-# ## 9. What bad files do
-#
-# Real collections hold files that are empty, cut off, silent, or not music at all. We write such a collection.
-# **Question.** What should happen to it? **Guess** what the library does with each file, and with the genre `attic`,
-# which holds no good one.
-
-# %%
-def make_bad_folder(root):
-    """Two genres of three good tracks each, and files that are not fit for use."""
-    good = np.tile(sound, 3)
-    attic = root / "attic"
-    lonely = root / "lonely"
-    for folder in (root / "first", root / "second", attic, lonely):
-        folder.mkdir(parents=True)
-    for number in range(6):
-        place = root / ("first", "second")[number % 2] / f"good {number}.wav"
-        cm.write_audio(place, np.roll(good, number * 5000), config)
-    cm.write_audio(root / "lost.wav", good, config)
-    cm.write_audio(lonely / "only one.wav", good, config)
-    cm.write_audio(attic / "silence.wav", 0.0 * good, config)
-    cm.write_audio(attic / "half a second.wav", good[: config.sample_rate // 2], config)
-    cm.write_audio(attic / "cut off.flac", good, config)
-    (attic / "cut off.flac").write_bytes((attic / "cut off.flac").read_bytes()[:20000])
-    (attic / "empty.mp3").write_bytes(b"")
-    (attic / "a letter.wav").write_text("Dear listener, this is text. " * 50)
-    (attic / "cover.jpg").write_bytes(b"not a picture either")
-
-# %%
-with tempfile.TemporaryDirectory() as folder:
-    root = Path(folder) / "music"
-    make_bad_folder(root)
-    checked = cm.build_features(
-        cm.open_collection(root),
-        config,
-        Path(folder) / "cache",
-        num_workers=1,
-        progress=False,
-    )
-    bad_files = sum((root / name).is_file() for name in checked.report["path"])
-with pd.option_context("display.max_colwidth", None):
-    display(checked.report)
-
-# %%
-good_files = checked.table["source_id"].nunique()
-bad_genres = len(checked.report) - bad_files
-lab.takeaway(
-    f"The report names {bad_files} bad files and {bad_genres} genre without a good one; "
-    f"{good_files} good files remain.",
-    {
-        "Nothing stopped the run, nothing became a genre of its own.": checked.genres == ("first", "second"),
-        "Yet a bad folder became a genre: look at it.": True,
-    },
-)
-print(f"In your collection {len(features.report)} things were left out.")
-
-# %% [markdown]
-# ## 10. Is my run normal?
-#
-# The ranges below are those of the embedded music on ordinary machines.
-
-# %%
+# %% tags=["fold"]
+# @title Table: your run beside the normal ranges
+gain = grids.loc["mean", "beats"] - grids.loc["mean", "seconds"]
 ranges = pd.DataFrame(
     [
         ("there and back, mean error (dB)", lost.mean(), 0.15, 0.7),
         ("there and back, largest of a genre (dB)", lost.max(), 0.2, 1.2),
-        ("agreement of pulses, beats over seconds", on_the_beat - on_seconds, 0.1, 0.9),
-        ("second call of build_features (s)", cached_seconds, 0.0, 2.0),
-        ("splits that share a group", float(shared), 1.0, 1.0),
+        ("correlation of pulses, beats minus seconds", gain, 0.6, 0.9),
+        ("delay of 1 ms, error of the spectrum (silence = 1)", complex_error, 0.5, 2.5),
     ],
     columns=["measure", "your run", "from", "to"],
 )
-ranges["normal"] = np.where(
-    ranges["your run"].between(ranges["from"], ranges["to"]), "yes", "look"
-)
+inside = ranges["your run"].between(ranges["from"], ranges["to"])
+ranges["normal"] = np.where(inside, "yes", "look")
 ranges.round(2)
 
 # %% [markdown]
-# An error far above the range means that constants were changed: the widget shows what fewer bands do. If the
-# report lists files that play well elsewhere, convert one to WAV and try again.
-#
-# ## What to take along
-#
-# - A network gets a picture of eight beats: levels in dB, in mel bands, on one scale for all music.
-# - Phases are left out because a squared error turns unknown phases into silence.
-# - Time is counted in beats, so columns mean the same in every clip, and tempo is a number beside it.
-# - The way back costs what section 6 measured, before any model has touched the sound.
-#
-# **Limits.** A picture of 128 bands cannot hold everything: what the guesses between bands cost on real music is
-# measured in notebook 11. A beat grid needs music with a beat.
-#
-# **Next:** notebook 02 asks how few numbers such a picture can be packed into. Notebook 11 (back to sound) can be
-# read right after this one, by those who want to know what `to_audio` does.
+# **Next:** notebook 02 asks how few numbers such a picture can be packed into. Notebook 11 explains `to_audio`, and
+# notebook 10 shows what happens to your own files, and to bad ones.
 #
 # ## Exercises
 #
-# 1. **The way back from the scale** (5 minutes, easy). Turn the formula of section 4 round: levels in dB from numbers
+# 1. **The way back from the scale** (5 minutes). Turn the formula of section 5 round: levels in dB from numbers
 #    in $[-1, 1]$. The cell below yours says whether it is right.
-# 2. **Break the grid** (5 minutes, easy). Shift every clip by a random number of frames (`np.roll`) and compute the
-#    agreement again. How far does it fall?
-# 3. **Compose with a brush** (15 minutes, medium). The picture can be edited before it becomes sound. Make the clip
+# 2. **Break the grid** (5 minutes). Shift every clip by a random number of frames (`np.roll`) and compute the
+#    correlation of the pulses again. How far does it fall?
+# 3. **Compose with a brush** (15 minutes). A picture can be edited before it becomes sound. Make the clip
 #    play its bass and drums alone, or swap its two bars.
 #
 # Solutions are in `solutions/01_prepare_audio`.
@@ -764,20 +817,58 @@ def decibels(scaled):
     return np.zeros_like(scaled)  # replace this line
 
 # %% tags=["check"]
-found = decibels(config.scale(level))[40, 20]
+found = decibels(config.scale(level))
 expected = level[40, 20]
-is_right = np.allclose(decibels(config.scale(level)), level, atol=0.01)
-print("right" if is_right else f"not yet: expected {expected:.2f} dB in frame 40 of band 20, got {found:.2f}")
+print(
+    "right"
+    if np.allclose(found, level, atol=0.01)
+    else f"not yet: expected {expected:.2f} dB in frame 40 of band 20, got {found[40, 20]:.2f}"
+)
 
 # %%
-shifted = [picture for picture in on_beats]  # exercise 2: roll each picture by a random number of frames
-print(f"agreement of {genre}: {agreement(shifted):.2f}")
+shifted = list(on_beats)  # exercise 2: roll each picture by a random number of frames
+print(f"correlation of the pulses, {genre}: {agreement(shifted):.2f}")
 
 # %%
 painted = level.copy()  # exercise 3: change the picture, shape (frames, bands), then listen
 painted_sound = cm.to_audio(painted, config, tempo)
-cm.write_audio(session.clips_dir / "01_painted.wav", painted_sound, config)
 cm.player(painted_sound, config, f"{names[0]}, painted")
+
+# %% [markdown]
+# ## Questions
+
+# %% tags=["fold"]
+# @title Question: columns
+lab.guess(
+    "One clip has 90 BPM, one 150. On the beat grid, whose picture has more columns?",
+    "both have the same",
+    choices=["the slow one's", "the fast one's", "both have the same"],
+)
+
+# %% tags=["fold"]
+# @title Question: a softer clip
+lab.guess(
+    "You turn a clip down to a tenth of its amplitude. By how many dB do those levels "
+    "fall that stay above the floor?",
+    20,
+    "dB",
+)
+
+# %% tags=["fold"]
+# @title Question: what is lost
+lab.guess(
+    "Which of these can nobody read from the picture any more?",
+    "the phases",
+    choices=["the loudness", "the phases", "the rhythm", "the pitch of the bass"],
+)
+
+# %% [markdown] tags=["lesson"]
+# ## The answer
+#
+# A network gets a picture of eight beats: 128 frames by 128 mel bands, levels from −70 to 0 dB, scaled to [−1, 1].
+# Phases are left out, because a delay of a millisecond costs 183 % of the error of silence. On the beat grid the
+# pulses of two clips correlate 0.81, on a grid of seconds 0.01. The way back to sound changes levels by 0.36 dB, in
+# the worst genre by 0.47 dB. No model here can sound better.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

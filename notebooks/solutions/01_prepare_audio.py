@@ -55,8 +55,8 @@ tempo = clip.tempo
 # %% [markdown]
 # ## 1. The way back from the scale
 #
-# Solve $s = 2\,(L - \text{floor}) / (\text{ceiling} - \text{floor}) - 1$ for $L$: add one, divide by two, stretch to
-# the span, and begin at the floor. `config.unscale` does the same, and clips to floor and ceiling what a model puts
+# Solve $s = 2\,(L - \text{floor}) / (\text{ceiling} - \text{floor}) - 1$ for $L$. Add one, divide by two, multiply by
+# the span, and add the floor. `config.unscale` does the same. It also clips to floor and ceiling what a model puts
 # outside.
 
 # %% tags=["exercise"]
@@ -67,15 +67,18 @@ def decibels(scaled):
     ) + config.floor_db
 
 # %% tags=["check"]
-found = decibels(config.scale(level))[40, 20]
+found = decibels(config.scale(level))
 expected = level[40, 20]
-is_right = np.allclose(decibels(config.scale(level)), level, atol=0.01)
-print("right" if is_right else f"not yet: expected {expected:.2f} dB in frame 40 of band 20, got {found:.2f}")
+print(
+    "right"
+    if np.allclose(found, level, atol=0.01)
+    else f"not yet: expected {expected:.2f} dB in frame 40 of band 20, got {found[40, 20]:.2f}"
+)
 
 # %% [markdown]
 # ## 2. Break the grid
 #
-# Rolling a picture leaves its sound as it was and moves its beginning, as a cut at a random moment would.
+# Rolling a picture leaves its sound as it was and moves its beginning. A cut at a random moment would do the same.
 
 # %%
 def pulse(picture):
@@ -104,19 +107,16 @@ moved.round(2)
 
 # %%
 before, after = moved.mean().round(2) + 0.0  # no minus zero
-lab.takeaway(
-    f"Rolled at random, two clips of a genre agree to {after:.2f} instead of {before:.2f}.",
-    {
-        "What the beat grid brought is gone.": after < 0.5 * before,
-        "In this music the beat grid had not brought much.": True,
-    },
-)
+print(f"mean correlation on the beat grid: {before:.2f}, rolled at random: {after:.2f}")
+
+# %% [markdown]
+# The correlation falls to almost nothing. What the beat grid brings is that things begin in the same columns.
 
 # %% [markdown]
 # ## 3. Compose with a brush
 #
-# Below 250 Hz live bass and bass drum. The floor means silence, so every band whose filter peaks higher is painted
-# with it. The bars are swapped by a roll of four beats.
+# Bass and bass drum lie below 250 Hz. The floor means silence, so we paint every band whose filter peaks higher with
+# the floor. A roll of four beats swaps the bars.
 
 # %%
 peak_hertz = cm.mel_filters(config).argmax(axis=1) * config.sample_rate / config.n_fft

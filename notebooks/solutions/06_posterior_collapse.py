@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Solutions to notebook 05
+# # Solutions to notebook 06
 #
 # <!-- links: made by tools/badges.py -->
 # The notebook: [05 posterior collapse](../05_posterior_collapse.ipynb)
@@ -54,8 +54,8 @@ num_latents = lab.NUM_LATENTS
 # %% [markdown]
 # ## 1. Free bits
 #
-# Below the bar the larger of the two is the bar, a constant: its gradient is zero, so nothing presses a dimension that
-# says less than `bits`. Above the bar it is the KL as before.
+# Below the bar the larger of the two is the bar, which is a constant. Its gradient is zero, so nothing presses a dimension
+# whose KL is below `bits`. Above the bar it is the KL as before.
 
 
 # %% tags=["exercise"]
@@ -66,62 +66,59 @@ def free_bits_penalty(kl_per_dimension, weight, bits):
 
 # %% tags=["check"]
 trial = np.array([0.0, 0.1, 0.3, 2.0], "float32")
-expected = float(cm.get_schedule({"name": "free_bits", "weight": 2.0, "bits": 0.5}).penalty(trial, 2.0, 0))
+schedule = cm.get_schedule({"name": "free_bits", "weight": 2.0, "bits": 0.5})
+expected = float(schedule.penalty(trial, 2.0, 0))
 got = float(free_bits_penalty(trial, 2.0, 0.5))
-print("right" if abs(got - expected) < 1e-4 else f"not yet: expected {expected:.4f} nats, got {got:.4f}")
+correct = abs(got - expected) < 1e-4
+print("right" if correct else f"not yet: expected {expected:.4f} nats, got {got:.4f}")
 
 # %% [markdown]
-# ## 2. Where the first direction dies
+# ## 2. Where the first direction vanishes
 #
-# It dies where β/2 reaches its eigenvalue, that is at β = 2λ. (The bar of 0.01 for an active unit moves this by one per
+# It vanishes where β/2 reaches its eigenvalue, that is at β = 2λ. (The bar of 0.01 for an active unit moves this by one per
 # cent.) With one latent dimension the optimiser has nothing else to find.
 
 # %%
 eigenvalues = lab.pca_spectrum(features.arrays("train")[0])
-first_dies_at = 2 * eigenvalues[0]
-variances = {share: lab.fit_linear_vae(eigenvalues, share * first_dies_at, 1)[0] for share in (0.9, 1.1)}
+first_vanishes_at = 2 * eigenvalues[0]
+print(f"λ = {eigenvalues[0]:.1f}, β = {first_vanishes_at:.1f}")
+variances = {}
+for share in (0.9, 1.1):
+    variances[share] = lab.fit_linear_vae(eigenvalues, share * first_vanishes_at, 1)[0]
+    print(f"at {share} times this β the variance of the mean is {variances[share]:.4f}")
 assert variances[0.9] > 0.01 > variances[1.1]
-print(f"λ = {eigenvalues[0]:.1f}, β = {first_dies_at:.1f}; variance of the mean below and above it: "
-      + ", ".join(f"{variance:.4f}" for variance in variances.values()))  # fmt: skip
 
 # %% [markdown]
-# ## 3. Four standard deviations in place of sixteen
+# ## 3. Four standard deviations instead of sixteen
 #
 # Dividing by a quarter multiplies the clips by 4 and every variance by 16. At the same β = 2 far more directions are above
-# the threshold: the scale of the features and β are one and the same setting.
+# the threshold. The scale of the features and β are one and the same setting.
 
 # %%
 stft = lab.clips_of(features, "stft")["train"][0]
 spectrum = lab.pca_spectrum(stft)
 louder = lab.pca_spectrum(4.0 * stft[:200]) / lab.pca_spectrum(stft[:200])
 print(f"eigenvalues grow by a factor of {np.median(louder):.2f}")
-print(
-    "forecast at β = 2:",
-    *(int(lab.forecast_active_units(k * spectrum, 2.0, num_latents)) for k in (1, 16)),
-)
+for factor in (1, 16):
+    kept = lab.forecast_active_units(factor * spectrum, 2.0, num_latents)
+    print(f"forecast at β = 2, eigenvalues times {factor}: {int(kept)}")
 
 # %% [markdown]
 # ## 4. Aligned phases
 #
-# Clips of this collection begin on a bar, and a drum begins with the same samples each time: at start 0 the phases of
-# first hits agree between clips, their cells vary together, and the first direction grows. Real songs cut anywhere
-# have no such luck.
+# Clips of this collection begin on a bar, and a drum begins with the same samples each time. At start 0 the phases of the
+# first hits agree between clips, so their cells vary together and the first direction grows. Pieces that are cut from
+# songs at random do not have this advantage.
 
 # %%
 rng = np.random.default_rng(seed)
 rows = np.sort(rng.permutation(len(features))[:120])
 sounds = [cm.load_window(features.table.iloc[row], config).samples for row in rows]
-shares = {}
-for name, starts in (
-    ("aligned", np.zeros(len(sounds), int)),
-    ("random", rng.integers(0, 40_000, len(sounds))),
-):
-    clips = np.array(
-        [lab.complex_stft(sound, start) for sound, start in zip(sounds, starts, strict=True)]
-    )
-    values = lab.pca_spectrum(clips)
-    shares[name] = values[0] / values.sum()
-print({name: f"{share:.1%}" for name, share in shares.items()})
+starts = {"aligned": np.zeros(len(sounds), int), "random": rng.integers(0, 40_000, len(sounds))}
+for name, begins in starts.items():
+    pairs = zip(sounds, begins, strict=True)
+    values = lab.pca_spectrum(np.array([lab.complex_stft(sound, start) for sound, start in pairs]))
+    print(f"{name}: the first direction has {values[0] / values.sum():.1%} of the variance")
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

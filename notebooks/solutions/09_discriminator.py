@@ -46,24 +46,35 @@ collection = cm.open_collection(data, num_clips=num_clips, seed=seed)
 features = cm.build_features(collection, config, session.cache_dir)
 
 # %%
+from unittest import mock
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from keras import layers, ops
+
+from cvae_music.models import adversarial
+from cvae_music.models.adversarial import adversarial_losses
 
 cvae = lab.open_model("cvae", features, session)
 
 # %% [markdown]
 # ## 1. A discriminator that is blind to detail
 #
-# The same layers on the levels alone.
+# The same layers, which get the levels and the position, but no detail.
 
 # %%
 def build_blind(shape, num_genres, width=16):
-    clip = keras.Input(shape)
-    genre = keras.Input((num_genres,))
-    x = clip[..., None]
+    clip = keras.Input(shape)  # (batch, 128, 128)
+    genre = keras.Input((num_genres,))  # (batch, genres)
+    beat = np.pi / 8 * np.arange(shape[0])[:, None]
+    band = np.linspace(-1.0, 1.0, shape[1])
+    position = np.stack(np.broadcast_arrays(np.sin(beat), np.cos(beat), band), axis=-1)
+    level = clip[..., None]  # (batch, 128, 128, 1)
+    position = ops.zeros_like(level) + position.astype("float32")
+    x = layers.Concatenate()([level, position])  # (batch, 128, 128, 4)
     features = []
     for index, channels in enumerate((width, 2 * width, 4 * width, 4 * width)):
         size, stride = (4, 2) if index < 3 else (3, 1)
@@ -73,12 +84,10 @@ def build_blind(shape, num_genres, width=16):
         x = convolve(x)
         x = ops.maximum(x, 0.2 * x)
         features.append(x)
-    embedding = (
-        layers.Dense(4 * width, use_bias=False)(genre)[:, None, None]
-        / (4 * width) ** 0.5
-    )
+    embedding = layers.Dense(4 * width, use_bias=False)(genre)  # (batch, 64)
+    embedding = embedding[:, None, None] / (4 * width) ** 0.5
     logits = layers.Dense(1)(x)[..., 0] + ops.sum(x * embedding, axis=-1)
-    return keras.Model([clip, genre], [logits, *features])
+    return keras.Model([clip, genre], [logits, *features])  # logits (batch, 16, 16)
 
 # %%
 def learn(discriminator):
@@ -93,37 +102,48 @@ def learn(discriminator):
         with tf.GradientTape() as tape:
             real_logits = discriminator([log_mel, weights])[0]
             fake_logits = discriminator([rebuilt, weights])[0]
-            loss = ops.mean(ops.relu(1.0 - real_logits)) + ops.mean(
-                ops.relu(1.0 + fake_logits)
-            )
-        optimizer.apply(
-            tape.gradient(loss, discriminator.weights), discriminator.weights
-        )
+            real_loss = ops.mean(ops.relu(1.0 - real_logits))
+            loss = real_loss + ops.mean(ops.relu(1.0 + fake_logits))
+        gradients = tape.gradient(loss, discriminator.weights)
+        optimizer.apply(gradients, discriminator.weights)
         return loss
 
     batches = cm.make_dataset(features, "train", seed=seed).take(num_steps)
     return [float(step(log_mel, genre)) for log_mel, genre in batches]
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
-for name, build in {
-    "sees detail": cm.build_discriminator,
-    "levels alone": build_blind,
-}.items():
+builders = {"sees detail": cm.build_discriminator, "levels alone": build_blind}
+losses = {}
+for name, build in builders.items():
     keras.utils.set_random_seed(seed)
-    ax.plot(learn(build(config.shape, len(features.genres))), label=name)
-ax.set(xlabel="step", ylabel="hinge loss")
+    losses[name] = learn(build(config.shape, len(features.genres)))
+
+# %%
+fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
+for index, (name, values) in enumerate(losses.items()):
+    ax.plot(values, "-:"[index], color=cm.COLOURS[index], label=name)
+ax.axhline(2.0, color="0.5", linestyle="--", label="guessing")
+ax.set(xlabel="step", ylabel="hinge loss", ylim=(0.0, 2.6))
 ax.legend(frameon=False)
 session.show_figure(
     fig,
     name="09_blind",
-    alt="Loss over steps of two discriminators; the one that sees detail falls first.",
+    alt="Loss over steps of two discriminators beside 2, the loss of guessing; the one that sees detail ends lower.",
 )
+
+# %%
+last = {name: np.mean(values[-10:]) for name, values in losses.items()}
+pd.Series(last, name="hinge loss, mean of the last ten steps").round(2).to_frame()
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** Neither falls far in sixty steps. With the detail the loss ends at 1.67. Without it, it ends at 1.98,
+# which is hardly better than guessing. So the detail is what the discriminator sees first. The curves have peaks, so
+# one step says little; that is why the table takes the mean of ten.
 
 # %% [markdown]
 # ## 2. Least squares in place of the hinge
 #
-# It pulls logits to 1 and to $-1$ from both sides; the hinge is content beyond.
+# It pulls logits to 1 and to $-1$ from both sides. The hinge loss does nothing to logits beyond them.
 
 # %% tags=["exercise"]
 def least_squares(real_logits, fake_logits):
@@ -141,11 +161,70 @@ is_right = abs(found - expected) < 1e-5
 print("right" if is_right else f"not yet: expected {expected}, got {found:.3f}")
 
 # %% [markdown]
-# ## 3. Without real clips under a wrong label
+# ## 3. Without real clips under a wrong genre
 #
-# `adversarial_losses` computes `fake_loss` from all four groups: `fake_logits[: 3 * count]` there leaves the fourth out. The weights
-# of a whole training show the rest. Look at *swap* in `lab.evaluate_model` before and after, over more than one seed: on
-# one alone the difference may be chance.
+# The fourth group of fakes is left out of `fake_loss`, and so out of the discriminator's loss. `mock.patch` puts our
+# function in the place of the library's for as long as the block lasts.
+
+# %%
+def without_wrong_genres(discriminator, real, fakes):
+    """`adversarial_losses` whose `fake_loss` leaves the fourth group out."""
+    losses = adversarial_losses(discriminator, real, fakes)
+    real_logits = discriminator(list(real))[0]
+    fake_logits = discriminator(list(fakes))[0]
+    count = ops.shape(fake_logits)[0] // 4
+    real_loss = ops.mean(ops.relu(1.0 - real_logits))
+    fake_loss = ops.mean(ops.relu(1.0 + fake_logits[: 3 * count]))
+    return losses | {"discriminator_loss": real_loss + fake_loss}
+
+
+def second_phase(losses):
+    """A model of the notebook, trained for `num_steps` with these losses."""
+    keras.utils.set_random_seed(seed)
+    model = cm.ConditionalVAEGAN.from_cvae(cvae, features, seed=seed)
+    with mock.patch.object(adversarial, "adversarial_losses", losses):
+        cm.train(model, features, num_steps, learning_rate=5e-4, seed=seed, verbose=0)
+    return model
+
+
+trained = {
+    "four groups": second_phase(adversarial_losses),
+    "without wrong genres": second_phase(without_wrong_genres),
+}
+
+# %% [markdown]
+# We ask two questions of each. The first goes to the discriminator: by how much is the mean logit of a real test clip
+# lower under a wrong genre than under its own? The second goes to a judge: in which share of swapped clips does it hear
+# the genre that was asked for?
+
+# %%
+judge = lab.open_judges(features, session)["cnn"]
+test = features.subset("test")
+rows = np.sort(np.random.default_rng(seed).permutation(len(test))[:60])
+clips = config.scale(test.log_mel[rows])
+own = np.eye(len(features.genres), dtype="float32")[test.genre_index[rows]]
+wrong = np.roll(own, 1, axis=1)  # the next genre
+
+
+def answers(model):
+    """What the discriminator thinks of a wrong genre, and swap obedience."""
+    logits = [model.discriminator([clips, genre])[0] for genre in (own, wrong)]
+    swapped = model.decode(model.encode(clips).mean, wrong)
+    heard = judge.predict(swapped)
+    return {
+        "logit lower under a wrong genre by": float(ops.mean(logits[0] - logits[1])),
+        "swap obedience": np.mean(heard == wrong.argmax(axis=1)),
+    }
+
+
+# %%
+pd.DataFrame({name: answers(model) for name, model in trained.items()}).round(2)
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** No, on both counts: in sixty steps the fourth group makes no difference. The mean logit under a wrong
+# genre is lower by 0.0 with it and by -0.01 without it, so neither discriminator looks at the genre yet. Swap obedience
+# is 1.00 either way, because the genre classifiers, and not the discriminator, hold it up. Of longer trainings this says
+# nothing.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
