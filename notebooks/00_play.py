@@ -27,7 +27,7 @@
 #
 # **What you need to know:** nothing. Nothing is trained here, and every model is explained in a later notebook.
 #
-# > **Time:** 1 minute on 2 CPU cores. Last full run: 2026-11-29.
+# > **Time:** not measured yet on CPU cores. Last full run: 2026-11-29.
 #
 # Run the cells from top to bottom. Code that draws and plays is folded; open it if you want to see how. This
 # notebook always plays the models that ship with the series. Your own music comes in notebooks 04 and 10.

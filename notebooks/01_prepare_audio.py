@@ -14,6 +14,7 @@
 # # What does a network get to hear?
 #
 # <!-- links: made by tools/badges.py -->
+# Before: [00 play](00_play.ipynb).
 # After: [02 autoencoder](02_autoencoder.ipynb).
 # [Solutions](solutions/01_prepare_audio.ipynb) of the exercises.
 #
@@ -29,7 +30,7 @@
 # **What you need to know:** a little Python and NumPy, and what a frequency is. Every other term is defined where
 # it first appears.
 #
-# > **Time:** 0.3 minutes on 2 CPU cores with the features in the cache. Last full run: 2026-11-27.
+# > **Time:** not measured yet on CPU cores with the features in the cache. Last full run: 2026-11-27.
 #
 # You are asked to guess before each result. Code that draws pictures is folded;
 # open it if you want to see how. On other music than the embedded one, the numbers in the text are those of the
@@ -872,6 +873,7 @@ lab.guess(
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
+# Before: [00 play](00_play.ipynb).
 # After: [02 autoencoder](02_autoencoder.ipynb).
 # [Solutions](solutions/01_prepare_audio.ipynb) of the exercises.
 # <!-- end of links -->

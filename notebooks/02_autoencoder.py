@@ -25,14 +25,16 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **What you will hear at the end:** test clips beside what is left of them after a squeeze through a short list of
-# numbers; a point half-way between two pieces; and what comes out when the list is filled at random, which is the
-# reason for the next notebook.
+# **What you will hear at the end:** test clips beside what remains of them after they pass through a short list of
+# numbers, and what comes out when the list is filled at random.
 #
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network
-# learns by following gradients. Every other term is defined where it first appears.
+# learns by following gradients.
 #
-# > **Time:** 1 minute on 2 CPU cores with the shipped weights and features from the cache. Last full run: 2026-11-27.
+# Numbers in the text are those of the embedded music. On music of your own, tables and figures are yours.
+#
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-27.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -40,7 +42,8 @@ seed = 0
 repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
-num_steps = 300  # of the training in section 5, about a minute
+num_epochs = 16  # of each small model, in sections 3 and 9
+num_steps = 300  # of the training in section 7, about a minute
 num_full_steps = 1440  # of the full training, where no weights are loaded
 
 # %% tags=["setup"]
@@ -76,48 +79,37 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 
-from cvae_music import (  # faster, with equal results
-    ClipModel,
-    DiagonalGaussian,
-    FusedAdam,
-    accelerate,
-)
+from cvae_music import ClipModel, DiagonalGaussian
 
 # %% [markdown]
-# `lab.takeaway`, which you will meet below, prints what we learned with numbers that a cell has computed: on your own
-# music the sentence changes with them.
+# Levels in dB are scaled to numbers between about −1 and 1 before a network sees them.
 
 # %%
 def some_clips(split, limit):
-    """Clips of a split spread over it, `limit` at most: scaled pictures, genre indices, rows of the table."""
+    """At most `limit` clips of a split: scaled pictures, genre indices, table."""
     part = features.subset(split)
     rows = np.linspace(0, len(part) - 1, min(limit, len(part))).astype(int)
-    return (
-        config.scale(part.log_mel[rows]),
-        part.genre_index[rows],
-        part.table.iloc[rows].reset_index(drop=True),
-    )
+    table = part.table.iloc[rows].reset_index(drop=True)
+    return config.scale(part.log_mel[rows]), part.genre_index[rows], table
 
 
 train, train_genre, _ = some_clips("train", 2000)
 held, held_genre, _ = some_clips("validation", 300)
 test, test_genre, test_table = some_clips("test", 300)
 num_cells = train[0].size
-print(
-    f"{len(train):,} training clips, {len(test)} test clips, {num_cells:,} numbers in each"
-)
+print(f"{len(train):,} training clips, {len(test)} test clips")
+print(f"{num_cells:,} numbers in each clip")
 
 # %% [markdown]
-# ## 1. How much of a clip is news?
+# ## 1. How much of a clip can be predicted?
 #
-# A clip is a picture of time by mel bands. Most of its numbers are no news: bass follows bass, the second bar repeats
-# the first. If a short list $z$ is enough to rebuild the picture $x$ as $\hat x$, the rest was repetition. What is
-# lost we measure as the **RMS error** in dB over all $D$ cells of all clips,
+# Most of the 16,384 numbers of a clip can be predicted from the others: the second bar repeats the first. We look for
+# a short list of numbers $z$ from which the picture $x$ can be rebuilt as $\hat x$. The **RMS error** in dB, over all
+# $N$ cells of all clips, says what is lost:
 #
-# $$\text{error} = \sqrt{\frac1D \sum_i (x_i - \hat x_i)^2} .$$
+# $$\text{error} = \sqrt{\frac1N \sum_i (x_i - \hat x_i)^2} .$$
 #
-# **Question.** How large is the error with *no* numbers at all, when every clip is answered with the average clip?
-# **Guess** in dB.
+# We begin with no numbers at all. The answer to every clip is then the average of the training clips.
 
 # %%
 def error_db(real, rebuilt):
@@ -128,122 +120,252 @@ def error_db(real, rebuilt):
 average = train.mean(axis=0)
 average_error = error_db(test, np.broadcast_to(average, test.shape))
 span = config.ceiling_db - config.floor_db
-lab.takeaway(
-    f"Without a single number the error is {average_error:.1f} dB, of a range of {span:.0f} dB.",
-    {
-        "Clips have much in common.": average_error < span / 4,
-        "These clips differ widely: there is much to say.": True,
-    },
+
+# %% tags=["fold"]
+# @title Guess: the error of the average clip
+lab.guess(
+    f"Levels lie in a range of {span:.0f} dB. How large is the RMS error when every "
+    "clip is answered with the average clip?",
+    average_error,
+    "dB",
 )
 
+# %%
+print(f"no numbers at all: error {average_error:.1f} dB, of a range of {span:.0f} dB")
+
 # %% [markdown]
-# ## 2. The baseline: a flat sheet
+# ## 2. The baseline: PCA
 #
-# **Principal component analysis** (PCA) finds the $k$ directions $W$ along which clips differ most. The list is where
-# a clip lies along them, and the way back is a sum of these directions:
+# **Principal component analysis** ([PCA](glossary.md#pca)) finds the $k$ directions $W$ along which clips differ most.
+# The list $z$ says how far a clip lies along each of them. The way back is a sum of the directions:
 #
 # $$z = W^\top (x - \mu), \qquad \hat x = \mu + W z .$$
 #
-# Among all *linear* ways to use $k$ numbers, none has a smaller squared error on the training clips. It is the
-# baseline that everything later has to beat. **Guess** how many numbers halve the error above.
+# No other *linear* way to use $k$ numbers has a smaller squared error on the training clips.
 
 # %%
 num_directions = min(256, len(train) - 1)
-pca = PCA(num_directions, svd_solver="randomized", random_state=seed).fit(
-    train.reshape(len(train), -1)
-)
+pca = PCA(num_directions, svd_solver="randomized", random_state=seed)
+pca.fit(train.reshape(len(train), -1))
 
 
 def pca_rebuild(clips, size):
     """Clips from their first `size` numbers."""
-    directions = pca.components_[:size]
-    latent = (clips.reshape(len(clips), -1) - pca.mean_) @ directions.T
+    directions = pca.components_[:size]  # (size, 16384)
+    latent = (clips.reshape(len(clips), -1) - pca.mean_) @ directions.T  # (clips, size)
     return (pca.mean_ + latent @ directions).reshape(clips.shape)
 
 # %%
-sizes = [size for size in (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256) if size <= num_directions]
-pca_test = pd.Series({size: error_db(test, pca_rebuild(test, size)) for size in sizes}, name="test clips")
-pca_train = pd.Series({size: error_db(train, pca_rebuild(train, size)) for size in sizes}, name="training clips")
-pd.concat([pca_test, pca_train], axis=1).T.rename_axis("error (dB)").round(2)
+sizes = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
+sizes = [size for size in sizes if size <= num_directions]
+pca_test = pd.Series({size: error_db(test, pca_rebuild(test, size)) for size in sizes})
+pca_train = pd.Series(
+    {size: error_db(train, pca_rebuild(train, size)) for size in sizes}
+)
+enough = pca_test.index[pca_test < average_error / 2]
+half_size = enough.min() if len(enough) else np.nan
 
-# %%
-half = pca_test.index[pca_test < average_error / 2]
-lab.takeaway(
-    f"{sizes[-1]} numbers leave {pca_test.iloc[-1]:.2f} dB.",
-    {
-        f"The error is halved from {half.min()} numbers on.": len(half) > 0,
-        "None of these sizes halves the error.": True,
-    },
+# %% tags=["fold"]
+# @title Guess: how many numbers halve the error
+lab.guess(
+    f"How many numbers does PCA need to halve the error of {average_error:.1f} dB? "
+    f"It was tried with {', '.join(map(str, sizes))}.",
+    half_size,
+    "numbers",
 )
 
+# %% tags=["fold"]
+# @title Table: error of PCA by size
+errors = {"test clips": pca_test, "training clips": pca_train}
+pd.DataFrame(errors).rename_axis("numbers").T.rename_axis("error (dB)", axis=0).round(2)
+
 # %% [markdown]
-# What does an error in dB sound like? Three stops stand below; the slider after them rebuilds any test clip from as
-# many numbers as you choose. **Question.** From how many on do you hear the beat, the bass, the tune?
+# What does an error in dB sound like? Listen for the size at which the beat appears, then the bass, then the tune.
 
 # %%
 def heard(picture, label, tempo=110.0):
     """A scaled picture as something to look at and to listen to."""
     level = config.unscale(picture)
-    return {"log_mel": level, "samples": cm.to_audio(level, config, tempo, seed=seed), "label": label, "tempo": tempo}
+    samples = cm.to_audio(level, config, tempo, seed=seed)
+    return {"log_mel": level, "samples": samples, "label": label, "tempo": tempo}
 
 
 def squeezed(clip, size):
-    tempo = test_table["tempo"][clip]
-    return heard(pca_rebuild(test[[clip]], size)[0], f"{test_table['genre'][clip]}, {size} numbers", tempo)
+    """A test clip, rebuilt by PCA from `size` numbers."""
+    about = test_table.iloc[clip]
+    label = f"{about['genre']}, {size} numbers"
+    return heard(pca_rebuild(test[[clip]], size)[0], label, about["tempo"])
 
+# %% tags=["fold"]
+# @title Sound: one clip from few and from many numbers
+cm.show_clips(
+    [squeezed(0, size) for size in sizes[1::4]],
+    config,
+    name="02_pca",
+    alt="One clip rebuilt by PCA from 2, 32 and 192 numbers: first a beat, then bands, then lines.",
+)
 
-stops = [squeezed(0, size) for size in sizes[1::4]]
-cm.show_clips(stops, config, name="02_pca", alt="One clip from few and from many numbers: the beat comes first.")
-
-# %% tags=["widget"]
+# %% tags=["fold", "widget"]
+# @title Slider: rebuild a test clip from as many numbers as you like
 @ipywidgets.interact(
-    numbers=ipywidgets.SelectionSlider(
-        options=sizes, value=sizes[len(sizes) // 2], continuous_update=False
-    ),
+    numbers=ipywidgets.SelectionSlider(options=sizes, value=sizes[len(sizes) // 2]),
     clip=ipywidgets.IntSlider(0, 0, len(test) - 1, continuous_update=False),
 )
 def listen(numbers, clip):
     cm.show_clips(squeezed(clip, numbers), config)
 
+# %% [markdown] tags=["lesson"]
+# **What we learned.** PCA needs 96 numbers to halve the error. More numbers help slowly, because 256 still leave
+# 4.28 dB. On training clips they leave 3.48 dB, so a part of what PCA learned holds for those clips alone.
+
 # %% [markdown]
-# ## 3. Bend the sheet: write the networks
+# ## 3. A small autoencoder
 #
-# PCA can only add pictures up. Moving a note up by one semitone is no addition, nor is doubling the hi-hat: clips lie
-# on a *curved* sheet. An **autoencoder** has two networks: the **encoder** turns a clip into the list $z$, called its
-# **latent**, the **decoder** turns it back. You write both now. What you write is what the library runs, line for
-# line.
+# PCA can only add pictures up. A note that moves up by a semitone is no such sum, so PCA needs many numbers for it.
+# A network is not restricted to sums.
 #
-# Time is their axis, mel bands are their channels. They work on **tokens**, vectors that each describe a few frames,
-# and their brick is a residual block: it *adds* something to its tokens. A convolution looks at a token and its two
-# neighbours. A GELU, which is a smooth ReLU, and a dense layer $A$ follow. Before them, norm brings each token to mean 0
-# and spread 1:
+# An [**autoencoder**](glossary.md#autoencoder) has two networks. The **encoder** turns a clip into a short list of
+# numbers, its [**latent**](glossary.md#latent) $z$. The **decoder** turns the latent back into a clip. They are
+# trained together. The broken outlines are places for parts that notebooks 03 and 04 add.
+
+# %% tags=["fold"]
+# @title Drawing: an autoencoder
+lab.drawing("model_autoencoder")
+
+# %% [markdown]
+# The small one has dense layers only: first for each frame alone, then for the whole clip. GELU is a smooth ReLU.
+
+# %%
+def build_small(size):
+    """Builds an encoder from a clip to `size` numbers, and a decoder back."""
+    num_frames, num_bands = config.shape
+    encoder = keras.Sequential(
+        [
+            keras.Input(config.shape),  # (batch, 128, 128)
+            layers.Dense(32, activation="gelu"),  # (batch, 128, 32), each frame alone
+            layers.Flatten(),  # (batch, 4096)
+            layers.Dense(128, activation="gelu"),  # (batch, 128), the whole clip
+            layers.Dense(size),  # (batch, size), the latent
+        ]
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((size,)),  # (batch, size)
+            layers.Dense(128, activation="gelu"),  # (batch, 128)
+            layers.Dense(num_frames * 32, activation="gelu"),  # (batch, 4096)
+            layers.Reshape((num_frames, 32)),  # (batch, 128, 32)
+            layers.Dense(num_bands),  # (batch, 128, 128)
+        ]
+    )
+    return encoder, decoder
+
+# %%
+def train_small(size):
+    """Trains a small autoencoder to give back what it is given."""
+    keras.utils.set_random_seed(seed)
+    encoder, decoder = build_small(size)
+    both = keras.Sequential([encoder, decoder])
+    both.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse")
+    both.fit(train, train, batch_size=32, epochs=num_epochs, verbose=0)
+    return both
+
+# %% [markdown]
+# In `fit(train, train)` the input is also the answer. The loss `"mse"` is the mean squared error.
+
+# %%
+small = {32: train_small(32)}
+small_rebuilt = small[32].predict(test, verbose=0)
+small_error = error_db(test, small_rebuilt)
+same_pca = pca_rebuild(test, min(32, num_directions))
+same_pca_error = error_db(test, same_pca)
+
+# %% tags=["fold"]
+# @title Guess: the small autoencoder against PCA
+lab.guess(
+    "Some seconds of training, 32 numbers in the latent: which has the smaller error on test clips?",
+    "the network" if small_error < same_pca_error else "PCA",
+    choices=["the network", "PCA"],
+)
+
+# %% tags=["fold"]
+# @title Table: average clip, PCA and the small network
+small_train_error = error_db(train, small[32].predict(train, verbose=0))
+pd.DataFrame(
+    {
+        "numbers": [0, 32, 32],
+        "error on test clips (dB)": [average_error, same_pca_error, small_error],
+        "on training clips (dB)": [
+            error_db(train, np.broadcast_to(average, train.shape)),
+            error_db(train, pca_rebuild(train, min(32, num_directions))),
+            small_train_error,
+        ],
+    },
+    index=["average clip", "PCA", "small autoencoder"],
+).round(2)
+
+# %% tags=["fold"]
+# @title Sound: a clip, from 32 numbers by PCA and by the small network
+tempo = test_table["tempo"][0]
+cm.show_clips(
+    [
+        heard(test[0], f"{test_table['genre'][0]}, all 16,384 numbers", tempo),
+        heard(same_pca[0], "PCA, 32 numbers", tempo),
+        heard(small_rebuilt[0], "small autoencoder, 32 numbers", tempo),
+    ],
+    config,
+    name="02_small",
+    alt="A clip with clear lines, and two blurred versions of it from 32 numbers, alike at first sight.",
+)
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** After some seconds of training the small network leaves 7.78 dB and the average clip 11.26 dB. PCA
+# of the same size leaves 6.70 dB. It is a strong opponent, because it finds the best linear answer at once. The network
+# is nearly as bad on training clips (7.67 dB), so it has not learned enough; it has not learned them by heart.
+
+# %% [markdown]
+# ## 4. The networks of the series
+#
+# A dense layer has to learn a drum hit anew for every beat. A **convolution** learns it once, because it slides the
+# same weights along time. You now write the networks that the library runs, line for line.
+#
+# They work on [**tokens**](glossary.md#token), vectors that each describe a few frames. The numbers of a token are its
+# [**channels**](glossary.md#channel). A [**residual block**](glossary.md#residual-block) computes something from its
+# tokens and *adds* it to them.
+
+# %% tags=["fold"]
+# @title Drawing: the residual block
+lab.drawing("residual_block")
+
+# %% [markdown]
+# Layer normalisation brings each token to mean 0 and spread 1. The convolution looks at a token and its two
+# neighbours. A dense layer $A$ follows:
 #
 # $$\text{block}(x) = x + A\,\mathrm{gelu}(\mathrm{conv}\,h), \qquad h = (1 + s(c)) \odot \mathrm{norm}(x) + t(c) .$$
 #
-# The second half is **FiLM**, feature-wise linear modulation (Perez et al., 2018, arXiv:1709.07871). A condition $c$,
-# here a description of the whole clip, becomes a scale $s$ and a shift $t$ for each channel, the same at all tokens.
-# With a scale it can open or close a channel everywhere at once: "this clip has a hi-hat". The decoder gets it in
-# *every* block, so that no stage can do without it; in notebook 04 the genre comes in by the same door.
+# The gap in the drawing is the place of [**FiLM**](glossary.md#film) (Perez et al., 2018, arXiv:1709.07871), which only
+# blocks of the decoder have. A [condition](glossary.md#condition) $c$ becomes a scale $s$ and a shift $t$ for each
+# channel, the same at all tokens. One scale can turn hi-hats off in the whole clip. Here $c$ describes the clip; in
+# notebook 04 the genre enters in the same way.
 
 # %%
 def block(x, name, condition=None):
     """Adds a residual block of a convolution and a dense layer, modulated if asked."""
-    width = x.shape[-1]
+    width = x.shape[-1]  # x: (batch, tokens, width)
     h = layers.LayerNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
-    if condition is not None:
+    if condition is not None:  # (batch, 96)
         film = layers.Dense(2 * width, kernel_initializer="zeros", name=f"{name}_film")
         scale, shift = ops.split(film(condition)[:, None, :], 2, axis=-1)
-        h = h * (1.0 + scale) + shift  # one scale and shift a channel, for all tokens
+        h = h * (1.0 + scale) + shift  # scale and shift: (batch, 1, width)
     h = layers.Conv1D(width, 3, padding="same", activation="gelu", name=f"{name}_conv")(
         h
     )
     small = keras.initializers.RandomNormal(stddev=0.01)
     h = layers.Dense(width, kernel_initializer=small, name=f"{name}_out")(h)
-    return x + h
+    return x + h  # (batch, tokens, width)
 
 # %% [markdown]
-# Both starting values matter. FiLM begins with zeros, so every scale is 1 and every shift 0, and the last layer
-# begins near zero, so a fresh block hands on nearly what it got. A stack of them is then easy to train.
+# FiLM begins with zeros and the last layer near zero. A fresh block hands on nearly what it got, so a stack of them is
+# trainable from the first step.
 
 # %%
 tokens = keras.Input((32, 64))
@@ -251,49 +373,88 @@ condition = keras.Input((16,))
 one_block = keras.Model([tokens, condition], block(tokens, "demo", condition))
 x = np.random.default_rng(seed).standard_normal((4, 32, 64)).astype(np.float32)
 added = one_block([x, np.ones((4, 16))]) - x
-print(
-    f"a fresh block adds {np.std(added):.3f} to tokens of size {np.std(x):.2f}; {one_block.count_params():,} weights"
-)
+print(f"a fresh block adds {np.std(added):.3f} to tokens of size {np.std(x):.2f}")
+print(f"it has {one_block.count_params():,} weights")
 
 # %% [markdown]
-# The encoder cuts the picture into tokens of a quarter beat, merges them to half beats, and again to beats. From the
-# beats come the two parts of the latent. The *local* part gives each beat a few numbers of its own; the *global* part
-# describes the whole clip. `outputs_per_latent` stays 1 here; notebook 03 asks for two.
+# ### The encoder
+#
+# The encoder cuts the picture into tokens of a quarter beat, merges them to half beats, and again to beats. The beats
+# give the two parts of the latent. Each beat gets 8 numbers of its own, the [local](glossary.md#local-latent) part. The
+# whole clip gets 32, the [global](glossary.md#global-latent) part. What the parts hold is the question of exercise 2.
+
+# %% tags=["fold"]
+# @title Drawing: the encoder
+lab.drawing("encoder")
 
 # %%
 def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent=1):
     """Builds the network from a clip to its latent, or to its posterior's parameters."""
     clip = keras.Input(shape, name="log_mel")  # (batch, 128, 128)
     x = layers.Conv1D(width - 32, 4, strides=4, name="patch")(clip)  # (batch, 32, 176)
-    x = block(x, "quarter")
+    x = block(x, "quarter")  # (batch, 32, 176)
     x = layers.Conv1D(width, 2, strides=2, name="half_beat")(x)  # (batch, 16, 208)
     for index in range(depth):
-        x = block(x, f"half_{index}")
-    x = layers.LayerNormalization(epsilon=1e-3, name="norm")(x)
+        x = block(x, f"half_{index}")  # (batch, 16, 208)
+    x = layers.LayerNormalization(epsilon=1e-3, name="norm")(x)  # (batch, 16, 208)
+    # beats: (batch, 8, 128)
     beats = layers.Conv1D(128, 2, strides=2, activation="gelu", name="beat")(x)
     whole = layers.Dense(32, name="narrow")(beats)  # (batch, 8, 32)
-    whole = layers.Flatten(name="whole")(whole)
-    whole = layers.Dense(128, activation="gelu", name="summary")(whole)
+    whole = layers.Flatten(name="whole")(whole)  # (batch, 256)
+    whole = layers.Dense(128, activation="gelu", name="summary")(whole)  # (batch, 128)
     parts = []
-    for index in range(outputs_per_latent):
+    for index in range(outputs_per_latent):  # one here; notebook 03 asks for two
+        # global part: (batch, 32)
         parts.append(layers.Dense(global_dim, name=f"global_{index}")(whole))
         if local_dim:
+            # local part: (batch, 8, 8), flattened to (batch, 64)
             local = layers.Dense(local_dim, name=f"local_{index}")(beats)
             parts.append(layers.Flatten()(local))
-    return keras.Model(
+    return keras.Model(  # (batch, 128, 128) to (batch, 96)
         clip, layers.Concatenate(name="parameters")(parts), name="encoder"
     )
 
+# %% [markdown]
+# Why 176 and 208? Quarter beats are more numerous, so they get fewer channels. Such widths are found by trying.
+
 # %%
 encoder = build_encoder(config.shape, global_dim=32, local_dim=8, width=208, depth=3)
-stages = ["log_mel", "patch", "half_beat", "beat", "global_0", "local_0", "parameters"]
-pd.DataFrame(
-    {name: {"shape": str(encoder.get_layer(name).output.shape[1:])} for name in stages}
+print(f"{encoder.count_params():,} weights")
+
+# %% tags=["fold"]
+# @title Table: shapes in the encoder
+def shape_table(network, stages):
+    """Names, meaning and shape of some stages of a network."""
+    rows = {}
+    for name, meaning in stages.items():
+        shape = network.get_layer(name).output.shape[1:]
+        rows[name] = {"meaning": meaning, "shape": " × ".join(map(str, shape))}
+    return pd.DataFrame(rows).T.rename_axis("layer")
+
+
+shape_table(
+    encoder,
+    {
+        "log_mel": "frames × bands",
+        "patch": "quarter beats × channels",
+        "half_beat": "half beats × channels",
+        "beat": "beats × channels",
+        "global_0": "numbers of the whole clip",
+        "local_0": "beats × numbers of each",
+        "parameters": "the latent",
+    },
 )
 
 # %% [markdown]
-# The decoder runs the other way: beats become half beats, quarter beats, frames, with blocks in between. From the
-# global numbers come both the first tokens and the condition of every block; the local numbers join at their beat.
+# ### The decoder
+#
+# The decoder goes the other way. A dense layer makes each token two or four times as long, and `Reshape` cuts it into
+# two or four tokens. The global part makes the first tokens, and it is also the condition of every block. The local
+# part joins at its beat.
+
+# %% tags=["fold"]
+# @title Drawing: the decoder
+lab.drawing("decoder")
 
 # %%
 SLOT_FRAMES = 16  # frames of one beat
@@ -301,56 +462,73 @@ SLOT_FRAMES = 16  # frames of one beat
 
 def decode_layers(description, local, shape, width, depth):
     """Builds the decoder's trunk, from a clip's description and its beats to log-mel."""
-    num_slots = shape[0] // SLOT_FRAMES
+    num_slots = shape[0] // SLOT_FRAMES  # 8 beats
     condition = layers.Dense(128, activation="gelu", name="condition_hidden")(
-        description
-    )
+        description  # (batch, 32)
+    )  # (batch, 128)
     condition = layers.Dense(96, activation="gelu", name="condition")(condition)
-    x = layers.Dense(num_slots * 32, name="from_whole")(description)
-    x = layers.Reshape((num_slots, 32))(x)  # (batch, 8, 32)
-    if local.shape[-1]:
+    x = layers.Dense(num_slots * 32, name="from_whole")(description)  # (batch, 256)
+    x = layers.Reshape((num_slots, 32))(x)  # (batch, 8, 32): 32 numbers for each beat
+    if local.shape[-1]:  # (batch, 64) becomes (batch, 8, 8)
         local = layers.Reshape((num_slots, local.shape[-1] // num_slots))(local)
         x = layers.Concatenate(name="beats")([x, local])  # (batch, 8, 40)
-    x = layers.Dense(2 * width, name="beat")(x)
-    x = layers.Reshape((num_slots * 2, width))(x)  # half beats: (batch, 16, 208)
+    x = layers.Dense(2 * width, name="beat")(x)  # (batch, 8, 416)
+    x = layers.Reshape((num_slots * 2, width))(x)  # (batch, 16, 208): half beats
     for index in range(depth):
-        x = block(x, f"half_{index}", condition)
-    x = layers.Dense(2 * (width - 32), name="quarter")(x)
+        x = block(x, f"half_{index}", condition)  # (batch, 16, 208)
+    x = layers.Dense(2 * (width - 32), name="quarter")(x)  # (batch, 16, 352)
     x = layers.Reshape((num_slots * 4, width - 32))(x)  # (batch, 32, 176)
     for index in range(2):
-        x = block(x, f"quarter_{index}", condition)
-    x = layers.Dense(4 * shape[1], name="patch")(x)
-    x = layers.Reshape(shape)(x)  # frames: (batch, 128, 128)
+        x = block(x, f"quarter_{index}", condition)  # (batch, 32, 176)
+    x = layers.Dense(4 * shape[1], name="patch")(x)  # (batch, 32, 512)
+    x = layers.Reshape(shape)(x)  # (batch, 128, 128): frames
     for index in range(2):
-        x = block(x, f"frame_{index}", condition)
-    return layers.Dense(shape[1], dtype="float32", name="log_mel")(x)
+        x = block(x, f"frame_{index}", condition)  # (batch, 128, 128)
+    return layers.Dense(shape[1], dtype="float32", name="log_mel")(x)  # as before
 
 # %%
 def build_decoder(shape, global_dim, local_dim, width, depth):
     """Builds the network from a latent to scaled log-mel."""
     latent = keras.Input(
         (global_dim + shape[0] // SLOT_FRAMES * local_dim,), name="latent"
-    )
-    whole = latent[:, :global_dim]
+    )  # (batch, 96)
+    whole = latent[:, :global_dim]  # (batch, 32); the rest is local: (batch, 64)
     log_mel = decode_layers(whole, latent[:, global_dim:], shape, width, depth)
     return keras.Model(latent, log_mel, name="decoder")
 
 # %%
 decoder = build_decoder(config.shape, global_dim=32, local_dim=8, width=208, depth=3)
 there_and_back = decoder(encoder(test[:1]))
-print(
-    f"{test[:1].shape} to {encoder.output.shape[1]} numbers to {tuple(there_and_back.shape)}"
-)
-print(
-    f"{encoder.count_params() + decoder.count_params():,} weights, all of them random yet"
+latent_size = encoder.output.shape[1]
+print(f"{test[:1].shape} to {latent_size} numbers to {tuple(there_and_back.shape)}")
+num_weights = encoder.count_params() + decoder.count_params()
+print(f"{num_weights:,} weights, all of them still random")
+
+# %% tags=["fold"]
+# @title Table: shapes in the decoder
+shape_table(
+    decoder,
+    {
+        "latent": "the latent",
+        "condition": "what every block is told",
+        "beats": "beats × channels",
+        "half_0_out": "half beats × channels",
+        "quarter_0_out": "quarter beats × channels",
+        "frame_0_out": "frames × channels",
+        "log_mel": "frames × bands",
+    },
 )
 
 # %% [markdown]
-# ## 4. Say what you want: the loss
+# ## 5. The loss: what training makes small
 #
-# The first thing to ask for is a small mean squared error $d$. We write it as a likelihood, since the next notebook
-# adds a second term and the two must be in one unit. Let each cell be a Gaussian around the rebuilt value. The
-# variance that makes the clips most likely is $d$ itself, and with that (Rybkin et al., 2021, arXiv:2006.13202)
+# First we ask for a small mean squared error $d$. We write it as a [likelihood](glossary.md#likelihood), because
+# notebook 03 adds a term in the same unit. Each of the $D$ cells of a clip is a Gaussian around its rebuilt value:
+#
+# $$-\log p(x \mid z) = \frac D2 \Big(\log 2\pi\sigma^2 + \frac{d}{\sigma^2}\Big) .$$
+#
+# The slope with respect to $\sigma^2$ is zero where $1/\sigma^2 = d/\sigma^4$. So the
+# [best variance](glossary.md#optimal-variance) is $\sigma^2 = d$ (Rybkin et al., 2021, arXiv:2006.13202). With it,
 #
 # $$-\log p(x \mid z) = \frac D2 \big(\log 2\pi d + 1\big) \quad\text{nats.}$$
 
@@ -360,28 +538,20 @@ def optimal_variance_nll(distortion, num_values):
     return 0.5 * num_values * (ops.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
 
 # %%
-errors = np.array([8.0, 4.0, 2.0])
-nats = [
-    float(optimal_variance_nll((error / config.db_per_unit) ** 2, num_cells))
-    for error in errors
-]
-pd.Series(
-    nats, index=[f"{error:.0f} dB" for error in errors], name="nats"
-).to_frame().T.round(0)
+for error in (8.0, 4.0, 2.0):
+    distortion = (error / config.db_per_unit) ** 2
+    print(f"{error:.0f} dB: {optimal_variance_nll(distortion, num_cells):,.0f} nats")
 
 # %% [markdown]
-# Each halving of the error saves the same number of nats, $D \log 2$, however small the error is already. A negative
-# value is normal: a density may exceed 1.
+# Each halving of the error saves the same number of [nats](glossary.md#nat), $D \log 2$. A negative value is normal,
+# because a density may exceed 1.
 #
-# The second thing to ask for is detail. Where a network is unsure on which band a line lies, the smallest squared
-# error is a blur over all candidates. So we also compare *how strong* the detail is, without asking where exactly it
-# is. Detail is what sticks out of its neighbours along the mel axis, $e = x - \bar x$, and its strength in a block
-# $b$ of 4 frames by 8 bands is $r_b(x) = \sqrt{\mathrm{mean}_b\, e^2}$:
+# Then we ask for detail. Where a network is unsure on which band a line lies, the smallest squared error is a blur
+# over all candidates. The [contrast loss](glossary.md#contrast-loss) therefore compares *how strong* the detail is,
+# and not where it is. Detail $e$ is what `mel_highpass` leaves. Its strength in a block $b$ of 4 frames by 8 bands is
+# $r_b(x) = \sqrt{\mathrm{mean}_b\, e^2}$:
 #
 # $$\text{contrast} = \mathrm{mean}_b \big(r_b(x) - r_b(\hat x)\big)^2 .$$
-#
-# `mel_highpass` leaves the detail, each level less the average of nine bands around it. All averages are matrix
-# products, many times faster than pooling.
 
 # %%
 def moving_average_matrix(size, width):
@@ -401,54 +571,59 @@ def mel_highpass(log_mel):
 print(moving_average_matrix(5, 3).round(2))
 line = np.zeros((1, 1, 11), np.float32)
 line[..., 5] = 9.0
-print(np.array(mel_highpass(line))[0, 0])  # one line of 9 dB: it stands out by 8
+print(np.array(mel_highpass(line))[0, 0].round(1))  # one line of 9: it stands out by 8
+
+# %% [markdown]
+# The blocks overlap by half: `[2::2]` keeps one at every second frame, `[4::4]` one at every fourth band.
 
 # %%
 def contrast_loss(target, rebuilt):
     """Compares the strength of fine detail in blocks of 4 frames and 8 bands."""
-    over_time = moving_average_matrix(target.shape[1], 4)[2::2]
-    over_bands = moving_average_matrix(target.shape[2], 8)[4::4].T
+    over_time = moving_average_matrix(target.shape[1], 4)[2::2]  # (63, 128)
+    over_bands = moving_average_matrix(target.shape[2], 8)[4::4].T  # (128, 31)
 
     def strength(log_mel):
-        energy = ops.square(mel_highpass(log_mel))
+        energy = ops.square(mel_highpass(log_mel))  # (batch, 128, 128)
         return ops.sqrt(ops.matmul(over_time, ops.matmul(energy, over_bands)) + 1e-5)
 
     return ops.mean(ops.square(strength(target) - strength(rebuilt)))
 
 # %% [markdown]
-# A test before use: real clips blurred over five bands, against the same clips moved up by one band, with every line
-# intact. **Guess** which of the two the squared error prefers.
+# We test both losses on real clips that are blurred over five bands, or moved up by one band.
 
 # %%
-spoiled = {"blurred": test @ moving_average_matrix(config.n_mels, 5).T, "moved": np.roll(test, 1, axis=2)}
-preference = pd.DataFrame({
-    name: {"squared error": np.mean((test - clips) ** 2), "contrast loss": float(contrast_loss(test, clips))}
-    for name, clips in spoiled.items()
-})
-preference.round(4)
+blur = moving_average_matrix(config.n_mels, 5).T
+spoiled = {"blurred": test @ blur, "moved by a band": np.roll(test, 1, axis=2)}
+preference = {}
+for name, clips in spoiled.items():
+    preference[name] = {
+        "squared error": np.mean((test - clips) ** 2),
+        "contrast loss": float(contrast_loss(test, clips)),
+    }
+preference = pd.DataFrame(preference).T
 
-# %%
-times = preference["blurred"] / preference["moved"]
-lab.takeaway(
-    f"Blurred clips have {times['squared error']:.2f} times the squared error of moved ones, and "
-    f"{times['contrast loss']:.1f} times the contrast loss.",
-    {
-        "Squared error asks for blur, contrast for lines.": times["squared error"]
-        < 1
-        < times["contrast loss"],
-        "The contrast loss asks for lines more strongly.": times["squared error"]
-        < times["contrast loss"],
-        "On these clips the contrast loss does not help.": True,
-    },
+# %% tags=["fold"]
+# @title Guess: blurred or moved
+lab.guess(
+    "Which of the two has the smaller squared error?",
+    preference["squared error"].idxmin(),
+    choices=list(preference.index),
 )
 
+# %%
+preference.round(4)
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The squared error prefers the blurred clips (0.0355 against 0.0670), although no line is left. The
+# contrast loss prefers the moved clips (0.0007 against 0.0226), although every line is on the wrong band. Each of the
+# two overlooks something, so training uses both.
+
 # %% [markdown]
-# ## 5. The model and its step
+# ## 6. The model and its step
 #
-# Now the class. Its base `ClipModel` teaches nothing: it checks shapes, feeds NumPy arrays in batches (`encode`,
-# `decode`), unpacks batches, keeps the metrics, and writes and reads files. An autoencoder's latent has no spread, so
-# `encode_posterior` returns a variance of next to nothing beside the mean, and the genre passes through unused;
-# notebooks 03 and 04 fill these places.
+# The base class `ClipModel` checks shapes, works in batches (`encode`, `decode`), keeps metrics, and writes files. The
+# latent of an autoencoder is one point, so `encode_posterior` returns next to no variance beside the mean, and the
+# genre is not used. Notebooks 03 and 04 fill these places.
 
 # %%
 class Autoencoder(ClipModel):
@@ -480,17 +655,18 @@ class Autoencoder(ClipModel):
 
     def encode_posterior(self, log_mel, training=False):
         """Encodes clips; an autoencoder's posterior has next to no variance."""
-        mean = self.encoder(log_mel, training=training)
+        mean = self.encoder(log_mel, training=training)  # (batch, 96)
         return DiagonalGaussian(mean, ops.full_like(mean, -20.0))
 
     def decode_latent(self, latent, genre=None, training=False):
         """Decodes latents in a graph."""
-        return self.decoder(latent, training=training)
+        return self.decoder(latent, training=training)  # (batch, 128, 128)
 
 # %% [markdown]
-# `class Autoencoder(Autoencoder)` goes on with the class above. There are two losses. `reconstruction` is the
-# likelihood alone; with it models are compared. `loss`, which training makes small, is the same formula with 0.6 times
-# the contrast added to the squared error.
+# `class Autoencoder(Autoencoder)` goes on with the class above. `reconstruction` is the likelihood. `loss`, which
+# training makes small, has 0.6 times the contrast added to the squared error inside the logarithm. With this term
+# **`loss` is no likelihood** any more, although it has the form of one. Models are compared in nats by
+# `reconstruction`.
 
 # %%
 class Autoencoder(Autoencoder):
@@ -507,13 +683,13 @@ class Autoencoder(Autoencoder):
 
     def compute_losses(self, log_mel, genre=None, training=False):
         """Computes every term of the loss; training and evaluation share it."""
-        latent = self.encode_posterior(log_mel, training).mode()
-        rebuilt = self.decode_latent(latent, genre, training)
+        latent = self.encode_posterior(log_mel, training).mode()  # (batch, 96)
+        rebuilt = self.decode_latent(latent, genre, training)  # (batch, 128, 128)
         return self.reconstruction_losses(log_mel, rebuilt), rebuilt
 
 # %% [markdown]
-# `train_step` is what Keras calls for each batch. A *tape* records the computation, goes back over it for the
-# gradient of the loss by every weight, and the optimizer moves the weights.
+# Keras calls `train_step` for each batch. A *tape* records the computation and goes back over it for the gradient of
+# the loss. The optimizer then moves the weights.
 
 # %%
 class Autoencoder(Autoencoder):
@@ -535,6 +711,8 @@ class Autoencoder(Autoencoder):
         losses["loss"] += sum(self.losses)
         return self.update_metrics(losses, log_mel, rebuilt)
 
+# %%
+class Autoencoder(Autoencoder):
     def get_config(self):
         """Returns the arguments of `__init__`, ready for `from_config`."""
         return {
@@ -547,9 +725,10 @@ class Autoencoder(Autoencoder):
         }
 
 # %% [markdown]
-# The training clips come in batches of 32, in a new order each time, and a little **augmented**: each clip is turned
-# up or down by up to 3 dB, and a composed clip, being a loop, may begin at its second bar. That is free variety:
-# nobody hears another piece in it.
+# ## 7. Train it
+#
+# The training clips come in batches of 32 and slightly **augmented**: each is turned up or down by up to 3 dB, and a
+# composed clip, which is a loop, may begin at its second bar.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -562,155 +741,257 @@ losses, _ = mine.compute_losses(log_mel)
 print(log_mel.shape, {name: round(float(value), 2) for name, value in losses.items()})
 
 # %% [markdown]
-# The optimizer is **Adam**, with three habits. The learning rate **warms up** over the first tenth of the steps and
-# then falls along a **cosine**: careful at first, fast, then fine. A gradient longer than 5 is **clipped** to that
-# length, so one odd batch cannot throw the weights away. And the model ends with an **average** of its last weights
-# (about the last tenth of the run), which lie in the middle of where single steps jump about.
-# `FusedAdam` is Adam in fewer operations and `accelerate` writes out the slope of GELU; both save time and change no
-# result.
+# The optimizer is **Adam**. Its learning rate **warms up** and then falls along a **cosine**. A gradient longer than 5
+# is **clipped** to that length. The model ends with a running **average** of its weights, because single steps jump
+# about. The library's `cm.compile_model` does the same with faster operations.
 
 # %%
-def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
-    """Compiles a model with Adam, warm-up, cosine decay, clipping and averaging."""
-    warmup = max(1, num_steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.05 * learning_rate,
-        max(1, num_steps - warmup),
-        alpha=0.02,
-        warmup_target=learning_rate,
-        warmup_steps=warmup,
-    )
-    momentum = max(0.0, min(0.995, 1.0 - 10.0 / max(1, num_steps)))
-    optimizer = FusedAdam(
-        schedule, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
-    )
-    # Built now: a restored backup finds its moments and averages in a built optimizer.
-    optimizer.build(model.trainable_variables)
-    # Keras starts averages at zero, and keeps zero where loss scaling skips all steps.
-    averages = optimizer._model_variables_moving_average
-    for average, weight in zip(averages, model.trainable_variables, strict=True):
-        average.assign(weight)
-    accelerate(model)
-    model.compile(optimizer=optimizer, jit_compile=jit_compile)
-
-# %%
-look_every = 20  # steps
+look_every = 20  # steps between two looks at the validation clips
 num_looks = max(1, num_steps // look_every)
-compile_model(mine, num_looks * look_every)
+warmup = max(1, num_looks * look_every // 10)
+schedule = keras.optimizers.schedules.CosineDecay(
+    initial_learning_rate=5e-5,
+    warmup_target=1e-3,
+    warmup_steps=warmup,
+    decay_steps=num_looks * look_every - warmup,
+    alpha=0.02,
+)
+optimizer = keras.optimizers.Adam(
+    schedule, global_clipnorm=5.0, use_ema=True, ema_momentum=0.97
+)
+mine.compile(optimizer=optimizer)
+
+# %%
 history = mine.fit(
-    batches.repeat(), steps_per_epoch=look_every, epochs=num_looks, validation_data=watched, shuffle=False, verbose=0
+    batches.repeat(),  # begins anew when all clips have been seen
+    steps_per_epoch=look_every,
+    epochs=num_looks,
+    validation_data=watched,
+    shuffle=False,
+    verbose=0,
 ).history
 
-# %% [markdown]
-# **Is my run normal?** The curves should fall fast, then slowly, and lie together: a dashed curve that turns upwards
-# while the solid one falls would mean that clips are learned by heart. **Guess** whether a minute beats PCA.
-
 # %%
-fig, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
-steps = look_every * np.arange(1, len(history["rms_db"]) + 1)
-ax.plot(steps, history["rms_db"], color=cm.COLOURS[0], marker=".", label="training clips")
-ax.plot(steps, history["val_rms_db"], color=cm.COLOURS[4], marker=".", linestyle="--", label="validation clips")
+def rebuild(model, clips):
+    """Clips through encoder and decoder."""
+    return model.decode(model.encode(clips).mode())
+
+
+live = rebuild(mine, test)
+live_error = error_db(test, live)
 same_size = pca_rebuild(test, min(mine.latent_dim, num_directions))
 same_size_error = error_db(test, same_size)
-ax.axhline(same_size_error, color="0.4", linestyle="-.", label=f"PCA, {mine.latent_dim} numbers")
-ax.axhline(average_error, color="0.4", linestyle=":", label="average clip")
-ax.set(xlabel="steps of 32 clips", ylabel="error (dB)", ylim=(0, None))
-ax.legend()
-session.show_figure(fig, "02_learning", "Two falling curves that lie together, and lines for the average clip and PCA.")
 
-# %%
-live = mine.decode(mine.encode(test).mode())
-live_error = error_db(test, live)
-lab.takeaway(
-    f"After {num_looks * look_every} steps the error is {live_error:.2f} dB, that of PCA with as many numbers "
-    f"{same_size_error:.2f} dB.",
-    {
-        "A minute is not enough: PCA knows the best flat sheet at once.": live_error
-        > same_size_error,
-        "A minute is enough to pass PCA.": True,
-    },
+# %% tags=["fold"]
+# @title Guess: a minute of training against PCA
+lab.guess(
+    f"The latent has {mine.latent_dim} numbers. Which has the smaller error on test "
+    "clips: PCA with as many numbers, or your model after about a minute?",
+    "your model" if live_error < same_size_error else "PCA",
+    choices=["your model", "PCA"],
 )
 
 # %% [markdown]
-# ## 6. From here on we import it
-#
-# The weights that ship come from `cm.train`, which compiles as you did, trains for 1,440 steps, keeps a backup on
-# disk and stops if the loss is no longer a number. First the proof that nothing is hidden: the shipped weights go
-# into *your* class.
+# A validation curve that turned upwards would mean that training clips are learned by heart.
+
+# %% tags=["fold"]
+# @title Picture: error by step
+fig, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+steps = look_every * np.arange(1, len(history["rms_db"]) + 1)
+for name, label, kind, line in (
+    ("rms_db", "training clips", 0, "-"),
+    ("val_rms_db", "validation clips", 4, "--"),
+):
+    look = {"color": cm.COLOURS[kind], "marker": cm.MARKERS[kind], "markersize": 4}
+    ax.plot(steps, history[name], label=label, linestyle=line, **look)
+ax.axhline(average_error, color="0.4", linestyle=":", label="average clip")
+label = f"PCA, {mine.latent_dim} numbers"
+ax.axhline(same_size_error, color="0.4", linestyle="-.", label=label)
+ax.set(xlabel="steps of 32 clips", ylabel="error (dB)", ylim=(0, None))
+ax.legend()
+session.show_figure(
+    fig,
+    "02_learning",
+    "Two falling curves that stay together, below the line of the average clip and above that of PCA.",
+)
 
 # %%
-model = lab.open_model("autoencoder", features, session, weights, num_steps=num_full_steps)
-twin = Autoencoder.from_config(model.get_config())
-twin.set_weights(model.get_weights())
-latents = {name: model.encode(clips).mode() for name, clips in (("train", train), ("held", held), ("test", test))}
-print(f"largest difference of the latents: {np.abs(twin.encode(test).mode() - latents['test']).max():.1e}")
+print(f"after {num_looks * look_every} steps: {live_error:.2f} dB on test clips")
+print(f"PCA with {mine.latent_dim} numbers: {same_size_error:.2f} dB")
 
 # %% [markdown]
-# **Question.** How does the shipped one compare with PCA that may use as many numbers? **Guess** before you look.
+# ## 8. The shipped model
+#
+# The project ships weights of a longer training, made by `cm.train`. The shipped model took 1,440 steps. It also saw
+# **twice the clips** that yours saw: 3,840 for training by the same composer, none of them among your test clips. To
+# prove that nothing is hidden, its weights go into *your* class.
+
+# %%
+model = lab.open_model(
+    "autoencoder", features, session, weights, num_steps=num_full_steps
+)
+twin = Autoencoder.from_config(model.get_config())
+twin.set_weights(model.get_weights())
+splits = {"train": train, "held": held, "test": test}
+latents = {name: model.encode(clips).mode() for name, clips in splits.items()}
+difference = np.abs(twin.encode(test).mode() - latents["test"]).max()
+print(f"largest difference between the latents: {difference:.1e}")
+
+# %% [markdown]
+# Blur is measured too. [**Sharpness**](glossary.md#sharpness) says how far lines stand out along the mel axis, divided
+# by the same for real clips. Less than 1 is blur.
 
 # %%
 rebuilt = model.decode(latents["test"])
 real_db = config.unscale(test)
-rebuilt_db = config.unscale(rebuilt)
 model_error = error_db(test, rebuilt)
-fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-ax.semilogx(pca_test.index, pca_test, color=cm.COLOURS[0], marker=cm.MARKERS[0], base=2, label="PCA")
-for error, label, kind in ((live_error, "yours, after a minute", 1), (model_error, "shipped autoencoder", 4)):
-    look = {"color": cm.COLOURS[kind], "marker": cm.MARKERS[kind], "markersize": 11, "linestyle": ""}
-    ax.plot(model.latent_dim, error, label=label, **look)
-ax.axhline(average_error, color="0.4", linestyle=":", label="average clip")
-ax.set(xlabel="numbers in the latent", ylabel="error on test clips (dB)", ylim=(0, None))
-ax.set_xticks(2 ** np.arange(9), 2 ** np.arange(9))
-ax.legend()
-session.show_figure(fig, "02_error", "PCA's error falls with the number of latents; two markers show the autoencoders.")
 
-# %%
-lab.takeaway(
-    f"With {model.latent_dim} numbers the error is {model_error:.2f} dB, that of PCA {same_size_error:.2f} dB.",
-    {
-        "Bending pays, once it has had time to learn.": model_error < same_size_error,
-        "The flat sheet wins: more steps or clips are needed.": True,
-    },
-)
 
-# %% [markdown]
-# Blur is a second thing to measure. **Sharpness** says how far lines stand out along the mel axis, over that of real
-# clips: 1 is right, less is blur. Then listen: the recording, the recording after the trip into a picture and back
-# (the fair comparison, since it has lost its phases too), and three rebuilt pictures. It is the clip of median error.
-
-# %%
 def sharpness_of(clips):
     """How far lines stand out along the mel axis, over that of real test clips."""
     return lab.sharpness_ratio(config.unscale(clips), real_db)
 
 
-sharp_pca = sharpness_of(same_size)
 sharp = sharpness_of(rebuilt)
-by_error = np.sqrt(((real_db - rebuilt_db) ** 2).mean(axis=(1, 2))).argsort()
-middle = by_error[len(by_error) // 2]
-about = test_table.iloc[middle]
-recording = cm.load_window(about, config)
-versions = {"round trip": test, "PCA, same size": same_size, "yours, after a minute": live, "shipped": rebuilt}
-clips = [{**vars(recording), "label": f"{about['genre']}, recording"}]
-clips += [heard(pictures[middle], label, about["tempo"]) for label, pictures in versions.items()]
-cm.show_clips(clips, config, name="02_rebuilt", alt="A recording, its round trip, three rebuilt versions.")
+sharp_pca = sharpness_of(same_size)
 
-# %%
-lab.takeaway(
-    f"Sharpness is {sharp:.2f} for the autoencoder and {sharp_pca:.2f} for PCA.",
-    {
-        "Both blur, PCA more.": sharp_pca < sharp < 1,
-        "Both blur, PCA less.": max(sharp, sharp_pca) < 1,
-        "What is sharper than real clips is noise.": True,
-    },
+# %% tags=["fold"]
+# @title Guess: the error of the shipped model
+lab.guess(
+    f"PCA with {model.latent_dim} numbers leaves {same_size_error:.2f} dB. "
+    "What does the shipped autoencoder leave?",
+    model_error,
+    "dB",
 )
 
 # %% [markdown]
-# ## 7. What do the numbers know?
+# Is it fair to compare with PCA, which saw half the clips? PCA on a quarter and on half of ours shows what more clips
+# are worth.
+
+# %%
+fewer = {}
+for share in (4, 2, 1):
+    part = train[::share]
+    small_pca = PCA(min(model.latent_dim, len(part) - 1), random_state=seed)
+    small_pca.fit(part.reshape(len(part), -1))
+    latent = small_pca.transform(test.reshape(len(test), -1))
+    again = small_pca.inverse_transform(latent).reshape(test.shape)
+    fewer[f"PCA on {len(part):,} clips"] = error_db(test, again)
+
+# %% tags=["fold"]
+# @title Table: errors and sharpness, same number of latents
+scores = pd.DataFrame({"error (dB)": fewer})
+scores["sharpness"] = [np.nan] * (len(scores) - 1) + [sharp_pca]
+scores.loc["yours, after a minute"] = [live_error, sharpness_of(live)]
+scores.loc["shipped autoencoder"] = [model_error, sharp]
+scores.round(2).rename_axis(f"{model.latent_dim} numbers a clip")
+
+# %% [markdown]
+# Compare with the round trip into a picture and back, which has lost its phases too.
+
+# %% tags=["fold"]
+# @title Sound: a recording, its round trip, and three rebuilt versions
+by_error = ((real_db - config.unscale(rebuilt)) ** 2).mean(axis=(1, 2)).argsort()
+middle = by_error[len(by_error) // 2]
+about = test_table.iloc[middle]
+recording = vars(cm.load_window(about, config)) | {"label": f"{about['genre']}, recording"}
+versions = {"round trip": test, "PCA": same_size, "yours": live, "shipped": rebuilt}
+versions = [heard(clips[middle], name, about["tempo"]) for name, clips in versions.items()]
+cm.show_clips(
+    [recording, *versions],
+    config,
+    name="02_rebuilt",
+    alt="A recording and its round trip with clear lines; PCA and yours are blurred, the shipped one is sharper.",
+)
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** With 96 numbers the shipped model leaves 4.67 dB and PCA 5.41 dB. Yours has not passed PCA after a
+# minute. Both blur: sharpness is 0.87 and 0.75.
+
+# %% [markdown]
+# ## 9. How few numbers?
 #
-# Nobody told the autoencoder about genres. **Question.** Are they in the latents anyway? We look at the plane in
-# which the latents vary most, and ask a **nearest-neighbour** vote: which genre do the five training latents closest
-# to a test latent have? **Guess** the share of right answers.
+# We train the small network of section 3 with 16, 32, 64 and 96 numbers. Everything else stays the same.
+
+# %%
+small_sizes = (16, 32, 64, 96)
+for size in small_sizes:
+    if size not in small:
+        small[size] = train_small(size)
+small_clips = {size: small[size].predict(test, verbose=0) for size in small_sizes}
+
+# %%
+curve = {}
+for size in small_sizes:
+    curve[size] = {
+        "PCA": error_db(test, pca_rebuild(test, min(size, num_directions))),
+        "small network": error_db(test, small_clips[size]),
+        "small network, training clips": error_db(
+            train, small[size].predict(train, verbose=0)
+        ),
+    }
+curve = pd.DataFrame(curve).T.rename_axis("numbers")
+
+# %% tags=["fold"]
+# @title Guess: what six times the numbers are worth
+lab.guess(
+    f"With 16 numbers the small network leaves {curve['small network'][16]:.2f} dB. "
+    "What does it leave with 96?",
+    curve["small network"][96],
+    "dB",
+)
+
+# %% tags=["fold"]
+# @title Table: error in dB by size of the latent
+curve.T.round(2)
+
+# %% tags=["fold"]
+# @title Picture: error by size of the latent
+fig, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
+look = {"color": cm.COLOURS[0], "marker": cm.MARKERS[0]}
+ax.plot(pca_test.index, pca_test, label="PCA", **look)
+look = {"color": cm.COLOURS[2], "marker": cm.MARKERS[2], "linestyle": "--"}
+ax.plot(curve.index, curve["small network"], label="small network", **look)
+is_shipped = lab.uses_shipped_weights(session, weights)
+full = "shipped, on twice the clips" if is_shipped else "full training"
+for error, label, kind in (
+    (live_error, "yours, after a minute", 1),
+    (model_error, full, 4),
+):
+    look = {"color": cm.COLOURS[kind], "marker": cm.MARKERS[kind], "markersize": 10}
+    ax.plot(model.latent_dim, error, label=label, linestyle="", **look)
+ax.axhline(average_error, color="0.4", linestyle=":", label="average clip")
+ax.set_xscale("log", base=2)
+ax.set_xticks(sizes, sizes)
+ax.minorticks_off()
+ax.set(xlabel="numbers in the latent", ylabel="error on test clips (dB)", ylim=(0, None))
+ax.legend(fontsize="small", loc="lower left")
+session.show_figure(fig, "02_error", "PCA falls evenly; the small network stays flat.")
+
+# %% tags=["fold"]
+# @title Sound: one clip from 16, 32, 64 and 96 numbers
+sounds = [heard(test[middle], f"{about['genre']}, all numbers", about["tempo"])]
+for size in small_sizes:
+    picture = small_clips[size][middle]
+    sounds.append(heard(picture, f"small network, {size} numbers", about["tempo"]))
+sounds.append(heard(rebuilt[middle], f"shipped, {model.latent_dim} numbers", about["tempo"]))
+cm.show_clips(
+    sounds,
+    config,
+    name="02_sizes",
+    alt="One clip from 16 to 96 numbers: the hits stand from the start, more bands become clear with more numbers.",
+)
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** From 16 to 96 numbers the error of PCA falls from 7.53 to 5.41 dB. The small network gains little,
+# from 7.86 to 7.46 dB. The size of its latent is not what limits it, because its error on training clips hardly falls
+# either (7.77 to 7.33 dB). A larger network and a longer training are needed before 96 numbers pay.
+
+# %% [markdown]
+# ## 10. Do the numbers know the genre?
+#
+# The autoencoder was never told a genre. Is it in the latents anyway? A **nearest-neighbour** vote asks which genre the
+# five training latents closest to a test latent have.
 
 # %%
 centre = latents["train"].mean(axis=0)
@@ -722,78 +1003,123 @@ def standard(latent):
     return (latent - centre) / spread
 
 
-plane = PCA(2, random_state=seed).fit(standard(latents["train"]))
 vote = KNeighborsClassifier(5).fit(standard(latents["train"]), train_genre)
 accuracy = vote.score(standard(latents["test"]), test_genre)
 chance = lab.chance(test_genre)
 
-# %%
-fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-cm.plot_latent_map(
-    plane.transform(standard(latents["test"])),
-    test_genre,
-    features.genres,
-    ax,
-    title="test clips",
+# %% tags=["fold"]
+# @title Guess: the nearest-neighbour vote
+lab.guess(
+    f"Which share of the test clips gets the right genre? Chance is {chance:.0%}.",
+    100 * accuracy,
+    "%",
 )
+
+# %%
+plane = PCA(2, random_state=seed).fit(standard(latents["train"]))
+kept = plane.explained_variance_ratio_.sum()
+print(f"right for {accuracy:.0%} of the test clips; chance is {chance:.0%}")
+print(f"the plane below keeps {kept:.0%} of the variance of the latents")
+
+# %% tags=["fold"]
+# @title Picture: latents of test clips by genre
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+points = plane.transform(standard(latents["test"]))
+cm.plot_latent_map(points, test_genre, features.genres, ax, title="test clips")
+ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.5)
 session.show_figure(
     fig,
     "02_latent_map",
-    "Points of a genre lie together, in patches with gaps and overlaps between them.",
+    "Points of a genre lie together in patches, with gaps between some patches and overlaps between others.",
 )
-lab.takeaway(
-    f"The vote is right for {accuracy:.0%} of the test clips; chance is {chance:.0%}.",
-    {
-        "The genre is in the numbers, though nobody asked for it.": accuracy
-        > (1 + chance) / 2,
-        "Some of the genre is in the numbers.": accuracy > chance + 0.05,
-        "The numbers say next to nothing of the genre.": True,
-    },
-)
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The vote is right for 100% of the test clips, where chance is 17%. Nobody asked for the genre. This music
+# makes it easy, because its genres differ by a few strict rules.
 
 # %% [markdown]
-# ## 8. Between two clips
+# ## 11. Half-way between two clips
 #
-# A list of numbers can be mixed. With latents $z_a$ and $z_b$, walk from one to the other,
-# $z_s = (1 - s)\, z_a + s\, z_b$, and decode. The dull alternative is a crossfade of the two pictures,
-# $(1 - s)\, \hat x_a + s\, \hat x_b$.
-#
-# **Question.** Which half-way point sounds like a piece of its own? Listen, then **guess** which is nearer to real
-# music.
+# The middle of a [walk](glossary.md#latent-walk) from latent $z_a$ to $z_b$ is $\frac12 (z_a + z_b)$, decoded. The
+# dull alternative is a crossfade of the two pictures, $\frac12 (\hat x_a + \hat x_b)$. Do the two middles differ?
 
 # %%
-def between(a, b, share):
-    """Walk and crossfade between rows `a` and `b` of the test clips, `share` of the way along."""
-    walk = model.decode((1 - share) * latents["test"][a] + share * latents["test"][b])
-    return {"walk": walk, "crossfade": (1 - share) * rebuilt[a] + share * rebuilt[b]}
+of_other_genre = by_error[test_genre[by_error] != test_genre[middle]]
+other = of_other_genre[len(of_other_genre) // 2]
+walk = model.decode((latents["test"][[middle]] + latents["test"][[other]]) / 2)
+fade = (rebuilt[[middle]] + rebuilt[[other]]) / 2
+apart = {
+    "the two ends": error_db(rebuilt[[middle]], rebuilt[[other]]),
+    "the two middles": error_db(walk, fade),
+}
 
+# %% tags=["fold"]
+# @title Guess: how far the two middles are apart
+lab.guess(
+    f"The two ends are {apart['the two ends']:.1f} dB apart. "
+    "How far is the middle of the walk from the middle of the crossfade?",
+    apart["the two middles"],
+    "dB",
+)
 
-other = next(row for row in by_error[len(by_error) // 2 :] if test_genre[row] != test_genre[middle])
-fig, axes = plt.subplots(2, 5, figsize=(13, 4.6), sharex=True, sharey=True, layout="constrained")
-for column, share in enumerate(np.linspace(0.0, 1.0, 5)):
-    for ax, (name, pictures) in zip(axes[:, column], between([middle], [other], share).items(), strict=True):
-        image = cm.plot_log_mel(config.unscale(pictures[0]), config, ax, title=f"{name}, s = {share:.2f}")
-        ax.label_outer()
-fig.colorbar(image, ax=axes, label="level (dB)")
-session.show_figure(fig, "02_walk", "Above a walk, below a crossfade: the same ends, and middles much alike.")
+# %% tags=["fold"]
+# @title Picture: both middles and their difference
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.4), sharey=True, layout="constrained")
+pictures = {"walk, middle": walk[0], "crossfade, middle": fade[0]}
+for ax, (name, picture) in zip(axes, pictures.items(), strict=False):
+    level = cm.plot_log_mel(config.unscale(picture), config, ax, title=name)
+gap = cm.plot_log_mel(config.unscale(walk[0]), config, axes[2], title="walk − crossfade")
+gap.set(data=(config.unscale(walk[0]) - config.unscale(fade[0])).T, cmap="RdBu_r")
+gap.set_clim(-12, 12)
+for ax in axes[1:]:
+    ax.set_ylabel("")
+fig.colorbar(level, ax=axes[1], label="level (dB)")
+fig.colorbar(gap, ax=axes[2], label="difference (dB)")
+session.show_figure(fig, "02_walk", "Two middles, much alike, and their difference.")
 
-# %%
+# %% tags=["fold"]
+# @title Sound: both middles
 ends = " and ".join(features.genres[test_genre[row]] for row in (middle, other))
-half_way = between([middle], [other], 0.5).items()
 cm.show_clips(
-    [heard(pictures[0], f"{name} between {ends}") for name, pictures in half_way],
+    [heard(walk[0], f"walk between {ends}"), heard(fade[0], f"crossfade between {ends}")],
     config,
     num_columns=2,
 )
 
+# %%
+print({name: f"{distance:.1f} dB" for name, distance in apart.items()})
+print(f"sharpness: walk {sharpness_of(walk):.2f}, crossfade {sharpness_of(fade):.2f}")
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The two middles are 3.8 dB apart, the two ends 11.1 dB. So a walk is only in part more than a
+# crossfade. It is a little sharper (0.63 against 0.57).
+
 # %% [markdown]
-# To measure nearness we need a ruler: the distance of a clip to the closest training clip. Take two. One is the RMS
-# distance in dB. The other is taken in the ear of a **judge**, a small network that was trained to name genres, also
-# of blurred and noisy copies, so that blur matters little to it (notebook 04 tells how). Its ear is the numbers in
-# front of its last layer.
+# ## 12. Fill the list at random
 #
-# Each ruler must first pass a control: the *average of all training clips*, a grey hum that is no music, must be
-# farther from music than real clips that nothing was trained on.
+# If a latent makes a clip, a *random* latent should make a new one. We draw each dimension from a Gaussian of its own,
+# with its centre and spread over the training clips. We call these draws the **box**. Is this music?
+
+# %%
+rng = np.random.default_rng(seed)
+box = centre + spread * rng.standard_normal((len(test), model.latent_dim))
+draws = {"box": box}  # name -> latents
+drawn = {"box": model.decode(box)}  # name -> clips
+
+# %% tags=["fold"]
+# @title Sound: two draws from the box
+cm.show_clips(
+    [heard(drawn["box"][number], f"box, draw {number}") for number in range(2)],
+    config,
+    name="02_box",
+    num_columns=2,
+    alt="Two draws from the box: smeared bands, and hits without a clear pattern.",
+)
+
+# %% [markdown]
+# How far is a clip from the nearest training clip? The distance can be taken in dB, or in the inner numbers of a
+# [**judge**](glossary.md#judge), a small network that was trained to name genres. A test comes first: the average of
+# all clips is a grey hum, so it must be *farther* from music than real clips.
 
 # %%
 judge = lab.open_judges(features, session, weights)["cnn"]
@@ -801,369 +1127,249 @@ judge = lab.open_judges(features, session, weights)["cnn"]
 
 def nearest(points, references):
     """Distance of each point to the closest reference."""
-    squares = (
-        (points**2).sum(axis=1)[:, None]
-        + (references**2).sum(axis=1)
-        - 2.0 * points @ references.T
-    )
+    squares = (points**2).sum(axis=1)[:, None] + (references**2).sum(axis=1)
+    squares = squares - 2.0 * points @ references.T
     return np.sqrt(np.maximum(squares.min(axis=1), 0.0))
 
 
 def in_db(pictures):
+    """Clips as points whose distance is the RMS difference in dB."""
     return config.unscale(pictures).reshape(len(pictures), -1) / np.sqrt(num_cells)
 
 
-def in_ear(pictures):
+def in_judge(pictures):
+    """Clips as the numbers in front of the judge's last layer."""
     return judge.embedding(np.clip(pictures, -1.0, 1.0))
 
-
-rulers = {"in dB": (in_db, in_db(train)), "to the judge": (in_ear, in_ear(train))}
-
 # %%
-shuffled = np.random.default_rng(seed).permutation(len(test))
-by_genre = shuffled[np.argsort(test_genre[shuffled], kind="stable")]  # neighbours are of one genre
-mixed, alike = (rows[: len(test) // 2 * 2].reshape(-1, 2).T for rows in (shuffled, by_genre))
-mixed = mixed[:, test_genre[mixed[0]] != test_genre[mixed[1]]]
-alike = alike[:, test_genre[alike[0]] == test_genre[alike[1]]]
-compared = {"real clips": held, "average of all clips": average[None]}
-compared |= {f"middle of the {name}": pictures for name, pictures in between(*mixed, 0.5).items()}
-compared["middle of the walk, one genre"] = between(*alike, 0.5)["walk"]
-
-# %%
-distance = {
-    name: {ruler: nearest(view(clips), seen) for ruler, (view, seen) in rulers.items()}
-    for name, clips in compared.items()
-}
-table = (
-    pd.DataFrame(distance)
-    .T.map(np.mean)
-    .assign(sharpness=[sharpness_of(clips) for clips in compared.values()])
-)
-table.rename_axis("distance to the nearest training clip").round(2)
-
-# %%
-times = table.loc["average of all clips"] / table.loc["real clips"]
-lab.takeaway(
-    f"The average of all clips is {times['in dB']:.2f} times as far as real clips in dB, "
-    f"{times['to the judge']:.2f} times to the judge.",
-    {
-        "In dB averages are near to everything: that ruler fails.": times["in dB"]
-        < 1
-        < times["to the judge"],
-        "Both rulers pass.": min(times["in dB"], times["to the judge"]) > 1,
-        "The judge's ear fails: trust no distance here.": True,
-    },
-)
+train_in_judge = in_judge(train)
+rulers = pd.DataFrame(index=["real validation clips", "average of all clips"])
+rulers["in dB"] = [
+    nearest(in_db(clips), in_db(train)).mean() for clips in (held, average[None])
+]
+rulers["to the judge"] = [
+    nearest(in_judge(clips), train_in_judge).mean() for clips in (held, average[None])
+]
+rulers.round(2).rename_axis("distance to the nearest training clip")
 
 # %% [markdown]
-# In dB an average always has it good. For any clip $c$,
+# In dB an average looks close to everything, so this ruler fails. The judge passes. We measure
 #
-# $$\textstyle \big|c - \frac{a+b}2\big|^2 = \frac12|c-a|^2 + \frac12|c-b|^2 - \frac14|a-b|^2 :$$
-#
-# averaging two pictures brings them closer to *everything*, the more so the less they have in common. A crossfade is
-# such an average, whatever it sounds like. So for this question we ask the judge.
-
-# %%
-walk, fade = (
-    distance[f"middle of the {name}"]["to the judge"] for name in ("walk", "crossfade")
-)
-nearer = np.mean(fade - walk) > 2 * np.std(fade - walk) / np.sqrt(
-    len(walk)
-)  # by more than two standard errors
-real = table.loc["real clips", "to the judge"]
-lab.takeaway(
-    f"To the judge the middle of the walk is {walk.mean():.2f} from music, of the crossfade {fade.mean():.2f}, "
-    f"a real clip {real:.2f}.",
-    {
-        "The walk is a little nearer; neither is music.": nearer
-        and walk.mean() > 1.2 * real,
-        "The walk is nearer, and close to music.": nearer,
-        "It hears no difference between the two that exceeds chance.": True,
-    },
-)
-
-# %%
-one_genre = table.loc["middle of the walk, one genre", "to the judge"]
-lab.takeaway(
-    f"Inside one genre the middle of the walk is {one_genre:.2f} from music.",
-    {
-        "There a walk stays among music; between genres it crosses empty land.": one_genre
-        < 1.2 * real
-        < walk.mean(),
-        "There too it stays nearer than between two genres.": one_genre < walk.mean(),
-        "That is no nearer than between two genres.": True,
-    },
-)
-
-# %% [markdown]
-# How different are the two ways at all? Send the crossfade through the *encoder* and see where it lands.
-
-# %%
-landed = standard(
-    model.encode(np.clip(between(*mixed, 0.5)["crossfade"], -1.0, 1.0)).mode()
-)
-start, end = (standard(latents["test"][rows]) for rows in mixed)
-missed = np.sqrt(
-    np.mean((landed - (start + end) / 2) ** 2) / np.mean((start - end) ** 2)
-)
-lab.takeaway(
-    f"The crossfade's latent misses the middle of the walk by {missed:.0%} of the distance between the ends.",
-    {
-        "Nearly linear: the walk is a crossfade, tidied by the decoder.": missed < 0.25,
-        "The encoder bends: walk and crossfade go different ways.": True,
-    },
-)
-
-# %% [markdown]
-# ## 9. Fill the list at random
-#
-# If a latent makes a clip, a *random* latent should make a new one. The first idea: take the centre and the spread of
-# each dimension over the training clips, and draw each from a Gaussian of its own. We call it the **box**.
-#
-# **Question.** Is a draw from the box music? **Guess**, then listen.
-
-# %%
-rng = np.random.default_rng(seed)
-draws = {"box": centre + spread * rng.standard_normal((len(test), model.latent_dim))}
-drawn = {"box": model.decode(draws["box"])}
-clips = [heard(drawn["box"][number], f"box, draw {number}") for number in range(2)]
-cm.show_clips(clips, config, name="02_box", num_columns=2, alt="Two draws from the box: hits at odd places.")
-
-# %% [markdown]
-# What we hear should be measurable. Beside sharpness and the nearest clip in the judge's ear we take
-#
-# - the **way home**: encode the decoded clip again. If the decoder made a clip that the encoder knows, it lands near
-#   the latent it came from. The squared distance over the spread is 0 for a perfect return, and 1 when it is lost;
-# - the **Fréchet distance** between two crowds of clips, one here the test clips: from their means $m$ and
-#   covariances $C$ in the judge's ear, $\lVert m_1 - m_2\rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2(C_1 C_2)^{1/2}\big)$.
-#   It is 0 for crowds that are alike on average and in how they vary. The row of real clips says how small it can get
-#   with so few clips.
+# - the distance to the **nearest clip**, by the judge;
+# - the [**return error**](glossary.md#return-error): the decoded clip is encoded again. How far from its latent does it land? The squared distance
+#   over the variance is 0 for a perfect return;
+# - the [**Fréchet distance**](glossary.md#frechet-distance) to the test clips, by the judge, from the means $m$ and
+#   covariances $C$ of both sets: $\lVert m_1 - m_2\rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2(C_1 C_2)^{1/2}\big)$.
 
 # %%
 def measure(clips, latent):
-    home = standard(model.encode(np.clip(clips, -1.0, 1.0)).mode()) - standard(latent)
-    ear = in_ear(clips)
+    """Sharpness, nearest clip, return error and Fréchet distance of decoded latents."""
+    back = standard(model.encode(np.clip(clips, -1.0, 1.0)).mode())
+    points = in_judge(clips)
     return {
         "sharpness": sharpness_of(clips),
-        "nearest clip": nearest(ear, rulers["to the judge"][1]).mean(),
-        "way home": np.mean(home**2),
-        "Fréchet distance": lab.frechet_distance(ear, in_ear(test)),
+        "nearest clip": nearest(points, train_in_judge).mean(),
+        "return error": np.mean((back - standard(latent)) ** 2),
+        "Fréchet distance": lab.frechet_distance(points, in_judge(test)),
     }
 
 
 board = pd.DataFrame(
     {
-        "real validation clips": measure(held, latents["held"]) | {"way home": np.nan},
+        "real validation clips": measure(held, latents["held"]),
         "rebuilt clips": measure(model.decode(latents["held"]), latents["held"]),
-        "box": measure(drawn["box"], draws["box"]),
+        "box": measure(drawn["box"], box),
     }
 ).T
+board.loc["real validation clips", "return error"] = np.nan  # nothing was decoded
+
+# %%
 board.round(2)
 
-# %%
-box = board.loc["box"]
-kept = board.loc["rebuilt clips"]
-lost = box["Fréchet distance"] > 2 * kept["Fréchet distance"]
-lab.takeaway(
-    f"The box's crowd is {box['Fréchet distance']:.1f} from music, that of rebuilt clips "
-    f"{kept['Fréchet distance']:.1f}; its sharpness is {box['sharpness']:.2f}.",
-    {
-        "One measure says little: nonsense can be sharp.": lost
-        and box["sharpness"] > 0.8 * kept["sharpness"],
-        "The box loses the music, and its lines too.": lost,
-        "On this music the box is hardly worse than rebuilt clips.": True,
-    },
-)
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The box is far from music: its Fréchet distance is 47.8, that of rebuilt clips 6.0. Its clips are nearly as
+# far from the nearest training clip as the grey hum (7.69 and 8.63). Sharpness hardly notices (0.78 and 0.89), because
+# nonsense can be sharp too.
 
 # %% [markdown]
-# ## 10. Holes, and a first remedy
+# ## 13. Holes, and a first remedy
 #
-# Each dimension of the box has the right centre and spread. What it does not know is which values go *together*. The
-# training latents fill a thin, bent part of the space, and most of the box lies between its folds: in **holes**,
-# where the decoder was never asked for anything. **Question.** How far is a draw from the nearest training latent,
-# compared with a real test clip? **Guess** the ratio.
+# Each dimension of the box has the right centre and spread. The box does not know which values go *together*. The
+# training latents fill a thin, bent part of the space. Most of the box lies outside it, in **holes** where the decoder
+# was never trained.
 
 # %%
-clouds = {"training clips": latents["train"], "box": draws["box"], "test clips": latents["test"]}
-looks = {"training clips": ("0.6", "."), "box": (cm.COLOURS[4], "x"), "test clips": (cm.COLOURS[0], "o")}
-far = {name: nearest(standard(clouds[name]), standard(latents["train"])) for name in ("test clips", "box")}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-for name in ("training clips", "box"):
-    colour, marker = looks[name]
-    axes[0].scatter(*plane.transform(standard(clouds[name])).T, s=12, color=colour, marker=marker, label=name)
-for (name, distances), hatch in zip(far.items(), ("", "//"), strict=True):
-    axes[1].hist(distances, bins=30, alpha=0.6, color=looks[name][0], hatch=hatch, label=name)
+real_points = standard(latents["train"])
+box_points = standard(box)
+far = {
+    "test clips": nearest(standard(latents["test"]), real_points),
+    "box": nearest(box_points, real_points),
+}
+ratio = np.median(far["box"]) / np.median(far["test clips"])
+correlations = np.corrcoef(real_points.T)[np.triu_indices(model.latent_dim, 1)]
+strongest = np.abs(correlations).max()
+
+# %% tags=["fold"]
+# @title Guess: how far the box is from the training latents
+lab.guess(
+    "How many times as far as a test clip is a draw of the box from the nearest training latent?",
+    ratio,
+    "times",
+)
+
+# %% tags=["fold"]
+# @title Picture: the box and the training latents
+fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+for name, points, look in (
+    ("training clips", real_points, {"color": "0.6", "marker": "."}),
+    ("box", box_points, {"color": cm.COLOURS[4], "marker": "x"}),
+):
+    axes[0].scatter(*plane.transform(points).T, s=14, label=name, **look)
+for (name, distances), hatch, kind in zip(far.items(), ("", "//"), (0, 4), strict=True):
+    look = {"color": cm.COLOURS[kind], "hatch": hatch, "alpha": 0.6}
+    axes[1].hist(distances, bins=30, label=name, **look)
 axes[0].set(xlabel="first direction", ylabel="second direction")
 axes[1].set(xlabel="distance to the nearest training latent", ylabel="clips")
 for ax in axes:
     ax.legend()
-session.show_figure(fig, "02_holes", "The box seems to lie in the cloud, yet far from its points.")
-
-# %%
-ratio = np.median(far["box"]) / np.median(far["test clips"])
-strongest = np.abs(
-    np.corrcoef(standard(latents["train"]).T)[np.triu_indices(model.latent_dim, 1)]
-).max()
-lab.takeaway(
-    f"A draw is {ratio:.1f} times as far from training latents as a test clip. Dimensions that it takes for "
-    f"independent correlate up to {strongest:.2f}.",
-    {"It falls into holes.": ratio > 1.1, "No holes to be seen.": True},
+session.show_figure(
+    fig,
+    "02_holes",
+    "Left: the box covers a small middle part of the cloud of training latents. "
+    "Right: its distances to training latents are larger than those of test clips.",
 )
 
+# %%
+first = plane.components_[:1].T  # the direction along which latents vary most
+print(f"distance to training latents, box over test clips: {ratio:.1f}")
+print(f"strongest correlation of two dimensions: {strongest:.2f}")
+print(f"spread along the first direction: training {np.std(real_points @ first):.1f}")
+print(f"spread along the first direction: box {np.std(box_points @ first):.1f}")
+
 # %% [markdown]
-# If we cannot know beforehand where the latents lie, we can look afterwards: fit a density to the training latents
-# and draw from that. A **Gaussian mixture** describes a cloud as a sum of $J$ Gaussians with weights $\pi_j$, means
-# $m_j$ and full covariances $C_j$, $q(z) = \sum_j \pi_j\, \mathcal N(z \mid m_j, C_j)$. This is **ex-post density
-# estimation** (Ghosh et al., 2020, arXiv:1903.12436). With $J = 1$ it learns the correlations; with more, several
-# patches. The validation latents choose $J$. **Guess** how much of the damage it repairs.
+# Why does the box look so small on the left? The picture shows two directions along which many dimensions vary
+# together. Independent draws cancel out along such a direction.
+#
+# We can look afterwards where the latents lie. A [**Gaussian mixture**](glossary.md#gaussian-mixture) is a sum of $J$
+# Gaussians with weights $\pi_j$, means $m_j$ and full covariances $C_j$:
+# $q(z) = \sum_j \pi_j\, \mathcal N(z \mid m_j, C_j)$. We fit it to the training latents and draw from it (Ghosh et
+# al., 2020, arXiv:1903.12436). One Gaussian learns the correlations, several learn patches. The validation latents
+# choose $J$.
 
 # %%
-points = {
-    name: standard(latent).astype(np.float64) for name, latent in latents.items()
-}  # covariances need the digits
-mixtures = {
-    size: GaussianMixture(size, reg_covar=0.05, random_state=seed, max_iter=50).fit(
-        points["train"]
-    )
-    for size in (1, 4, 8)
-    if size * 20 <= len(train)
-}
-chosen = max(mixtures, key=lambda size: mixtures[size].score(points["held"]))
+held_points = standard(latents["held"]).astype(np.float64)
+mixtures = {}
+for size in (1, 4, 8):
+    if size == 1 or size * 20 <= len(train):
+        mixture = GaussianMixture(size, reg_covar=0.05, random_state=seed, max_iter=50)
+        mixtures[size] = mixture.fit(real_points.astype(np.float64))
+chosen = max(mixtures, key=lambda size: mixtures[size].score(held_points))
+
+# %%
 for name, size in (("one Gaussian", 1), (f"mixture of {chosen}", chosen)):
-    sample, _ = mixtures[size].sample(
-        len(test)
-    )  # sorted by component, so they are shuffled
+    sample, _ = mixtures[size].sample(len(test))  # sorted by component: shuffle them
     draws[name] = centre + spread * rng.permutation(sample)
     drawn[name] = model.decode(draws[name])
     board.loc[name] = measure(drawn[name], draws[name])
-board.round(2)
+frechet = board["Fréchet distance"]
+last = board.index[-1]
+damage = frechet["box"] - frechet["rebuilt clips"]
+repaired = (frechet["box"] - frechet[last]) / damage
 
 # %%
-last = board.index[-1]
-clips = [heard(drawn[last][number], f"{last}, draw {number}") for number in range(2)]
+print(f"{last}: {repaired:.0%} of the way from the box to rebuilt clips")
+board.round(2)
+
+# %% tags=["fold"]
+# @title Sound: two draws from the mixture
 cm.show_clips(
-    clips,
+    [heard(drawn[last][number], f"{last}, draw {number}") for number in range(2)],
     config,
     name="02_mixture",
     num_columns=2,
-    alt="Two draws from the mixture of Gaussians.",
-)
-frechet = board["Fréchet distance"]
-repaired = (frechet["box"] - frechet[last]) / (
-    frechet["box"] - frechet["rebuilt clips"]
-)
-lab.takeaway(
-    f"The {last} goes {repaired:.0%} of the way from the box to rebuilt clips, to {frechet[last]:.1f}.",
-    {
-        "Most of the damage is repaired, afterwards and from outside.": lost
-        and repaired > 0.5,
-        "Part of the damage is repaired.": lost and repaired > 0,
-        "It repairs nothing.": lost,
-        "There was little to repair.": True,
-    },
+    alt="Two draws from the mixture of Gaussians: clear hits at regular places, and lines.",
 )
 
+# %% [markdown] tags=["lesson"]
+# **What we learned.** A draw of the box is 2.3 times as far from the training latents as a test clip. Dimensions correlate up to
+# 0.84, which the box ignores. The mixture takes back 94% of the damage. Its nearest clip is still at 4.60 in place of
+# 4.01, and it is hardly sharper than the box (0.79 and 0.78).
+
 # %% [markdown]
-# A patch put on afterwards: the autoencoder is still free to fold its latents as it likes, and the mixture has to
-# follow with few clips in many dimensions. It would be better to ask for latents that lie where we want to sample
-# *while* the networks learn. That demand is called a prior, and an autoencoder with a prior is a **variational
-# autoencoder**.
+# The mixture only repairs the damage afterwards. It would be better to ask *while* the networks learn for latents that
+# lie where we want to sample. Such a demand is called a prior, and notebook 03 adds it: a **variational autoencoder**.
 #
 # ## Is my run normal?
 #
-# The ranges are those of the embedded music with shipped weights. On other music errors are larger; the order should
-# hold.
+# These ranges are for the embedded music with shipped weights.
 
-# %%
+# %% tags=["fold"]
+# @title Table: your run and the usual ranges
 checks = pd.DataFrame(
     [
         ("error of the average clip (dB)", average_error, 10.0, 13.0),
+        ("small network, 32 numbers (dB)", small_error, 5.5, 8.5),
         ("your model after a minute (dB)", live_error, 5.0, 9.0),
         ("shipped autoencoder (dB)", model_error, 2.0, 6.0),
-        (
-            "shipped autoencoder below PCA of the same size (dB)",
-            same_size_error - model_error,
-            0.0,
-            4.0,
-        ),
+        ("shipped below PCA (dB)", same_size_error - model_error, 0.0, 4.0),
         ("sharpness of reconstructions", sharp, 0.6, 1.1),
         ("genre vote", accuracy, 0.6, 1.0),
-        ("box over test clips, distance to training latents", ratio, 1.05, 4.0),
-        ("repaired by the mixture, Fréchet distance", repaired, 0.1, 1.0),
+        ("box over test clips, distance", ratio, 1.05, 4.0),
+        ("repaired by the mixture", repaired, 0.1, 1.0),
     ],
     columns=["measure", "your run", "from", "to"],
 )
-checks["normal"] = np.where(
-    checks["your run"].between(checks["from"], checks["to"]), "yes", "look"
-)
+normal = checks["your run"].between(checks["from"], checks["to"])
+checks["normal"] = np.where(normal, "yes", "look")
 checks.round(2)
 
 # %% [markdown]
-# A shipped autoencoder that does not beat PCA was trained for too few steps, or on too few clips: `num_full_steps` is
-# the knob. An error that is small on training clips and large on test clips means that clips were learned by heart.
-#
-# ## What to take along
-#
-# - PCA is strong and costs seconds: measure it first. A network needs steps before its bend can pay.
-# - An encoder, a decoder, a loss and a step of five lines are a whole model.
-# - Test your ruler on something that is certainly bad. A distance between pictures favours averages.
-# - Rebuilding well does not mean sampling well: between the latents there are holes. A density fitted afterwards
-#   helps.
-#
-# **Limits.** One seed, one judge, and clips of eight beats. How far walk and crossfade differ is a finding about this
-# model on this music, not a law.
+# All of this is one seed, one judge, and one kind of music.
 #
 # ## Exercises
 #
-# 1. **Turn a knob** (5 minutes, easy). How far may you leave a real latent before the way home is lost? Add noise of
-#    growing size to the test latents and draw the curve.
-# 2. **Swap the parts** (10 minutes, easy). Give one clip's global part to another clip's local part, decode, and
-#    listen: which of the two carries the rhythm, which the sound?
-# 3. **A cooler box** (5 minutes, easy). Multiply the spread of the box by 0.5 and measure again. Which measures
-#    improve, and what do you lose?
-# 4. **A loss of your own** (15 minutes, medium). Rhythm is change: write a loss that compares the *steps* from each
-#    frame to the next. A clip is a loop, so its last frame is followed by its first. The cell below it says whether
-#    yours is right.
-#
-# Solutions are in `solutions/02_autoencoder`. Next: notebook 03 writes the variational autoencoder on top of this
-# class.
+# 1. **Leave the latents** (5 minutes, easy). How far can you move a real latent before it no longer comes back? Add
+#    noise of growing size to the test latents.
+# 2. **Swap the parts** (15 minutes, medium). Give the global part of one clip to another clip, decode, and listen.
+#    Then split the local part into its mean over the beats, and what each beat adds to it. Which of the three parts
+#    carries the sound, the rhythm, the changes from beat to beat?
+# 3. **A cooler box** (5 minutes, easy). Multiply the spread of the box by 0.5. Which measures improve, and what is
+#    lost?
+# 4. **A loss of your own** (15 minutes, medium). Write a loss that compares the *steps* from each frame to the next.
+#    A clip is a loop, so its last frame is followed by its first.
 
 # %%
 noise_size = 0.0  # exercise 1: try 0.25, 0.5, 1 and 2
-moved = latents["test"] + noise_size * spread * rng.standard_normal(
-    latents["test"].shape
-)
-print(
-    f"noise {noise_size}: way home {measure(model.decode(moved), moved)['way home']:.2f}"
-)
+noise = spread * rng.standard_normal(latents["test"].shape)
+moved = latents["test"] + noise_size * noise
+error = measure(model.decode(moved), moved)["return error"]
+print(f"noise {noise_size}: return error {error:.2f}")
 
 # %%
-hybrid = latents["test"][
-    middle
-].copy()  # exercise 2: take the part after model.global_dim from latents["test"][other]
-cm.show_clips(heard(model.decode(hybrid[None])[0], "hybrid"), config)
+# exercise 2: take parts of latents["test"][other]
+hybrid = latents["test"][middle].copy()
+whole = hybrid[: model.global_dim]  # (32,)
+beats = hybrid[model.global_dim :].reshape(model.num_slots, -1)  # (8, 8), a view
+hybrid_clip = model.decode(hybrid[None])[0]
+
+# %% tags=["fold"]
+# @title Sound: the hybrid of exercise 2
+cm.show_clips(heard(hybrid_clip, "hybrid"), config)
 
 # %%
 cooler = 1.0  # exercise 3: try 0.5
-cool_latents = centre + cooler * (draws["box"] - centre)
-print(
-    {
-        name: round(float(value), 2)
-        for name, value in measure(model.decode(cool_latents), cool_latents).items()
-    }
-)
+cool_latents = centre + cooler * (box - centre)
+cool = measure(model.decode(cool_latents), cool_latents)
+print({name: round(float(value), 2) for name, value in cool.items()})
 
 # %% tags=["exercise"]
 def onset_loss(target, rebuilt):
-    """Mean squared difference between the steps of two batches of clips, shape (clips, frames, bands)."""
-    return ops.mean(
-        ops.square(target - rebuilt)
-    )  # exercise 4: compare steps, not levels; see ops.roll(x, -1, axis=1)
+    """Mean squared difference between the steps of two batches of clips."""
+    # exercise 4: compare steps, not levels; see ops.roll(x, -1, axis=1)
+    return ops.mean(ops.square(target - rebuilt))
 
 # %% tags=["check"]
-hit = np.eye(4, dtype=np.float32)[
-    :, None, :, None
-]  # hit[k]: one clip of four frames and one band, a hit in frame k
+hit = np.eye(4, dtype=np.float32)[:, None, :, None]  # hit[k]: one band, a hit in frame k
 cases = {
     "the same clip": (hit[1], hit[1], 0.0),
     "the clip turned up": (hit[1], hit[1] + 0.5, 0.0),
@@ -1173,12 +1379,49 @@ cases = {
 }
 for name, (target, answer, expected) in cases.items():
     got = float(onset_loss(target, answer))
-    verdict = (
-        "right"
-        if abs(got - expected) < 1e-5
-        else f"not yet: expected {expected:.2f}, got {got:.2f}"
-    )
-    print(f"{name}: {verdict}")
+    right = abs(got - expected) < 1e-5
+    verdict = "right" if right else "not yet"
+    print(f"{name}: expected {expected:.2f}, got {got:.2f}: {verdict}")
+
+# %% [markdown]
+# ## Questions
+
+# %% tags=["fold"]
+# @title Question 1
+lab.guess(
+    "Why does a squared error lead to blur?",
+    "because an average is never far from any candidate",
+    choices=[
+        "because the network has too few weights",
+        "because an average is never far from any candidate",
+        "because the mel bands are too wide",
+    ],
+)
+
+# %% tags=["fold"]
+# @title Question 2
+lab.guess(
+    "Each dimension of the box has the right centre and spread. What does the box lack?",
+    "which values go together",
+    choices=["enough variance", "which values go together", "a larger decoder"],
+)
+
+# %% tags=["fold"]
+# @title Question 3
+lab.guess(
+    f"How many numbers does the latent of a shipped model have for each of the {model.num_slots} "
+    "beats, without the global part?",
+    model.local_dim,
+    "numbers",
+)
+
+# %% [markdown] tags=["lesson"]
+# ## The answer
+#
+# With 96 numbers, PCA halves the error of the average clip (5.41 of 11.3 dB), and the shipped autoencoder leaves 4.67
+# dB. Random lists do not work, because the latents fill a thin, bent part of the space. A draw of the box is 2.3
+# times as far from them as a test clip, and its Fréchet distance is 47.8 in place of 6.0. A mixture fitted afterwards
+# brings it to 8.6.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

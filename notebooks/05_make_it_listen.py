@@ -33,7 +33,7 @@
 # The numbers in the text are those of the embedded music. With music of your own, the tables and figures show your
 # numbers, and the text does not change.
 #
-# > **Time:** 1.3 minutes on 2 CPU cores with the shipped weights and features from the cache; most of it goes into
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache; most of it goes into
 # > one live training. Last full run: 2026-11-27.
 
 # %% tags=["parameters"]

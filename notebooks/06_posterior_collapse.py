@@ -15,9 +15,9 @@
 # # Why did the original collapse?
 #
 # <!-- links: made by tools/badges.py -->
-# Before: [04 conditional vae](04_conditional_vae.ipynb).
-# After: [06 beta cvae](06_beta_cvae.ipynb).
-# [Solutions](solutions/05_posterior_collapse.ipynb) of the exercises.
+# Before: [05 make it listen](05_make_it_listen.ipynb).
+# After: [07 comparison](07_comparison.ipynb).
+# [Solutions](solutions/06_posterior_collapse.ipynb) of the exercises.
 #
 # *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
 # drag the zip into the Files pane and set `"/content/<its name>"`. **On Kaggle,** choose Add Input and take the data set
@@ -35,7 +35,7 @@
 # **What you need to know:** the VAE and its KL divergence (notebook 03), label and obedience (notebook 04), and PCA as
 # "the directions in which the data vary most".
 #
-# > **Time:** 0.7 minutes on 2 CPU cores, and longer the first time, when 1,200 clips are composed and cut. Seven
+# > **Time:** not measured yet on CPU cores, and longer the first time, when 1,200 clips are composed and cut. Seven
 # > small trainings run live. Tables that are called shipped were made by `make sweeps`. Last full run: 2026-11-27.
 #
 # On other music than the embedded one, the numbers in the prose are those of the embedded music; tables and figures are
@@ -973,7 +973,7 @@ lab.guess(
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
-# Before: [04 conditional vae](04_conditional_vae.ipynb).
-# After: [06 beta cvae](06_beta_cvae.ipynb).
-# [Solutions](solutions/05_posterior_collapse.ipynb) of the exercises.
+# Before: [05 make it listen](05_make_it_listen.ipynb).
+# After: [07 comparison](07_comparison.ipynb).
+# [Solutions](solutions/06_posterior_collapse.ipynb) of the exercises.
 # <!-- end of links -->

@@ -15,7 +15,7 @@
 # # What does beta trade, and which model is best at what?
 #
 # <!-- links: made by tools/badges.py -->
-# Before: [06 beta cvae](06_beta_cvae.ipynb).
+# Before: [06 posterior collapse](06_posterior_collapse.ipynb).
 # After: [08 studio](08_studio.ipynb).
 # [Solutions](solutions/07_comparison.ipynb) of the exercises.
 #
@@ -31,8 +31,8 @@
 # **What you need to know:** the KL divergence of a VAE (notebook 03), fresh-draw and swap obedience (notebooks 04 and
 # 05), and when a latent collapses (notebook 06).
 #
-# > **Time:** 2.0 minutes on 2 CPU cores. Most of it is one live training and the measuring of five models. Tables that
-# > are called shipped were made by `make sweeps`. Last full run: 2026-11-29.
+# > **Time:** not measured yet on CPU cores. Most of it is one live training and the measuring of five models. Tables
+# > that are called shipped were made by `make sweeps`. Last full run: 2026-11-29.
 #
 # On other music than the embedded one, the numbers in the prose are those of the embedded music; tables and figures are
 # your own, except tables that are called shipped.
@@ -908,7 +908,7 @@ lab.guess(
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
-# Before: [06 beta cvae](06_beta_cvae.ipynb).
+# Before: [06 posterior collapse](06_posterior_collapse.ipynb).
 # After: [08 studio](08_studio.ipynb).
 # [Solutions](solutions/07_comparison.ipynb) of the exercises.
 # <!-- end of links -->

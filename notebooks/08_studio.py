@@ -31,7 +31,7 @@
 # **What you need to know:** what a [conditional VAE](glossary.md#conditional-vae) is, and that it obeys if
 # [judges](glossary.md#judge) hear the genre that was asked for (notebooks 04 and 05).
 #
-# > **Time:** 0.8 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache. Last full run:
 # > 2026-11-27. In a hurry? `make studio` opens the large studio alone in a browser.
 #
 # On other music than the embedded one, the numbers in the prose are still those of the embedded music; tables and

@@ -32,8 +32,8 @@
 # [fresh-draw obedience](glossary.md#fresh-draw-obedience) and [swap obedience](glossary.md#swap-obedience) (notebooks
 # 04 and 05), [sharpness](glossary.md#sharpness) and the [Fréchet distance](glossary.md#frechet-distance) (notebook 03).
 #
-# > **Time:** 0.8 minutes on 2 CPU cores with the shipped weights; most of it goes into one live training. Last full
-# > run: 2026-11-27.
+# > **Time:** not measured yet on CPU cores with the shipped weights; most of it goes into one live training. Last
+# > full run: 2026-11-27.
 #
 # You write the mask, the discriminator and the class that joins them to the conditional VAE, and you train that class.
 # On other music than the embedded one, the numbers in the prose are still those of the embedded music; tables and

@@ -29,7 +29,7 @@
 # **What you need to know:** notebook 01 ([log-mel](glossary.md#log-mel) pictures, the short-time Fourier transform,
 # phase). You can read this notebook right after 01.
 #
-# > **Time:** 0.2 minutes on 2 CPU cores. Last full run: 2026-11-27.
+# > **Time:** not measured yet on CPU cores. Last full run: 2026-11-27.
 #
 # The other notebooks call `cm.to_audio` and listen. Here we take it apart. You write its core, `fast_griffin_lim`, as
 # the library runs it, and a readable version of PGHI. On other music than the embedded one, the numbers in the prose

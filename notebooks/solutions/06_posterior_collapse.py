@@ -14,7 +14,7 @@
 # # Solutions to notebook 06
 #
 # <!-- links: made by tools/badges.py -->
-# The notebook: [05 posterior collapse](../05_posterior_collapse.ipynb)
+# The notebook: [06 posterior collapse](../06_posterior_collapse.ipynb)
 # <!-- end of links -->
 #
 # Each can be read on its own after the cells that load the clips.
@@ -122,5 +122,5 @@ for name, begins in starts.items():
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
-# The notebook: [05 posterior collapse](../05_posterior_collapse.ipynb)
+# The notebook: [06 posterior collapse](../06_posterior_collapse.ipynb)
 # <!-- end of links -->

@@ -46,10 +46,10 @@ features = cm.build_features(collection, config, session.cache_dir)
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
-rows = (
-    features.table[features.table["split"] == "test"].groupby("genre").sample(1, random_state=seed)
-)
+is_test = features.table["split"] == "test"
+rows = features.table[is_test].groupby("genre").sample(1, random_state=seed)
 clip = cm.load_window(rows.iloc[0], config)
 loop, mel_power = cm.frame_grid(clip.log_mel, config, clip.tempo)
 magnitude = np.abs(loop.forward(np.resize(clip.samples, loop.length)))
@@ -94,19 +94,13 @@ for number in (0, 8):
     )
 
 # %%
-turning, random = (
-    curve(magnitude, start, 0.99, [0, 8])
-    for start in (turning_phases, cm.random_phases)
-)
-caught_up = turning[1] > 0.9 * random[1]
-lab.takeaway(
-    f"Without rounds this start leaves {turning[0]:.2f}, random phases {random[0]:.2f}.",
-    {
-        "After eight rounds nothing is left of the lead: the slope was the better half.": caught_up,
-        "After eight rounds it still leads.": turning[0] < random[0],
-        "On this clip it is no better from the beginning.": True,
-    },
-)
+left = {}
+for name, start in (("turning", turning_phases), ("random", cm.random_phases)):
+    left[name] = dict(zip((0, 8), curve(magnitude, start, 0.99, [0, 8]), strict=True))
+pd.DataFrame(left).T.rename_axis("start").round(3)
+
+# %% [markdown] tags=["lesson"]
+# SOL1
 
 # %% [markdown]
 # ## 2. How much momentum?
@@ -122,21 +116,17 @@ session.show_figure(
 )
 
 # %%
-best = momenta[int(np.argmin(left))]
-lab.takeaway(
-    f"The best momentum is {best:.2f}, with {min(left):.3f}; a momentum of two leaves {left[-1]:.3f}.",
-    {
-        "Near one each round helps the next, beyond it they overshoot.": 0.75 < best < 1.1 and left[-1] > 2 * min(left),
-        "On this clip momentum matters less.": True,
-    },
-)
+pd.Series(left, index=momenta, name="mismatch").to_frame().T.round(3)
+
+# %% [markdown] tags=["lesson"]
+# SOL2
 
 # %% [markdown]
 # ## 3. One click
 #
-# A click is all frequencies at one moment: their waves meet at the centre of the frame, and that is what zero phases
-# say. For one frame they are the true phases. They buzz in music because they say it of every frame. Random phases
-# spread the click over the whole window, and rounds hardly help: a single frame has no neighbours to agree with.
+# A click is all frequencies at one moment. Their waves meet at the centre of the frame, so their true phases there are
+# zero. In music zero phases buzz because they make a click of every frame. Random phases spread the click over the whole
+# window, and rounds hardly help, because a single frame has no neighbours to agree with.
 
 # %%
 def sharpness_of_click(samples):
@@ -152,15 +142,11 @@ made = {name: cm.to_audio(click, config, clip.tempo, seed, name) for name in cm.
 shares = {name: sharpness_of_click(samples) for name, samples in made.items()}
 
 # %%
-lab.takeaway(
-    f"Within a millisecond lie {shares['zero_phase']:.0%} of the energy with zero phases, "
-    f"{shares['fast_griffin_lim']:.0%} after fast Griffin–Lim, {shares['learned_bands']:.0%} by default.",
-    {
-        "Random phases smear a click.": shares["fast_griffin_lim"] < 0.5 * shares["zero_phase"],
-        "All ways keep the click.": True,
-    },
-)
+print({name: f"{share:.0%}" for name, share in shares.items()})
 cm.player(made["learned_bands"], config, "the click, by default")
+
+# %% [markdown] tags=["lesson"]
+# SOL3
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

@@ -40,6 +40,10 @@ class Guess:
         answer: A number, or one of the choices.
         unit: What a number counts, such as `"dB"`.
         choices: Sequence of str to choose from; None for a number.
+
+    Example:
+        >>> Guess("How loud is silence?", -70.0, "dB").shown_answer
+        '-70 dB'
     """
 
     asked: list[Guess] = []

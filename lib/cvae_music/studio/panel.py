@@ -310,7 +310,7 @@ class Panel:
             *self._rows_of("sliders"),
             self.idle,
             button("Sliders to 0", "undo sound and dimensions", on.reset),
-            heading("Single latent dimensions, by what more does"),
+            heading("Single dimensions, named by effect"),
             *self._rows_of("dimensions"),
         ]
 
