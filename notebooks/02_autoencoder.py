@@ -31,7 +31,7 @@
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and that a network
 # learns by following gradients.
 #
-# Numbers in the text are those of the embedded music. On music of your own, tables and figures are yours.
+# Numbers in the text are those of the embedded music. Tables and figures are those of your run.
 #
 # > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache. Last full run:
 # > 2026-11-27.
@@ -318,9 +318,8 @@ cm.show_clips(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** After some seconds of training the small network leaves 7.78 dB and the average clip 11.26 dB. PCA
-# of the same size leaves 6.70 dB. It is a strong opponent, because it finds the best linear answer at once. The network
-# is nearly as bad on training clips (7.67 dB), so it has not learned enough; it has not learned them by heart.
+# **What we learned.** The small network leaves 7.78 dB, PCA of the same size 6.70 dB, because PCA finds the best linear
+# answer at once. The network has not learned enough (7.67 dB on training clips).
 
 # %% [markdown]
 # ## 4. The networks of the series
@@ -344,7 +343,7 @@ lab.drawing("residual_block")
 #
 # The gap in the drawing is the place of [**FiLM**](glossary.md#film) (Perez et al., 2018, arXiv:1709.07871), which only
 # blocks of the decoder have. A [condition](glossary.md#condition) $c$ becomes a scale $s$ and a shift $t$ for each
-# channel, the same at all tokens. One scale can turn hi-hats off in the whole clip. Here $c$ describes the clip; in
+# channel, the same at all tokens. In
 # notebook 04 the genre enters in the same way.
 
 # %%
@@ -983,9 +982,8 @@ cm.show_clips(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** From 16 to 96 numbers the error of PCA falls from 7.53 to 5.41 dB. The small network gains little,
-# from 7.86 to 7.46 dB. The size of its latent is not what limits it, because its error on training clips hardly falls
-# either (7.77 to 7.33 dB). A larger network and a longer training are needed before 96 numbers pay.
+# **What we learned.** From 16 to 96 numbers the error of PCA falls from 7.53 to 5.41 dB, that of the small network from 7.86
+# to 7.46 dB. Its latent does not limit it, because training clips hardly gain either (7.77 to 7.33 dB).
 
 # %% [markdown]
 # ## 10. Do the numbers know the genre?
@@ -1091,8 +1089,8 @@ print({name: f"{distance:.1f} dB" for name, distance in apart.items()})
 print(f"sharpness: walk {sharpness_of(walk):.2f}, crossfade {sharpness_of(fade):.2f}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The two middles are 3.8 dB apart, the two ends 11.1 dB. So a walk is only in part more than a
-# crossfade. It is a little sharper (0.63 against 0.57).
+# **What we learned.** The two middles are 3.8 dB apart, the two ends 11.1 dB. A walk is a little sharper than a
+# crossfade (0.63 against 0.57).
 
 # %% [markdown]
 # ## 12. Fill the list at random
@@ -1247,8 +1245,7 @@ print(f"spread along the first direction: training {np.std(real_points @ first):
 print(f"spread along the first direction: box {np.std(box_points @ first):.1f}")
 
 # %% [markdown]
-# Why does the box look so small on the left? The picture shows two directions along which many dimensions vary
-# together. Independent draws cancel out along such a direction.
+# The box looks small on the left, because independent draws cancel out where many dimensions vary together.
 #
 # We can look afterwards where the latents lie. A [**Gaussian mixture**](glossary.md#gaussian-mixture) is a sum of $J$
 # Gaussians with weights $\pi_j$, means $m_j$ and full covariances $C_j$:
@@ -1324,17 +1321,15 @@ checks["normal"] = np.where(normal, "yes", "look")
 checks.round(2)
 
 # %% [markdown]
-# All of this is one seed, one judge, and one kind of music.
+# All of this is one seed and one judge.
 #
 # ## Exercises
 #
-# 1. **Leave the latents** (5 minutes, easy). How far can you move a real latent before it no longer comes back? Add
-#    noise of growing size to the test latents.
-# 2. **Swap the parts** (15 minutes, medium). Give the global part of one clip to another clip, decode, and listen.
-#    Then split the local part into its mean over the beats, and what each beat adds to it. Which of the three parts
-#    carries the sound, the rhythm, the changes from beat to beat?
-# 3. **A cooler box** (5 minutes, easy). Multiply the spread of the box by 0.5. Which measures improve, and what is
-#    lost?
+# 1. **Leave the latents** (5 minutes, easy). Add noise of growing size to the test latents. When do they no longer come
+#    back?
+# 2. **Swap the parts** (15 minutes, medium). Give the global part of one clip to another and listen. Then split the
+#    local part into its mean over the beats and the rest. Which part carries the sound, which the rhythm?
+# 3. **A cooler box** (5 minutes, easy). Multiply the spread of the box by 0.5. What improves, what is lost?
 # 4. **A loss of your own** (15 minutes, medium). Write a loss that compares the *steps* from each frame to the next.
 #    A clip is a loop, so its last frame is followed by its first.
 

@@ -223,8 +223,8 @@ shown.drop(columns="source_id").round(3)
 #
 # $$ N \Big( \bar x \pm 2\, \frac{s}{\sqrt n} \sqrt{1 - n/N} \Big). $$
 #
-# The last root is 0 when every file was read. In exercise 1 you write this formula. The solution counts how often its
-# range holds.
+# The last root is 0 when every file was read. In exercise 1 you write this formula. In the solution its
+# range holds in about half of the draws.
 #
 # **Several processes** can share the work, but each takes seconds to start.
 
@@ -533,8 +533,8 @@ where.round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Counts and bytes were right (0.92 and 0.93 of the estimate). The training took 1.96 times what
 # was told, 10.65 minutes instead of 5.43: inside the widened range (up to 11.33). The steps were only 1.13 times as
-# long. Starts, validation and backups took 4.14 times the told time, partly because the
-# training started twice. The machine was busy: expect fewer minutes, and the same kind of error.
+# long. Starts, validation and backups took 4.14 times the told time, partly because the training
+# started twice. The machine was busy: expect fewer minutes, and the same kind of error.
 
 # %% [markdown]
 # ## 8. What can be expected of it?

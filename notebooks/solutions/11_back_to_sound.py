@@ -100,7 +100,8 @@ for name, start in (("turning", turning_phases), ("random", cm.random_phases)):
 pd.DataFrame(left).T.rename_axis("start").round(3)
 
 # %% [markdown] tags=["lesson"]
-# SOL1
+# **What we learned.** Without a round this start leaves a mismatch of 0.483, random phases 0.657. After eight rounds
+# the lead is small (0.174 against 0.188), so the slope of the magnitudes was the better half of PGHI.
 
 # %% [markdown]
 # ## 2. How much momentum?
@@ -119,14 +120,15 @@ session.show_figure(
 pd.Series(left, index=momenta, name="mismatch").to_frame().T.round(3)
 
 # %% [markdown] tags=["lesson"]
-# SOL2
+# **What we learned.** The mismatch is lowest between 0.90 and 0.99 (0.064 for both). Above one the rounds overshoot:
+# 1.10 leaves 0.14, and 2.00 leaves 0.218, more than no momentum at all (0.152).
 
 # %% [markdown]
 # ## 3. One click
 #
-# A click is all frequencies at one moment. Their waves meet at the centre of the frame, so their true phases there are
-# zero. In music zero phases buzz because they make a click of every frame. Random phases spread the click over the whole
-# window, and rounds hardly help, because a single frame has no neighbours to agree with.
+# A click is all frequencies at one moment. Their waves meet at the centre of the frame, so their true phases there
+# are zero. In music zero phases buzz because they make a click of every frame. Random phases spread the click over
+# the whole window, and rounds hardly help, because a single frame has no neighbours to agree with.
 
 # %%
 def sharpness_of_click(samples):
@@ -146,7 +148,8 @@ print({name: f"{share:.0%}" for name, share in shares.items()})
 cm.player(made["learned_bands"], config, "the click, by default")
 
 # %% [markdown] tags=["lesson"]
-# SOL3
+# **What we learned.** Within a millisecond lie 97% of the energy with zero phases and 38% after fast Griffin–Lim,
+# which smears the click. By default it is 94%, a little less than by PGHI alone (98%).
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
