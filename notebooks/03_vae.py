@@ -30,7 +30,8 @@
 #
 # **What you need to know:** the autoencoder of notebook 02, what a Gaussian is, and what a gradient is for.
 #
-# > **Time:** 2 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run: 2026-11-29.
+# > **Time:** not measured yet on CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-29.
 #
 # On other music, the numbers in the text remain those of the embedded music. Tables and figures show yours.
 
