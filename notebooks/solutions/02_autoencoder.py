@@ -108,7 +108,9 @@ far = curve["return error"].loc[1.0]
 print(f"from a quarter of a spread to a whole one the return error grows {far / max(near, 1e-9):.0f} times")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The return error grows without a sharp edge.
+# **What we learned.** From a quarter of a spread to a whole one the return error grows 12 times, less than sixteen times,
+# which is the square of the step. There is no edge: a latent becomes strange little by little. Sharpness does not notice it,
+# because 0.847 and 0.883 are alike.
 
 # %% [markdown]
 # ## 2. Swap the parts
@@ -206,8 +208,11 @@ for name, taken in takes.items():
 pd.DataFrame(shares).T.rename_axis("taken from a").round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Neither part is the rhythm or the sound alone. The global part and the mean of the beats together are the style;
-# the differences of the beats carry what changes from beat to beat.
+# **What we learned.** Neither part is the rhythm or the sound alone. The global part and the mean of the beats together are the
+# style: the sound (0.94), the level (0.99) and the rhythm inside a beat (0.95). The global part alone moves the rhythm
+# by 0.69 and the sound by only 0.30. The differences of the beats carry what changes from beat to beat (0.73), such as
+# chords. So `style_from` takes the global part and the mean. The parts are not cleanly apart, because the style also
+# moves these changes (0.33), and the pairs are few.
 
 # %% [markdown]
 # ## 3. A cooler box
@@ -225,7 +230,8 @@ table = pd.DataFrame(table).T.rename_axis("share of the spread")
 table.round(3)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** A cooler box comes back better, and its clips are more alike.
+# **What we learned.** Half the spread brings the return error from 0.323 to 0.099. The price is variety, which falls from 0.769
+# to 0.516, and sharpness, which falls from 0.774 to 0.571. Near the centre lies the average clip.
 
 # %% [markdown]
 # ## 4. A loss of your own
