@@ -125,7 +125,8 @@ def swap_obedience(model, judge=judges["cnn"]):
 # %% [markdown]
 # Three tables are quoted below. On composed music, a row is the mean of three trainings of a small model for 300 steps. On
 # real music we have a first look with one seed, on four styles of open recordings, with 1,440 steps. Three public networks
-# from outside name the style they hear. An older comparison, on four other styles, has one seed and judges of our kind.
+# from outside name the style they hear. (Its numbers come from outside this project; `tests/benchmarks/ablations.py` makes such
+# rows.) An older comparison, on four other styles, has one seed and judges of our kind.
 
 # %%
 names = {

@@ -135,6 +135,15 @@ def names_taken(tree, public):
             yield aliases[node.value.id], node.attr
 
 
+# Exercise 3 exchanges a loss where the library looks it up.
+EXCHANGED = {
+    "solutions/09_discriminator.py": (
+        "module cvae_music.models",
+        "module cvae_music.models.adversarial",
+    )
+}
+
+
 def test_notebooks_take_public_names_only(root):
     public = {
         package: set(stub_names(root, package)) | {"__version__", "__file__"}
@@ -142,8 +151,6 @@ def test_notebooks_take_public_names_only(root):
     }
     strangers = []
     for path in sorted((root / "notebooks").rglob("[0-9]*.py")):
-        if path.stem == "09_discriminator" and path.parent.name == "solutions":
-            continue  # exercise 3 exchanges a loss inside the library
         cells = [
             cell.source
             for cell in jupytext.read(path).cells
@@ -156,10 +163,10 @@ def test_notebooks_take_public_names_only(root):
             if not line.startswith(("%", "!"))
         )
         taken = sorted(set(names_taken(ast.parse(code), public)))
-        place = path.relative_to(root / "notebooks")
+        place = path.relative_to(root / "notebooks").as_posix()
         strangers += [
             f"{place}: {package}: {name}"
             for package, name in taken
-            if name not in public[package]
+            if name not in public[package] and name not in EXCHANGED.get(place, ())
         ]
     assert strangers == [], "\n".join(strangers)

@@ -1,10 +1,12 @@
 """Trains the runs that notebooks compare theirs with: curves of "Is my run normal?", half precision beside single.
 
-Without arguments, the live model of notebook 04 with another seed. With `--data`, the sizes of notebook 10 on real
+Without arguments, the live model of notebook 05 with another seed. With `--rehearsal`, what notebook 10 trains when its
+folder is composed, with three other seeds. With `--data`, the sizes of notebook 10 on real
 music, each with several seeds and precisions; a run that is in the tables is not made again.
 """
 
 import argparse
+import dataclasses
 import itertools
 import re
 import tempfile
@@ -12,14 +14,16 @@ from pathlib import Path
 
 import pandas as pd
 
+import known_music
 from cvae_lab.budget.curves import StepCSVLogger
 from cvae_lab.budget.probe import probe_steps
-from cvae_lab.budget.sizes import SIZES
+from cvae_lab.budget.sizes import SIZES, take_tracks
 from cvae_lab.measures.scoreboard import evaluate_model
 from cvae_lab.notebook.session import cache_folder, output_folder, used_versions
 from cvae_lab.notebook.weights import fit_model, load_or_train_judges
 from cvae_lab.studies.collapse import SERIES_SIZE
 from cvae_lab.studies.sweeps import read_rows, shipped_folder
+from cvae_music.audio.files import write_audio
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
@@ -27,9 +31,7 @@ from cvae_music.serialization import write_text
 from cvae_music.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
-LIVE = {
-    "04_conditional_vae": ("cvae", SERIES_SIZE)
-}  # kind, and what is not its default
+LIVE = {"05_make_it_listen": ("cvae", SERIES_SIZE)}  # kind, and what is not its default
 SEED = 1  # of the weights and the noise; the clips are those of the notebooks
 EVERY = 10  # steps between two points of a curve
 METRICS = ["step", "loss", "reconstruction", "rms_db", "kl", "discrepancy", "swap"]
@@ -56,6 +58,38 @@ def write_live_curves():
         path = shipped_folder() / f"reference_{kind}.csv"
         pd.DataFrame(history.history).round(4).to_csv(path, index=False)
         print(f"wrote {path.name}")
+
+
+def write_rehearsal(seeds=(1, 2, 3)):
+    """The run of notebook 10 on its own composed folder, with other pieces and weights."""
+    notebook = "10_your_own_music"
+    num_tracks = parameter(notebook, "num_tracks")
+    num_steps = parameter(notebook, "num_steps")
+    size = dataclasses.replace(SIZES["quick"], num_steps=num_steps)
+    curves = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            count = num_tracks * len(known_music.GENRES)
+            for row in known_music.draw_factors(count, seed).to_dict("records"):
+                samples = known_music.compose(row, size.config.sample_rate, 32)
+                path = Path(folder) / "music" / row["genre"] / f"{row['seed']}.wav"
+                write_audio(path, samples, size.config)
+            collection = open_collection(Path(folder) / "music", seed=seed)
+            collection = take_tracks(collection, num_tracks, seed)
+            features = build_features(
+                collection, size.config, Path(folder) / "cache", progress=False
+            )
+            log = StepCSVLogger(Path(folder) / "curve.csv", EVERY)
+            model = size.new_model(features.genres, seed)
+            train(model, features, num_steps, seed=seed, callbacks=[log], verbose=0)
+            curve = pd.read_csv(Path(folder) / "curve.csv")[METRICS]
+        curves.append(curve.assign(size="quick", run=f"rehearsal, seed {seed}"))
+    table = pd.concat(curves).assign(
+        command="python tools/reference_curves.py --rehearsal"
+    )
+    write_text(
+        shipped_folder() / "normal_rehearsal.csv", table.round(4).to_csv(index=False)
+    )
 
 
 def add_rows(name, rows):
@@ -150,8 +184,12 @@ def main(arguments=None):
     parser.add_argument("--histories", nargs="+", type=Path, help=text)
     text = "sizes to try all settings for; standard if none"
     parser.add_argument("--settings", nargs="*", choices=SIZES, help=text)
+    text = "the run of notebook 10 on composed files, three times"
+    parser.add_argument("--rehearsal", action="store_true", help=text)
     options = parser.parse_args(arguments)
-    if options.settings is not None:
+    if options.rehearsal:
+        write_rehearsal()
+    elif options.settings is not None:
         write_settings(options.settings or ["standard"])
     elif options.histories:
         for path in options.histories:

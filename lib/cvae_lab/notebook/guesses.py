@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import ipywidgets as widgets
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 NEAR = 0.25  # a number this share of the answer away counts as right
 
 

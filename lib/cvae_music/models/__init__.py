@@ -1,4 +1,4 @@
-"""The models: networks, losses, schedules, and the classes of notebooks 02 to 04."""
+"""The models: networks, losses, schedules, and the classes of notebooks 02 to 05."""
 
 import keras
 

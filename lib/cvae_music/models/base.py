@@ -16,7 +16,7 @@ from cvae_music.models.networks import SLOT_FRAMES
 
 
 class ClipModel(keras.Model):
-    """Base class of the models that notebooks 02 to 04 write.
+    """Base class of the models that notebooks 02 to 05 write.
 
     A subclass makes `encoder` and `decoder`, and writes `encode_posterior`,
     `decode_latent`, `compute_losses` and `train_step`.
