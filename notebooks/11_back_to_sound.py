@@ -14,7 +14,7 @@
 # # How does a picture become sound?
 #
 # <!-- links: made by tools/badges.py -->
-# Before: [10 your own music](10_your_own_music.ipynb).
+# Previous: [10 your own music](10_your_own_music.ipynb).
 # [Solutions](solutions/11_back_to_sound.ipynb) of the exercises.
 #
 # *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
@@ -27,13 +27,13 @@
 # close to the original, as a loop without a seam.
 #
 # **What you need to know:** notebook 01 ([log-mel](glossary.md#log-mel) pictures, the short-time Fourier transform,
-# phase). You can read this notebook right after 01.
+# phase) is enough.
 #
-# > **Time:** not measured yet on CPU cores. Last full run: 2026-11-27.
+# > **Time:** 0.4 minutes on 2 CPU cores. Last full run: 2026-11-29.
 #
 # The other notebooks call `cm.to_audio` and listen. Here we take it apart. You write its core, `fast_griffin_lim`, as
-# the library runs it, and a readable version of PGHI. On other music than the embedded one, the numbers in the prose
-# are still those of the embedded music; tables and figures are your own.
+# the library runs it, and a readable version of PGHI (phase gradient heap integration). With your own music, tables
+# and figures change; the numbers in the prose do not.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -82,8 +82,8 @@ TINY = 1e-10  # keeps divisions finite
 # - the fine frequency inside each [mel band](glossary.md#mel-band);
 # - everything below the floor of -70 dB.
 #
-# The last is gone for good. We look for the other two, one after the other. Up to section 4 we keep the true
-# magnitude of every frequency and pretend to have forgotten only the phases.
+# The last is gone for good. We look for the other two: up to section 4 for the phases alone, with the true magnitude
+# of every frequency kept.
 
 # %%
 is_test = features.table["split"] == "test"
@@ -99,20 +99,21 @@ genre = rows["genre"].iloc[chosen]
 # slow tempos. It returns a `LoopSTFT`, which computes the [STFT](glossary.md#stft) of a loop in both directions:
 #
 # - `forward` goes from samples $x$ to spectra $X$;
-# - `inverse` goes back by **overlap-add**. Each frame becomes a short piece of sound. The piece is faded in and out
-#   with the window $w$ and added at the place of its frame, $c_t$. Where several pieces overlap, their sum is divided
-#   by the sum of the squared windows:
+# - `inverse` goes back by **overlap-add**. Each frame becomes a short piece of sound, $x_t$. It is multiplied by the
+#   window $w$ and added at the place of its frame, $c_t$. `forward` multiplied by $w$ too, so the sum is divided by
+#   that of the squared windows:
 #
 # $$x[n] = \frac{\sum_t w[n - c_t]\; x_t[n - c_t]}{\sum_t w[n - c_t]^2}$$
 
 # %%
+# mel_power, the picture in power instead of dB, waits for section 5.
 loop, mel_power = cm.frame_grid(clip.log_mel, config, clip.tempo)
 # A tracked tempo is rounded: a recording may be some samples longer.
 sound = np.resize(clip.samples, loop.length)
 truth = loop.forward(sound)  # (frames, 1025), complex
 magnitude = np.abs(truth)
 print(f"{genre}: {magnitude.shape[0]} frames x {magnitude.shape[1]} frequencies")
-hop = loop.length / len(loop.centres)
+hop = loop.length / len(loop.centres)  # samples, of 22,050 a second
 print(f"windows of {config.n_fft} samples, one every {hop:.0f}")
 
 # %% [markdown]
@@ -125,15 +126,17 @@ print(f"largest error with true phases: {gap:.0f} dB, where full scale is 0 dB")
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** With its true phases the sound comes back with an error of -140 dB, which nobody can hear. So
-# only the phases stand between these magnitudes and their sound.
+# the STFT loses nothing, and up to section 4 every fault comes from the phases.
 
 # %% [markdown]
 # ## 2. Zero, or random: buzz and hiss
 #
-# We try the two cheapest choices: all phases are zero, so that all waves of a frame peak together at its centre; or
-# all phases are drawn at random, evenly from the circle. Both functions are the library's own.
+# We try the two cheapest choices: all phases zero, so that all waves of a frame peak together at its centre, or all
+# drawn at random.
 
 # %%
+# The library's own. Every start takes the same arguments, needed or not, so that one
+# can replace another.
 def zero_phases(magnitude, loop, rng):
     """All waves of a frame peak together at its centre."""
     return np.zeros_like(magnitude)
@@ -200,18 +203,19 @@ session.show_figure(fig, "11_phases", seen)
 
 # %% [markdown]
 # **Zero phases.** The waves of all frequencies meet at the centre of each frame and cancel in between. We hear a
-# pulse a frame, some thirty a second, as a **buzz**.
+# pulse a frame, some 36 a second, as a **buzz**.
 #
 # **Random phases.** Neighbouring frames contradict each other. Where they overlap they partly cancel. So the sound
 # loses level, and a steady note trembles like noise. We hear that as a **hiss**.
 #
 # Two numbers describe it: *crowding*, the share of the energy in the quarter of the time nearest to the centres (a
-# quarter would be even), and the *level* against the original.
+# quarter would be even), and the *level* against the original (0 dB is as loud).
 
 # %%
 def crowding(samples, loop):
     """Share of the energy in the quarter of the time nearest to centres of frames."""
-    place = np.arange(loop.length) / (loop.length / len(loop.centres))
+    place = np.arange(loop.length) / (loop.length / len(loop.centres))  # in frames
+    # An eighth of a frame to each side of a centre: a quarter of the time.
     near = np.abs((place + 0.5) % 1.0 - 0.5) < 0.125
     return np.sum(samples[near] ** 2) / np.sum(samples**2)
 
@@ -242,7 +246,8 @@ pd.DataFrame(measures).T.round(2)
 #
 # $$X \leftarrow A \cdot \frac{P(X)}{|P(X)|}$$
 #
-# The **fast** variant also goes on in the direction of the last round, with a momentum $\alpha$ a little below one:
+# The fraction has size 1 and holds only the phase. The **fast** variant also goes on in the direction of the last
+# round, with a momentum $\alpha$ a little below one:
 #
 # $$Y_n = P(X_{n-1}), \qquad X_n = A \cdot \frac{Z_n}{|Z_n|} \quad\text{with}\quad Z_n = Y_n + \alpha\,(Y_n - Y_{n-1})$$
 #
@@ -264,8 +269,8 @@ def fast_griffin_lim(magnitude, start, loop, rounds=32, momentum=0.99):
 random_start = with_start(random_phases)
 sounds["Griffin–Lim"] = fast_griffin_lim(magnitude, random_start, loop, momentum=0.0)
 sounds["fast Griffin–Lim"] = fast_griffin_lim(magnitude, random_start, loop)
-by_library = cm.fast_griffin_lim(magnitude, random_start, loop)
-print("the library's sound:", np.array_equal(sounds["fast Griffin–Lim"], by_library))
+by_library = cm.fast_griffin_lim(magnitude, random_start, loop)  # the same samples?
+print("same samples as the library's:", np.array_equal(sounds["fast Griffin–Lim"], by_library))
 hear(sounds)
 
 # %% [markdown]
@@ -287,28 +292,30 @@ fast = mismatch(sounds["fast Griffin–Lim"], magnitude)
 print(f"mismatch after 32 rounds: {plain:.3f} without momentum, {fast:.3f} with it")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Momentum halves the mismatch, from 0.154 to 0.074, and costs no extra round. It is not zero:
-# after 32 rounds the phases still contradict each other in places.
+# **What we learned.** Momentum halves the mismatch, from 0.154 to 0.074, and costs no extra round. Some phases still
+# contradict each other.
 
 # %% [markdown]
 # ## 4. Phases read off the magnitudes: PGHI
 #
-# Rounds repair a bad start. Can we begin better? A steady wave in frequency bin $k$ turns by $2\pi h k / N$ from one
-# frame to the next, $h$ samples later, with $N$ samples in a window. A real wave lies a little beside the centre of
-# its bin. Then the two neighbouring bins differ in magnitude, and the slope of the magnitudes tells how far beside it
-# lies. For a Gaussian window this is exact:
+# Rounds repair a bad start. Can we begin better? The phase $\varphi$ of a steady wave in bin $k$, one of the 1,025
+# frequencies, turns by $2\pi h k / N$ from one frame to the next, $h$ samples later, with $N$ samples in a window.
+# Most waves lie a little beside the centre of their bin. Then the two neighbouring bins differ in magnitude, and this
+# slope tells how far. Likewise the slope over time tells how far a sound lies from the centre of its frame, and so
+# how the phase changes from bin to bin. For a Gaussian window $e^{-\pi n^2/\gamma}$ both are exact:
 #
 # $$\frac{\partial\varphi}{\partial t} = \frac{2\pi h k}{N} + \frac{h N}{\gamma}\,\frac{\partial \log A}{\partial k},
 # \qquad \frac{\partial\varphi}{\partial k} = -\frac{\gamma}{h N}\,\frac{\partial \log A}{\partial t},$$
 #
 # with $t$ counted in frames. Our Hann window is close to a Gaussian with $\gamma \approx 0.256\,N^2$. So the
-# magnitudes determine the phases, up to one constant. The next cell is the two formulas.
+# magnitudes determine the phases, up to one constant.
 
 # %%
 def read_phase_steps(magnitude, loop):
     """Step of the phase to the next frame, and to the next bin, from magnitudes."""
     gamma = 0.256 * loop.n_fft**2
     hops = np.diff(np.append(loop.centres, loop.length))[:, None]  # h: (frames, 1)
+    # A floor of 1e-4, because silence has no logarithm.
     log_magnitude = np.log(np.maximum(magnitude, 1e-4 * magnitude.max()))
     # The slope over bins, halfway to the next frame.
     slope = np.gradient(log_magnitude, axis=1)  # (frames, bins)
@@ -323,8 +330,9 @@ def read_phase_steps(magnitude, loop):
     return to_next_frame, to_next_bin
 
 # %% [markdown]
-# Does that hold for music? We have the true phases, so we can look. By how many turns does a formula miss the step of
-# the phase from one frame to the next, in the loud cells? A random step would miss by a quarter of a turn on average.
+# Does that hold for music? We know the true phases. By how many turns does a formula miss the step of the phase from
+# one frame to the next (0 is perfect)? A random step would miss by a quarter of a turn on average. We count the loud
+# cells; a cell is one frequency in one frame.
 
 # %%
 def turns(angle):
@@ -370,10 +378,10 @@ medians = {name: f"{np.median(values):.3f}" for name, values in missed.items()}
 print("median miss in turns:", medians)
 
 # %% [markdown]
-# Knowing the steps, we add them up. This is [**PGHI**](glossary.md#pghi) (phase gradient heap integration). It starts
-# at the loudest cell, and always goes on from the loudest cell that has a phase. That cell gives phases to its four
-# neighbours. A **heap** hands out its smallest entry first, so we put in minus the magnitude. In this order the
-# errors of faint cells cannot spread into loud ones.
+# Knowing the steps, we add them up. This is [**PGHI**](glossary.md#pghi). The loudest cell gives phases to its four
+# neighbours, then the loudest of the cells that have a phase, and so on, each cell once. A **heap** hands out its
+# smallest entry first, so we put in minus the magnitude. In this order the errors of faint cells hardly spread into
+# loud ones.
 
 # %%
 def add_up_steps(magnitude, loop, rng):
@@ -383,6 +391,7 @@ def add_up_steps(magnitude, loop, rng):
     phase = random_phases(magnitude, loop, rng)  # stays where a cell is too faint
     waiting = magnitude > 1e-3 * magnitude.max()
     for start in np.argsort(-magnitude, axis=None):
+        # The faintest cells get no step. A loud group that they surround begins here.
         t, k = divmod(int(start), bins)
         if not waiting[t, k]:
             continue
@@ -405,7 +414,7 @@ def add_up_steps(magnitude, loop, rng):
     return phase
 
 # %% [markdown]
-# The library does the same in compiled loops (`cm.phase_gradient_integration`). We hold ours against it.
+# The library does the same in compiled loops.
 
 # %%
 cm.phase_gradient_integration(magnitude, loop, np.random.default_rng(seed))  # compiles
@@ -429,7 +438,7 @@ names = ("original", "fast Griffin–Lim", "PGHI", "PGHI, then 8 rounds")
 hear({name: sounds[name] for name in names})
 
 # %% tags=["fold"]
-# @title Table: all starts so far
+# @title Table: all starts so far (mismatch: 0 is perfect)
 def judged(samples):
     return mismatch(samples, magnitude), crowding(samples, loop), level_change(samples)
 
@@ -470,7 +479,7 @@ lab.guess(
 )
 
 # %% tags=["fold"]
-# @title Picture: mismatch by rounds, from three starts
+# @title Picture: mismatch by rounds (doubled at each place), from three starts
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 places = np.arange(len(rounds))
 for (name, values), colour, marker in zip(
@@ -491,11 +500,11 @@ table[[0, 1, 8, 32, 64]].round(3)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The bin's frequency misses the phase by 0.122 turns, and with the slope of the magnitudes 0.014
 # turns are left. Therefore PGHI alone (mismatch 0.087) comes close to 32 rounds of fast Griffin–Lim (0.074), and
-# eight more rounds bring it to 0.035. Our version gives the same mismatch as the library's. A good start saves time
-# but is not needed: 64 rounds from random phases reach 0.043.
+# eight more rounds bring it to 0.035. A good start saves time but is not needed: 64 rounds from random phases reach
+# 0.043.
 
 # %% [markdown]
-# Turn it yourself: what does a momentum of two do? (The figure above stands in where no kernel is running.)
+# Turn it yourself: what does a momentum of two do? (Where no kernel is running, read the solution of exercise 2.)
 
 # %% tags=["fold", "widget"]
 # @title Player: start, rounds and momentum
@@ -513,26 +522,31 @@ def turn(rounds, momentum, start):
 # ## 5. The frequencies inside a band
 #
 # Now we take the true magnitudes away. All we have is the power of 128 bands, and we look for 1,025 frequencies.
-# `mel_to_linear` finds a spectrum that has these bands. Each round multiplies every frequency by what its bands lack
-# ($F$ holds the mel filters, $M$ the wanted bands, $B$ spreads bands over frequencies):
+# `mel_to_linear` finds a spectrum that has these bands. Each round multiplies every frequency by the ratio of wanted
+# to present power of its bands. $S$ ($T \times 1025$) is the power spectrum of $T$ frames, $F$ ($128 \times 1025$)
+# holds the mel filters, $M$ ($T \times 128$) the wanted bands, and $B$ ($128 \times 1025$) spreads the ratios over
+# frequencies. The fraction divides number by number:
 #
-# $$P \leftarrow P \cdot \left(\frac{M}{P F^\top}\, B\right)$$
+# $$S \leftarrow S \cdot \left(\frac{M}{S F^\top}\, B\right)$$
 #
 # Many spectra have the same bands, and which one comes out depends on the start. The plain start is a curve drawn
 # through the bands, with its peaks sharpened. The other start comes from the [**vocoder**](glossary.md#vocoder), a
-# small network that ships with the library. Every sound of this series goes through it.
+# small network that ships with the library.
 
 # %% tags=["fold"]
 # @title Drawing: the vocoder on the way from picture to sound
 lab.drawing("vocoder")
 
 # %% [markdown]
-# - **Input:** the picture, $T$ frames of 128 levels. A frame's answer depends on fifteen frames to each side.
-# - **Output:** for each of the 1,025 frequencies a correction of the curve, and an uncertainty: how far the answer is
-#   expected to be off.
+# - **Input:** the picture, $T$ frames of 128 levels. A convolution over seven frames, and one more in each of four
+#   residual blocks, see fifteen frames to each side.
+# - **Output:** for each frequency a correction of the curve, and an uncertainty: how far the log-magnitude is
+#   expected to be off, in nats (1 nat is 8.7 dB).
 # - **Loss:** the error of the log-magnitudes plus the mismatch, both *after* the bands were restored by the formula
 #   above. So the network learns only how power spreads inside a band. A third term teaches the uncertainty.
-# - **Music:** 190 pieces of game music and 360 composed pieces of another seed than ours.
+# - **Music:** 190 recordings of game music and 360 composed pieces, none of them in our tests.
+#
+# We compare curve and vocoder with the true magnitudes. The *distance* is computed like the mismatch.
 
 # %%
 vocoder = cm.shipped_vocoder(config)
@@ -542,8 +556,9 @@ print(f"{vocoder.num_blocks} blocks of {vocoder.width} channels")
 print(f"in {mel_power.shape}, out {spread.shape} twice")
 
 # %%
-scale = stft_scale(config)
-guessed = np.sqrt(cm.mel_to_linear(mel_power, config)) * scale
+scale = stft_scale(config)  # magnitude of a sine of amplitude 1
+# The root turns power into magnitudes.
+guessed = np.sqrt(cm.mel_to_linear(mel_power, config)) * scale  # from the curve
 learned = np.sqrt(cm.mel_to_linear(mel_power, config, start=spread)) * scale
 hertz = np.arange(magnitude.shape[1]) * config.sample_rate / config.n_fft
 regions = {
@@ -592,7 +607,8 @@ for name, found, colour, style in (
     ("vocoder", learned, cm.COLOURS[4], "-"),
 ):
     level = 20 * np.log10(found[frame, low] / scale + 1e-5)
-    ax.plot(hertz[low], level, style, color=colour, label=name)
+    width = 3.5 if name == "true" else 1.5  # wide, to be seen beneath the others
+    ax.plot(hertz[low], level, style, color=colour, linewidth=width, label=name)
 title = "one frame, below 2 kHz"
 ax.set(xlabel="frequency (Hz)", ylabel="level (dB)", title=title, ylim=(-75, None))
 ax.legend()
@@ -605,10 +621,11 @@ session.show_figure(fig, "11_inside_bands", seen)
 # %% [markdown]
 # In the bass a band is hardly wider than one frequency, so there is little left to find. Higher up a band holds many
 # frequencies, and the network has learned that music has lines there: near 1,760 Hz the curve draws two peaks where
-# the true spectrum has one. Highest up most sounds are noise, which nobody can predict.
+# the true spectrum has one. Highest up most sounds are noise, which nobody can predict. The bass is loudest, so it
+# weighs most in the row *all*.
 #
-# Guessed magnitudes have a second cost: they belong to no sound, so rounds cannot bring their mismatch to zero. We
-# compare what the rounds from 32 to 64 remove.
+# Guessed magnitudes have a second cost: no sound has them, so the mismatch should level off above zero. What do the
+# rounds from 32 to 64 remove?
 
 # %%
 falls = {}
@@ -618,9 +635,8 @@ for name, wanted in (("true magnitudes", magnitude), ("the curve", guessed)):
 pd.DataFrame(falls).T.round(3)
 
 # %% [markdown]
-# Therefore the last rounds ask for less: they **hold the bands**. They scale a frequency only by what its bands lack,
-# and leave the rest to what the phases agree on. These are the library's own lines; `held` are the frames whose bands
-# we know.
+# Therefore the last rounds ask for less: they **hold the bands**. They bring each band closer to its wanted power,
+# and leave the spread inside it open.
 
 # %%
 def project_to_mel(samples, mel_power, loop, config, rounds):
@@ -628,6 +644,7 @@ def project_to_mel(samples, mel_power, loop, config, rounds):
     wanted = mel_power * stft_scale(config) ** 2
     for _ in range(rounds):
         spectra = loop.forward(samples)
+        # The frames of the picture. A view, so scaling it changes `spectra`.
         held = spectra[:: len(spectra) // len(wanted)]
         found = (held.real**2 + held.imag**2) @ mel_filters(config).T
         held *= np.sqrt(
@@ -666,23 +683,23 @@ print(f"after 6 more that hold the bands: {picture_error(after):.2f} dB")
 # %% [markdown]
 # ## 6. Why hiss comes back as buzz
 #
-# One thing is still wrong, and noise shows it best. Nobody can foresee how noise fluctuates, so the best guess of its
-# magnitudes is smooth. But PGHI reads phases off magnitudes, and smooth magnitudes are those of a pulse. What does
-# white noise sound like after its trip?
+# Nobody can foresee how noise fluctuates, so the best guess of its magnitudes is smooth. Where their slope over time
+# is zero, PGHI gives all bins of a frame the same phase, and that makes a pulse (section 2). What does white noise
+# (random samples) sound like after its trip?
 
 # %%
 white = np.random.default_rng(seed).standard_normal(loop.length)
 hiss = 0.05 * white.astype(np.float32)
-words = {
+words = {  # the ways of `cm.to_audio`, in words
     "zero_phase": "zero phases",
     "griffin_lim": "Griffin–Lim",
     "fast_griffin_lim": "fast Griffin–Lim",
     "pghi": "PGHI",
     "pghi_bands": "PGHI, 8 rounds, 6 that hold the bands",
-    "learned_bands": "the same with the vocoder (default)",
+    "learned_bands": "default: vocoder, PGHI, 8 + 6 rounds",
 }
 hisses = {"white noise": hiss}
-for name in ("pghi", "pghi_bands", "learned_bands"):
+for name in ("zero_phase", "pghi", "pghi_bands", "learned_bands"):
     hisses[words[name]] = cm.to_audio(picture_of(hiss), config, clip.tempo, seed, name)
 crowded = {name: crowding(samples, loop) for name, samples in hisses.items()}
 
@@ -692,21 +709,20 @@ pd.Series(crowded, name="crowding").to_frame().round(2)
 
 # %% [markdown]
 # The cure is the second output of the vocoder, its **uncertainty** $u$. Where $u$ is high, the magnitudes are
-# multiplied by those of white noise $R$, more or less according to a share $s(u)$ between 0 and 1. Where the noise
-# outweighs the rest its phases are used as well:
+# multiplied by those of white noise $R$. The exponent $s(u)$ rises from 0 to 1 between 0.4 and 0.5 nats, and where it
+# is above a half, the phases of the noise are used as well:
 #
 # $$A \leftarrow A \cdot \left(\frac{|R|}{\mathrm{rms}(R)}\right)^{s(u)}$$
 #
-# This also explains a strange row of the next section. On real music PGHI *alone* leaves a larger error than zero
-# phases. We measure both on four pictures: a tone, our clip, white noise, and a clip by the preset that was trained
-# on recordings, the nearest to real music that ships with the project. (The clip is under CC BY-SA 4.0;
-# `ATTRIBUTION.md` beside the weights names the recordings.)
+# Which sounds suit PGHI *alone*? We compare it with zero phases and the default on four pictures: a tone, our clip,
+# white noise, and a clip by a model that was trained on recordings (the preset `real_cvae`), our nearest to real
+# music. (CC BY-SA 4.0; `ATTRIBUTION.md` beside the weights names the recordings.)
 
 # %%
 def uncertain_share(level, tempo):
     """Share of cells whose log-magnitude the vocoder expects to miss by 0.45 nats."""
     power = cm.frame_grid(level, config, tempo)[1]
-    return np.mean(vocoder.spread(power)[1] > 0.45)
+    return np.mean(vocoder.spread(power)[1] > 0.45)  # s(u) above a half
 
 
 cycles = round(440 * loop.length / config.sample_rate)  # whole ones: a loop
@@ -746,16 +762,17 @@ lab.guess(
 pd.DataFrame(alone).T.round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** From smooth magnitudes PGHI gathers 67% of the noise's energy near the centres, where an even
-# share is 25%; with the vocoder's noise it is 28%. So PGHI alone suits a tone (0.15 dB, zero phases 0.60) and not
-# noise (2.63 against 1.08). On the clip by the preset of recordings the vocoder is uncertain in 73% of the cells, and
-# PGHI alone leaves 4.08 dB, zero phases 1.14. Noise is not the whole reason: that clip is worse than pure noise.
+# **What we learned.** From smooth magnitudes PGHI gathers 67% of the noise's energy near the centres (25% is even);
+# with the vocoder's noise it is 28%. So PGHI alone suits a tone (0.16 dB, zero phases 0.60) and not noise (2.63
+# against 1.08). On the clip by the preset of recordings the vocoder is uncertain in 76% of the cells, and PGHI alone
+# leaves 4.19 dB, zero phases 1.13. Noise is not the whole reason: that clip is worse than pure noise. The cure has a
+# price: our clip's error (section 5) rises to 0.36 dB.
 
 # %% [markdown]
 # ## 7. All ways compared
 #
-# Which way would you take? We compare two measures over one test clip of each genre (median): the error of the
-# picture, and the distance from the true magnitudes.
+# We compare two measures over one test clip of each genre (median): the error of the picture, and the distance from
+# the true magnitudes, now of the finished sound. Less is better.
 
 # %%
 def measured(clip, method):
@@ -785,10 +802,11 @@ hear(tried)
 here.round({"error (dB)": 2, "distance": 3})
 
 # %% [markdown]
-# The project ships the same measures for more music: 24 clips of the embedded music and 24 of real music.
+# The same measures for more music: 24 clips of the embedded music and 24 of real music (other pieces of the vocoder's
+# game music).
 
 # %% tags=["fold"]
-# @title Table: the same ways on 24 composed and 24 real clips
+# @title Table: the same ways on 24 composed and 24 real clips (less is better)
 whole = lab.read_rows("inversion_whole").rename(
     columns={
         "log-mel error (dB)": "error (dB)",
@@ -800,8 +818,7 @@ values = ["error (dB)", "distance"]
 ways.pivot_table(index="way", columns="music", values=values, sort=False).round(2)
 
 # %% [markdown]
-# **How fast is it?** A speed needs its conditions. This one is that of the default on the 24 composed clips, in one
-# thread of an idle machine, by the clock of the processor. On a busy machine it is much lower.
+# **How fast is it?** We measured the default on the 24 composed clips, in one thread of an idle machine.
 
 # %%
 default = whole[(whole["method"] == "learned_bands") & (whole["music"] == "known")]
@@ -809,12 +826,12 @@ seconds = default["seconds"].iloc[0]
 print(f"{1 / seconds:.0f} seconds of sound in one second of the processor")
 
 # %% [markdown]
-# Whose ear counts? Distances of spectra hear fine frequency and little else. So the benchmark also asked a network
-# that was trained to tag a million songs (musicnn, by Pons and Serra, 2019) how far each way moves a clip. The unit
-# is the distance between two clips of one style.
+# The distance depends mostly on fine frequencies; our hearing does not. So the benchmark also asked a network that
+# was trained to tag a million songs with styles and moods (musicnn, by Pons and Serra, 2019) how far each way moves a
+# clip. 0 is not at all, 1 is as far as another clip of the style.
 
 # %% tags=["fold"]
-# @title Table: distances that a tagger hears
+# @title Table: distances that a tagger hears (less is better)
 form = "128 bands, HTK mel, window {}, {} frames a beat".format
 asked = {
     "zero_phase": words["zero_phase"],
@@ -835,14 +852,15 @@ heard.sort_values("real", ascending=False).round(2)
 # **What we learned.** On our six clips the default is best in both measures: 0.32 dB of error and a distance of
 # 0.120. On real music it is not: the same way without the vocoder leaves 0.32 dB and the default 0.34, and the
 # distance falls only from 0.35 to 0.32. There PGHI alone (2.93 dB) is worse than zero phases (1.87 dB), as section 6
-# explains. To the tagger the default moves real music by 0.47, about as far as another eight beats of the same piece
-# (0.46). Shorter frames would move it by only 0.28.
+# explains in part. To the tagger the default moves real music by 0.47, about as far as another eight beats of the
+# same piece (0.46). Without a vocoder, but with twice the frames of half the window, it would be only 0.28, but
+# pictures would have twice the frames.
 
 # %% [markdown]
 # ## 8. Loops
 #
-# Every clip here is a loop, and so is the way back: the last frame is a neighbour of the first everywhere. What would
-# be lost without that? We make the clip between two beats of silence, as ordinary tools would, and cut it out.
+# Every clip here is a loop, and so is the way back: everywhere the first frame follows the last. What would be lost at
+# this seam without that? We make the clip between two beats of silence and cut it out.
 
 # %%
 beat = round(60.0 / clip.tempo * config.sample_rate)
@@ -873,11 +891,9 @@ pd.DataFrame(seam).T.round(2)
 # without it.
 #
 # ## Is my run normal?
-#
-# The ranges are those of the embedded music.
 
 # %% tags=["fold"]
-# @title Table: ranges of a normal run
+# @title Table: ranges of a normal run, with the embedded music
 miss = np.median(missed["with the slope of the magnitudes"])
 default = here.loc[words["learned_bands"], "error (dB)"]
 ranges = pd.DataFrame(
@@ -898,14 +914,12 @@ ranges.round(3)
 # ## Exercises
 #
 # 1. **Half of PGHI** (10 minutes, medium). Write a start of phases from the bins' own frequencies alone: at the
-#    centre $c_t$ of a frame, bin $k$ has turned by $2\pi k c_t / N$. The cell below yours says whether it is right.
-#    Then try it as a start: is it better than random phases after no round? After eight?
-# 2. **How much momentum?** (5 minutes, easy). With the function `curve`, draw the mismatch after 32 rounds over
+#    centre $c_t$ of a frame, bin $k$ has turned by $2\pi k c_t / N$. The next cell checks it and prints the mismatch
+#    after no round and after eight. Is it lower than from random phases (last table of section 4)?
+# 2. **How much momentum?** (5 minutes, easy). With `curve`, draw the mismatch after 32 rounds over
 #    momenta from 0 to 2. Where is the best?
-# 3. **One click** (10 minutes, medium). The last cell of the exercises paints a picture with a single loud frame, and
-#    sends it back in three ways. Which one smears the click, and why are zero phases right here?
-#
-# Solutions are in `solutions/11_back_to_sound`.
+# 3. **One click** (10 minutes, medium). The last exercise cell paints a picture with a single loud frame and makes it
+#    sound in three ways. Which one smears the click, and why are zero phases right here?
 
 # %% tags=["exercise"]
 def turning_phases(magnitude, loop, rng):
@@ -930,7 +944,7 @@ for number in (0, 8):
 
 # %%
 click = np.full(config.shape, config.floor_db, np.float32)
-click[64] = -30.0  # exercise 3
+click[64] = -30.0  # exercise 3; players turn down what exceeds full scale
 clicks = {}
 for name in ("zero_phase", "fast_griffin_lim", "learned_bands"):
     clicks[words[name]] = cm.to_audio(click, config, clip.tempo, seed, name)
@@ -942,7 +956,7 @@ hear(clicks)
 # %% tags=["fold"]
 # @title Question 1
 lab.guess(
-    "You hear a buzz of some thirty pulses a second. Which phases were used?",
+    "You hear a buzz of some 36 pulses a second. Which phases were used?",
     "the same phase in every bin of a frame",
     choices=[
         "phases drawn at random",
@@ -974,13 +988,13 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# In two steps. The vocoder guesses how power spreads inside each band (distance 0.16 becomes 0.09). PGHI reads the
+# In three steps. The vocoder guesses how power spreads inside each band (distance 0.16 becomes 0.09). PGHI reads the
 # phases off the slopes of the magnitudes (median miss 0.014 turns). Eight rounds of Griffin–Lim and six that hold the
-# bands turn both into sound. The picture's error is then 0.32 dB, at 37 times real time on one idle core. On real
-# music the vocoder helps little: 0.34 dB against 0.32 without it.
+# bands make the sound. The error is 0.32 dB (median), at 37 times real time on one idle core. On real music the
+# vocoder raises the error from 0.32 to 0.34 dB; the distance falls from 0.35 to 0.32.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
-# Before: [10 your own music](10_your_own_music.ipynb).
+# Previous: [10 your own music](10_your_own_music.ipynb).
 # [Solutions](solutions/11_back_to_sound.ipynb) of the exercises.
 # <!-- end of links -->

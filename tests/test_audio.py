@@ -88,6 +88,18 @@ def test_files_that_are_no_audio(tmp_path, content, reason):
         (b"PK\x03\x04rest of a zip", "archive", "Unpack"),
         (b"\0\0\0 ftypM4A rest", "MPEG-4 file", "Convert it"),
         (b"#EXTM3U\nsong.mp3", "playlist", "Copy the files"),
+        (b"\xef\xbb\xbf#EXTM3U\nsong.mp3", "playlist", "Copy the files"),
+        (b"\xef\xbb\xbfversion https://git-lfs.x", "Git LFS pointer", "lfs pull"),
+        (b"PK\5\6" + bytes(18), "archive", "Unpack"),
+        (b"\x28\xb5\x2f\xfd rest", "archive", "Unpack"),
+        (b"book\0\0\0\0mark" + bytes(99), "link to a file", "Copy the file"),
+        (b"L\0\0\0\1\x14\2\0" + bytes(99), "link to a file", "Copy the file"),
+        (b"\0\5\x16\7\0\2\0\0Mac OS X", "link to a file", "Copy the file"),
+        (b"SQLite format 3\0" + bytes(99), "picture or document", "Remove it"),
+        (b"{\\rtf1 text}", "picture or document", "Remove it"),
+        ("Fehler – nicht da".encode(), "unreadable", "It holds text, 'Fehler – n"),
+        ("Schlüssel".encode("latin-1"), "unreadable", "It holds text, 'Schl"),
+        ("Not found".encode("utf-16"), "unreadable", "It holds text, .*Not found"),
     ],
 )
 @pytest.mark.parametrize("ending", ["mp3", "wav"])
@@ -317,3 +329,14 @@ def test_config_refuses_nonsense_and_names_differences():
         [-70.0, -35.0, 0.0],
         atol=1e-5,
     )
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "song.wav").write_bytes(b"RIFF")
+    monkeypatch.setattr(files, "open", refuse, raising=False)
+    with pytest.raises(files.AudioError, match="Permission denied. Allow it") as error:
+        files.load_audio(tmp_path / "song.wav", CONFIG)
+    assert error.value.reason == "unreadable"

@@ -113,17 +113,17 @@ def test_without_a_repository_there_are_links_and_no_badge(project):
     write(project)
     text = (project / "notebooks" / "01_first.py").read_text()
     assert (
-        "After: [02 second](02_second.ipynb)." in text
+        "Next: [02 second](02_second.ipynb)." in text
         and "[Solutions](solutions/01_first.ipynb)" in text
     )
     assert (
-        "Before" not in text
+        "Previous" not in text
         and "github" not in text
         and 'repository_zip = ""  # kept' in text
     )
     assert "To open this on Colab: File" not in text and "**On Kaggle,**" in text
     assert (
-        "Before: [01 first](01_first.ipynb)."
+        "Previous: [01 first](01_first.ipynb)."
         in (project / "notebooks" / "02_second.py").read_text()
     )
     assert (

@@ -15,7 +15,7 @@ from cvae_lab.baselines.original_vae import (
     fit_original_vae,
 )
 from cvae_lab.studies import linear_vae
-from cvae_lab.studies.collapse import LevelJudge, measure_collapse
+from cvae_lab.studies.collapse import fit_level_judge, measure_collapse
 from cvae_lab.studies.linear_vae import levels_db
 from cvae_music.config import AudioConfig
 
@@ -220,7 +220,7 @@ def test_levels_and_their_judge():
         rng.standard_normal((80, 8, 4))
         + 3.0 * np.stack([genre, 1 - genre, genre, genre], 1)[:, None, :]
     )
-    judge = LevelJudge().fit(bands[:60], genre[:60])
+    judge = fit_level_judge(bands[:60], genre[:60])
     assert np.mean(judge.predict(bands[60:]) == genre[60:]) == 1.0
 
 
@@ -240,7 +240,6 @@ def test_two_genres_are_enough_to_be_measured():
         {"train": (x, genre), "test": (x, genre)},
         features,
         {},
-        num_per_genre=4,
     )
     assert row["real"] == 1.0
     for kind in ("swap", "fresh", "class_conditional"):

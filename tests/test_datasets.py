@@ -125,7 +125,7 @@ def test_folder_takes_every_ending_that_can_be_read(tmp_path):
 
 def test_folder_needs_a_genre(tmp_path):
     with pytest.raises(
-        ValueError, match="has 0 usable genres .left out: nothing.; expected at least 1"
+        ValueError, match="has 0 usable genres .left out: 1 × empty folder.; expected"
     ):
         folder_collection(tmp_path)
 
@@ -164,7 +164,7 @@ def test_ready_made_splits_of_one_genre(tmp_path):
         "loose.wav": "no genre",
     }
     detail = collection.skipped["detail"].iloc[0]
-    assert "'train', 'test' and 'validation', which are splits here" in detail
+    assert "'train', 'validation' and 'test' where these are splits" in detail
 
 
 def test_one_folder_with_folders_inside_is_asked_about(tmp_path):

@@ -116,10 +116,7 @@ def test_same_seed_same_judge(features):
     np.testing.assert_allclose(
         first.predict_proba(clips), second.predict_proba(clips), atol=1e-5
     )
-    first, second = (
-        classifiers.train_descriptor_judge(two, 1, num_copies=1, strengths=(0.01,))
-        for _ in range(2)
-    )
+    first, second = (classifiers.train_descriptor_judge(two, 1) for _ in range(2))
     assert np.array_equal(first.weights_, second.weights_)
     assert first.predict_proba(clips).shape == (len(clips), 2)
     assert np.mean(first.predict(clips) == labels) >= 0.85
@@ -160,7 +157,7 @@ def test_a_genre_without_training_clips_is_never_named(features):
         features.report,
         None,
     )
-    judge = classifiers.train_descriptor_judge(more, num_copies=1, strengths=(0.01,))
+    judge = classifiers.train_descriptor_judge(more)
     clips, labels = more.arrays("test")
     assert np.mean(judge.predict(clips) == labels) >= 0.95
     assert np.all(judge.predict_proba(clips)[:, 0] == 0.0)

@@ -148,10 +148,12 @@ def test_a_regulariser_is_part_of_the_loss(tiny_config, data, eager):
 
 @pytest.mark.parametrize("cls", MODELS)
 def test_export_makes_a_saved_model_of_any_number_of_clips(
-    cls, tiny_config, data, tmp_path
+    cls, tiny_config, data, tmp_path, monkeypatch
 ):
     model = make(cls, tiny_config)
-    model.export(tmp_path / "model", verbose=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model.export("~/model", verbose=False)
     clips = data[0][:5]
     weights = np.eye(2, dtype="float32")[data[1][:5]]
     given = [clips, weights] if model.num_genres else clips
@@ -206,6 +208,148 @@ def test_clips_in_decibels_are_told_from_scaled_ones(method, tiny_config, data):
     given = ((clips, data[1]),) if method == "predict" else (clips, data[1])
     with pytest.raises(ValueError, match=rf"{method} got .* Use AudioConfig.scale on"):
         getattr(model, method)(*given, verbose=0)
+
+
+ONE_BATCH = ("train_on_batch", "test_on_batch", "predict_on_batch", "__call__")
+
+
+@pytest.mark.parametrize("method", ONE_BATCH)
+def test_one_batch_in_decibels_is_told(method, tiny_config, data, eager):
+    model = make_small(tiny_config)
+    before = model.get_weights()
+    name = method.strip("_")
+    message = rf"{name} got values from -\d+.\d to .* Use AudioConfig.scale on dB"
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(tiny_config.unscale(data[0]))
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert np.isfinite(getattr(model, method)(data[0])).all()
+
+
+def test_shares_of_genres_in_percent_are_told(tiny_config):
+    model = make(cm.ConditionalVAE, tiny_config)
+    latent = np.zeros((1, model.latent_dim))
+    with pytest.raises(ValueError, match="70, 30.* or 2 weights that sum to 1"):
+        model.decode(latent, [[70, 30]])
+    assert model.decode(latent, [[0.7, 0.3]]).shape == (1, *tiny_config.shape)
+    assert model.decode(latent[:0], []).shape == (0, *tiny_config.shape)
+
+
+def test_scaled_clips_are_told_from_decibels(tiny_config, data):
+    """Where dB belong: `scale`, a second time, and the clips of a `FeatureSet`."""
+    clips, genre = data
+    table = pd.DataFrame({"genre": np.array(["a", "b"])[genre], "split": "train"})
+    for what in (
+        lambda: tiny_config.scale(clips),
+        lambda: tiny_config.scale(clips[0]),
+        lambda: cm.FeatureSet(tiny_config, ("a", "b"), table, clips, table[:0]),
+    ):
+        with pytest.raises(ValueError, match="scale got no level below .*expected dB"):
+            what()
+    levels = tiny_config.unscale(clips)
+    np.testing.assert_allclose(tiny_config.scale(levels), clips, atol=1e-5)
+
+
+def test_tensors_in_decibels_are_told_too(tiny_config, data):
+    model = make(cm.VAE, tiny_config)
+    model.compile("adam")
+    with pytest.raises(ValueError, match="fit got .* Use AudioConfig.scale on dB"):
+        model.fit(tf.constant(tiny_config.unscale(data[0])), verbose=0)
+
+
+class Batches(keras.utils.PyDataset):
+    """Three batches of four clips; keeps a list of those that were read."""
+
+    def __init__(self, *data):
+        super().__init__()
+        self.data = data
+        self.read = []
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        self.read.append(number)
+        return tuple(part[4 * number :][:4] for part in self.data)
+
+
+def as_dataset(batches):
+    """The batches as a dataset that reads each once a pass, and none before."""
+    signature = tuple(tf.TensorSpec(None, part.dtype) for part in batches.data)
+    clips = tf.TensorSpec((None, *batches.data[0].shape[1:]), tf.float32)
+    signature = (clips, *signature[1:])
+    read = lambda: map(batches.__getitem__, range(3))  # noqa: E731
+    return tf.data.Dataset.from_generator(read, output_signature=signature)
+
+
+LATER = {
+    "dataset": as_dataset,
+    "generator": lambda batches: (batches[number] for number in range(3)),
+    "PyDataset": lambda batches: batches,
+}
+
+
+def make_small(config):
+    """A model with few weights, whose steps are quick to trace."""
+    clip = keras.Input(config.shape)
+    encoder = keras.Model(clip, layers.Dense(2)(layers.Flatten()(clip)))
+    latent = keras.Input((2,))
+    rebuilt = layers.Dense(config.num_frames * config.n_mels)(latent)
+    decoder = keras.Model(latent, layers.Reshape(config.shape)(rebuilt))
+    model = cm.Autoencoder(config, encoder=encoder, decoder=decoder)
+    model.compile("adam", jit_compile=False)
+    return model
+
+
+def test_train_refuses_a_callback_that_its_schedule_would_stop_later(features):
+    model = make_small(features.config)
+    callback = keras.callbacks.ReduceLROnPlateau()
+    with pytest.raises(ValueError, match="schedule of the learning rate"):
+        cm.train(model, features, num_steps=2, callbacks=callback)
+
+
+@pytest.mark.parametrize("given", LATER.values(), ids=LATER)
+def test_batches_in_decibels_are_told_when_they_come(given, tiny_config, data):
+    model = make_small(tiny_config)
+    before = model.get_weights()
+    clips, genre = data
+    scaled = Batches(clips, genre)
+    levels = Batches(tiny_config.unscale(clips), genre)
+    steps = {"steps_per_epoch": 3, "verbose": 0, "shuffle": False}
+    for method, call in {
+        "fit": lambda: model.fit(given(levels), **steps),
+        "evaluate": lambda: model.evaluate(given(levels), steps=3, verbose=0),
+    }.items():
+        with pytest.raises(
+            ValueError, match=rf"^{method} got .* Use AudioConfig.scale"
+        ):
+            call()
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    with pytest.raises(ValueError, match="^fit got .* Use AudioConfig.scale on dB.$"):
+        model.fit(*data, verbose=0, validation_data=given(levels), validation_steps=3)
+    model.fit(given(scaled), **steps)
+    assert set(scaled.read) == {0, 1, 2} and scaled.read.count(2) == 1
+
+
+def test_clips_to_validate_in_decibels_are_told_before_the_first_epoch(
+    tiny_config, data
+):
+    model = make_small(tiny_config)
+    begun = []
+    note = keras.callbacks.LambdaCallback(on_train_begin=begun.append)
+    held_out = tiny_config.unscale(data[0])
+    with pytest.raises(ValueError, match="fit got .* Use AudioConfig.scale on dB"):
+        model.fit(data[0], validation_data=(held_out,), callbacks=[note], verbose=0)
+    assert begun == []
+
+
+@pytest.mark.parametrize("name", ["house", "jazz"])
+def test_one_genre_is_no_list_of_letters(tiny_config, name):
+    with pytest.raises(
+        ValueError, match="genres='house'; expected a list|two differen"
+    ):
+        cm.ConditionalVAE(tiny_config, genres=name, **SIZE)
 
 
 PARTS = {

@@ -62,7 +62,7 @@ def test_a_lesson_may_not_use_outputs_of_another_section_but_the_answer_may():
 
 
 def test_sounds_and_pictures_are_no_numbers():
-    player = '<audio src="data:audio/mpeg;base64,7+7/7">'
+    player = '<audio src="data:audio/mpeg;base64,7+7/7"><script>atob("+7/")</script>'
     cell = v4.new_code_cell(
         "", outputs=[v4.new_output("display_data", {"text/html": player})]
     )
@@ -91,6 +91,15 @@ def test_a_guess_is_a_widget_and_a_form():
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "Is 1 &lt; 2?" in bundle["text/html"]
     assert 'data-answer="yes"' in bundle["text/html"]
+
+
+def test_a_guess_explains_its_answer():
+    asked = guess("How loud is silence?", -70.0, "dB", why="That is the <floor>.")
+    told = "-70 dB. That is the <floor>."
+    assert f"The answer is {told} Your score" in asked.reply(0)
+    assert told in asked._repr_mimebundle_()["text/plain"]
+    form = asked.form()
+    assert form.count("-70 dB. That is the &lt;floor&gt;.") == 2
 
 
 def test_the_button_answers():

@@ -18,7 +18,6 @@ from cvae_lab.measures.near_copies import (
 from cvae_lab.measures.scoreboard import (
     balanced_genres,
     evaluate_model,
-    obedience_table,
 )
 from cvae_music.data.features import FeatureSet
 
@@ -47,7 +46,6 @@ def test_active_units_counts_moving_means():
     mean[:, 2] = np.tile([-0.09, 0.09], 50)  # variance 0.0081
     mean[:, 3] = 7.0
     assert scores.active_units(mean) == 1
-    assert scores.active_units(mean, threshold=0.005) == 2
 
 
 def test_mutual_information_of_clips_that_can_be_told_apart(rng):
@@ -73,7 +71,7 @@ def test_mutual_information_of_a_gaussian_channel(rng):
         (2000, 1)
     )  # signal variance 4, noise variance 1: ln(5) / 2
     assert scores.mutual_information(
-        mean, np.zeros((2000, 1)), num_samples=1, seed=1
+        mean, np.zeros((2000, 1)), seed=1
     ) == pytest.approx(0.5 * np.log(5.0), abs=0.04)
 
 
@@ -82,7 +80,6 @@ def test_reconstruction_errors():
     assert scores.reconstruction_rms_db(real, rebuilt) == pytest.approx(
         np.sqrt(50.0 / 4)
     )
-    assert scores.reconstruction_mean_abs_db(real, rebuilt) == pytest.approx(3.0)
     with pytest.raises(ValueError, match="same"):
         scores.reconstruction_rms_db(real, rebuilt[:1])
 
@@ -155,9 +152,7 @@ def test_diversity_of_copies_and_of_itself(rng):
     assert scores.diversity_ratio(real, labels, real, labels) == 1.0
     collapsed = np.stack([real[0]] * 20 + [real[20]] * 20)
     assert scores.diversity_ratio(collapsed, labels, real, labels) == 0.0
-    doubled = scores.diversity_ratio(
-        2 * real, labels, real, labels, embed=lambda x: x.reshape(len(x), -1)
-    )
+    doubled = scores.diversity_ratio(2 * real, labels, real, labels)
     assert doubled == pytest.approx(2.0)
     for made, reference in ((real[:1], real), (real, real[:1])):  # two are no pair
         some = [0] * len(made), [0] * len(reference)
@@ -353,9 +348,11 @@ def test_scoreboard_of_a_model_that_listens(stub_features, tiny_config):
 
 
 def test_scoreboard_of_a_collapsed_model(stub_features, tiny_config):
-    row = evaluate_model(
-        StubModel(tiny_config, listens=False), stub_features, {"cell": CellJudge()}
-    )
+    model = StubModel(tiny_config, listens=False)
+    row = evaluate_model(model, stub_features, {"cell": CellJudge()})
+    error = stub_features.log_mel - tiny_config.unscale(model.decode(np.zeros((60, 4))))
+    assert row["reconstruction_rms_db"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert row["reconstruction_mean_abs_db"] == pytest.approx(np.abs(error).mean())
     assert row["active_units"] == 0
     assert row["kl"] == 0.0
     assert row["cell_diversity"] == row["diversity_log_mel"] == 0.0
@@ -364,9 +361,9 @@ def test_scoreboard_of_a_collapsed_model(stub_features, tiny_config):
 
 
 def test_scoreboard_of_a_model_without_a_label(stub_features, tiny_config):
-    row = evaluate_model(
-        StubModel(tiny_config, num_genres=0), stub_features, {"cell": CellJudge()}
-    )
+    model = StubModel(tiny_config, num_genres=0)
+    row = evaluate_model(model, stub_features, {"cell": CellJudge()}, max_clips=30)
+    assert row["num_test_clips"] == 30
     assert row[["cell_fresh", "cell_class_conditional", "cell_swap"]].isna().all()
     assert (
         row[
@@ -528,17 +525,6 @@ def test_decoded_clips_are_cut_to_the_range_of_music(stub_features, tiny_config)
     assert rows[0]["diversity_log_mel"] == pytest.approx(rows[1]["diversity_log_mel"])
 
 
-def test_obedience_table_shows_ceilings_and_chance(stub_features, tiny_config):
-    row = evaluate_model(
-        StubModel(tiny_config), stub_features, {"cell": CellJudge()}, max_clips=30
-    )
-    table = obedience_table(row, ["cell"])
-    asked = ["fresh draws", "swap", "class-conditional"]
-    assert list(table.columns) == ["chance", *asked, "reconstructions", "real clips"]
-    assert table.loc["cell", "real clips"] == 1.0
-    assert row["num_test_clips"] == 30
-
-
 def test_scores_do_not_depend_on_how_many_clips_are_heard_at_a_time(
     tiny_config, stub_features, monkeypatch
 ):
@@ -549,13 +535,6 @@ def test_scores_do_not_depend_on_how_many_clips_are_heard_at_a_time(
             evaluate_model(StubModel(tiny_config), stub_features, {"cell": CellJudge()})
         )
     pd.testing.assert_series_equal(*rows, rtol=1e-6)
-
-
-def test_obedience_in_sound_stands_first():
-    kinds = ("real", "rebuilt", "swap", "fresh", "class_conditional")
-    row = {f"{name}_{kind}": 1.0 for name in ("cnn", "sound") for kind in kinds}
-    table = obedience_table(row | {"chance": 0.5}, ["cnn"])
-    assert list(table.index) == ["sound", "cnn"]
 
 
 @pytest.fixture(scope="module")

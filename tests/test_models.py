@@ -106,7 +106,7 @@ def test_keras_own_evaluate_takes_a_last_smaller_batch(features, eager):
     found = model.evaluate(
         make_dataset(features, "validation", 3), return_dict=True, verbose=0
     )
-    assert np.isfinite(found["loss"]) and found["discrepancy"] != 0.0
+    assert np.isfinite(found["loss"]) and found["swap"] != 0.0
 
 
 @pytest.mark.parametrize("cls", [Autoencoder, VAE, ConditionalVAE])
@@ -125,13 +125,11 @@ def test_shapes_and_names(cls, features):
 
 
 def test_the_loss_is_the_sum_of_its_terms(features):
-    model = make(
-        ConditionalVAE, features.config, kl=3.0, discrepancy_weight=7.0, swap_weight=0.0
-    )
+    model = make(ConditionalVAE, features.config, kl=3.0, swap_weight=0.0)
     losses, rebuilt = model.compute_losses(*batch(features), training=True)
     terms = {name: float(value) for name, value in losses.items()}
     minimised = float(model.reconstruction_losses(batch(features)[0], rebuilt)["loss"])
-    expected = minimised + 3.0 * terms["kl"] + 7.0 * terms["discrepancy"]
+    expected = minimised + 3.0 * terms["kl"]
     assert (
         terms["loss"] == pytest.approx(expected, rel=1e-5) and terms["kl_weight"] == 3.0
     )
@@ -229,6 +227,44 @@ def test_training_ends_with_a_shift_that_decoding_makes(features, eager):
     )
     assert model.decode(latents, 1 - genre) == pytest.approx(expected, abs=1e-5)
     assert np.abs(expected - np.asarray(model.decoder([latents, asked]))).max() > 1e-3
+
+
+def test_a_clip_with_its_own_genre_is_not_shifted(features, eager):
+    model = make(ConditionalVAE, features.config)
+    model.compile()
+    clips, genre = features.arrays("train")
+    before = model.predict((clips, genre), verbose=0)
+    error = model.evaluate(clips, genre, verbose=0, return_dict=True)["rms_db"]
+    decoded = model.decode(model.encode(clips).mode(), genre)
+    model.mean_shift.means.assign(np.full(model.mean_shift.means.shape, 3.0))
+    slopes = np.zeros(model.mean_shift.lda_weights.shape)
+    slopes[-1, 0] = 50.0  # it takes every latent for one of the first genre
+    model.mean_shift.lda_weights.assign(slopes)
+    model.mean_shift.means.assign(np.eye(2, model.latent_dim))
+    assert np.array_equal(model.predict((clips, genre), verbose=0), before)
+    again = model.evaluate(clips, genre, verbose=0, return_dict=True)["rms_db"]
+    assert again == error
+    again = model.decode(model.encode(clips).mode(), genre)
+    assert again[genre == 0] == pytest.approx(decoded[genre == 0], abs=1e-5)
+    assert np.abs(again[genre == 1] - decoded[genre == 1]).max() > 1e-3
+
+
+def test_guidance_moves_weights_away_from_the_mean_genre(features):
+    model = make(ConditionalVAE, features.config, guidance=0.5)
+    assert model.guide(np.eye(2)[:1]).tolist() == [[1.25, -0.25]]
+    assert model.guide(np.full((1, 2), 0.5), 3).tolist() == [[0.5, 0.5]]
+    latents = model.sample_latents([0, 1])
+    exaggerated = np.array([[1.25, -0.25], [-0.25, 1.25]], "float32")
+    expected = np.asarray(model.decoder([latents, exaggerated]))
+    assert model.decode(latents, [0, 1]) == pytest.approx(expected, abs=1e-5)
+    plain = model.decode(latents, [0, 1], guidance=0)
+    assert plain == pytest.approx(
+        np.asarray(model.decoder([latents, np.eye(2)])), abs=1e-5
+    )
+    assert ConditionalVAE.from_config(model.get_config()).guidance == 0.5
+    for wrong in (-1, float("nan"), "much"):
+        with pytest.raises(ValueError, match="guidance"):
+            model.decode(latents, [0, 1], guidance=wrong)
 
 
 def test_nothing_is_shifted_where_nobody_listens(features, eager):

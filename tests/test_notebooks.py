@@ -29,7 +29,7 @@ WRITTEN = {
     "vae": "gaussian_kl DiagonalGaussian LatentDensity VAE",
     "conditional_vae": "build_concatenating_decoder ConcatCVAE "
     "build_conditional_decoder",
-    "make_it_listen": "build_classifier multiquadric_kernel genre_discrepancy "
+    "make_it_listen": "build_classifier "
     "augment_for_critics cross_entropy frozen_call ClassMeanShift ConditionalVAE",
     "posterior_collapse": "build_original_networks OriginalVAE",
     "discriminator": "mel_highpass UnsharpMask build_discriminator adversarial_losses "

@@ -32,14 +32,48 @@ def test_the_newest_model_of_the_best_kind_is_played(music, tmp_path):
     assert (path, model.name) == (str(music), "cvae-2.npz")
 
 
-@pytest.mark.parametrize("preset", ["known_cvae", "real_cvae"])
-def test_the_cell_of_a_preset_runs(preset):
-    names = {}
-    exec(
-        open_studio.PRESET.format(preset=preset).replace("\n\nS", "\n\nstudio = S"),
-        names,
+def test_controls_of_another_model_of_that_name_are_not_taken(
+    music, tmp_path, monkeypatch
+):
+    """A model that came back from a backup is older than the controls of another."""
+    model = tmp_path / "outputs" / "music" / "models" / "cvae-1.npz"
+    model.parent.mkdir(parents=True)
+    monkeypatch.setattr(
+        open_studio.subprocess, "run", lambda command, check: Path(command[-1]).touch()
     )
-    assert names["studio"].model.genres == cm.ConditionalVAE.from_preset(preset).genres
+    sources = []
+    for content in (b"one", b"two"):
+        model.write_bytes(content)
+        os.utime(model, (1000, 1000))
+        sources.append(open_studio.own_source(str(music), tmp_path / "outputs")[1])
+    assert sources[0][0] == sources[1][0] and sources[0][1] != sources[1][1]
+
+
+def run_page(sources):
+    """Runs the cell of the page; returns what it shows."""
+    names = {}
+    cell = open_studio.PAGE.format(sources=sources)
+    exec(cell.replace("studio_page.Music", "shown = studio_page.Music"), names)
+    return names["shown"]
+
+
+@pytest.mark.parametrize("preset", ["known_cvae", "real_cvae"])
+def test_the_page_opens_on_the_preset_asked_for_and_offers_both(
+    preset, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CVAE_MUSIC_OUTPUT", str(tmp_path))
+    (name,) = [key for key, value in open_studio.PRESETS.items() if value == preset]
+    shown = run_page(open_studio.list_music((name, preset)))
+    genres = cm.ConditionalVAE.from_preset(preset).genres
+    assert shown.studio.model.genres == genres
+    assert name.endswith(f"music, {len(genres)} genres")
+    assert list(shown.studios) == [name] == [shown.music.options[0]]
+    assert set(shown.music.options) == set(open_studio.PRESETS)
+
+
+def test_another_preset_stands_before_the_two():
+    music = open_studio.list_music(("known_cvaegan", "known_cvaegan"))
+    assert list(music.values()) == ["known_cvaegan", "known_cvae", "real_cvae"]
 
 
 def test_controls_of_a_model_of_ones_own_are_measured_once(
@@ -57,11 +91,15 @@ def test_controls_of_a_model_of_ones_own_are_measured_once(
 
     monkeypatch.setattr(open_studio.subprocess, "run", run)
     for _ in range(2):
-        cell = open_studio.own_cell(str(music), tmp_path / "outputs")
+        first = open_studio.own_source(str(music), tmp_path / "outputs")
     assert len(calls) == 1 and calls[0][3] == str(music)
-    names = {}
-    exec(cell.replace("cm.Studio", "studio = cm.Studio"), names)
-    assert (
-        names["studio"].controls.fingerprint
-        == load_controls(model.parent / "controls_cvae-1.npz").fingerprint
-    )
+    os.utime(model, (2**31, 2**31))  # copied to another disk
+    assert open_studio.own_source(str(music), tmp_path / "outputs") == first
+    assert len(calls) == 1
+    monkeypatch.setenv("CVAE_MUSIC_OUTPUT", str(tmp_path))
+    shown = run_page(open_studio.list_music(first))
+    (kept,) = model.parent.glob("controls_cvae-1_*.npz")
+    measured = load_controls(kept)
+    assert shown.studio.controls.fingerprint == measured.fingerprint
+    assert shown.music.value == "Your own music, music"
+    assert list(shown.sources.values())[1:] == ["known_cvae", "real_cvae"]

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -66,6 +67,21 @@ def test_bad_samples(tiny_config, samples):
         players.player(samples, tiny_config)
 
 
+def test_an_output_carries_the_script_of_the_site_once(tiny_config):
+    packed = re.search('atob\\("([^"]+)"', players.player_script())[1]
+    script = zlib.decompress(base64.b64decode(packed)).decode()
+    for words in ("class Player", "class Clip", "window.cvaePlayers", ".clip .strip {"):
+        assert words in script
+    assert "export" not in script and "//" not in script and "/*" not in script
+    assert len(packed) < 8_000
+    made = players.player(tone(tiny_config, 0.1), tiny_config, "a", loop=True)
+    assert (
+        packed in made._repr_html_() and packed not in made.data
+    )  # many may be joined
+    assert made.data.endswith(players.TAKE_UP)
+    assert "</script>" not in players.player_script()
+
+
 def test_show_clips_pairs_pictures_with_players(
     tiny_config, session_folders, monkeypatch
 ):
@@ -88,6 +104,7 @@ def test_show_clips_pairs_pictures_with_players(
         "clip 3" in picture["text/plain"]
         and (session_folders / "output" / "figures" / "four.png").exists()
     )
+    assert sounds.data.count("<script>") == 1
     assert sounds.data.count("<audio") == 4 and "clip 2, seed 2" in sounds.data
     with pytest.raises(ValueError, match="log_mel, samples and label"):
         players.show_clips([{"label": "no sound"}], tiny_config)

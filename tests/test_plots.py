@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -91,7 +92,28 @@ def test_history_stands_at_the_epochs_it_is_of(ax):
         assert [list(line.get_xdata()) for line in ax.get_lines()] == expected
 
 
-@pytest.mark.parametrize("name", ["Ba$$in", "A$AP$", "$x_2$", "_hidden", "$_"])
+def test_a_log_read_by_pandas_is_a_history(ax):
+    """As `CSVLogger` writes it: epochs from 0, here of a resumed training."""
+    log = {"epoch": [3, 4], "loss": [3.0, 2.0], "val_loss": [4.0, 2.5]}
+    plots.plot_history(pd.DataFrame(log), ax, "val_loss")
+    assert [line.get_label() for line in ax.get_lines()] == [
+        "loss, training",
+        "loss, validation",
+    ]
+    for line in ax.get_lines():
+        np.testing.assert_array_equal(line.get_xdata(), [4, 5])
+    np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), [4.0, 2.5])
+
+
+@pytest.mark.parametrize("name, shown", [(3, "3"), ("caf\udce9", "caf?")])
+def test_names_that_are_no_text_are_shown(ax, name, shown):
+    """Of numbers, and of files whose names are no UTF-8."""
+    plots.plot_latent_map(np.zeros((1, 2)), np.array([0]), [name], ax, title=name)
+    ax.figure.canvas.draw()
+    assert ax.get_title() == ax.get_legend().get_texts()[0].get_text() == shown
+
+
+@pytest.mark.parametrize("name", ["Ba$$in", "A$AP$", "$x_2$", "_hidden", "$_", r"^\{$"])
 def test_names_are_shown_as_they_are(ax, name, tiny_config):
     """Dollars are no mathematics, and no name is left out of a legend."""
     plots.plot_latent_map(np.zeros((2, 2)), np.array([0, 1]), [name, "b"], ax)
@@ -100,8 +122,10 @@ def test_names_are_shown_as_they_are(ax, name, tiny_config):
     plots.plot_log_mel(level, tiny_config, ax, title=name)
     for text in (legend[0], ax.get_title()):
         assert text.strip().replace(r"\$", "$") == name
+    plots.plot_latent_map(np.zeros((1, 2)), np.array([0]), ["a"], ax, title=name)
+    assert ax.get_title().strip().replace(r"\$", "$") == name
     ax.clear()
-    plots.plot_history({name: [2, 1]}, ax, [name])
+    plots.plot_history({name: [2, 1]}, ax, name)  # one, without a list
     assert len(ax.get_legend().get_texts()) == 1
     assert plots.to_png(ax.figure)
 

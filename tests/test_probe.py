@@ -282,13 +282,15 @@ def test_machine_is_asked(tmp_path):
     ids=["slow start", "quick start"],
 )
 def test_more_workers_must_earn_their_start(
-    collection, tiny_config, first, second, chosen
+    collection, tiny_config, first, second, chosen, monkeypatch
 ):
     """One process makes a file a second. Two make twelve files in `second` seconds, and in `first` while they start."""
     files = pd.DataFrame({"seconds": [0.25] * 12})
     clock = iter([0.0, first, 100.0, 100.0 + second]).__next__
+    monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
     with joblib.parallel_config(backend="threading"):
-        table = probe_workers(collection, files, tiny_config, counts=[2], clock=clock)
+        table = probe_workers(collection, files, tiny_config)
     assert table["workers"].tolist() == [1, 2]
     assert table["seconds_to_start"].tolist() == [0.0, first - second]
     assert table["files_a_second"].tolist() == pytest.approx([4.0, 12 / second])
@@ -302,7 +304,7 @@ def fake_times(monkeypatch, table):
     """Makes settings take what a function of them says: seconds until the start, seconds a step."""
     tried = []
 
-    def times(size, genres, setting, num_steps, clock):
+    def times(size, genres, setting, num_steps):
         tried.append(setting)
         start, step = table(setting)
         return {
@@ -531,7 +533,7 @@ def test_half_precision_is_of_the_training_and_not_of_the_file(
             again.decode(latents, labels), model.decode(latents, labels), atol=0.05
         )
     for precision in halves:
-        for name in ("reconstruction", "kl", "discrepancy", "swap"):
+        for name in ("reconstruction", "kl", "swap"):
             assert terms[precision][name] == pytest.approx(
                 terms["float32"][name], rel=0.02, abs=0.01
             ), name

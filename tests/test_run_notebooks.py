@@ -2,8 +2,11 @@
 
 import io
 import os
+import sys
 import textwrap
+from pathlib import Path
 
+import badges
 import jupytext
 import nbformat
 import numpy as np
@@ -302,3 +305,31 @@ def test_machine_paths_are_shortened(tmp_path):
     assert (
         shorten(f"abc{tmp_path}/x") == f"abc{tmp_path}/x"
     )  # the middle of base64 text
+
+
+def test_a_folder_called_like_the_embedded_music_is_told_and_has_results_of_its_own(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("known", "FMA"):
+        (tmp_path / name).mkdir()
+    assert run_notebooks.resolve_data("known") == ("known", "known")
+    said = "'known' is a name of this library; for the folder here: ./known"
+    assert capsys.readouterr().out.strip() == said
+    for name in ("known", "FMA"):
+        found = run_notebooks.resolve_data(f"./{name}")
+        assert found == (str(tmp_path / name), f"{name}_folder")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_tools_print_names_that_the_console_lacks(tmp_path, monkeypatch, encoding):
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", console)
+    badges.main(["--library", str(tmp_path / "音楽")])
+    console.flush()
+    assert b"\\u97f3\\u697d" in console.buffer.getvalue()
+    folder = Path(badges.__file__).parent
+    for name in ("build_site", "environments", "lessons", "open_music"):
+        text = (folder / f"{name}.py").read_text(encoding="utf-8")
+        assert 'sys.stdout.reconfigure(errors="backslashreplace")' in text

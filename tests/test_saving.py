@@ -1,5 +1,8 @@
 """Files are whole or not there; models come back from them, or it is said why not."""
 
+import pickle
+import subprocess
+import sys
 import threading
 
 import keras
@@ -7,8 +10,9 @@ import numpy as np
 import pytest
 
 import cvae_music as cm
-from cvae_music import saving, serialization
+from cvae_music import controls, saving, serialization
 from cvae_music.serialization import load_arrays, save_arrays
+from cvae_music.training import compile_model
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,144 @@ def test_a_preset_is_a_name_or_a_path(saved):
     for unknown in ("known_gan", saved.with_name("none.npz")):
         with pytest.raises(ValueError, match="no preset .*known_cvae"):
             saving.preset_path(unknown)
+
+
+CONTENTS = {
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n": "git lfs pull",
+    b"<!DOCTYPE html><title>Sign in</title>": "web page.*download it again",
+    b'{"error": "quota exceeded"}': "web page.*download it again",
+    bytes(4096): "only zeros.*copy it again",
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_what_came_in_the_place_of_a_model_is_named(tmp_path, content):
+    for load, name in (
+        (cm.load_model, "best.keras"),
+        (cm.load_model, "mine.npz"),
+        (cm.VAE.from_preset, "mine.npz"),
+        (controls.load_controls, "controls.npz"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name}'.*{CONTENTS[content]}"):
+            load(tmp_path / name)
+
+
+def test_a_preset_ends_as_it_is_looked_for(model, tmp_path):
+    for name in ("mine", "mine.keras", "mine.h5"):
+        with pytest.raises(ValueError, match=f"{name}'; expected a .npz file"):
+            model.save_to_preset(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_are_saved_and_found_in_the_home_folder(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    model.save("~/new/a.keras")
+    model.save_to_preset("~/new/a.npz")
+    model.save_weights("~/new/a.weights.h5")
+    model.load_weights("~/new/a.weights.h5")
+    assert len(list((tmp_path / "new").iterdir())) == 3
+    assert isinstance(cm.load_model("~/new/a.keras"), cm.VAE)
+    assert isinstance(cm.VAE.from_preset("~/new/a.npz"), cm.VAE)
+
+
+SAVES = {
+    "a.keras": lambda model, path: model.save(path),
+    "a.npz": lambda model, path: model.save_to_preset(path),
+    "a.weights.h5": lambda model, path: model.save_weights(path),
+}
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_full_disk_leaves_the_file_of_before(model, tmp_path, name):
+    """HDF5, given the path, would end the process or leave half a file."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / name
+    SAVES[name](model, path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"too large: '{path}'"):
+            SAVES[name](model, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_linked_file_stays_a_link(model, tmp_path, name):
+    (tmp_path / "drive").mkdir()
+    (tmp_path / name).symlink_to(tmp_path / "drive" / name)
+    SAVES[name](model, tmp_path / name)
+    assert (tmp_path / name).is_symlink()
+    assert (tmp_path / "drive" / name).stat().st_size > 1000
+
+
+def test_keras_asks_before_it_overwrites(model, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda text="": asked.append(text) or "n")
+    for name, save in (("a.keras", model.save), ("a.weights.h5", model.save_weights)):
+        (tmp_path / name).write_text("mine")
+        save(tmp_path / name, overwrite=False)
+        assert (tmp_path / name).read_text() == "mine"
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", None])
+def test_weights_that_cannot_be_read_are_named(model, tmp_path, content):
+    path = tmp_path / "best.weights.h5"
+    model.save_weights(path)
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(OSError, match="best.weights.h5', which cannot be read"):
+        model.load_weights(path)
+    with pytest.raises(FileNotFoundError, match="none.weights.h5', which cannot be r"):
+        model.load_weights(tmp_path / "none.weights.h5")
+
+
+def test_weights_of_another_model_change_none(model, tmp_path):
+    """Keras loads layer by layer, and would leave the first of them changed."""
+    path = tmp_path / "other.weights.h5"
+    size = {"global_dim": 2, "local_dim": 1, "width": 40}
+    cm.VAE(model.audio_config, depth=1, **size).save_weights(path)
+    deeper = cm.VAE(model.audio_config, depth=2, **size)
+    before = deeper.get_weights()
+    with pytest.raises(ValueError, match="other.weights.h5', which cannot be read"):
+        deeper.load_weights(path)
+    for weight, value in zip(deeper.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_weights_alone_and_folders_are_told_from_models(model, tmp_path):
+    model.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(ValueError, match="of weights alone, .* call its load_weights"):
+        cm.load_model(tmp_path / "a.weights.h5")
+    with pytest.raises(FileNotFoundError, match="Expected a .keras file of model.sav"):
+        cm.load_model(tmp_path)
+
+
+def test_a_trained_model_is_read_by_keras_and_pickle_in_a_new_session(
+    tiny_config, tmp_path
+):
+    """Its optimizer is a class of this library, which nobody there has imported."""
+    encoder = keras.Sequential([keras.Input(tiny_config.shape), keras.layers.Flatten()])
+    encoder.add(keras.layers.Dense(2))
+    decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(512)])
+    decoder.add(keras.layers.Reshape(tiny_config.shape))
+    trained = cm.Autoencoder(tiny_config, encoder=encoder, decoder=decoder)
+    compile_model(trained, 1)
+    trained.save(tmp_path / "a.keras")
+    (tmp_path / "a.pickle").write_bytes(pickle.dumps(trained))
+    program = """
+import pickle, sys
+one = pickle.load(open("a.pickle", "rb"))
+import keras
+from cvae_music import Autoencoder
+for model in (one, keras.saving.load_model("a.keras")):
+    assert type(model) is Autoencoder and type(model.optimizer).__name__ == "FusedAdam"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
 
 
 def test_values_beyond_half_precision_are_kept(model, tmp_path):

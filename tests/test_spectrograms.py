@@ -34,10 +34,10 @@ def two_channels(spectrogram):
     return np.stack([spectrogram.real, spectrogram.imag]).astype(np.float32)
 
 
-def convert(folder, tmp_path, config, **options):
+def convert(folder, tmp_path, config):
     """The report of a folder whose sounds go to `sound`."""
     target = tmp_path / "sound"
-    return spectrograms_to_sound(folder, target, config, sample_rate=RATE, **options)
+    return spectrograms_to_sound(folder, target, config, sample_rate=RATE)
 
 
 @pytest.fixture
@@ -156,11 +156,11 @@ def test_genres_and_artists_from_the_table_of_fma(tmp_path, tiny_config):
         5: ("", "training", "small", 9),
         134: ("Folk", "test", "small", 3),
     }
-    write_tracks(tmp_path / "fma_metadata" / "tracks.csv", rows)
+    write_tracks(tmp_path / "stft" / "fma_metadata" / "tracks.csv", rows)
     (tmp_path / "stft" / "000").mkdir(parents=True)
     for number in (2, 5, 134, 777):
         np.save(tmp_path / "stft" / "000" / f"{number:06d}.npy", complex_stft())
-    report = convert(tmp_path / "stft", tmp_path, tiny_config, tables=tmp_path)
+    report = convert(tmp_path / "stft", tmp_path, tiny_config)
     assert report["genre"].tolist() == ["Rock", "", "Folk", ""]
     assert report["problem"].tolist() == ["", "no genre", "", "no genre"]
     sounds = sorted((tmp_path / "sound").rglob("*.wav"))

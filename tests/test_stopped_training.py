@@ -1,6 +1,9 @@
 """A training that is stopped, whose backup is damaged or whose disk is full: what is lost, and what is said."""
 
+import datetime
+import shutil
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 import cvae_music as cm
-from cvae_music import callbacks, training
+from cvae_music import saving, training
 from cvae_music.callbacks import Backup
 from cvae_music.training import compile_model, train
 
@@ -146,20 +149,89 @@ def test_a_backup_folder_may_be_in_the_home_folder(features, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_others_keep_under_our_names_is_left_alone(features, backup, tmp_path):
+    """A file counted as ours are, and a note that is none of a training."""
+    mine = backup.folder / "000009.weights.h5"
+    mine.write_text("of a checkpoint")
+    again = Backup(backup.folder, {"seed": 0})
+    assert again.restore(backup.model) == 2
+    again.remove()
+    assert list(backup.folder.iterdir()) == [mine]
+    note = tmp_path / "other" / "made_with.json"
+    note.parent.mkdir()
+    note.write_text('{"camera": "mine"}')
+    with pytest.raises(ValueError, match="made_with.json', which says .*cannot be rea"):
+        run(features, 1, backup_dir=note.parent)
+    assert note.read_text() == '{"camera": "mine"}'
+
+
+# --- whose files and folders they are --------------------------------------------------------------------------------
+
+
+def test_a_folder_that_was_there_stays_also_behind_a_link(
+    features, tmp_path, monkeypatch
+):
+    """A link, the working folder, a mount: each is somebody's, and some cannot be removed."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (tmp_path / "link").symlink_to(mine)
+    monkeypatch.chdir(mine)
+    for folder in (tmp_path / "link", mine, "."):
+        run(features, 1, backup_dir=folder)
+        assert list(mine.iterdir()) == []
+    run(features, 1, backup_dir="new")
+    assert list(mine.iterdir()) == []
+
+
+def test_what_others_are_writing_beside_a_backup_is_left_alone(features, tmp_path):
+    """Temporary files of the cache of an extraction, and of a killed training."""
+    ending = f"{'0123456789abcdef' * 2}.tmp"
+    theirs = tmp_path / f"features.npy.{ending}"
+    for path in (theirs, tmp_path / f"000001.weights.h5.{ending}"):
+        path.write_text("half of it")
+    run(features, 1, backup_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
+def test_a_backup_that_cannot_be_removed_costs_a_line(
+    features, tmp_path, monkeypatch, capsys
+):
+    """As on Windows while another program reads it; then the whole folder is gone."""
+    plain = Path.unlink
+
+    def unlink(path, missing_ok=False):
+        if path.name.endswith(".weights.h5"):
+            raise PermissionError(13, "used by another process", str(path))
+        plain(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        _, history = run(features, 4, backup_dir=tmp_path / "run")
+    assert history.epoch == [0, 1, 2, 3]
+    assert "its backup is left ([Errno 13] used by" in capsys.readouterr().out
+    _, history = run(features, 4, backup_dir=tmp_path / "run")  # it is complete
+    assert history.epoch == [0, 1, 2, 3] and not (tmp_path / "run").exists()
+    gone = lambda *_: shutil.rmtree(tmp_path / "run")  # noqa: E731
+    monkeypatch.setattr(training, "fit_posthoc_layers", gone)
+    _, history = run(features, 1, backup_dir=tmp_path / "run")
+    assert len(history.history["loss"]) == 1
+    assert "its backup is left ([Errno 2] No such" in capsys.readouterr().out
+
+
 # --- full disks ------------------------------------------------------------------------------------------------------
 
 
 def test_a_full_disk_costs_the_backup_and_not_the_training(
     features, tmp_path, monkeypatch, capsys
 ):
-    plain = callbacks.write_file
+    plain = saving.write_file
 
     def write_file(path, write):
         if path.name == "000002.weights.h5":
             raise OSError(28, "No space left on device")
         plain(path, write)
 
-    monkeypatch.setattr(callbacks, "write_file", write_file)
+    monkeypatch.setattr(saving, "write_file", write_file)
     states = []
     look = at_epoch(2, lambda: states.extend(tmp_path.iterdir()))
     _, history = run(features, 3, backup_dir=tmp_path / "run", callbacks=look)
@@ -217,13 +289,153 @@ def test_a_stop_after_the_last_epoch_costs_no_epoch_and_no_curve(
         np.testing.assert_allclose(found, value, atol=1e-3)
 
 
+def test_the_best_weights_of_a_stopped_training_are_kept(
+    features, tmp_path, monkeypatch
+):
+    """Stopped early, then in the density: no epoch runs again, and the best are back."""
+    states = []
+
+    class Worse(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = float(epoch)
+            states.append(self.model.decoder.get_weights())
+
+    def again():
+        stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+        folder = tmp_path / "run"
+        return run(features, 9, cm.VAE, backup_dir=folder, callbacks=[Worse(), stop])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit_posthoc_layers", lambda *_: press_stop())
+        with pytest.raises(KeyboardInterrupt):
+            again()
+    model, history = again()
+    assert history.epoch == [0, 1, 2] and len(history.history["val_loss"]) == 3
+    assert len(states) == 3 and not (tmp_path / "run").exists()
+    for weight, first in zip(model.decoder.get_weights(), states[0], strict=True):
+        np.testing.assert_array_equal(weight, first)
+
+
+def test_a_log_of_epochs_goes_on_after_a_resume(features, tmp_path):
+    for stopped in (True, False):
+        log = [keras.callbacks.CSVLogger(tmp_path / "log.csv")]
+        if stopped:
+            with pytest.raises(KeyboardInterrupt):
+                stopping = [*log, at_epoch(2, press_stop)]
+                run(features, 3, backup_dir=tmp_path / "run", callbacks=stopping)
+        else:
+            run(features, 3, backup_dir=tmp_path / "run", callbacks=log)
+    assert pd.read_csv(tmp_path / "log.csv")["epoch"].tolist() == [0, 1, 2]
+
+
+class Score(keras.callbacks.Callback):
+    """A metric of one's own, as a callback computes it at the end of an epoch."""
+
+    scores = (3.0, 1.0, 2.0, 0.5)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["score"] = np.float32(self.scores[epoch])
+
+
+def test_a_better_checkpoint_of_before_a_resume_is_kept(features, tmp_path, capsys):
+    """Stopped in the third epoch; the fourth has the lowest score, the first the highest."""
+
+    def checkpoint(mode):
+        settings = {"save_best_only": True, "save_weights_only": True, "mode": mode}
+        path = tmp_path / f"{mode}.weights.h5"
+        return keras.callbacks.ModelCheckpoint(path, "score", **settings)
+
+    def again(*more):
+        stop = keras.callbacks.EarlyStopping("score", mode="min", patience=9)
+        given = [Score(), checkpoint("min"), checkpoint("max"), stop, *more]
+        settings = {"backup_dir": tmp_path / "run", "callbacks": given}
+        return run(features, 4, **settings)[1].history["score"]
+
+    with pytest.raises(KeyboardInterrupt):
+        again(at_epoch(2, press_stop))
+    lowest = (tmp_path / "min.weights.h5").read_bytes()
+    highest = (tmp_path / "max.weights.h5").read_bytes()
+    assert "EarlyStopping" not in capsys.readouterr().out
+    assert again()[2:] == [2.0, 0.5]
+    assert (tmp_path / "max.weights.h5").read_bytes() == highest
+    assert (tmp_path / "min.weights.h5").read_bytes() != lowest
+    told = capsys.readouterr().out
+    assert told.count("EarlyStopping knows no epoch before this resume.") == 1
+
+
+def test_a_checkpoint_that_did_not_survive_is_written_anew(features, tmp_path):
+    path = tmp_path / "best.weights.h5"
+
+    def again(*more):
+        best = {"save_best_only": True, "save_weights_only": True, "mode": "max"}
+        store = keras.callbacks.ModelCheckpoint(path, "score", **best)
+        settings = {
+            "backup_dir": tmp_path / "run",
+            "callbacks": [Score(), store, *more],
+        }
+        return run(features, 4, **settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        again(at_epoch(2, press_stop))
+    path.unlink()  # as what lay beside the notebook, when only the Drive comes back
+    again()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("folder", ["plain", "run [1]"])
+def test_a_better_checkpoint_of_any_name_is_kept(features, tmp_path, folder):
+    """The first epoch has the lowest score: no file of a later one is written."""
+    path = tmp_path / folder / "{epoch}.weights.h5"
+    path.parent.mkdir()
+
+    class Rising(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["score"] = float(epoch)
+
+    for stopping in ([at_epoch(2, press_stop)], []):
+        best = {"mode": "min", "save_best_only": True, "save_weights_only": True}
+        store = keras.callbacks.ModelCheckpoint(path, "score", **best)
+        given = [Rising(), store, *stopping]
+        try:
+            run(features, 4, backup_dir=tmp_path / "run", callbacks=given)
+        except KeyboardInterrupt:
+            assert stopping
+        assert [file.name for file in path.parent.iterdir()] == ["1.weights.h5"]
+
+
+def test_a_metric_that_is_no_number_costs_the_backup_and_not_the_training(
+    features, tmp_path, capsys
+):
+    now = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(at=datetime.datetime.now())
+    )
+    _, history = run(features, 2, backup_dir=tmp_path / "run", callbacks=now)
+    assert history.epoch == [0, 1] and not (tmp_path / "run").exists()
+    assert "Epoch 2 has no backup (float() argument" in capsys.readouterr().out
+
+
+def test_a_metric_of_a_callback_is_in_the_curve_of_before(features, tmp_path):
+    for stopped in (2, 3, None):
+        stopping = [] if stopped is None else [at_epoch(stopped, press_stop)]
+        settings = {"backup_dir": tmp_path / "run", "callbacks": [Score(), *stopping]}
+        try:
+            history = run(features, 4, **settings)[1].history
+        except KeyboardInterrupt:
+            continue
+    # What a callback adds comes with the next state: of the last epoch it is lost.
+    np.testing.assert_array_equal(history["score"], [3.0, np.nan, np.nan, 0.5])
+    assert len(history["val_loss"]) == 4 and np.isfinite(history["val_loss"]).all()
+
+
 def test_a_metric_that_an_earlier_part_had_not_is_unknown_there(features, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stopping = at_epoch(1, press_stop)
         run(features, 2, backup_dir=tmp_path / "run", callbacks=stopping)
-    slower = keras.callbacks.ReduceLROnPlateau(monitor="loss")
-    _, history = run(features, 2, backup_dir=tmp_path / "run", callbacks=[slower])
-    np.testing.assert_array_equal(np.isnan(history.history["learning_rate"]), [1, 0])
+    noting = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(number=epoch)
+    )
+    _, history = run(features, 2, backup_dir=tmp_path / "run", callbacks=[noting])
+    np.testing.assert_array_equal(np.isnan(history.history["number"]), [1, 0])
 
 
 # --- unfinished models -----------------------------------------------------------------------------------------------
@@ -272,6 +484,65 @@ def test_a_checkpoint_says_that_it_is_unfinished_and_can_be_finished(
     assert not warned(lambda: cm.make_clip(best, latent=encoded))  # needs no density
     cm.fit_posthoc_layers(best, features)
     assert not warned(lambda: cm.make_clip(best))
+
+
+def test_a_finished_model_that_is_trained_on_is_unfinished_again(features, tmp_path):
+    """Its density is that of latents that no longer exist."""
+    model, _ = run(features, 1, cm.VAE)
+    path = tmp_path / "best.keras"
+    store = keras.callbacks.ModelCheckpoint(path)
+    train(model, features, 1, verbose=0, callbacks=store)
+    assert warned(lambda: cm.make_clip(cm.load_model(path)))
+    with pytest.raises(KeyboardInterrupt):
+        train(model, features, 2, verbose=0, callbacks=at_epoch(1, press_stop))
+    assert warned(lambda: cm.make_clip(model))
+    cm.fit_posthoc_layers(model, features)
+    assert not warned(lambda: cm.make_clip(model))
+    model.fit(*features.arrays("train"), verbose=0)
+    assert warned(lambda: cm.make_clip(model))
+
+
+def test_a_refused_call_leaves_a_finished_model_finished(features):
+    """No step was taken: the density is still that of its latents."""
+    model, _ = run(features, 1, cm.ConditionalVAE)
+    clips, genre = features.arrays("train")
+    finished = [np.array(weight) for weight in model.weights]
+    levels = features.config.unscale(clips)
+    dataset = tf.data.Dataset.from_tensor_slices((levels, genre)).batch(8)
+    for call, message in (
+        (lambda: model.fit(levels, genre), "Use AudioConfig.scale"),
+        (lambda: model.fit(dataset, verbose=0), "Use AudioConfig.scale"),
+        (lambda: model.fit(clips, verbose=0), "without genre labels"),
+        (lambda: model.train_on_batch(clips), "without genre labels"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert not warned(lambda: cm.make_clip(model))
+    for weight, value in zip(model.weights, finished, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    model.train_on_batch(clips[:8], genre[:8])
+    assert warned(lambda: cm.make_clip(model))
+
+
+def test_a_stop_between_the_fitted_layers_is_told(features, monkeypatch):
+    model = make(features.config, cm.ConditionalVAE)
+    with monkeypatch.context() as patch:
+        patch.setattr(model.mean_shift, "fit", lambda *_: press_stop())
+        with pytest.raises(KeyboardInterrupt):
+            train(model, features, 1, verbose=0)
+    assert warned(lambda: cm.make_clip(model))
+    cm.fit_posthoc_layers(model, features)
+    assert np.any(np.array(model.mean_shift.means))
+    assert not warned(lambda: cm.make_clip(model))
+
+
+def test_weights_of_a_checkpoint_played_by_another_model_are_told(features, tmp_path):
+    path = tmp_path / "{epoch:02d}.weights.h5"
+    store = keras.callbacks.ModelCheckpoint(path, save_weights_only=True)
+    model, _ = run(features, 2, cm.VAE, callbacks=store)
+    assert len(list(tmp_path.iterdir())) == 2
+    model.load_weights(tmp_path / "01.weights.h5")
+    assert warned(lambda: cm.make_clip(model))
 
 
 def test_the_best_weights_of_early_stopping_are_finished(features):

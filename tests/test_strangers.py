@@ -1,7 +1,9 @@
 """What strangers bring: each kind of file, folder, label and argument that once did harm, on its smallest case."""
 
+import ast
 import errno
 import io
+import json
 import mmap
 import os
 import shutil
@@ -29,6 +31,7 @@ from cvae_music.audio import files, vocoder
 from cvae_music.callbacks import Backup
 from cvae_music.config import AudioConfig
 from cvae_music.controls import Controls, load_controls
+from cvae_music.data import cache
 from cvae_music.data.extraction import extract_source
 from cvae_music.data.features import FeatureSet, build_features, load_features
 from cvae_music.data.sources import (
@@ -258,12 +261,13 @@ def write_path(path):
     return path
 
 
-def test_ready_made_splits_are_used(tmp_path):
-    for number, split in enumerate(("train", "valid", "test")):
+@pytest.mark.parametrize("last", ["test", "eval", "holdout"])
+def test_ready_made_splits_are_used(tmp_path, last):
+    for number, split in enumerate(("train", "valid", last)):
         write_genres(tmp_path / split, num_tracks=4, tempo=100.0 + number)
     collection = folder_collection(tmp_path)
     assert collection.genres == ("jazz", "rock") and len(collection) == 24
-    names = {"train": "train", "valid": "validation", "test": "test"}
+    names = {"train": "train", "valid": "validation", last: "test"}
     assert all(
         names[source.partition("/")[0]] == split
         for source, split in splits(collection).items()
@@ -430,6 +434,27 @@ def test_copies_in_another_format_stay_together(tmp_path, pieces, ending):
     assert collection.table["group"].nunique() == 18
 
 
+def test_copies_with_another_beginning_stay_together(tmp_path, pieces):
+    """Cut three seconds later, noise of a needle in front, a fade-in, an equaliser."""
+    noise = 0.02 * np.random.default_rng(0).standard_normal(44100).astype(np.float32)
+    ramp = np.minimum(1.0, np.arange(len(pieces[0])) / 66150).astype(np.float32)
+    changes = (
+        lambda samples: samples[66150:],
+        lambda samples: np.append(noise, samples),
+        lambda samples: ramp * samples,
+        lambda samples: samples + 0.5 * np.roll(samples, 3),
+    )
+    for number, samples in enumerate(pieces):
+        path = write_path(tmp_path / ("jazz", "rock")[number % 2] / f"{number:02d}.wav")
+        soundfile.write(path, samples, 22050)
+        if number < len(changes):
+            other = np.stack([changes[number](samples)] * 2, axis=1)
+            soundfile.write(path.with_suffix(".flac"), other, 22050)
+    collection = folder_collection(tmp_path)
+    assert collection.skipped["reason"].tolist() == ["same recording"] * len(changes)
+    assert collection.table["group"].nunique() == len(pieces)
+
+
 def test_a_copy_costs_its_artist_no_other_track(tmp_path, pieces):
     for number, split in enumerate(("train", "validation", "test")):
         for track in range(6):
@@ -490,10 +515,128 @@ def test_a_genre_in_a_format_that_is_not_read_is_named(tmp_path, tiny_config):
         "not audio": 1,
         "genre with too few tracks": 1,
     }
-    assert "ending '.M4A'" in collection.skipped["detail"].iloc[1]
+    assert "ending '.m4a'" in collection.skipped["detail"].iloc[1]
     features = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
     assert "5 format not read" in features.summary()
-    assert "Too few tracks: genre 'polka' has nothing in: train" in features.summary()
+    assert "too few tracks: genre 'polka' has nothing in: train" in features.summary()
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("tune.mkv", "format not read"),
+        ("tune.mid", "format not read"),
+        ("tune.wave", "format not read"),
+        ("tune.mp3.part", "not downloaded"),
+        (".tune.mp3.icloud", "not downloaded"),
+    ],
+)
+def test_a_genre_of_which_nothing_can_be_read_does_not_vanish(tmp_path, name, reason):
+    root = write_genres(tmp_path)
+    write_path(root / "polka" / name).write_bytes(b"sound")
+    collection = folder_collection(root)
+    assert reasons(collection) == {
+        f"polka/{name}": reason,
+        "polka": "genre with too few tracks",
+    }
+
+
+def test_names_nearly_the_same_are_told_where_the_features_are_made(
+    tmp_path, tiny_config
+):
+    root = write_genres(tmp_path / "music", ("Rock", "rock\u200b"))
+    features = build_features(folder_collection(root), tiny_config, tmp_path, **QUIET)
+    assert "'rock\\u200b' and 'Rock' are two genres here" in features.summary()
+
+
+def test_splits_are_splits_with_a_space_or_a_hyphen_in_their_names(tmp_path):
+    for number, split in enumerate(("Train ", "TEST", "-validation-")):
+        write_genres(tmp_path / split, tempo=100.0 + number)
+    collection = folder_collection(tmp_path)
+    assert collection.counts().to_numpy().tolist() == [[3, 3, 3], [3, 3, 3]]
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("tunes.zip", b"PK\3\4", "archive. Unpack it first"),
+        ("tunes.m3u8", b"#EXTM3U\n", "playlist. Copy the files"),
+        ("tune.lnk", b"L\0\0\0\1\x14\2\0", "link to a file. Copy"),
+        ("tune", b"", "it holds sound: rename it"),
+        ("tune.wav (1)", b"", "it holds sound: rename it"),
+        ("tune.wave", b"", "it holds sound: rename it"),
+        ("tune.odd", b"\0\0\0 ftypM4A ", "MPEG-4 file. Convert it"),
+        ("tune.xm", b"Extended Module", "convert it"),
+    ],
+)
+def test_a_genre_of_files_of_any_ending_is_named_with_what_they_are(
+    tmp_path, name, content, said
+):
+    root = write_genres(tmp_path)
+    content = content or (root / "jazz" / "track0.wav").read_bytes()
+    write_path(root / "polka" / name).write_bytes(content)
+    skipped = folder_collection(root).skipped
+    assert skipped["reason"].tolist() == [
+        "format not read",
+        "genre with too few tracks",
+    ]
+    assert said in skipped["detail"][0] and skipped["path"][1] == "polka"
+
+
+def test_folders_that_are_empty_or_closed_are_named(tmp_path, monkeypatch):
+    root = write_genres(tmp_path / "music")
+    for name in ("polka", "waltz", ".cache", "lost+found"):
+        (root / name).mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) in ("waltz", "lost+found"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    collection = folder_collection(root)
+    assert reasons(collection) == {
+        "polka/": "empty folder",
+        ".cache/": "empty folder",
+        "waltz/": "unreadable folder",
+        "lost+found/": "unreadable folder",
+        "polka": "genre with too few tracks",
+        "waltz": "genre with too few tracks",
+    }
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"left out: 1 × empty folder\)"):
+        folder_collection(tmp_path / "empty")
+
+
+def test_files_in_a_folder_that_may_not_be_entered_cost_a_line(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    root = write_genres(tmp_path)
+    monkeypatch.setattr(type(root), "is_file", refuse)
+    assert len(folder_collection(root)) == 6
+
+
+@pytest.mark.parametrize(
+    "names, are_near",
+    [
+        (("Drum & Bass", "Drum and Bass"), True),
+        (("R&B", "RnB"), True),
+        (("Rock and Roll", "Rock \u2019n\u2019 Roll"), True),
+        (("hip_hop", "hip\u2011hop"), True),
+        (("Rock", "Ｒｏｃｋ"), True),
+        (("Straße", "STRASSE"), True),
+        (("Band", "Bad"), False),
+        (("Android", "nroid"), False),
+        (("カ", "ガ"), False),
+        (("कि", "का"), False),
+        (("???", "!!!"), False),
+    ],
+)
+def test_names_are_nearly_one_or_not(tmp_path, names, are_near):
+    skipped = folder_collection(write_genres(tmp_path, names)).skipped
+    assert skipped["reason"].tolist() == ["name nearly the same"] * are_near
 
 
 @pytest.mark.parametrize("num_soft, said", [(4, False), (3, True)])
@@ -541,6 +684,44 @@ def test_a_disk_without_locks_holds_a_cache(tmp_path, tiny_config, monkeypatch, 
     assert len(build_features(collection, tiny_config, tmp_path, **QUIET)) == 18
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS])
+def test_a_disk_that_cannot_be_asked_to_flush_holds_a_cache(
+    tmp_path, tiny_config, monkeypatch, number
+):
+    def refuse(file):
+        raise OSError(number, "no fsync here")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    collection = known_factor_collection(18)
+    assert len(build_features(collection, tiny_config, tmp_path, **QUIET)) == 18
+
+
+def test_a_folder_of_the_longest_name_has_a_cache(tmp_path, tiny_config):
+    collection = folder_collection(write_genres(tmp_path / ("m" * 255)))
+    features = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
+    assert features.genres == ("jazz", "rock")
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+@pytest.mark.parametrize("ending", ["json", "npy"])
+def test_a_shard_cut_short_is_made_again_and_no_other(
+    tmp_path, tiny_config, ending, kept, monkeypatch
+):
+    monkeypatch.setattr(cache, "SHARD_SIZE", 9)
+    collection = known_factor_collection(18)
+    whole = build_features(collection, tiny_config, tmp_path, **QUIET)
+    expected = np.asarray(whole.log_mel)
+    path = whole.path / f"shard-00001.{ending}"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    (whole.path / "meta.json").unlink()  # as the message asks, or it was not there yet
+    other = whole.path / "shard-00000.npy"
+    before = other.stat()
+    again = build_features(collection, tiny_config, tmp_path, **QUIET)
+    np.testing.assert_array_equal(again.log_mel, expected)
+    assert other.stat() == before and path.read_bytes() == content
+
+
 def test_a_cache_is_read_without_memory_maps_and_not_past_its_end(
     tmp_path, tiny_config, monkeypatch
 ):
@@ -567,6 +748,47 @@ def test_music_keeps_its_cache_wherever_it_moves(tmp_path, tiny_config):
     again = build_features(folder_collection(moved), tiny_config, tmp_path, **QUIET)
     assert again.path == first.path and again.key() == first.key()
     assert again.table["path"].map(os.path.exists).all()
+
+
+def test_a_cache_is_that_of_the_music_on_any_system(tmp_path, tiny_config, monkeypatch):
+    """Windows ends lines in another way, versions of Python dump code in another way."""
+    collection = folder_collection(write_genres(tmp_path / "music"))
+    features = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
+    key = features.key()
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    dump = ast.dump
+
+    def dump_as_other_versions(tree):
+        text = dump(tree).replace("decorator_list=", "type_params=[], decorator_list=")
+        return text.replace("keywords=[]", "").replace("posonlyargs=[], ", "")
+
+    monkeypatch.setattr(ast, "dump", dump_as_other_versions)
+    cache.code_key.cache_clear()
+    again = build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
+    cache.code_key.cache_clear()
+    assert again.path == features.path and again.key() == key
+
+
+def test_a_cache_may_be_in_the_home_folder_and_not_at_a_url(
+    tmp_path, tiny_config, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    collection = known_factor_collection(18)
+    features = build_features(collection, tiny_config, "~/my cache #1", **QUIET)
+    assert len(load_features(f"~/my cache #1/{features.path.name}")) == 18
+    with pytest.raises(ValueError, match="cache_dir='s3://b/x'; expected a folder on"):
+        build_features(collection, tiny_config, "s3://b/x", **QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ["my cache #1"]
+
+
+def test_what_is_no_path_of_music_is_told_as_it_came(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for data in (None, ["music"], tmp_path / "none", "Known", "s3://bucket/music"):
+        with pytest.raises(ValueError, match="expected 'known', 'fma', or the") as said:
+            open_collection(data)
+        assert f"got data={data!r};" in str(said.value)
 
 
 def test_a_changed_byte_anywhere_in_a_small_file_is_noticed(tmp_path):
@@ -1112,6 +1334,43 @@ def test_a_folder_of_one_style_is_enough_for_a_vae(tmp_path, tiny_config, eager)
 # --- labels, collections, precision ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("batch_size, num_epochs", [(1, 1), (32, 2)])
+def test_a_gan_trains_on_one_clip_of_each_genre(
+    tiny_config, eager, batch_size, num_epochs
+):
+    """In batches of one clip, and in batches larger than the music: two steps."""
+    rows = [(genre, split) for split in ("train", "test") for genre in ("loud", "soft")]
+    table = pd.DataFrame(rows, columns=["genre", "split"]).assign(grid="tracked")
+    clips = np.random.default_rng(0).uniform(-60.0, -5.0, (4, *tiny_config.shape))
+    features = FeatureSet(
+        tiny_config, ("loud", "soft"), table, clips.astype(np.float16), table[:0]
+    )
+    keras.utils.set_random_seed(0)
+    cvae = cm.ConditionalVAE(tiny_config, genres=features.genres, **SIZE)
+    cm.fit_posthoc_layers(cvae, features)
+    gan = cm.ConditionalVAEGAN.from_cvae(cvae, features)
+    before = gan.discriminator.get_weights()
+    history = train(gan, features, 2, batch_size=batch_size, verbose=0).history
+    assert set(history) == set(cm.ConditionalVAEGAN.metric_names)
+    assert all(len(values) == num_epochs for values in history.values())
+    assert np.isfinite(list(history.values())).all()
+    assert np.abs(gan.discriminator.get_weights()[0] - before[0]).max() > 1e-4
+    assert np.isfinite(cm.make_clip(gan, genre="soft").samples).all()
+
+
+def test_an_excerpt_from_the_middle_is_one_track_if_its_name_says_so(tmp_path):
+    """Nothing else tells: what is compared is how files begin."""
+    root = write_genres(tmp_path, num_tracks=12)
+    notes = np.random.default_rng(0).uniform(100.0, 900.0, 80)
+    song = 0.3 * np.sin(2 * np.pi * np.cumsum(np.repeat(notes, 2000)) / 8000)
+    for name, first in {"song__00": 0, "song__01": 80_000}.items():
+        soundfile.write(root / "jazz" / f"{name}.wav", song[first:], 8000)
+    collection = folder_collection(root)
+    placed = splits(collection)
+    assert placed["jazz/song__00.wav"] == placed["jazz/song__01.wav"]
+    assert collection.table["group"].nunique() == 25 and collection.skipped.empty
+
+
 @pytest.mark.parametrize(
     "genres",
     [("1980", "1990"), ("01", "02"), ("True", "False"), ("NA", "nan"), ("1e3", "inf")],
@@ -1217,8 +1476,10 @@ def test_losses_need_no_batch_of_known_size(features):
 def test_a_backup_notes_all_that_a_training_depends_on(tmp_path):
     about = {"width": 40, "order": 0, "music": "a"}
     assert Backup(tmp_path, about | {"width": 44}).states() == []  # killed at once
-    Backup(tmp_path, about)
-    for name in ("000001.weights.h5", "000002.weights.h5", "partial.weights.h5"):
+    note = Backup(tmp_path, about).note
+    checksums = {f"00000{number}.weights.h5": 3534797055 for number in (1, 2)}
+    note.write_text(json.dumps(about | {"epochs": [{}, {}], "checksums": checksums}))
+    for name in (*checksums, "partial.weights.h5", "000009.weights.h5"):
         (tmp_path / name).write_text("a state")
     loaded = []
     model = SimpleNamespace(load_weights=lambda path: loaded.append(path.name))

@@ -138,6 +138,24 @@ def test_genre_swap_keeps_the_latent(studio):
     assert not np.array_equal(studio.clip.log_mel, before.log_mel)
 
 
+def test_the_genres_that_play_are_marked(studio):
+    def marked():
+        swaps = studio.panel.swaps.items()
+        marks = {
+            name: (swap.button_style, swap.style.font_weight) for name, swap in swaps
+        }
+        assert set(marks.values()) <= {("primary", "bold"), ("", "normal")}
+        return [name for name, (style, _) in marks.items() if style]
+
+    assert marked() == ["loud"]
+    studio.swap("soft")
+    assert marked() == ["soft"]
+    studio.panel.knobs["genre", "loud"].value = 0.5
+    assert marked() == ["loud", "soft"]
+    # A widget has no such property: the script of the player tells screen readers.
+    assert "aria-pressed" in studio.panel.audio.value
+
+
 def test_genres_become_weights_and_words(model):
     weights = generation.genre_weights(model, {"loud": 1.0, "soft": 3.0})
     assert list(weights) == [0.25, 0.75]
@@ -231,7 +249,7 @@ def test_controls_come_back_from_their_file(model, controls, tmp_path):
 
 def test_every_slider_has_a_label_and_a_numeric_twin(studio):
     named = distinct_names(studio.controls.dimensions)
-    assert len(studio.panel.rows) == 2 + 1 + 4 + len(named) + 1 + 1 + 2
+    assert len(studio.panel.rows) == 2 + 1 + 1 + 4 + len(named) + 1 + 1 + 2
     for row in studio.panel.rows.values():
         slider, field = row.children
         assert slider.description and field.description.startswith(slider.description)
@@ -243,30 +261,43 @@ def test_pictures_say_what_they_show(studio):
     studio.swap("soft")
     assert (
         'alt="Log-mel spectrogram of soft, seed 0, 110 bpm, drawn as loud."'
-        in studio.panel.picture.value
+        in studio.panel.audio.value
     )
     assert 'alt="Map of the latents: cursor at' in studio.panel.map_picture.value
     assert "data:image/png;base64,iVBOR" in studio.panel.map_picture.value
 
 
-def test_a_change_goes_on_playing_once_play_was_pressed(studio):
+def test_sounds_are_players_that_know_whether_to_go_on(studio):
     panel = studio.panel
-    others = panel.compared, panel.nearest, panel.journey
-    for player in (panel.audio, *others):
-        head = player.value.partition("src=")[0]
-        assert "controls" in head and "aria-label=" in head and "autoplay" not in head
-        assert ".pause()" in head  # one plays at a time
-        assert ("window.cvaePlays" in head) == (player is panel.audio)
-    assert " loop " in panel.audio.value and "onloadedmetadata" in panel.audio.value
+    assert "cvae-group" in panel.box._dom_classes  # heard at the same place of the bar
+    assert "cvae-group" in panel.journey._dom_classes  # but not that of another length
+    for player in (panel.compared, panel.nearest, panel.journey):
+        assert player.value == ""  # nothing to press yet
     shown = panel.audio.value
+    assert (
+        shown.count('<figure class="cvae"') == shown.count("<audio controls loop") == 1
+    )
+    assert "autoplay" not in shown and "cvaePlayers" in shown
+    assert re.search(r'data-inset="[\d.]+% [\d.]+% [\d.]+% [\d.]+%"', shown)
     panel.silent.value = True
     assert panel.audio.value == shown  # what plays is not cut off
     panel.knobs["seed"].value = 1
-    assert "onloadedmetadata" not in panel.audio.value
+    assert "data-silent" in panel.audio.value
     panel.silent.value = False
-    panel.loop.value = False
-    assert "onloadedmetadata" in panel.audio.value
-    assert " loop " not in panel.audio.value
+    panel.knobs["seed"].value = 2
+    assert "data-silent" not in panel.audio.value
+
+
+def test_the_stage_stands_first_and_the_rest_is_folded(studio):
+    stage, rest = studio.panel.box.children
+    first = [studio.panel.audio, studio.panel.knobs["seed"], studio.panel.rows["tempo"]]
+    assert set(first) <= set(stage.children)
+    assert stage.children[0] is studio.panel.audio
+    titles = [fold.get_title(0) for fold in rest.children]
+    assert titles[0] == "Mix of genres" and len(set(titles)) == len(titles) == 9
+    assert all(fold.selected_index is None for fold in rest.children)
+    inside = {w for fold in rest.children for w in fold.children[0].children}
+    assert studio.panel.knobs["style"] in inside and not inside & set(stage.children)
 
 
 def test_sliders_of_dimensions_differ_and_say_what_they_do(studio):
@@ -442,7 +473,7 @@ def test_style_of_one_clip_with_the_changes_of_another(studio, model, tmp_path):
     seeds = [generation.draw_latent(model, seed) for seed in (7, 0)]
     assert studio.clip.latent == expected(*seeds)
     assert "style_from=7" in studio.panel.code.value
-    assert "style of seed 7" in studio.panel.picture.value
+    assert "style of seed 7" in studio.panel.audio.value
     paths = [tmp_path / name for name in ("one.wav", "two.wav", "other/one.wav")]
     paths[2].parent.mkdir()
     for number, path in enumerate(paths):
@@ -453,8 +484,8 @@ def test_style_of_one_clip_with_the_changes_of_another(studio, model, tmp_path):
     style.label = "one.wav"
     latents = [encode_clip(model, path) for path in paths[:2]]
     assert studio.clip.latent == expected(*latents)
-    assert "two.wav, 110 bpm" not in studio.panel.picture.value  # at its own tempo
-    assert "style of one.wav" in studio.panel.picture.value
+    assert "two.wav, 110 bpm" not in studio.panel.audio.value  # at its own tempo
+    assert "style of one.wav" in studio.panel.audio.value
     scope = {"make_clip": make_clip, "encode_clip": encode_clip, "model": model}
     exec(studio.panel.code.value, scope | {"controls": studio.controls}, scope)
     assert np.array_equal(scope["clip"].samples, studio.clip.samples)
@@ -559,9 +590,9 @@ def test_a_real_clip_is_rebuilt_as_what_it_is(studio, monkeypatch):
     asked = []
     decode = studio.model.decode
 
-    def listening(latent, label):
+    def listening(latent, label, **settings):
         asked.append(np.array(label))
-        return decode(latent, label)
+        return decode(latent, label, **settings)
 
     monkeypatch.setattr(studio.model, "decode", listening)
     studio.panel.comparison.value = studio.panel.comparison.options[2]
@@ -652,7 +683,7 @@ def test_changes_on_two_threads_end_at_the_last(
         and studio.made == clip_arguments(studio.panel.state())
     )
     assert (
-        "soft, seed 0, 90 bpm" in studio.panel.picture.value
+        "soft, seed 0, 90 bpm" in studio.panel.audio.value
         and "Ready: soft" in studio.panel.status.value
     )
     monkeypatch.undo()
@@ -716,6 +747,5 @@ def test_nothing_to_do_leaves_the_message(studio):
     studio.keep("A")
     said = studio.panel.status.value
     studio.change_start()  # no clip of one's own is played
-    studio.panel.loop.value = False
     studio.panel.silent.value = True
     assert "Kept as A" in said and studio.panel.status.value == said

@@ -185,7 +185,7 @@ def test_listing_trains_nothing(toy, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_a_shipped_row_is_what_the_code_gives():
     """A conditional VAE trained anew; rounding differs between machines and grows over 360 steps, hence tolerances."""
-    features, judges, _ = sweeps.open_data("known")
+    features, judges, _ = sweeps.open_data("known", sweeps.NUM_CLIPS)
     cells = sweeps.sweep_cells("comparison_known")
     cell = next(cell for cell in cells if (cell["name"], cell["seed"]) == ("CVAE", 0))
     made = sweeps.run_cell("comparison_known", cell, features, judges)

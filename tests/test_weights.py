@@ -10,9 +10,10 @@ import pytest
 from cvae_lab.notebook import weights
 from cvae_lab.notebook.session import Session
 from cvae_lab.presets import train_models
+from cvae_lab.studies.sweeps import read_rows
 from cvae_music.data.features import FeatureSet
 from cvae_music.models.autoencoders import VAE
-from cvae_music.saving import load_model
+from cvae_music.saving import load_model, presets
 
 
 @pytest.fixture
@@ -68,6 +69,8 @@ def test_a_fine_tuning_begins_from_what_ships_and_has_a_third_of_the_steps(
     names = {path.name for path in (session.output_dir / "models").iterdir()}
     key = f"vae-9-0-{features.key()}.npz"
     assert names == {key, f"finetuned-{key}"}
+    weights.open_model("cvae", features, session, "finetune", num_steps=9)
+    assert trainings[-1] == ("cvae", 3, 0, "real_cvae")
 
 
 @pytest.mark.parametrize("kind", ["vae", "cvae"])
@@ -163,20 +166,18 @@ def test_an_unknown_kind_names_the_known(folk):
 @pytest.fixture
 def train_rows(folk, trainings, session_folders, monkeypatch):
     """Runs the script of the presets on given features without any real work."""
-    replaced = {
-        "open_collection": None,
-        "load_or_train_judges": {},
-        "evaluate_model": pd.Series({"kl": 2.0}),
-    }
-    for name, value in replaced.items():
-        monkeypatch.setattr(train_models, name, lambda *_, value=value, **__: value)
+    scores = pd.Series({"kl": 2.0})
+    monkeypatch.setattr(train_models, "evaluate_model", lambda *_: scores)
     monkeypatch.setattr(train_models, "fit_model", weights.fit_model)
     options = ["--data", "my/folk", "--kinds", "vae", "--num-steps", "7", "--seeds"]
 
     def run(features, *seeds):
-        monkeypatch.setattr(train_models, "build_features", lambda *_: features)
+        folder = session_folders / "output/results"
+        monkeypatch.setattr(
+            train_models, "open_data", lambda *_: (features, {}, folder)
+        )
         train_models.main([*options, *seeds])
-        return pd.read_csv(session_folders / "output/results/foundation_folk.csv")
+        return pd.read_csv(folder / "foundation_folk.csv")
 
     return run
 
@@ -201,3 +202,12 @@ def test_presets_of_another_folder_of_the_same_name_are_trained_anew(
     train_rows(folk[0], "0")
     table = train_rows(other, "0")
     assert len(trainings) == len(table) == table["music"].nunique() == 2
+
+
+@pytest.mark.parametrize("name", list(presets()))
+def test_the_error_of_a_preset_is_that_of_the_table(name):
+    music = "known" if name.startswith("known_") else "open_music"
+    rows = read_rows(f"foundation_{music}")
+    rows = rows[(rows["kind"] == name.partition("_")[2]) & (rows["seed"] == 0)]
+    measured = rows["reconstruction_rms_db"].item()
+    assert presets()[name]["rms_db"] == pytest.approx(measured, abs=0.005)

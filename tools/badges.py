@@ -12,6 +12,7 @@ import dataclasses
 import json
 import re
 import subprocess
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
@@ -144,7 +145,7 @@ def links(source, place, root):
     before, after = neighbours(source, find_notebooks(source.parent))
     parts = [
         link(name, one, place, root)
-        for name, one in (("Before", before), ("After", after))
+        for name, one in (("Previous", before), ("Next", after))
         if one
     ]
     if (source.parent / "solutions" / source.name).exists():
@@ -385,6 +386,8 @@ def make_library(folder, root=ROOT):
 
 
 def main(arguments=None):
+    # Names of folders and music may hold signs that a console cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--repository", default="", help="owner/name of the public repository"

@@ -14,6 +14,7 @@ import html
 import json
 import re
 import shutil
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +32,7 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
-from cvae_music import saving
+from cvae_music import players, saving
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE, NOTEBOOKS = ROOT / "site", ROOT / "notebooks"
@@ -44,6 +45,8 @@ RUNTIME = SITE / "node_modules" / "onnxruntime-web" / "dist"
 
 
 def main():
+    # Names of folders and music may hold signs that a console cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "outputs" / "site")
     parser.add_argument(
@@ -212,6 +215,10 @@ def write_pages(output, folder=NOTEBOOKS, address=""):
         (output / name).mkdir(parents=True, exist_ok=True)
     for file in [*SITE.glob("scripts/*.js"), *SITE.glob("*.css"), *SITE.glob("*.svg")]:
         shutil.copy(file, output / file.relative_to(SITE))
+    # One source of the players: a notebook carries the same script in its outputs.
+    library = Path(players.__file__).parent
+    shutil.copy(library / "player.js", output / "scripts")
+    shutil.copy(library / "player.css", output)
     light, dark = (
         HtmlFormatter(style=style).get_style_defs(".highlight")
         for style in ("xcode", "github-dark")

@@ -419,7 +419,7 @@ def read_log_mel():
     point("kick", 232, 2.09, 6, below=True)
     point("bass", 434, 3.72, 9, below=True)
     d.label(240, 32, "Across: time. Up: frequency. Bright: loud.")
-    d.label(20, 500, "Drum: an upright stripe, short and broad.", anchor="start")
+    d.label(20, 500, "Noise of a drum: short, at many frequencies.", anchor="start")
     d.label(20, 524, "Note: a stack of flat lines, its overtones.", anchor="start")
     d.label(20, 548, "Chord: the stacks of several notes at once.", anchor="start")
     return d
@@ -471,7 +471,9 @@ def draw_block(d, film):
     d.box(left, 86, width, 36, "LayerNorm", "net")
     d.arrow((middle, 124), (middle, 158 if film else 214))
     if film:
-        text = "h × (1 + scale) + shift"
+        text = "× (1 + scale) + shift"
+        d.label(middle + 10, 146, "norm(x)", anchor="start", bold=True)
+        d.label(middle + 10, 212, "u", anchor="start", bold=True)
         d.box(left, 160, width, 36, text, "genre", stroke_width=3)
         d.arrow((middle, 198), (middle, 214))
     d.box(left, 216, width, 54, "Conv1D over 3 tokens,|gelu", "net")
@@ -516,7 +518,7 @@ def film_block():
     d = Drawing(
         "The residual block with FiLM",
         "The residual block, and new in it: after the normalisation each of the 208 "
-        "channels is multiplied by 1 + scale, and a shift is added. A dense layer makes "
+        "channels is multiplied by 1 + scale, and a shift is added, which gives u. A dense layer makes "
         "scales and shifts from the condition, which holds the global latent and the "
         "genre. They are the same for all 16 tokens.",
         462,
@@ -704,7 +706,8 @@ def draw_model(level):
         d.label(198, 96, "N(0, I)", anchor="end", role="plain")
         d.path([(240, 116), (240, 152)], "loss", stroke_dasharray="5 3")
         d.box(246, 118, 38, 28, "KL", "loss")
-    d.label(240, 240, "z", bold=True, role="latent")
+    z = "z, a draw" if level else "z, 96 numbers"
+    d.label(240, 242, z, bold=True, role="latent")
     d.arrow((272, 183), (288, 183))
     d.trapezoid(290, 130, 70, 106, "decoder", "left")
     d.arrow((361, 183), (377, 183))
@@ -713,6 +716,7 @@ def draw_model(level):
         d.add("rect", "plain", x=292, y=64, width=66, height=32, rx=8, **ghost)
         d.add("rect", "plain", x=386, y=46, width=80, height=64, rx=2, **ghost)
         d.label(423, 136, "rebuilt")
+        d.label(426, 38, "for later", role="plain")
     else:
         d.box(292, 64, 66, 32, "genre", "genre", stroke_width=3)
         d.arrow((325, 98), (325, 138), role="genre", width=3)
@@ -723,7 +727,7 @@ def draw_model(level):
         d.label(426, 136, "as jazz", role="genre")
     d.path([(58, 226), (58, 274), (158, 274)], "loss", stroke_dasharray="5 3")
     d.path([(423, 226), (423, 274), (322, 274)], "loss", stroke_dasharray="5 3")
-    d.box(160, 256, 160, 36, "reconstruction", "loss")
+    d.box(160, 256, 160, 36, "reconstruction loss", "loss")
     d.label(240, 326, news, bold=True)
     return d
 
@@ -744,10 +748,9 @@ def model_cvae():
 # what it asks. A term that leaves the library leaves this list.
 LOSS_TERMS = (
     ("z", "β × KL divergence", "z near the prior"),
-    ("z", "3,000 × discrepancy", "no genre left in z"),
     ("rebuilt", "reconstruction", "levels and detail right"),
     ("swapped", "600 × swap loss", "is rock heard?"),
-    ("classifiers", "classifier loss", "trains the classifiers"),
+    ("classifiers", "classifier loss", "is jazz heard?"),
 )
 
 
@@ -762,7 +765,8 @@ def cvae_loss():
     d = Drawing(
         "The loss of the conditional VAE",
         "A jazz clip is encoded to z. z is decoded as jazz, which rebuilds the clip, and "
-        "as rock, which is a swapped clip for the classifiers to hear. The terms of the "
+        "as rock, which is a swapped clip for frozen copies of the classifiers. The classifiers "
+        "learn from clips as they are, real or rebuilt. The terms of the "
         f"loss are: {told}. Their sum, in nats, is what training lowers.",
         y + 44,
     )
@@ -782,9 +786,14 @@ def cvae_loss():
     d.arrow((28, rebuilt - 59), (28, swapped + 2), (38, swapped + 2))
     d.label(70, swapped - 22, "as rock", role="genre")
     d.picture(40, swapped - 16, 60, 36, small("rock", 24, 16))
-    low = rows.get("classifiers", rows["swapped"])[-1] + 20
-    d.arrow((102, swapped + 2), (118, swapped + 2))
-    d.box(120, swapped - 22, 92, low - swapped + 22, "classifiers", "net")
+    taught = rows["classifiers"][0]
+    d.label(70, taught - 22, "real, rebuilt", role="genre")
+    d.picture(40, taught - 16, 60, 36, small("jazz", 24, 16))
+    for y, text in ((swapped, "frozen"), (taught, "classifiers")):
+        d.arrow((102, y + 2), (118, y + 2))
+        d.box(120, y - 16, 92, 36, text, "net")
+    d.arrow((166, taught - 18), (166, swapped + 22))
+    d.label(188, (swapped + taught) / 2 + 7, "copy")
     for node, x in (
         ("z", 118),
         ("rebuilt", 102),
@@ -811,7 +820,7 @@ def swap_test():
         "The swap test",
         "A jazz clip is encoded to z and decoded as rock. A judge, which took no part in "
         "the training, names the genre of the new clip. Swap obedience is the share of "
-        "such clips that are heard as the genre asked for, between chance and what the "
+        "such clips that are heard as the genre asked for, beside chance and what the "
         "judge scores on real clips.",
         430,
     )
@@ -877,7 +886,7 @@ def two_collapses():
         (
             "Condition collapse",
             "the genre changes, the clip does not",
-            "swap obedience near 0, KL healthy",
+            "swap obedience below chance, KL healthy",
         ),
     )
     rng = np.random.Generator(np.random.PCG64(3))
@@ -956,7 +965,7 @@ def discriminator_step():
         "One step of discriminator and decoder",
         "Real clips and four kinds of fakes go into the discriminator: rebuilt, swapped "
         "and new clips of the decoder, and real clips under a wrong genre. It answers "
-        "with 16 by 16 logits, one a patch. The discriminator's step moves logits of "
+        "with 16 by 16 logits, one for each patch. The discriminator's step moves logits of "
         "real clips up and of fakes down, the decoder's step moves those of its own "
         "clips up.",
         556,
@@ -985,8 +994,8 @@ def discriminator_step():
     d.cells(204, 310, 72, 72, 16, 16, role="plain")
     d.label(196, 340, "16 × 16", anchor="end", bold=True)
     d.label(196, 360, "logits", anchor="end")
-    d.label(284, 340, "one a patch of", anchor="start", role="plain")
-    d.label(284, 360, "38 × 38 levels", anchor="start", role="plain")
+    d.label(284, 340, "one for each patch", anchor="start", role="plain")
+    d.label(284, 360, "of 38 × 38 levels", anchor="start", role="plain")
     d.arrow((224, 384), (124, 414), role="loss")
     d.arrow((256, 384), (356, 414), role="loss")
     d.box(
@@ -1074,7 +1083,7 @@ def notebook_map():
         d.label(20, y + 5, f"{index:02d}", anchor="start", bold=True)
         d.label(48, y + 5, title, anchor="start")
     for column, (name, role, stops) in enumerate(PATHS):
-        x = 230 + 66 * column
+        x = 224 + 69 * column
         d.lines(x, 48, name.split(), bold=True, role=role)
         ys = [104 + step * stop for stop in stops]
         d.path([(x, ys[0]), (x, ys[-1])], role, stroke_width=4)

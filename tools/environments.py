@@ -260,6 +260,8 @@ def keep(rows, path=RESULTS):
 
 
 def main(arguments=None):
+    # Names of folders and music may hold signs that a console cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=ENVIRONMENTS, help="which versions")
     parser.add_argument(

@@ -45,6 +45,7 @@ def text_of(output):
     data = output.get("data", {})
     for kind in ("text/plain", "text/markdown", "text/html"):
         text = "".join(data.get(kind, ""))
+        text = re.sub(r"<script>.*?</script>", "", text, flags=re.S)
         if "base64," in text:
             text = re.sub(r"base64,[\w+/=]+", "", text)
         parts.append(html.unescape(re.sub(r"<[^>]*>", " ", text)))
@@ -111,6 +112,8 @@ def problems_of(notebook):
 
 
 def main(paths=()):
+    # Names of folders and music may hold signs that a console cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     paths = [Path(path) for path in paths] or sorted(
         (ROOT / "notebooks").glob("**/[0-9][0-9]_*.ipynb")
     )

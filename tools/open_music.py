@@ -16,6 +16,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections import defaultdict
@@ -222,6 +223,8 @@ def attribution(rows):
 
 
 def main():
+    # Names of folders and music may hold signs that a console cannot show.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument(

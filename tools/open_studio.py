@@ -6,6 +6,7 @@ With the folder of music that a run was made on, it plays the model which that r
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -13,12 +14,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PRESET = """from cvae_music import Studio
+PAGE = """import studio_page
 
-Studio.from_preset({preset!r})"""
-OWN = """import cvae_music as cm
-
-cm.Studio(cm.load_model({model!r}), cm.load_controls({controls!r}))"""
+studio_page.MusicChoice({sources!r})"""
+# By what they are called in the list; the sources are explained in tools/studio_page.py.
+PRESETS = {
+    "Composed music, 6 genres": "known_cvae",
+    "Real music, 4 genres": "real_cvae",
+}
 # What a run leaves in `models`, the best for playing first.
 KINDS = ("cvaegan-*.npz", "cvae-*.npz", "finetuned-cvae-*.npz", "vae-*.npz")
 # In a process of its own, so that the server stays small.
@@ -34,6 +37,8 @@ cm.fit_controls(model, features).save(controls)
 """
 # Uploads come as one message; tornado would drop those over 10 MB together with the connection.
 LARGEST_MESSAGE = 200_000_000  # bytes
+# Voila's template asks another host for an icon font, which nothing here uses: the browser does not ask.
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: ws: wss:"
 
 
 def find_model(data, output):
@@ -58,17 +63,27 @@ def find_model(data, output):
     )
 
 
-def own_cell(data, output):
-    """The code of the page for a model of one's own; its controls are measured once and kept beside it."""
+def own_source(data, output):
+    """Name and source of a model of one's own; its controls are measured once and kept."""
     path, model = find_model(data, output)
-    controls = model.parent / f"controls_{model.name}"
-    if not controls.exists() or controls.stat().st_mtime < model.stat().st_mtime:
+    # Times change when a folder is copied; the content says whose controls they are.
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()[:8]
+    controls = model.parent / f"controls_{model.stem}_{digest}.npz"
+    if not controls.exists():
         print("Measuring the sliders of this model, about a minute, once.", flush=True)
         subprocess.run(
             [sys.executable, "-c", FIT_CONTROLS, path, str(model), str(controls)],
             check=True,
         )
-    return OWN.format(model=str(model), controls=str(controls))
+    sources = str(model.absolute()), str(controls.absolute())
+    return f"Your own music, {Path(path).name}", sources
+
+
+def list_music(first):
+    """Sources of the page by their names: one that was asked for, and the presets."""
+    name, source = first
+    others = {key: value for key, value in PRESETS.items() if value != source}
+    return {name: source, **others}
 
 
 def write_page(path, code):
@@ -95,12 +110,15 @@ def write_page(path, code):
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="", help="music that a run was made on")
-    parser.add_argument("--preset", default="known_cvae", help="or a model that ships")
+    parser.add_argument(
+        "--preset", default="known_cvae", help="or a model that ships, to begin with"
+    )
     chosen, options = parser.parse_known_args(arguments)
     output = Path(os.environ.get("CVAE_MUSIC_OUTPUT") or ROOT / "outputs")
     page = output / "studio" / "studio.ipynb"
     # What the kernel inherits.
-    paths = [str(ROOT / "lib"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(ROOT / "lib"), str(ROOT / "tools")]
+    paths += filter(None, [os.environ.get("PYTHONPATH")])
     os.environ |= {
         "PYTHONPATH": os.pathsep.join(paths),
         "CVAE_MUSIC_OUTPUT": str(output),
@@ -109,10 +127,12 @@ def main(arguments):
         "TF_CPP_MIN_LOG_LEVEL", "2"
     )  # start-up notices would stand above the page
     is_own = chosen.data not in ("", "known")
-    code = (
-        own_cell(chosen.data, output) if is_own else PRESET.format(preset=chosen.preset)
-    )
-    write_page(page, code)
+    if is_own:
+        first = own_source(chosen.data, output)
+    else:
+        names = {source: name for name, source in PRESETS.items()}
+        first = names.get(chosen.preset, chosen.preset), chosen.preset
+    write_page(page, PAGE.format(sources=list_music(first)))
     print("The first clip sounds in about 15 s. Ctrl-C ends the studio.", flush=True)
     # Voila's server imports jsonschema, which builds a grammar of international web addresses where this package
     # is there, and every start would wait for it. Nothing in the page holds such an address; jsonschema does without.
@@ -120,9 +140,11 @@ def main(arguments):
     from traitlets.config import Config
     from voila.app import Voila
 
-    settings = Config(
-        Voila={"tornado_settings": {"websocket_max_message_size": LARGEST_MESSAGE}}
-    )
+    served = {
+        "websocket_max_message_size": LARGEST_MESSAGE,
+        "headers": {"Content-Security-Policy": POLICY},
+    }
+    settings = Config(Voila={"tornado_settings": served})
     Voila.launch_instance([str(page), *options], config=settings)
 
 

@@ -128,6 +128,19 @@ MUSIC = {
 }
 
 
+# Tables whose conditional models had the discrepancy in their loss.
+WITH_DISCREPANCY = (
+    "foundation_real_music",
+    "comparison_real",
+    "discriminator_known",
+    "discriminator_real",
+)
+LEFT_TERM = (
+    "The conditional models were trained before the discrepancy left the loss "
+    "([changelog](../CHANGELOG.md))."
+)
+
+
 def read(name):
     """The rows of one table of results."""
     return pd.read_csv(RESULTS / f"{name}.csv")
@@ -195,7 +208,7 @@ def earlier(rows, before_shift=False):
     count = int(asked[f"{prefix}fresh"].isna().sum())
     if not count:
         return ""
-    shift = " and before the class-mean shift (notebook 04)" if before_shift else ""
+    shift = " and before the class-mean shift (notebook 05)" if before_shift else ""
     return (
         f"\n\nNot measured again yet: {count} of the {len(asked)} rows with a label. They "
         "lack fresh draws, and their other scores are by the rules before those of the "
@@ -219,6 +232,8 @@ def render_study(study, column, titles, measures):
         if "raw features" in set(rows[column]):
             text += f"\n\n{raw_line(rows)}"
         is_old = name in ("foundation_real_music", "comparison_real")
+        if name in WITH_DISCREPANCY:
+            text += f"\n\n{LEFT_TERM}"
         parts.append(text + earlier(known, before_shift=is_old))
     return "\n\n".join(parts)
 
@@ -260,9 +275,46 @@ def render_taggers():
         cells = [heard_outside(part, column) for part in columns.values()]
         if set(cells) != {NOTHING}:
             lines.append([title, *cells])
-    return f"**{MUSIC['real']}** (`obedience_taggers.csv`)\n\n{table(lines)}" + earlier(
-        rows
-    )
+    text = f"**{MUSIC['real']}** (`obedience_taggers.csv`)\n\n{table(lines)}"
+    return f"{text}\n\n{LEFT_TERM}{earlier(rows)}"
+
+
+# Measures of an ablation: columns of `ablations.csv`, and their heading.
+ABLATED = {
+    "swap": "swap obedience, outside networks",
+    "swap_unshifted": "the same, shift off",
+    "fresh": "fresh-draw obedience, outside networks",
+    "fresh_unshifted": "the same, shift off",
+    "kept_energy": "energy by beat that a swap keeps",
+    "kept_chroma": "chroma by beat that a swap keeps",
+    "rms_db_shifted": "error of a clip as it is played back (dB)",
+    "sharpness": "sharpness of new clips",
+    "diversity_MTT_vgg": "diversity, MTT",
+    "kernel_MTT_vgg": "kernel distance, MTT",
+}
+SIZES = {"small": "small models of 720 steps", "full": "full size, 1,440 steps"}
+
+
+def render_ablations():
+    """Draws one table for each music and size: variants as rows."""
+    rows = read("ablations")
+    parts = []
+    for (music, size), part in rows[rows["size"] != "given"].groupby(["music", "size"]):
+        real = " / ".join(cell(part.head(1), f"real_{name}") for name in OUTSIDE)
+        lines = [["variant", "seeds", *ABLATED.values()]]
+        for variant in part["variant"].unique():
+            seeds = part[part["variant"] == variant]
+            cells = []
+            for measure in ABLATED:
+                names = [measure]
+                if f"{measure}_{OUTSIDE[0]}" in part:
+                    names = [f"{measure}_{name}" for name in OUTSIDE]
+                cells.append(" / ".join(cell(seeds, name) for name in names))
+            lines.append([variant, len(seeds), *cells])
+        title = MUSIC[music].partition(":")[0]
+        text = f"**{title}, {SIZES[size]}** (`ablations.csv`); real clips {real}"
+        parts.append(f"{text}\n\n{table(lines)}")
+    return "\n\n".join(parts)
 
 
 def render_sound():
@@ -493,7 +545,7 @@ def render_findings():
         (
             ("comparison",),
             f"**What does beta trade?** From {beta.index[0]:g} to {beta.index[1]:g} it costs "
-            f"{beta['reconstruction_rms_db'].diff().iloc[1]:.1f} dB of error.",
+            f"{beta['distortion_db'].diff().iloc[1]:.1f} dB of error.",
         ),
         (
             ("comparison",),
@@ -528,7 +580,7 @@ REACHED = (
     ("foundation_known", "kind", "cvae"),
     ("foundation_open_music", "kind", "cvae"),
 )
-OUTSIDE = ("MSD_musicnn", "MTT_vgg")  # the second was used for no choice
+OUTSIDE = ("MSD_musicnn", "MSD_vgg", "MTT_vgg")  # the last was used for no choice
 
 
 def render_reached():
@@ -542,13 +594,45 @@ def render_reached():
             ceiling = scores[best] if isinstance(best, str) else best
             line += [NOTHING if value != value else f"{value:.2f}", f"{ceiling:.2f}"]
         lines.append(line)
-    heard = read("ablations").set_index("variant").loc["real_cvae"]
+    guided = read("guidance").query("model == 'real_cvae' and split == 'test'")
+    heard = guided.set_index("guidance").loc[1.0]  # as the preset plays
     scores = [
         " / ".join(f"{heard[f'{kind}_{name}']:.2f}" for name in OUTSIDE)
         for kind in ("swap", "real")
     ]
     lines.insert(3, [TAGGED["swap"], NOTHING, NOTHING, *scores])
     return table(lines, gap="")
+
+
+GUIDED = {  # measures of `guidance.csv`, and their heading
+    "swap": "swap obedience, outside networks",
+    "fresh": "fresh-draw obedience, outside networks",
+    "kept_energy": "energy by beat that a swap keeps",
+    "kept_chroma": "chroma by beat that a swap keeps",
+    "kernel": "kernel distance of fresh draws, outside networks",
+    "diversity": "diversity of fresh draws, outside networks",
+}
+
+
+def render_guidance():
+    """Draws one table for each split of each model: amounts of guidance as rows."""
+    parts = []
+    for (model, split), part in read("guidance").groupby(
+        ["model", "split"], sort=False
+    ):
+        lines = [["guidance", *GUIDED.values()]]
+        for _, row in part.sort_values("guidance").iterrows():
+            cells = [f"{row['guidance']:g}"]
+            for measure in GUIDED:
+                names = [f"{measure}_{name}" for name in OUTSIDE]
+                names = names if names[0] in row else [measure]
+                cells.append(" / ".join(f"{row[name]:.2f}" for name in names))
+            lines.append(cells)
+        real = " / ".join(f"{part[f'real_{name}'].iloc[0]:.2f}" for name in OUTSIDE)
+        parts.append(
+            f"**`{model}`, {split} clips** (`guidance.csv`); real clips {real}\n\n{table(lines)}"
+        )
+    return "\n\n".join(parts)
 
 
 README = ROOT / "README.md"
@@ -567,6 +651,8 @@ PARTS = {  # name of a part -> the page it stands on, and what makes it
         lambda: render_study("foundation", "kind", KINDS, FULL),
     ),
     "outside-networks": (DOCS / "results.md", render_taggers),
+    "ablations": (DOCS / "results.md", render_ablations),
+    "guidance": (DOCS / "results.md", render_guidance),
     "second-phase": (
         DOCS / "results.md",
         lambda: render_study("discriminator", "name", WAYS, SECOND),

@@ -303,6 +303,8 @@ def parse_setting(text):
 def resolve_data(text):
     """The data parameter and a short name for the run's folder; paths become absolute."""
     if text in ("", "known", "fma"):
+        if text and Path(text).is_dir():
+            print(f"{text!r} is a name of this library; for the folder here: ./{text}")
         return text or "known", text or "known"
     path = Path(text).expanduser().resolve()
     if not path.is_dir():
@@ -310,7 +312,9 @@ def resolve_data(text):
             f"Got DATA={text}; expected a folder of genres or an FMA folder, and there is no folder of that name. "
             "Leave DATA empty for the embedded music."
         )
-    return str(path), re.sub(r"[^\w-]+", "_", path.name) or "data"
+    name = re.sub(r"[^\w-]+", "_", path.name) or "data"
+    # Some disks take Known for known, the folder of the embedded music.
+    return str(path), f"{name}_folder" if name.lower() in ("known", "fma") else name
 
 
 def print_scoreboard(path, since):

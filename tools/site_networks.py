@@ -92,6 +92,7 @@ def write(name, folder):
     import keras
 
     from cvae_music import ConditionalVAE, shipped_controls
+    from cvae_music.controls import SMALLEST_EFFECT
 
     model = ConditionalVAE.from_preset(name)
     try:
@@ -99,9 +100,11 @@ def write(name, folder):
     except ValueError:  # a model of one's own, without measured sliders
         controls = None
     sliders = {} if controls is None else controls.attribute_directions
+    effects = None if controls is None else controls.effects
     latent = keras.Input((model.latent_dim,), name="latent")
     weights = keras.Input((model.num_genres,), name="weights")
-    decoder = keras.Model([latent, weights], model.decode_latent(latent, weights))
+    shifted = model.shift_latent(latent, weights)
+    decoder = keras.Model([latent, weights], model.decode_latent(shifted, weights))
     one = [np.zeros((1, model.latent_dim)), np.zeros((1, model.num_genres))]
     export(decoder, one, folder / "decoder.onnx")
     config = model.audio_config
@@ -117,8 +120,12 @@ def write(name, folder):
         "name": short,
         "title": f"{short}.npz" if Path(name).suffix else title,
         "genres": list(model.genres),
+        "guidance": model.guidance,
         "latent_dim": model.latent_dim,
         "sliders": list(sliders),
+        # What each does to each attribute, by genre: one that does little is greyed out.
+        "effects": None if effects is None else np.round(effects, 3).tolist(),
+        "smallest_effect": SMALLEST_EFFECT,
         "config": config.get_config(),
         "shares": shares,
         "arrays": places,

@@ -111,6 +111,8 @@ def leave_out_setup(soup):
     for text in soup.select("p > em:first-child"):
         if text.get_text().startswith("No library, says the set-up cell?"):
             text.parent.decompose()
+    for script in soup.find_all("script"):
+        script.decompose()  # of the players; the page loads it once
     for output in soup.select(".output_text"):
         if output.get_text().strip().startswith("interactive("):
             output.decompose()  # a widget, which stands here as its first picture

@@ -30,8 +30,6 @@ from .measures.audio_attributes import measure_attributes as measure_attributes
 from .measures.clustering import baseline_points as baseline_points
 from .measures.clustering import check_alignment as check_alignment
 from .measures.clustering import cluster_scores as cluster_scores
-from .measures.clustering import log_mel_statistics as log_mel_statistics
-from .measures.clustering import mfcc_statistics as mfcc_statistics
 from .measures.disentanglement import FACTORS as FACTORS
 from .measures.disentanglement import dci as dci
 from .measures.disentanglement import disentanglement_row as disentanglement_row
@@ -44,7 +42,6 @@ from .measures.near_copies import check_near_copies as check_near_copies
 from .measures.near_copies import near_copies as near_copies
 from .measures.near_copies import near_copy_table as near_copy_table
 from .measures.scoreboard import evaluate_model as evaluate_model
-from .measures.scoreboard import obedience_table as obedience_table
 from .measures.scores import active_units as active_units
 from .measures.scores import chance as chance
 from .measures.scores import classification_accuracy as classification_accuracy
@@ -57,7 +54,6 @@ from .measures.scores import label_obedience as label_obedience
 from .measures.scores import mean_pairwise_distance as mean_pairwise_distance
 from .measures.scores import mutual_information as mutual_information
 from .measures.scores import probe_accuracy as probe_accuracy
-from .measures.scores import reconstruction_mean_abs_db as reconstruction_mean_abs_db
 from .measures.scores import reconstruction_rms_db as reconstruction_rms_db
 from .measures.scores import sharpness as sharpness
 from .measures.scores import sharpness_ratio as sharpness_ratio

@@ -69,10 +69,8 @@ from .models.losses import augment_for_critics as augment_for_critics
 from .models.losses import contrast_loss as contrast_loss
 from .models.losses import cross_entropy as cross_entropy
 from .models.losses import gaussian_kl as gaussian_kl
-from .models.losses import genre_discrepancy as genre_discrepancy
 from .models.losses import mel_highpass as mel_highpass
 from .models.losses import moving_average_matrix as moving_average_matrix
-from .models.losses import multiquadric_kernel as multiquadric_kernel
 from .models.losses import optimal_variance_nll as optimal_variance_nll
 from .models.networks import block as block
 from .models.networks import build_classifier as build_classifier

@@ -19,13 +19,12 @@ ATTRIBUTE_WORDS = {
     "flatness_db": ("noisier", "purer"),
     "punch_db": ("punchier", "smoother"),
 }
-ATTRIBUTES = tuple(ATTRIBUTE_WORDS)
 BASS_HZ = 160.0
 REGISTER_HZ = (200.0, 2000.0)
 
 
 def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFrame:
-    """Measures the `ATTRIBUTES` of clips from their log-mel, in dB and Hz.
+    """Measures the `ATTRIBUTE_WORDS` of clips from their log-mel, in dB and Hz.
 
     Args:
         log_mel_db: Float array in dB, shape `(clips, num_frames, n_mels)`.

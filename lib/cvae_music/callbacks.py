@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+import glob
 import json
+import re
 import zlib
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvae_music.serialization import print_text, write_file, write_text
+from cvae_music.serialization import print_text, write_text
+
+STATES = "[0-9]" * 6 + ".weights.h5"  # of a backup
 
 
 class EpochCounter(keras.callbacks.Callback):
@@ -26,25 +30,16 @@ class EpochCounter(keras.callbacks.Callback):
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def on_train_begin(self, logs=None):
-        self.first_states = []
-        for generator in [self.model.noise, *dropout_seeds(self.model)]:
-            self.first_states.append((generator.state, np.array(generator.state)))
+        self.first_states = [
+            (variable, np.array(variable))
+            for variable in self.model.variables
+            if variable.name == "seed_generator_state"
+        ]
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch.assign(epoch)
         for state, first in self.first_states:
             state.assign(first + np.array([0, epoch * 1_000_000], first.dtype))
-
-
-def dropout_seeds(model):
-    """Lists the seed generators of all layers of a model."""
-    found = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += dropout_seeds(layer)
-        elif hasattr(layer, "seed_generator"):
-            found.append(layer.seed_generator)
-    return found
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -59,7 +54,7 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.good = self.model.get_weights()
-        self.good_epoch = None
+        self.good_since = "the training"
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -71,25 +66,19 @@ class StopOnNaN(keras.callbacks.Callback):
         # The first loss was computed with the weights that the epoch began with.
         if batch == 0:
             self.good = self.candidate
-            self.good_epoch = self.epoch
+            self.good_since = f"epoch {self.epoch + 1}"
 
     def on_epoch_end(self, epoch, logs=None):
-        finite = all(np.isfinite(weight).all() for weight in self.model.get_weights())
-        losses = [
-            value for name, value in (logs or {}).items() if name.endswith("loss")
-        ]
-        if not finite or not np.isfinite(losses).all():
+        values = [*self.model.get_weights(), (logs or {}).get("val_loss", 0.0)]
+        if not all(np.isfinite(value).all() for value in values):
             self.stop("The weights or the validation loss became NaN", "its end")
 
     def stop(self, what, where):
         """Restores the good weights and raises."""
         self.model.set_weights(self.good)
-        begin = "the training"
-        if self.good_epoch is not None:
-            begin = f"epoch {self.good_epoch + 1}"
         raise FloatingPointError(
             f"{what} in epoch {self.epoch + 1}, {where}. "
-            f"The weights from the beginning of {begin} are back. "
+            f"The weights from the beginning of {self.good_since} are back. "
             "Try a lower learning_rate, or look for NaN in the features."
         )
 
@@ -108,17 +97,14 @@ class AveragedWeights(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         if self.raw is None and optimizer.iterations.numpy():
             variables = self.model.trainable_variables
-            self.raw = [np.array(variable) for variable in variables]
+            self.raw = [(variable, np.array(variable)) for variable in variables]
             optimizer.finalize_variable_values(variables)
 
     def hide(self):
         """Puts the weights back."""
-        if self.raw is not None:
-            for variable, value in zip(
-                self.model.trainable_variables, self.raw, strict=True
-            ):
-                variable.assign(value)
-            self.raw = None
+        for variable, value in self.raw or ():
+            variable.assign(value)
+        self.raw = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.hide()
@@ -133,11 +119,9 @@ class AveragedWeights(keras.callbacks.Callback):
         self.show()
 
 
-class FileInMemory(io.BytesIO):
-    """A file for `save_weights`: on a full disk HDF5 ends the process."""
-
-    def __str__(self):
-        return "state.weights.h5"  # Keras asks for this ending
+def plain_numbers(value):
+    """Converts an array, a tensor or a scalar of NumPy to what JSON can hold."""
+    return np.asarray(value, float).tolist()
 
 
 class Backup(keras.callbacks.Callback):
@@ -158,41 +142,49 @@ class Backup(keras.callbacks.Callback):
             which they are.
     """
 
+    is_finished = False  # once a state of after the last epoch is restored
+
     def __init__(self, folder, about):
         super().__init__()
         self.folder = Path(folder).expanduser()
         self.note = self.folder / "made_with.json"
-        self.about = self.check(json.loads(json.dumps(about, default=str)))
+        self.about: dict = {"epochs": [], "checksums": {}}
+        self.check(json.loads(json.dumps(about, default=str)))
 
     def states(self):
-        """Lists the files of states, oldest first."""
-        return sorted(self.folder.glob("[0-9]" * 6 + ".weights.h5"))
+        """Lists the files of states that the note names, oldest first."""
+        names = self.about["checksums"]
+        found = sorted(self.folder.glob(STATES))
+        return [path for path in found if path.name in names]
 
     def check(self, about):
-        """Compares the note with this training, writes it anew, and returns it."""
-        found: dict = {"history": {}, "checksums": {}}
-        if self.states():
+        """Compares the note with this training, and writes it anew."""
+        if self.note.exists() or any(self.folder.glob(STATES)):
+            new = self.about
             try:
-                found |= json.loads(self.note.read_text(encoding="utf-8"))
-            except (OSError, ValueError, TypeError) as error:
+                self.about = json.loads(self.note.read_text(encoding="utf-8"))
+                if not self.states() or not self.about["epochs"]:
+                    self.about = new
+            except (OSError, ValueError, TypeError, KeyError) as error:
                 raise ValueError(
                     f"{str(self.note)!r}, which says of which training the states "
-                    f"beside it are, cannot be read ({error}). Empty the folder, or "
+                    f"beside it are, cannot be read ({error!r}). Empty the folder, or "
                     "pass another."
                 ) from error
+            found = self.about
             others = [
                 f"{name}: {str(found.get(name))[:80]} there, {str(value)[:80]} here"
                 for name, value in about.items()
                 if value != found.get(name)
             ]
-            if others:
-                what = f"{str(self.folder)!r} holds another training"
+            if others and self.states():
                 raise ValueError(
-                    f"{what} ({'; '.join(others)}). Empty it, or pass another."
+                    f"{str(self.folder)!r} holds another training "
+                    f"({'; '.join(others)}). Empty it, or pass another."
                 )
-        found |= about
-        write_text(self.note, json.dumps(found))
-        return found
+        self.about.setdefault("made_folder", not self.folder.exists())
+        self.about |= about
+        write_text(self.note, json.dumps(self.about))
 
     def restore(self, model):
         """Loads the newest state that can be read into a compiled model.
@@ -207,54 +199,89 @@ class Backup(keras.callbacks.Callback):
             ValueError: If there are states and none can be read.
         """
         states = self.states()
+        num_epochs = self.about.get("finished", np.inf)
         for state in reversed(states):
             try:
                 # Keras takes what is damaged for what was never saved.
                 found = zlib.crc32(state.read_bytes())
-                if self.about["checksums"].get(state.name, found) != found:
+                if self.about["checksums"][state.name] != found:
                     raise OSError("its content has changed")
                 model.load_weights(state)
             except Exception as error:  # HDF5 and Keras raise a dozen kinds
-                reason = f"cannot be read ({str(error)[:200]}) and is passed over"
-                print_text(f"The backup {str(state)!r} {reason}.")
+                print_text(
+                    f"The backup {str(state)!r} cannot be read ({str(error)[:200]}) "
+                    "and is passed over."
+                )
                 continue
-            return int(state.name[:6])
+            number = int(state.name[:6])
+            self.is_finished = number > num_epochs
+            return min(number, num_epochs)
         if states:
-            what = f"No state in {str(self.folder)!r} can be read"
-            raise ValueError(f"{what}. Remove {[state.name for state in states]}.")
+            raise ValueError(
+                f"No state in {str(self.folder)!r} can be read. Remove "
+                f"{[state.name for state in states]}."
+            )
         return 0
 
+    def prepare(self, callbacks):
+        """Tells Keras' callbacks, after a resume, of the epochs before it."""
+        before = self.about["epochs"]
+        for each in callbacks:
+            if isinstance(each, keras.callbacks.CSVLogger):
+                each.append = True
+            if isinstance(each, keras.callbacks.EarlyStopping):
+                print_text("EarlyStopping knows no epoch before this resume.")
+            if not isinstance(each, keras.callbacks.ModelCheckpoint):
+                continue
+            # A name such as {epoch}.keras stands for several files.
+            if glob.glob(re.sub("{.*?}", "*", glob.escape(each.filepath))):
+                values = [logs[each.monitor] for logs in before if each.monitor in logs]
+                better = max if each.mode == "max" else min
+                each.best = better(values, default=each.best)
+
     def on_epoch_end(self, epoch, logs=None):
-        path = self.folder / f"{epoch + 1:06d}.weights.h5"
-        state = FileInMemory()
-        self.model.save_weights(state)
-        content = state.getvalue()
-        self.about["checksums"][path.name] = zlib.crc32(content)
-        for name, value in (logs or {}).items():
-            values = self.about["history"].get(name, [])
-            self.about["history"][name] = [*values[:epoch], float(value)]
+        # The dict itself: callbacks that come later may add to it.
+        self.about["epochs"][epoch:] = [logs]
+        self.save(epoch + 1)
+
+    def finish(self, num_epochs):
+        """Keeps what `fit` ended with, such as the best weights of EarlyStopping."""
+        self.about["finished"] = num_epochs
+        self.save(num_epochs + 1)
+
+    def save(self, number):
+        """Writes a state, and removes all but the last two."""
+        path = self.folder / f"{number:06d}.weights.h5"
         try:
-            write_text(self.note, json.dumps(self.about))
-            write_file(path, lambda file: file.write(content))
-        except OSError as error:
-            reason = f"has no backup ({error}), and the training goes on"
-            print_text(f"Epoch {epoch + 1} {reason}.")
-        for old in self.states()[:-2]:
-            old.unlink()
+            self.model.save_weights(path)
+            self.about["checksums"][path.name] = zlib.crc32(path.read_bytes())
+            write_text(self.note, json.dumps(self.about, default=plain_numbers))
+        except (OSError, TypeError) as error:  # TypeError: a metric that is no number
+            print_text(
+                f"Epoch {number} has no backup ({error}), and the training goes on."
+            )
+        with contextlib.suppress(OSError):  # one in use is removed later
+            for old in self.states()[:-2]:
+                old.unlink()
 
     def complete(self, history, num_before):
         """Puts the metrics of before a resume in front of those in a `History`."""
-        before = self.about["history"]
-        unknown = [np.nan] * num_before
-        for name in before | history.history:
-            first = before.get(name, unknown)[:num_before]
+        before = self.about["epochs"][:num_before]
+        for name in {*history.history}.union(*before):
+            first = [logs.get(name, np.nan) for logs in before]
             history.history[name] = [*first, *history.history.get(name, [])]
         history.epoch = [*range(num_before), *history.epoch]
 
     def remove(self):
-        """Removes what was written, and the folder if nothing else is in it."""
-        unfinished = self.folder.glob(f"*.{'[0-9a-f]' * 32}.tmp")  # of `write_file`
-        for path in (*self.states(), self.note, *unfinished):
-            path.unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        """Removes what was written, and the folder if it was made and is empty."""
+        try:
+            unfinished = [  # of `write_file`
+                *self.folder.glob(f"{STATES}.{'[0-9a-f]' * 32}.tmp"),
+                *self.folder.glob(f"{self.note.name}.{'[0-9a-f]' * 32}.tmp"),
+            ]
+            for path in (*self.states(), *unfinished, self.note):
+                path.unlink()
+            if self.about["made_folder"] and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+        except OSError as error:
+            print_text(f"The training is complete, its backup is left ({error}).")

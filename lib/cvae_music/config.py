@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,10 +166,18 @@ class AudioConfig:
 
         Returns:
             Float32 array, same shape.
+
+        Raises:
+            ValueError: If clips are scaled already.
         """
-        span = self.ceiling_db - self.floor_db
         level = np.asarray(log_mel_db, np.float32)
-        return ((level - self.floor_db) * (2.0 / span) - 1.0).astype(np.float32)
+        if level.ndim > 1 and level.size and -2.0 <= level.min() < 0.0:
+            raise ValueError(
+                f"scale got no level below {level.min():.1f}, as of scaled clips; "
+                "expected dB. Use them as they are."
+            )
+        scaled = (level - self.floor_db) * (1.0 / self.db_per_unit) - 1.0
+        return scaled.astype(np.float32)
 
     def unscale(self, scaled: ArrayLike) -> np.ndarray:
         """Maps [-1, 1] back to dB, clipped to floor and ceiling.
@@ -183,30 +191,41 @@ class AudioConfig:
         Raises:
             ValueError: If a clip is in dB, of which the floor alone would be left.
         """
-        span = self.ceiling_db - self.floor_db
         scaled = np.asarray(scaled, np.float32)
         # A decoder may overshoot far, but not on average.
         if scaled.ndim > 1 and scaled.size and scaled.mean() < -10.0:
-            found = f"unscale got a mean level of {scaled.mean():.1f}, as of dB"
-            raise ValueError(f"{found}; expected [-1, 1]. Use it as it is, in dB.")
-        level = (scaled + 1.0) * (span / 2.0) + self.floor_db
+            raise ValueError(
+                f"unscale got a mean level of {scaled.mean():.1f}, as of dB; expected "
+                "[-1, 1]. Use it as it is, in dB."
+            )
+        level = (scaled + 1.0) * self.db_per_unit + self.floor_db
         return np.clip(level, self.floor_db, self.ceiling_db).astype(np.float32)
 
-    def check_scaled(self, data: Any, what: str) -> None:
+    def check_scaled(self, data: Any, what: str) -> Any:
         """Checks that clips given to a model are no decibels.
 
         Args:
-            data: An array of clips, or a tuple that begins with one; others pass.
+            data: Clips, or what begins with them: a tuple, a `keras.utils.PyDataset`, a
+                generator. Anything else passes.
             what: Name of the method, for the message.
 
+        Returns:
+            The data, to be read instead.
+
         Raises:
-            ValueError: If a value is far from [-1, 1], or NaN.
+            ValueError: If a value is far from [-1, 1], or NaN in an array.
         """
-        clips = data[0] if isinstance(data, (tuple, list)) and len(data) else data
-        if not isinstance(clips, np.ndarray) or np.abs(clips).max(initial=0.0) <= 10.0:
-            return
-        found = f"{what} got values from {clips.min():.1f} to {clips.max():.1f}"
-        raise ValueError(f"{found}; expected [-1, 1]. Use AudioConfig.scale on dB.")
+        if isinstance(data, Iterator):
+            return (self.check_scaled(batch, what) for batch in data)
+        clips = data[0] if hasattr(data, "num_batches") else data
+        while isinstance(clips, (tuple, list)) and len(clips):
+            clips = clips[0]
+        if hasattr(clips, "__array__") and not np.abs(clips).max(initial=0.0) <= 10.0:
+            raise ValueError(
+                f"{what} got values from {np.min(clips):.1f} to {np.max(clips):.1f}; "
+                "expected [-1, 1]. Use AudioConfig.scale on dB."
+            )
+        return data
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constants as a dict of plain values, ready for JSON."""

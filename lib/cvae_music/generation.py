@@ -114,7 +114,10 @@ def mix_label(model: ClipModel, weights: np.ndarray | None) -> str:
 
 
 def decode_mixture(
-    model: ClipModel, latents: np.ndarray, weights: np.ndarray | None
+    model: ClipModel,
+    latents: np.ndarray,
+    weights: np.ndarray | None,
+    guidance: float | None = None,
 ) -> np.ndarray:
     """Decodes latents once per genre and adds the powers by weight.
 
@@ -127,6 +130,7 @@ def decode_mixture(
         latents: Float array, shape `(clips, latent_dim)`.
         weights: Genre weights that sum to 1, shape `(clips, num_genres)`; None for a
             model without a label.
+        guidance: As of `ConditionalVAE`; None for that of the model.
 
     Returns:
         Float32 array in dB, shape `(clips, num_frames, n_mels)`.
@@ -161,7 +165,8 @@ def decode_mixture(
             "not all 0 for a clip."
         )
     clip, genre = np.nonzero(weights)
-    levels = config.unscale(model.decode(latents[clip], genre))
+    settings = {} if guidance is None else {"guidance": guidance}
+    levels = config.unscale(model.decode(latents[clip], genre, **settings))
     if len(clip) == len(latents):  # one genre each
         return levels
     power = weights[clip, genre][:, None, None] * 10.0 ** (0.1 * levels)
@@ -199,8 +204,7 @@ def draw_latent(
         >>> draw_latent(model, seed=3, prior_genre="jazz").shape
         (96,)
     """
-    sample_latents = getattr(model, "sample_latents", None)
-    if sample_latents is None:
+    if not hasattr(model, "sample_latents"):
         raise ValueError(
             f"{type(model).__name__} has no prior to draw from; expected a VAE or "
             "ConditionalVAE, or a latent of your own as latent=."
@@ -209,7 +213,7 @@ def draw_latent(
     check_number("temperature", temperature, 0, 100, numbers.Real)
     weights = genre_weights(model, prior_genre)
     genre = 0 if weights is None else int(np.argmax(weights))
-    return sample_latents([genre], seed=seed, temperature=temperature)[0]
+    return model.sample_latents([genre], seed=seed, temperature=temperature)[0]
 
 
 def join_style(model: ClipModel, style: np.ndarray, latent: np.ndarray) -> np.ndarray:
@@ -329,6 +333,7 @@ def make_clip(
     morph: float = 0.0,
     sliders: Mapping[str, float] | None = None,
     dimensions: Mapping[int, float] | None = None,
+    guidance: float | None = None,
 ) -> Clip:
     """Generates a clip; the same arguments give the same samples.
 
@@ -353,6 +358,8 @@ def make_clip(
         morph: How far along the arc to the second latent, from 0 to 1.
         sliders: Dict of slider name to amount in standard deviations.
         dimensions: Dict of latent dimension to amount in standard deviations.
+        guidance: How far the genre is exaggerated: 0 keeps most of the idea, 1 sounds
+            more like the genre; None for that of the model, see `ConditionalVAE`.
 
     Returns:
         `Clip`.
@@ -384,7 +391,7 @@ def make_clip(
         dimensions=dimensions,
     )
     one_row = None if weights is None else weights[None]
-    log_mel = decode_mixture(model, latent[None], one_row)[0]
+    log_mel = decode_mixture(model, latent[None], one_row, guidance)[0]
     samples = to_audio(log_mel, model.audio_config, tempo, seed=seed)
     label = mix_label(model, weights) or None
     return Clip(log_mel, samples, label, float(tempo), seed, latent)
@@ -540,8 +547,7 @@ def latent_walk_log_mel(
     share = (position - low)[:, None]
     mixtures = None
     if weights is not None:
-        stops = np.asarray(weights, np.float32)
-        stops = np.broadcast_to(stops, (len(latents), model.num_genres))
+        stops = np.broadcast_to(weights, (len(latents), model.num_genres))
         mixtures = (1.0 - share) * stops[low] + share * stops[high]
     on_the_way = slerp(latents[low], latents[high], share)
     windows = decode_mixture(model, on_the_way, mixtures)

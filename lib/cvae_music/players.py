@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
+import json
+import re
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,54 @@ from cvae_music.plots import plot_log_mel, show_figure
 if TYPE_CHECKING:
     from cvae_music.config import AudioConfig
 
+# Comments and indents of player.js and player.css; an output carries them without.
+LAYOUT = re.compile(r"^ *(//|/?\*).*\n| // .*$|^ +|^export ", re.M)
+# What an output does in the page: it unpacks the script once, then gives it its sounds.
+LOADER = """(async () => {
+if (window.cvaePlayers) return window.cvaePlayers();
+const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt());
+const text = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+const script = document.createElement("script");
+script.textContent = await new Response(text).text();
+document.head.append(script);
+})()"""
+SCRIPT = """window.cvaePlayers ??= (() => {
+const style = document.createElement("style");
+style.textContent = %s;
+document.head.append(style);
+%s
+return attach;
+})();
+window.cvaePlayers();"""
+
+
+# Of a player that stands in other HTML: another output has the script.
+TAKE_UP = "<script>window.cvaePlayers?.()</script>"
+
+
+@dataclasses.dataclass
+class Sound:
+    """Shows a player; `data` is its HTML, to be joined with that of others."""
+
+    data: str
+
+    def _repr_html_(self):
+        return f"{self.data}<script>{player_script()}</script>"
+
+
+def player_script() -> str:
+    """Packs what makes a player of an `<audio>` element, as JavaScript of few bytes.
+
+    It turns each figure of class `cvae` that stands in the page into the player that
+    the site has; where it may not run, the browser's own players stay.
+    """
+    style, code = [
+        LAYOUT.sub("", Path(__file__).with_name(name).read_text(encoding="utf-8"))
+        for name in ("player.css", "player.js")
+    ]
+    script = SCRIPT % (json.dumps(style), code)
+    return LOADER % base64.b64encode(zlib.compress(script.encode(), 9)).decode()
+
 
 def data_url(content: bytes, kind: str) -> str:
     """Encodes the bytes of a file as a URL; `kind` as in `"audio/wav"`."""
@@ -28,7 +79,7 @@ def audio_tag(content: bytes, label: str, kind: str, loop: bool = False) -> str:
     """Writes HTML of a player that is silent until pressed.
 
     Args:
-        content: Bytes of a sound file; none for an empty player.
+        content: Bytes of a sound file.
         label: Name for screen readers.
         kind: Media type, such as `"audio/wav"`.
         loop: Whether the sound repeats.
@@ -36,15 +87,11 @@ def audio_tag(content: bytes, label: str, kind: str, loop: bool = False) -> str:
     Returns:
         An `<audio>` element.
     """
-    attributes = [
-        "controls",
-        "loop" if loop else "",
-        'preload="metadata"',
-        f'aria-label="{html.escape(label)}"',
-        'style="width: 280px; height: 40px"',
-        f'src="{data_url(content, kind)}"' if content else "",
-    ]
-    return f"<audio {' '.join(filter(None, attributes))}></audio>"
+    again = "loop " if loop else ""
+    return (
+        f'<audio controls {again}preload="metadata" aria-label="{html.escape(label)}" '
+        f'style="width: 280px; height: 40px" src="{data_url(content, kind)}"></audio>'
+    )
 
 
 def player(
@@ -56,9 +103,11 @@ def player(
 ) -> Any:
     """Makes an audio player for a notebook, at the level the samples have.
 
-    Nothing is normalised: a quiet clip stays quiet, silence is silent. Only samples
-    beyond full scale are turned down, because a sound card would clip them, and the
-    label then says by how much.
+    It has a spectrogram with a moving head; a click on it plays from there, without a
+    kernel. Those of one output are compared at the same place of the sound. Nothing is
+    normalised: a quiet clip stays quiet, silence is silent. Only samples beyond full
+    scale are turned down, because a sound card would clip them, and the label then says
+    by how much.
 
     Args:
         samples: Float array, full scale at 1, shape `(samples,)`.
@@ -68,7 +117,7 @@ def player(
         loop: Whether the clip repeats until stopped.
 
     Returns:
-        `IPython.display.HTML`, which the notebook shows as a player.
+        `Sound`, which the notebook shows as a player.
 
     Raises:
         ValueError: If the samples are not finite mono audio.
@@ -80,8 +129,10 @@ def player(
         >>> shown.data.count("<audio")
         1
     """
-    from IPython.display import HTML
+    return Sound(_figure(samples, config, label, seed, loop) + TAKE_UP)
 
+
+def _figure(samples, config, label, seed, loop):
     ending = "mp3" if config.sample_rate in MP3_RATES else "wav"
     kind = "audio/mpeg" if ending == "mp3" else "audio/wav"
     sound = encode_audio(samples, config, ending)
@@ -89,8 +140,8 @@ def player(
     turned_down = full_scale(samples)[1]
     if turned_down:
         caption += f", turned down by {turned_down:.1f} dB"
-    return HTML(
-        '<figure style="display:inline-block;margin:4px 8px">'
+    return (
+        '<figure class="cvae" style="display:inline-block;margin:4px 8px">'
         f"<figcaption>{html.escape(caption)}</figcaption>"
         f"{audio_tag(sound, caption, kind, loop)}</figure>"
     )
@@ -157,11 +208,11 @@ def show_clips(
     fig.colorbar(image, ax=axes, label="level (dB)")
     labels = ", ".join(clip["label"] for clip in clips)
     show_figure(fig, name, alt or f"Log-mel spectrograms of {labels}.", folder)
-    players = [
-        player(clip["samples"], config, clip["label"], clip["seed"], loop).data
+    figures = [
+        _figure(clip["samples"], config, clip["label"], clip["seed"], loop)
         for clip in clips
     ]
-    display(HTML("".join(players)))
+    display(HTML(f"{''.join(figures)}<script>{player_script()}</script>"))
 
 
 def _as_dicts(clips: Any) -> list[dict[str, Any]]:

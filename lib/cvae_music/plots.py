@@ -26,17 +26,10 @@ if TYPE_CHECKING:
 
 # The colours of Okabe and Ito, told apart with any colour vision. Markers and hatches
 # repeat what the colours say.
-COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#D55E00",
-    "#56B4E9",
-    "#000000",
-    "#7A7A00",
+COLOURS = tuple(
+    "#0072B2 #E69F00 #009E73 #CC79A7 #D55E00 #56B4E9 #000000 #7A7A00".split()
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = tuple("os^DvPX*")
 # What the metrics of a model are called in legends; others go by their names.
 METRIC_LABELS = {
     "rms_db": "error (dB)",
@@ -64,7 +57,7 @@ def hertz_to_band(hertz: float | np.ndarray, config: AudioConfig) -> np.ndarray:
 
 def plain_text(text: str) -> str:
     """Escapes what Matplotlib reads as mathematics, or as a label to be hidden."""
-    text = text.replace("$", r"\$")
+    text = str(text).encode("utf-8", "replace").decode().replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 
@@ -174,23 +167,30 @@ def plot_history(
         ['loss, training', 'loss, validation']
         >>> plt.close(fig)
     """
-    curves = getattr(history, "history", history)
+    names = [names] if isinstance(names, str) else names
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in names))
+    curves = dict(getattr(history, "history", history))
     unknown = [name for name in names if name not in curves]
     if unknown:
         raise ValueError(
             f"plot_history got names {unknown}; expected some of {sorted(curves)}."
         )
     looks = itertools.cycle(itertools.product((".", *MARKERS), COLOURS))
-    longest = max(map(len, curves.values()), default=0)
-    epochs = getattr(history, "epoch", None) or range(longest)
+    epochs: Sequence[int] = list(getattr(history, "epoch", ()))
+    epochs = epochs or range(max(map(len, curves.values()), default=0))
     for name, (marker, colour) in zip(names, looks, strict=False):
-        splits = {"training": (name, "-"), "validation": (f"val_{name}", "--")}
-        for split, (key, line) in splits.items():
+        splits = ("training", name, "-"), ("validation", f"val_{name}", "--")
+        for split, key, line in splits:
             label = plain_text(f"{METRIC_LABELS.get(name, name)}, {split}")
             normal = (reference or {}).get(key, ())
             if len(normal):
-                count = range(1, len(normal) + 1)
-                ax.plot(count, normal, ":", color="0.5", label=f"{label}, a normal run")
+                ax.plot(
+                    np.arange(len(normal)) + 1,
+                    normal,
+                    ":",
+                    color="0.5",
+                    label=f"{label}, a normal run",
+                )
             values = curves.get(key, ())
             if len(values):
                 step = len(epochs) // len(values)  # validation may be rarer
@@ -252,7 +252,8 @@ def plot_latent_map(
             marker=MARKERS[index % len(MARKERS)],
             label=plain_text(name),
         )
-    ax.set(xlabel="first direction", ylabel="second direction", title=title)
+    ax.set(xlabel="first direction", ylabel="second direction")
+    ax.set_title(plain_text(title or ""))
     ax.legend(fontsize="small", markerscale=1.5)
 
 
@@ -302,8 +303,9 @@ def show_figure(
     if name is not None:
         folder = folder or os.environ.get("CVAE_MUSIC_FIGURES")
         folder = Path(folder or serialization.results_folder() / "figures")
-        path = folder / f"{name}.png"
-        serialization.write_file(path, lambda file: file.write(picture))
+        serialization.write_file(
+            folder / f"{name}.png", lambda file: file.write(picture)
+        )
     show_picture(picture, alt)
 
 

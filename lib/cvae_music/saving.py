@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 import zipfile
@@ -10,9 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvae_music.serialization import OLD_FILES, check_size, load_arrays, save_arrays
+from cvae_music.serialization import (
+    OLD_FILES,
+    check_size,
+    load_arrays,
+    save_arrays,
+    write_file,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cvae_music.config import AudioConfig
     from cvae_music.models.base import ClipModel
 
@@ -21,11 +30,11 @@ COMPOSED = "known_music: six composed genres, 3,840 training clips of 8 beats"
 OPEN = "openly licensed: electronic, folk, metal, orchestral; 149 training recordings"
 # The scores of the judges are in weights/README.md.
 PRESETS = {
-    "known_autoencoder": {"kind": "Autoencoder", "music": COMPOSED, "rms_db": 4.68},
-    "known_vae": {"kind": "VAE", "music": COMPOSED, "rms_db": 4.59},
-    "known_cvae": {"kind": "ConditionalVAE", "music": COMPOSED, "rms_db": 4.64},
-    "known_cvaegan": {"kind": "ConditionalVAEGAN", "music": COMPOSED, "rms_db": 4.96},
-    "real_cvae": {"kind": "ConditionalVAE", "music": OPEN, "rms_db": 6.74},
+    "known_autoencoder": ("Autoencoder", COMPOSED, 4.68),
+    "known_vae": ("VAE", COMPOSED, 4.59),
+    "known_cvae": ("ConditionalVAE", COMPOSED, 4.67),
+    "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.93),
+    "real_cvae": ("ConditionalVAE", OPEN, 5.85),
 }
 
 
@@ -40,7 +49,10 @@ def presets() -> dict[str, dict[str, Any]]:
         >>> presets()["known_cvae"]["kind"]
         'ConditionalVAE'
     """
-    return {name: dict(about) for name, about in PRESETS.items()}
+    return {
+        name: {"kind": kind, "music": music, "rms_db": rms_db}
+        for name, (kind, music, rms_db) in PRESETS.items()
+    }
 
 
 def preset_path(name: str | Path) -> Path:
@@ -57,12 +69,37 @@ def preset_path(name: str | Path) -> Path:
     """
     if name in PRESETS:
         return WEIGHTS / f"{name}.npz"
-    if Path(name).suffix and Path(name).is_file():
-        return Path(name)
+    path = Path(name).expanduser()
+    if path.suffix == ".npz" and path.is_file():
+        return path
     raise ValueError(
         f"There is no preset {str(name)!r}; expected one of {list(PRESETS)}, "
-        "or the path of a file of save_to_preset."
+        "or the path of an .npz file of save_to_preset."
     )
+
+
+def save_whole(
+    save: Callable[..., Any], path: Any, overwrite: bool = True, **kwargs: Any
+) -> None:
+    """Saves with a method of Keras, but so that the file is whole or not there.
+
+    Args:
+        save: `keras.Model.save` or `save_weights` of a model.
+        path: Path of a file. What Keras asks about, shards or uploads is left to it.
+        overwrite: As for `save`.
+        **kwargs: As for `save`.
+    """
+    if not overwrite or "://" in str(path) or kwargs.get("max_shard_size"):
+        save(path, overwrite, **kwargs)
+        return
+
+    class InMemory(io.BytesIO):  # on a full disk HDF5 ends the process
+        def __str__(self) -> str:
+            return str(path)  # Keras asks for its ending
+
+    content = InMemory()
+    save(content, **kwargs)
+    write_file(path, lambda file: file.write(content.getbuffer()))
 
 
 def save_compact(model: ClipModel, path: str | Path) -> None:
@@ -73,6 +110,9 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
     Args:
         model: A model of a class registered with Keras.
         path: `.npz` file to write; it appears only when it is complete.
+
+    Raises:
+        ValueError: If the path ends otherwise.
 
     Example:
         >>> import tempfile
@@ -85,14 +125,16 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
     """
     import keras
 
+    if Path(path).suffix != ".npz":
+        raise ValueError(f"save_compact got {str(path)!r}; expected a .npz file.")
     warn_unfinished(model)
     about = {
         "class": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),
     }
     arrays = {
-        f"weight_{k:03d}": _as_half(np.asarray(value))
-        for k, value in enumerate(model.weights)
+        f"weight_{k:03d}": _as_half(value)
+        for k, value in enumerate(model.get_weights())
     }
     save_arrays(path, about, arrays)
 
@@ -154,8 +196,7 @@ def load_compact(path: str | Path) -> ClipModel:
             f"{str(path)!r} does not fit the class {about['class']!r} of this version: "
             f"{_first_difference(found, expected, model.weights)}. {OLD_FILES}"
         )
-    for variable, value in zip(model.weights, values, strict=True):
-        variable.assign(value)
+    model.set_weights(values)
     return model
 
 
@@ -190,10 +231,11 @@ def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel
     """
     import keras
 
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f"load_model got {str(path)!r}, and there is no such file. Check the path."
+            f"load_model got {str(path)!r}, and there is no such file. Expected a "
+            ".keras file of model.save, or an .npz file of save_compact."
         )
     try:
         check_size(path)
@@ -207,8 +249,9 @@ def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel
         raise ValueError(
             f"load_model got {str(path)!r}, which is no model of this library "
             f"({reason}{_other_keras(path)}). Expected what model.save or save_compact "
-            "of this version wrote. A class of your own, of a notebook or of cvae_lab "
-            f"has to be imported or defined first. {OLD_FILES}"
+            "of this version wrote; of weights alone, make the model and call its "
+            "load_weights. A class of your own, of a notebook or of cvae_lab has to be "
+            f"imported or defined first. {OLD_FILES}"
         ) from error
     if config is not None:
         config.check_same(found, where=f"The model {path.name!r}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import sys
 import uuid
 import zipfile
@@ -14,6 +16,24 @@ from typing import Any, BinaryIO
 import numpy as np
 
 MAX_BYTES = 2**30  # no file of this library holds more
+# Of calls that some disks do not have, such as locks and fsync.
+NO_CALL = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+# What begins a file whose content never came: pattern -> (what it is, what to do).
+NOT_FETCHED = {
+    rb"version https://git-lfs": (
+        "Git LFS pointer",
+        "The content was not fetched. Run: git lfs pull.",
+    ),
+    rb"\S*annex/objects/": (
+        "git-annex pointer",
+        "The content was not fetched. Run: git annex get.",
+    ),
+    rb"(\xef\xbb\xbf|\xff\xfe)?\s*(<\0?[!?a-zA-Z]|[{\[])": (
+        "web page",
+        "A page or an error message was saved in its place; download it again.",
+    ),
+    rb"\0{512}": ("only zeros", "Its content never arrived; copy it again."),
+}
 OLD_FILES = "If an earlier version wrote it, load it with cvae-music 0.2.0."
 
 
@@ -27,17 +47,40 @@ def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
         path: File to write.
         write: Function that writes the content to an open binary file.
     """
-    path = Path(path)
+    path = Path(path).expanduser().resolve()  # what a link leads to
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                if error.errno not in NO_CALL:
+                    raise
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk names none
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def what_it_is(
+    start: bytes, kinds: Mapping[bytes, tuple[str, str]] = NOT_FETCHED
+) -> tuple[str, str] | None:
+    """Tells from its first bytes what a file is that is not what it should be.
+
+    Args:
+        start: The first 512 bytes or more.
+        kinds: Dict of pattern to what it is and what to do.
+
+    Returns:
+        What it is and what to do; None if it is none of these.
+    """
+    found = (kind for what, kind in kinds.items() if re.match(what, start, re.DOTALL))
+    return next(found, None)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -73,8 +116,12 @@ def check_size(path: str | Path) -> None:
     """Refuses a zip, such as `.npz` and `.keras` files are, that unpacks too large.
 
     Raises:
-        ValueError: If the parts together are larger than `MAX_BYTES`.
+        ValueError: If the parts together are larger than `MAX_BYTES`, or it is the
+            pointer or page of a download.
     """
+    with open(path, "rb") as start:
+        if found := what_it_is(start.read(512)):
+            raise ValueError(": ".join(found))
     with zipfile.ZipFile(path) as file:
         size = sum(part.file_size for part in file.infolist())
     if size > MAX_BYTES:

@@ -17,8 +17,9 @@ from cvae_music.models.latent_density import fit_latent_density
 def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     """Compiles a model with Adam, warm-up, cosine decay, clipping and averaging.
 
-    The weights are averaged over a tenth of the steps, so that a short run does not end
-    half-way to its first weights.
+    The weights are averaged over about a tenth of the steps (momentum 1 - 10 / steps),
+    so that a short run does not end half-way to its first weights. `FusedAdam` and
+    `accelerate` compute the same as Keras' Adam and layers, faster.
 
     Args:
         model: `Autoencoder`, `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
@@ -84,7 +85,9 @@ def train(
         backup_dir: Folder for the state after each epoch. When it holds a state of the
             same training, the training goes on from there with the same result up to
             rounding. What was written there is removed at the very end.
-        callbacks: More Keras callbacks: one, a list, or None.
+        callbacks: More Keras callbacks: one, a list, or None. After a resume
+            `CSVLogger` goes on, and `ModelCheckpoint` keeps a file that was better;
+            `EarlyStopping` counts from there on, as callbacks of your own do.
         jit_compile: `True` for XLA, which on some processors is faster and on others
             three times slower: try both.
         verbose: As for `keras.Model.fit`.
@@ -110,8 +113,15 @@ def train(
     callbacks = [each for each in keras.tree.flatten(callbacks) if each is not None]
     for each in callbacks:
         if not isinstance(each, keras.callbacks.Callback):
-            fix = "Expected Keras callbacks, made with brackets: EarlyStopping()"
-            raise ValueError(f"train got the callback {each!r}. {fix}.")
+            raise ValueError(
+                f"train got the callback {each!r}. Expected Keras callbacks, made with "
+                "brackets: EarlyStopping()."
+            )
+        if isinstance(each, keras.callbacks.ReduceLROnPlateau):
+            raise ValueError(
+                "train got ReduceLROnPlateau, but it has a schedule of the learning "
+                "rate. Leave the callback out, or compile and fit the model yourself."
+            )
     counter = EpochCounter()
     batch_size = max(1, min(batch_size, len(features.subset("train"))))
     training = make_dataset(
@@ -130,6 +140,7 @@ def train(
         run = {
             **model.get_config(),
             "name": "",
+            "guidance": None,  # no matter of training
             "num_steps": num_steps,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
@@ -141,21 +152,28 @@ def train(
             run[name] = re.sub(r"_\d+\b", "", json.dumps(run[name]))
         backup = Backup(backup_dir, run)
         initial_epoch = backup.restore(model)
+        if initial_epoch:
+            backup.prepare(callbacks)
         own.append(backup)
+    history = keras.callbacks.History()
+    history.on_train_begin()
     averages = AveragedWeights()
-    try:
-        history = model.fit(
-            training,
-            validation_data=validation,
-            epochs=epochs,
-            initial_epoch=initial_epoch,
-            callbacks=[*own, averages, *callbacks],
-            verbose=verbose,
-            shuffle=False,
-        )
-    except KeyboardInterrupt:
-        averages.show()
-        raise
+    if not (backup and backup.is_finished):
+        try:
+            history = model.fit(
+                training,
+                validation_data=validation,
+                epochs=epochs,
+                initial_epoch=initial_epoch,
+                callbacks=[*own, averages, *callbacks],
+                verbose=verbose,
+                shuffle=False,
+            )
+        except KeyboardInterrupt:
+            averages.show()
+            raise
+        if backup:
+            backup.finish(initial_epoch + len(history.epoch))
     fit_posthoc_layers(model, features, seed)
     if backup:
         backup.complete(history, initial_epoch)
@@ -177,9 +195,10 @@ def fit_posthoc_layers(model, features, seed=0):
         >>> model = load_model("best.keras")  # doctest: +SKIP
         >>> fit_posthoc_layers(model, features)  # doctest: +SKIP
     """
+    # A decoder that was never asked for another genre gets no shift either.
+    for name in ("mean_shift", "unsharp_mask"):
+        if hasattr(model, name) and model.swap_weight:
+            getattr(model, name).fit(model, features)
+    # Last: it is by its density that an unfinished model is known.
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)
-    for name in ("mean_shift", "unsharp_mask"):
-        layer = getattr(model, name, None)
-        if layer is not None and model.swap_weight:
-            layer.fit(model, features)

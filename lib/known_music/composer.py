@@ -6,6 +6,7 @@ disentanglement can be measured.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,14 +77,14 @@ def draw_factors(num_clips: int, seed: int = 0) -> pd.DataFrame:
         >>> table["tempo"].between(80.0, 160.0).all().item()
         True
     """
-    if not isinstance(num_clips, (int, np.integer)) or num_clips < 1:
+    if not isinstance(num_clips, numbers.Integral) or num_clips < 1:
         raise ValueError(
             f"draw_factors got num_clips={num_clips!r}; expected a whole number of at "
             "least 1."
         )
     rng = np.random.Generator(np.random.PCG64(seed))
     table: dict[str, Any] = {
-        "genre": [GENRES[i % len(GENRES)] for i in range(num_clips)],
+        "genre": np.resize(GENRES, num_clips),
         "seed": rng.integers(0, 2**31, num_clips),
     }
     for name, (low, high) in FACTOR_RANGES.items():
@@ -157,15 +158,15 @@ def _check_row(row, sample_rate, num_beats):
                 f"{('genre', 'seed', *FACTORS)}. Add it to the row."
             )
         whole = isinstance(low, int)
-        is_number = isinstance(value, (int, float, np.integer, np.floating))
-        if not is_number or not low <= value <= high or (whole and value != int(value)):
-            kind = "whole number" if whole else "number"
+        kind = "whole number" if whole else "number"
+        is_number = isinstance(value, numbers.Real)
+        if not is_number or not low <= value <= high or (whole and value % 1):
             raise ValueError(
                 f"compose got {name}={value!r}; expected a {kind} from {low} to {high}."
                 " Clip it to that range."
             )
         row[name] = int(value) if whole else float(value)
-    if not isinstance(num_beats, (int, np.integer)) or num_beats < 4 or num_beats % 4:
+    if not isinstance(num_beats, numbers.Integral) or num_beats < 4 or num_beats % 4:
         raise ValueError(
             f"compose got num_beats={num_beats!r}; expected a multiple of 4, since a "
             "bar has four beats."

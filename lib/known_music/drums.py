@@ -53,9 +53,9 @@ def _snare(t, rate):
 
 def _clap(t, rate):
     # Three hands a hundredth of a second apart, then the room.
-    bursts = sum(
-        np.where(t >= d, np.exp(-(t - d) / 0.006), 0.0) for d in (0.0, 0.011, 0.022)
-    )
+    bursts = np.zeros(len(t))
+    for delay in (0.0, 0.011, 0.022):
+        bursts += np.where(t >= delay, np.exp(-(t - delay) / 0.006), 0.0)
     room = np.where(t >= 0.03, np.exp(-(t - 0.03) / 0.07), 0.0)
     return _noise(3, len(t), 900.0, 4500.0, rate) * (0.5 * bursts + 0.6 * room)
 

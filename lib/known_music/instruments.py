@@ -99,9 +99,9 @@ def _round_bass(k, f0):
 def _overdriven(voices):
     """Harmonics of `voices` (ratios to the fundamental) after a tube-like clipping."""
     phase = 2.0 * np.pi * np.arange(TABLE_SIZE) / TABLE_SIZE
-    clean = sum(
-        np.sin(v * phase + 0.7) + 0.5 * np.sin(2 * v * phase + 0.3) for v in voices
-    )
+    clean = np.zeros(TABLE_SIZE)
+    for voice in voices:
+        clean += np.sin(voice * phase + 0.7) + 0.5 * np.sin(2 * voice * phase + 0.3)
     return np.fft.rfft(np.tanh(2.5 * clean + 0.35)) / TABLE_SIZE
 
 
@@ -199,18 +199,17 @@ def midi_to_hz(midi: float) -> float:
 
 @functools.lru_cache(maxsize=512)
 def _tables(spectrum, midi, cutoff, sample_rate):
-    """Bright and dark cycle, each float32 `(TABLE_SIZE,)`; the bright one has RMS 1."""
+    """Bright and dark cycle, float32 `(2, TABLE_SIZE)`; the bright one has RMS 1."""
     f0 = midi_to_hz(midi)
-    k = np.arange(1, max(1, int(min(HIGHEST_HARMONIC_HZ, 0.45 * sample_rate) / f0)) + 1)
+    highest = min(HIGHEST_HARMONIC_HZ, 0.45 * sample_rate)
+    k = np.arange(1, max(1, int(highest / f0)) + 1)
     bright = np.zeros(TABLE_SIZE // 2 + 1, complex)
     bright[k] = -1j * SPECTRA[spectrum](k, f0)
     bright /= np.sqrt(0.5 * np.sum(np.abs(bright) ** 2))
     dark = bright.copy()
     dark[k] /= 1.0 + (k * f0 / max(cutoff, 1.5 * f0)) ** 2
-    return tuple(
-        (np.fft.irfft(half) * TABLE_SIZE / 2).astype(np.float32)
-        for half in (bright, dark)
-    )
+    cycles = np.fft.irfft([bright, dark]) * TABLE_SIZE / 2
+    return cycles.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=64)

@@ -84,8 +84,8 @@ columns.append("sharpness_sampled")
 pd.DataFrame(scores).loc[columns].round(3)
 
 # %% [markdown]
-# The swap columns are equal. The fitted density changes the fresh draws and what samples sound like. If both columns of
-# fresh draws are near 1, the obedience is not due to the density, and its use lies in the other rows: diversity and
+# The swap rows are equal. The fitted density changes the fresh draws and what samples sound like. If the
+# fresh draws of both columns are near 1, the obedience is not due to the density, and its use lies in the other rows: diversity and
 # sharpness.
 #
 # ## 2. Which stage?

@@ -136,7 +136,7 @@ last = {name: np.mean(values[-10:]) for name, values in losses.items()}
 pd.Series(last, name="hinge loss, mean of the last ten steps").round(2).to_frame()
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Neither falls far in sixty steps. With the detail the loss ends at 1.67. Without it, it ends at 1.98,
+# **What we learned.** Neither falls far in sixty steps. With the detail the loss ends at 1.56. Without it, it ends at 1.91,
 # which is hardly better than guessing. So the detail is what the discriminator sees first. The curves have peaks, so
 # one step says little; that is why the table takes the mean of ten.
 

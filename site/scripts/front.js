@@ -1,10 +1,10 @@
 // The front page: controls to settings, settings to a clip (worker.js), the clip to picture, sound and file.
 
 import { OwnClip } from "./own.js";
-import { draw } from "./picture.js";
-import { Player, waveFile } from "./player.js";
-import { LARGEST_SEED, asAddress, asCode, asSettings, fromAddress, inWords, mixInWords } from "./settings.js";
+import { Player, draw } from "./player.js";
+import { LARGEST_SEED, asAddress, asCode, asSettings, fromAddress, idleSliders, inWords, mixInWords } from "./settings.js";
 import { Trail } from "./trail.js";
+import { waveFile } from "./wave.js";
 
 const RATE = 22050;
 const MARGIN = 4096; // samples of its loop to each side of a finished clip
@@ -22,6 +22,7 @@ let wantsToPlay = false;
 let hearsOwn = false;
 let gesture = null; // what began with a touch of a control, and ends as it is left
 
+let fault = null; // why the worker cannot start
 const calls = new Map();
 element("blocked").remove(); // it says that no script runs
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
@@ -29,6 +30,7 @@ const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "modu
 /** Asks the worker; the answer is a promise. */
 function call(kind, wish) {
   return new Promise((resolve, reject) => {
+    if (fault) return reject(fault);
     const number = calls.size ? Math.max(...calls.keys()) + 1 : 0;
     calls.set(number, { resolve, reject });
     worker.postMessage({ number, kind, about: { ...about, shared }, ...wish });
@@ -80,6 +82,7 @@ function setMusic(name) {
     slider.parentElement.hidden = slider.disabled;
   }
   element("guest").selectedIndex = Math.min(2, about.genres.length - 1);
+  element("guidance").value = about.guidance;
   playing = about.genres[0];
 }
 
@@ -116,9 +119,22 @@ function keepApart() {
   element("second").setCustomValidity(isOne ? "another seed than the first, or the morph leads nowhere" : "");
 }
 
+/** Greys out the sliders that do not work in the genres that play; their values come back with another genre. */
+function greyOut() {
+  const idle = idleSliders(about, asSettings(readValues()));
+  for (const name of about.sliders) {
+    const slider = element(`slider-${name}`);
+    slider.disabled = name in idle;
+    slider.parentElement.classList.toggle("idle", slider.disabled);
+  }
+  const words = Object.values(idle).join(" ");
+  if (element("idle").textContent !== words) element("idle").textContent = words;
+}
+
 /** Asks for the clip of the controls as they stand; while one is made, only the last wish is kept. */
 function ask(at = performance.now()) {
   keepApart();
+  greyOut();
   showValues();
   const wrong = [element("seed"), element("second")].find((field) => !field.checkValidity());
   if (wrong) {
@@ -250,6 +266,7 @@ function leaveOwn() {
 
 function reset() {
   for (const name of ["blend", "share", ...about.sliders.map((slider) => `slider-${slider}`)]) element(name).value = 0;
+  element("guidance").value = about.guidance;
   ask();
 }
 
@@ -308,7 +325,9 @@ const own = new OwnClip(RATE, call, takeOwn, say);
 worker.addEventListener("message", receive);
 worker.addEventListener("error", ({ message }) => {
   const unloaded = "one of its scripts did not load; the server has to send .js files as JavaScript (text/javascript)";
-  say(`The instrument cannot start: ${message ?? unloaded}.`, true);
+  fault = new Error(`The instrument cannot start: ${message ?? unloaded}.`);
+  for (const { reject } of calls.values()) reject(fault);
+  calls.clear();
 });
 form.addEventListener("input", (event) => {
   const { target } = event;

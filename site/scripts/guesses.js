@@ -37,7 +37,7 @@ for (const question of document.querySelectorAll(".guess")) {
     score.right += isRight;
     score.asked += 1;
     question.classList.add(isRight ? "right" : "wrong");
-    reply.textContent = `${words}. The answer is ${question.dataset.shown}. Your score on this page: ${score.right} of ${score.asked}.`;
+    reply.textContent = `${words}. The answer is ${question.dataset.told} Your score on this page: ${score.right} of ${score.asked}.`;
     field.disabled = button.disabled = true; // one guess a question
     plain.remove(); // the reply says it
   };

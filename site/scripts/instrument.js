@@ -66,14 +66,14 @@ export class Instrument {
   }
 
   /** Levels in dB of genres that play one idea together: decoded as each genre, powers added by weight. */
-  async levels(latent, weights) {
+  async levels(latent, weights, guidance = this.guidance) {
     const { floor_db, ceiling_db, num_frames, n_mels } = this.config;
     const playing = [...weights.keys()].filter((genre) => weights[genre] > 0);
     const latents = new Float32Array(playing.length * latent.length);
-    const labels = new Float32Array(playing.length * weights.length);
+    const labels = new Float32Array(playing.length * weights.length).fill(-guidance / weights.length);
     playing.forEach((genre, k) => {
       latents.set(latent, k * latent.length);
-      labels[k * weights.length + genre] = 1;
+      labels[k * weights.length + genre] += 1 + guidance; // as ConditionalVAE.guide
     });
     const scaled = await this.networks.decode(latents, labels, playing.length);
     const cells = num_frames * n_mels;
@@ -89,7 +89,7 @@ export class Instrument {
   /** A clip of settings, named as the arguments of make_clip: { samples, levels }. */
   async makeClip(settings) {
     const { latent, weights } = this.locate(settings);
-    const levels = await this.levels(latent, weights);
+    const levels = await this.levels(latent, weights, settings.guidance);
     const samples = await this.inversion.toAudio(levels, settings.tempo, new Generator(settings.seed));
     return { samples, levels };
   }

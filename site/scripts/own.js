@@ -1,7 +1,7 @@
 // A clip of one's own: a file that is dropped or chosen, a region of it, the latent it has. Nothing of it is sent.
 
 import { READ_SECONDS } from "./beats.js";
-import { draw } from "./picture.js";
+import { draw } from "./player.js";
 import { packed } from "./settings.js";
 
 const element = (id) => document.getElementById(id);

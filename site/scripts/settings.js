@@ -16,9 +16,9 @@ export function unpacked(text) {
 }
 
 /** The values of a preset's controls as the page opens, by name, as text. */
-export function defaults({ name, genres, sliders }) {
+export function defaults({ name, genres, sliders, guidance }) {
   const [first, guest] = [genres[0], genres[Math.min(2, genres.length - 1)]];
-  const values = { music: name, genre: first, seed: "0", drawn: first, latent: "", second: "1", share: "0", guest, blend: "0", tempo: "110" };
+  const values = { music: name, genre: first, seed: "0", drawn: first, latent: "", second: "1", share: "0", guest, blend: "0", tempo: "110", guidance: String(guidance) };
   for (const slider of sliders) values[SLIDER + slider] = "0";
   return values;
 }
@@ -61,7 +61,24 @@ export function asSettings(values) {
   const sliders = Object.entries(values).filter(([name, value]) => name.startsWith(SLIDER) && Number(value));
   if (sliders.length) settings.sliders = Object.fromEntries(sliders.map(([name, value]) => [name.slice(SLIDER.length), Number(value)]));
   if (share > 0) Object.assign(settings, { morph_to: second, morph: share });
+  settings.guidance = Number(values.guidance);
   return settings;
+}
+
+/** The sliders that do not do what their name says in the genres that play, and a sentence on each: as Controls.idle_sliders. */
+export function idleSliders({ genres, sliders, effects, smallest_effect }, { genre: mixture }) {
+  if (!effects) return {};
+  const total = Object.values(mixture).reduce((sum, weight) => sum + weight, 0);
+  const found = {};
+  sliders.forEach((name, row) => {
+    const moved = sliders.map((_, column) => genres.reduce((sum, genre, k) => sum + ((mixture[genre] ?? 0) / total) * effects[k][row][column], 0));
+    const others = sliders.map((_, column) => column).filter((column) => column !== row);
+    const other = others.reduce((most, column) => (Math.abs(moved[column]) > Math.abs(moved[most]) ? column : most));
+    if (moved[row] >= Math.max(smallest_effect, Math.abs(moved[other]))) return;
+    const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+    found[name] = `${name} is off in this genre: it would move ${name} by ${signed(moved[row])} and ${sliders[other]} by ${signed(moved[other])}.`;
+  });
+  return found;
 }
 
 function literal(value) {
@@ -93,6 +110,7 @@ function latentCode(latent, own) {
 /** The lines of Python that make the same clip; `own` is what is known of the file of its latent. */
 export function asCode(settings, about, own) {
   const { latent, ...others } = settings;
+  if (others.guidance === about.guidance) delete others.guidance;
   const read = latent ? latentCode(latent, own) : { imports: [], names: [], lines: [] };
   const controls = about.sliders.length ? "shipped_controls(model)" : "None";
   const names = ["ConditionalVAE", ...read.names, "make_clip", ...(about.sliders.length ? ["shipped_controls"] : [])];
@@ -118,5 +136,6 @@ export function inWords(settings, own) {
   const morph = settings.morph ? `, ${Math.round(100 * settings.morph)}% towards seed ${settings.morph_to}` : "";
   const drawn = settings.prior_genre in settings.genre ? "" : ` drawn as ${settings.prior_genre}`;
   const idea = settings.latent ? (own?.name ?? "somebody’s own clip") : `seed ${settings.seed}${drawn}`;
-  return `${mixInWords(settings)}, ${idea}, ${settings.tempo} bpm${turned.join("")}${morph}`;
+  const guided = settings.guidance ? `, guidance ${settings.guidance}` : "";
+  return `${mixInWords(settings)}, ${idea}, ${settings.tempo} bpm${turned.join("")}${morph}${guided}`;
 }

@@ -1,6 +1,6 @@
 // What was made before: the address of each clip, the way back, the last eight to look at.
 
-import { draw } from "./picture.js";
+import { draw } from "./player.js";
 
 const MOST = 8;
 

@@ -34,7 +34,7 @@ RESULTS = (
 NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
 BATCH, NUM_CHECKED, TURN = 32, 3, 5
 GENRES = tuple("abcdef")
-TERMS = ("loss", "rms_db", "kl", "discrepancy", "swap")
+TERMS = ("loss", "rms_db", "kl", "swap")
 
 
 class Ours:
@@ -163,7 +163,6 @@ class Ours:
                 [rebuilt],
             ),
             "contrast": (lambda: losses.contrast_loss(clips, rebuilt), None, [rebuilt]),
-            "discrepancy": (lambda: model.discrepancy(latent, weights), None, [latent]),
             "all losses": (
                 lambda: model.compute_losses(clips, self.data[1], True)[0]["loss"],
                 model,
@@ -452,7 +451,7 @@ class Twin:
         torch = self.torch
         # Drawn outside of the compiled graph, where it is a number: a new one would make a new graph.
         shift = (
-            int(self.drawn.pop(3))
+            int(self.drawn.pop(1))
             if self.drawn
             else int(torch.randint(1, len(GENRES), ()))
         )
@@ -484,12 +483,6 @@ class Twin:
             * clips[0].numel()
             * (torch.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
         )
-        local = latent[:, 32:].reshape(-1, 8, 8).transpose(0, 1)
-        draws = self.normal(1, 128, 32), self.normal(8, 128, 8)
-        discrepancy = sum(
-            self.discrepancy(part, truth, noise)
-            for part, noise in zip((latent[None, :, :32], local), draws, strict=True)
-        )
         swapped = self.augment_for_critics(self.decode(latent[::2], asked))
         heard = self.augment_for_critics(torch.cat([clips, rebuilt.detach()]))
         twice = truth.repeat(2, 1)
@@ -509,14 +502,13 @@ class Twin:
             )
             / 2
         )
-        loss = nll + kl + 3000.0 * discrepancy + 600.0 * swap + lesson
+        loss = nll + kl + 600.0 * swap + lesson
         rms = squared.sqrt() * 35.0
         return {
             "loss": loss,
             "reconstruction": nll,
             "rms_db": rms,
             "kl": kl,
-            "discrepancy": discrepancy,
             "swap": swap,
         }
 
@@ -612,37 +604,6 @@ class Twin:
             )
             hidden = ((place >= start) & (place < start + length)) | hidden
         return torch.where(hidden, heard.mean(dim=(1, 2), keepdim=True), heard)
-
-    def discrepancy(self, latent, genre, noise):
-        torch, count, num_noise = self.torch, genre.sum(dim=0), noise.shape[1]
-        within = torch.einsum(
-            "snm,ng,mg->sg",
-            kernel(latent, latent) * (1.0 - torch.eye(len(genre))),
-            genre,
-            genre,
-        )
-        within = within / torch.clamp(count * (count - 1.0), min=1.0)
-        across = torch.einsum("snm,ng->sg", kernel(latent, noise), genre) / (
-            torch.clamp(count, min=1.0) * num_noise
-        )
-        prior = torch.sum(
-            kernel(noise, noise) * (1.0 - torch.eye(num_noise)), dim=(-2, -1)
-        )[:, None]
-        enough = (count >= 2.0).float()
-        apart = torch.mean(
-            within + prior / (num_noise * (num_noise - 1.0)) - 2.0 * across, dim=0
-        )
-        return torch.sum(apart * enough) / torch.clamp(enough.sum(), min=1.0)
-
-
-def kernel(first, second):
-    """`losses.multiquadric_kernel` in PyTorch."""
-    squares = (
-        first.square().sum(-1)[..., :, None] + second.square().sum(-1)[..., None, :]
-    )
-    distance = (squares - 2.0 * first @ second.transpose(-1, -2)).clamp(min=0.0)
-    widths = [2.0 * first.shape[-1] * scale for scale in (0.2, 0.5, 1.0, 2.0, 5.0)]
-    return sum(width / (width + distance) for width in widths) / len(widths)
 
 
 def moving_average_matrix(size, width):

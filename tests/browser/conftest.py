@@ -43,15 +43,18 @@ def pytest_configure(config):
         "markers",
         "in_voila_too: runs on the page of `make studio` as well as in JupyterLab",
     )
+    config.addinivalue_line(
+        "markers", "in_voila_only: runs on the page of `make studio`, not in JupyterLab"
+    )
 
 
 def pytest_generate_tests(metafunc):
     if "page" in metafunc.fixturenames:
-        hosts = (
-            ["lab", "voila"]
-            if metafunc.definition.get_closest_marker("in_voila_too")
-            else ["lab"]
-        )
+        hosts = ["lab"]
+        if metafunc.definition.get_closest_marker("in_voila_too"):
+            hosts = ["lab", "voila"]
+        if metafunc.definition.get_closest_marker("in_voila_only"):
+            hosts = ["voila"]
         metafunc.parametrize("page", hosts, indirect=True, scope="session")
 
 
@@ -189,5 +192,9 @@ def page(request, browser, tmp_path_factory):
         if request.param == "lab":
             run_first_cell(page)
         page.get_by_text("Ready:").first.wait_for()
+        # Folds open, so that a test finds what is in them.
+        page.evaluate(
+            "document.querySelectorAll('[class*=-Collapse-header]').forEach(head => head.click())"
+        )
         yield page
         context.close()

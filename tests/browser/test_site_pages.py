@@ -15,7 +15,7 @@ import nbformat
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from conftest import PYTHON, ROOT, free_port, served
+from conftest import PATIENCE, PYTHON, ROOT, free_port, served
 from nbformat.v4 import (
     new_code_cell,
     new_markdown_cell,
@@ -23,7 +23,7 @@ from nbformat.v4 import (
     new_output,
 )
 from PIL import Image
-from test_site import NODE_MODULES, open_page, picture
+from test_site import NODE_MODULES, open_page, picture, wait_for
 
 from cvae_lab import drawing, guess
 from cvae_music import AudioConfig
@@ -239,6 +239,7 @@ def test_a_fold_opens(opened):
     fold = opened.locator("details", has_text="Players: two tones")
     assert fold.locator("pre").is_hidden()
     fold.locator("summary").click()
+    fold.locator("pre").wait_for()
     assert fold.locator("pre").inner_text().strip() == "show_clips(low, high)"
 
 
@@ -257,27 +258,34 @@ def ask(page, number):
     return page.locator(".guess").nth(number)
 
 
+def wait_reply(guess, words):
+    """Waits until a guess is answered with these words, and no others."""
+    whole = re.compile(rf"^\s*{re.escape(words)}\s*$")
+    guess.locator(".guess-reply", has_text=whole).wait_for()
+
+
 def test_guesses_answer_without_a_kernel(opened):
     number, choice, large = (ask(opened, k) for k in range(3))
     number.get_by_role("button").click()
-    assert number.locator(".guess-reply").inner_text() == "Type a number first."
+    wait_reply(number, "Type a number first.")
     number.locator("input").fill("7.25")
     number.get_by_role("button").click()
-    assert number.locator(".guess-reply").inner_text() == (
-        "Close: off by 1.25. The answer is 6 genres. Your score on this page: 1 of 1."
+    wait_reply(
+        number,
+        "Close: off by 1.25. The answer is 6 genres. Your score on this page: 1 of 1.",
     )
-    assert number.get_by_role("button").is_disabled()
+    number.locator("button[disabled]").wait_for()
     choice.get_by_role("button").click()
-    assert choice.locator(".guess-reply").inner_text() == "Choose one first."
+    wait_reply(choice, "Choose one first.")
     choice.locator("select").select_option("3 kHz")
     choice.get_by_role("button").click()
-    assert choice.locator(".guess-reply").inner_text() == (
-        "Not this time. The answer is 300 Hz. Your score on this page: 1 of 2."
+    wait_reply(
+        choice, "Not this time. The answer is 300 Hz. Your score on this page: 1 of 2."
     )
     large.locator("input").fill("-2000")
     large.locator("input").press("Enter")
-    assert large.locator(".guess-reply").inner_text() == (
-        "Off by 3,235. The answer is 1,234. Your score on this page: 1 of 3."
+    wait_reply(
+        large, "Off by 3,235. The answer is 1,234. Your score on this page: 1 of 3."
     )
     picture(opened, "site_guesses")
 
@@ -302,24 +310,26 @@ def test_a_quarter_of_the_answer_away_is_near(opened, given, answer, is_right, w
 def test_who_looks_at_the_answer_does_not_guess(opened):
     number = ask(opened, 0)
     number.locator("summary").click()
-    assert "6 genres" in number.locator("details").inner_text()
+    number.get_by_text("6 genres").first.wait_for()
     opened.locator(".guess button[disabled]").wait_for()
-    assert number.locator("input").is_disabled()
+    number.locator("input[disabled]").wait_for()
 
 
 def test_without_scripts_answers_unfold_and_plain_players_stay(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(address)
     assert page.locator("audio[controls]:visible").count() == 5
     assert page.locator(".guess-field:visible").count() == 0
     ask(page, 0).locator("summary").click()
-    assert "6 genres" in ask(page, 0).locator("details").inner_text()
+    ask(page, 0).get_by_text("6 genres").first.wait_for()
     context.close()
 
 
 def test_a_double_click_on_the_file_shows_pictures_and_plain_players(browser, pages):
     page = browser.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(f"file://{pages[0]}/notebooks/00_play.html")
     assert page.locator("audio[controls]:visible").count() == 5
     drawn = page.locator("img.drawing")
@@ -370,10 +380,10 @@ def test_contents_are_folded_on_phones(browser, address):
     assert page.locator("h1").bounding_box()["y"] < 250
     page.locator(".contents-small summary").click()
     page.locator(".contents-small a", has_text="Questions").click()
-    assert page.url.endswith("#Questions")
+    page.wait_for_url("**#Questions")
     page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.locator(".contents").is_visible()
-    assert page.locator(".contents-small").is_hidden()
+    page.locator(".contents").wait_for()
+    page.locator(".contents-small").wait_for(state="hidden")
     page.context.close()
 
 
@@ -421,15 +431,6 @@ def read(page, label):
     found.scroll_into_view_if_needed()
     found.locator(".length", has_text=re.compile(r"\d s$")).wait_for()
     return found
-
-
-def wait_for(page, expression):
-    """Waits for a condition; the page's policy forbids the text of code that wait_for_function sends."""
-    for _ in range(300):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"never: {expression}")
 
 
 def started(page, count):
@@ -490,7 +491,7 @@ def test_a_player_plays_pauses_and_goes_on(opened):
     )
     found.locator(".play").click()
     wait_for(opened, "heard[0].stop !== null")
-    assert head.is_visible()  # where it will go on
+    head.wait_for()  # where it will go on
     rest = head.evaluate(move) / found.locator(".strip").bounding_box()["width"]
     found.locator(".play").click()
     second = started(opened, 2)[1]
@@ -539,9 +540,7 @@ def test_a_sound_ends_unless_it_is_looped(opened):
     wait_for(opened, "document.querySelectorAll('.playing').length === 0")
     assert found.locator(".strip").get_attribute("aria-valuenow") == "0"
     found.get_by_role("button", name="Loop").click()
-    assert (
-        found.get_by_role("button", name="Loop").get_attribute("aria-pressed") == "true"
-    )
+    found.locator(".repeat[aria-pressed=true]").wait_for()
     found.locator(".play").click()
     assert started(opened, 2)[1]["loop"] is True
     opened.wait_for_timeout(1000)
@@ -585,8 +584,8 @@ def test_a_sound_that_cannot_be_read_keeps_the_plain_player(browser, address, pa
     page.goto(address)
     page.locator("audio[aria-label=high]").locator("..").scroll_into_view_if_needed()
     page.locator("audio[aria-label=high]:visible").wait_for()
+    page.locator(".clip", has_text="low").locator(".play").wait_for()
     assert page.locator("audio:visible").count() == 1
-    assert page.locator(".clip", has_text="low").locator(".play").is_visible()
     page.context.close()
 
 

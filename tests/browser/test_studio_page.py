@@ -38,31 +38,44 @@ def picture(page, name):
             else Path(folder) / page.host / f"{name}.png"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        output = page.locator(".jp-OutputArea-output .widget-hbox").first
+        output = page.locator(".cvae-studio")
         shot = Image.open(io.BytesIO(output.screenshot())).convert("RGB")
         shot.quantize(
             256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
         ).save(path, optimize=True)
 
 
+def unfold(page, *titles):
+    """Opens the folds of these titles, or all, and closes the others."""
+    page.evaluate(
+        """titles => {
+            for (const head of document.querySelectorAll("[class*=-Collapse-header]")) {
+                const isOpen = head.nextElementSibling.offsetHeight > 0;
+                const isWanted = !titles.length || titles.some((title) => head.innerText.includes(title));
+                if (isOpen !== isWanted) head.click();
+            }
+        }""",
+        list(titles),
+    )
+
+
+STATUS = ".cvae-studio .widget-html :is([role=status], [role=alert])"
+
+
 def status(page):
-    return page.locator(
-        '.widget-html [role="status"], .widget-html [role="alert"]'
-    ).first
+    return page.locator(STATUS).first
 
 
 def wait_ready(page, text="Ready:"):
     page.wait_for_function(
-        "text => document.querySelector('.widget-html [role=status], .widget-html [role=alert]').innerText.includes(text)",
+        f"text => document.querySelector('{STATUS}').innerText.includes(text)",
         arg=text,
     )
 
 
 def change(page, action, text="Ready:"):
     """Does something and waits until the studio has answered: its message carries a new clip or a new text."""
-    page.evaluate(
-        "document.querySelector('.widget-html [role]').innerText = 'not yet answered'"
-    )
+    page.evaluate(f"document.querySelector('{STATUS}').innerText = 'not yet answered'")
     action()
     wait_ready(page, text)
 
@@ -102,35 +115,79 @@ def test_opens_quiet_and_ready(page):
         heard["seconds"] == pytest.approx(8 * 60 / 110, abs=0.01)
         and heard["rms"] > 0.01
     )
+    unfold(page, "Map of the latents", "The clip as code")
     picture(page, "08_studio")
+    unfold(page)
 
 
-def is_playing(page):
-    return player(page).evaluate("audio => !audio.paused")
+def press_play(page, name="the clip"):
+    page.get_by_role("button", name=f"Play {name}", exact=True).click()
+
+
+def is_playing(page, name="the clip"):
+    return page.locator(f".clip.playing audio[aria-label='{name}']").count() == 1
+
+
+def wait_playing(page, name="the clip"):
+    page.locator(f".clip.playing audio[aria-label='{name}']").wait_for(state="attached")
+
+
+def wait_checked(page, label):
+    box = page.get_by_label(label).element_handle()
+    page.wait_for_function("box => box.checked", arg=box)
+
+
+def place(page):
+    """Where the head of the sound that plays is, from 0 to 1."""
+    return page.locator(".clip.playing .strip").evaluate(
+        "strip => new DOMMatrix(strip.querySelector('.strip-head').style.transform).e / strip.clientWidth"
+    )
 
 
 @pytest.mark.in_voila_too
 def test_a_change_goes_on_playing_until_paused(page):
-    moved = "document.querySelector('audio').currentTime > 1.2"
     set_seed(page, 1)
     assert not is_playing(page)  # nothing was pressed yet
-    player(page).evaluate("audio => audio.play()")
-    page.wait_for_function(moved)
+    press_play(page)
+    wait_playing(page)
+    page.wait_for_timeout(1500)
+    before = place(page)
+    assert before > 0.2
     set_seed(page, 2)
-    page.wait_for_function("!document.querySelector('audio').paused")
-    place = player(page).evaluate("audio => audio.currentTime")
-    assert place > 0.9  # not from the beginning
-    player(page).evaluate("audio => audio.pause()")
+    page.wait_for_timeout(300)
+    wait_playing(page)
+    assert abs(place(page) - before) > 0.01  # the head moves on
+    strip = page.locator(".clip.playing .strip")
+    box = strip.bounding_box()
+    strip.click(position={"x": 0.75 * box["width"], "y": 0.5 * box["height"]})
+    # It goes on where it is clicked; a busy machine may be further by now.
+    page.locator(".clip.playing .strip[aria-valuenow='75']").wait_for()
+    page.get_by_role("button", name="Pause the clip", exact=True).click()
     set_seed(page, 3)
     page.wait_for_timeout(500)
     assert not is_playing(page)
-    player(page).evaluate("audio => audio.play()")
+    press_play(page)
     page.get_by_label("stay silent after a change").check()
     set_seed(page, 0)
     page.wait_for_timeout(500)
     assert not is_playing(page)
     page.get_by_label("stay silent after a change").uncheck()
-    player(page).evaluate("audio => { audio.play(); audio.pause(); }")
+    set_seed(page, 1)
+    set_seed(page, 0)
+
+
+@pytest.mark.in_voila_too
+def test_the_real_clip_is_heard_at_the_same_place(page):
+    press_play(page)
+    click(page, "Compare", "to compare with")
+    page.get_by_role("button", name="Play the sound to compare with").wait_for()
+    page.wait_for_timeout(1000)
+    press_play(page, "the sound to compare with")
+    wait_playing(page, "the sound to compare with")
+    assert not is_playing(page)
+    begin = page.locator(".playing .strip").get_attribute("aria-valuenow")
+    assert int(begin) > 0  # at the place of the other, not from the beginning
+    page.get_by_role("button", name="Pause the sound to compare with").click()
 
 
 @pytest.mark.in_voila_too
@@ -140,7 +197,7 @@ def test_a_click_on_the_map_plays_there(page):
     box = where.bounding_box()
     place = {"x": 0.6 * box["width"], "y": 0.7 * box["height"]}
     change(page, lambda: where.click(position=place))
-    assert page.get_by_label("play at the cursor").is_checked()
+    wait_checked(page, "play at the cursor")
     assert "map_position=" in page.get_by_label("as code").input_value()
     assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
     change(page, lambda: page.get_by_label("play at the cursor").uncheck())
@@ -204,14 +261,75 @@ def test_genre_swap_and_mix(page):
     type_number(page, "house", 1)
 
 
+def pressed(page):
+    """Names of the genres whose buttons are pressed, for screen readers and for eyes."""
+    said, shown = page.locator(".cvae-genres").evaluate(
+        """genres => ["[aria-pressed=true]", ".mod-primary"].map((marked) =>
+            Array.from(genres.querySelectorAll(`button${marked}`), key => key.innerText))"""
+    )
+    assert said == shown
+    return said
+
+
+@pytest.mark.in_voila_too
+def test_the_genre_that_plays_is_marked(page):
+    marked = page.locator(".cvae-genres button[aria-pressed=true]")
+    for genre in ("jazz", "house"):
+        click(page, genre, f"Ready: {genre}")
+        marked.filter(has_text=genre).wait_for()
+        assert pressed(page) == [genre]
+    assert page.locator(".cvae-genres button[aria-pressed=false]").count() == 5
+    weight = "key => getComputedStyle(key).fontWeight"
+    assert marked.evaluate(weight) == "700"  # not told by colour alone
+    type_number(page, "jazz", 0.5)
+    marked.nth(1).wait_for()
+    assert pressed(page) == ["house", "jazz"]
+    type_number(page, "jazz", 0)
+    marked.nth(1).wait_for(state="detached")
+
+
+@pytest.mark.in_voila_only
+def test_other_music_is_chosen_while_it_plays(page):
+    click(page, "jazz", "Ready: jazz")
+    set_seed(page, 5)
+    before = listen(page)["samples"]
+    press_play(page)
+    page.locator(".clip.playing").wait_for()
+    page.get_by_label("Music:").select_option(label="Real music, 4 genres")
+    page.locator(".cvae-genres button", has_text="folk").wait_for()
+    wait_ready(page, "Ready: electronic")
+    wait_playing(page)
+    page.locator(".cvae-genres button[aria-pressed=true]").wait_for()
+    assert pressed(page) == ["electronic"]
+    assert page.get_by_label("seed", exact=True).input_value() == "5"
+    assert page.locator(".cvae-genres button").count() == 4
+    unfold(page, "The clip as code")
+    code = page.get_by_label("as code").input_value()
+    assert "seed=5" in code and "genre={'electronic': 1.0}" in code
+    setup = "model = VAE.from_preset('real_cvae')"
+    assert setup in page.locator("pre", has_text="from_preset").inner_text()
+    assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
+    click(page, "folk", "Ready: folk")
+    page.locator(".clip.playing").wait_for()
+    picture(page, "08_studio_real")
+    page.get_by_label("Music:").select_option(label="Composed music, 6 genres")
+    page.locator(".cvae-genres button", has_text="jazz").wait_for()
+    wait_ready(page, "Ready: jazz")
+    page.locator(".clip.playing").wait_for()
+    assert listen(page)["samples"] == before
+    page.get_by_role("button", name="Pause the clip", exact=True).click()
+    page.locator(".clip.playing").wait_for(state="detached")
+    unfold(page)  # the folds are those of a studio that is shown anew
+    set_seed(page, 0)
+    click(page, "house", "Ready: house")
+
+
 def test_map_and_compare(page):
     box = page.get_by_label("play at the cursor")
     before = listen(page)["samples"]
     type_number(page, "map x", 3)
-    assert (
-        box.is_checked()
-        and page.get_by_label("map x, number", exact=True).input_value() == "3"
-    )
+    wait_checked(page, "play at the cursor")
+    assert page.get_by_label("map x, number", exact=True).input_value() == "3"
     assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
     click(page, "Hear the nearest clip", "the nearest clip")
     assert listen(page, "the real clip nearest to the cursor")["rms"] > 0.01
@@ -227,7 +345,7 @@ def test_morph_over_time(page):
     click(page, "Keep as B", "Kept as B")
     page.get_by_role("button", name="Morph A to B").click()
     page.wait_for_function(
-        "document.querySelector('.widget-html [role=status]').innerText.startsWith('Busy')"
+        f"document.querySelector('{STATUS}').innerText.startsWith('Busy')"
     )
     picture(page, "08_studio_busy")
     wait_ready(page, "Ready: morph")
@@ -329,7 +447,9 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     assert np.abs(np.subtract(listen(page)["samples"], before["samples"])).max() > 0.01
     assert "encode_clip" in page.get_by_label("as code").input_value()
     click(page, "Compare", "to compare with")
+    unfold(page, "Map of the latents", "A clip of your own", "The clip as code")
     picture(page, "08_studio_own_clip")
+    unfold(page)
     start_from(page, "a seed")
     assert page.get_by_label("start from").input_value() == "a seed"
     upload(page, file, "Ready:")  # the same file once more

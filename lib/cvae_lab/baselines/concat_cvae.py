@@ -67,7 +67,6 @@ class ConcatCVAE(ConditionalVAE):
         audio_config: As for `ConditionalVAE`.
         genres: As for `ConditionalVAE`.
         kl: As for `ConditionalVAE`.
-        discrepancy_weight: As for `ConditionalVAE`.
         swap_weight: As for `ConditionalVAE`.
         **kwargs: As for `ConditionalVAE`.
 
@@ -83,12 +82,10 @@ class ConcatCVAE(ConditionalVAE):
         audio_config=None,
         genres=(),
         kl=0.1,
-        discrepancy_weight=0.0,
         swap_weight=0.0,
         **kwargs,
     ):
-        kwargs |= {"discrepancy_weight": discrepancy_weight, "swap_weight": swap_weight}
-        super().__init__(audio_config, genres, kl=kl, **kwargs)
+        super().__init__(audio_config, genres, kl=kl, swap_weight=swap_weight, **kwargs)
 
     def build_networks(self, *sizes: *Sizes):
         """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""

@@ -394,7 +394,6 @@ def fit_original_vae(
     genre: Sequence[int] | np.ndarray,
     num_steps: int,
     seed: int = 0,
-    batch_size: int = 32,
     learning_rate: float = 1e-3,
 ) -> keras.callbacks.History:
     """Trains an `OriginalVAE` for a number of steps, in an order fixed by the seed.
@@ -403,9 +402,8 @@ def fit_original_vae(
         model: `OriginalVAE`.
         clips: Float array, shape `(clips, *shape)`.
         genre: Genre indices, shape `(clips,)`.
-        num_steps: Steps of `batch_size` clips.
+        num_steps: Steps of 32 clips.
         seed: Seed of the order.
-        batch_size: Clips in a step.
         learning_rate: Learning rate at the start; a cosine lowers it to a fiftieth.
 
     Returns:
@@ -427,7 +425,7 @@ def fit_original_vae(
         return tf.cast(tf.gather(stored, rows), tf.float32), tf.gather(genres, rows)
 
     data = tf.data.Dataset.range(len(clips)).shuffle(len(clips), seed=seed)
-    data = data.repeat().batch(batch_size).map(read).prefetch(2)
+    data = data.repeat().batch(32).map(read).prefetch(2)
     epochs = 10 if num_steps % 10 == 0 else 1
     steps = num_steps // epochs
     return model.fit(

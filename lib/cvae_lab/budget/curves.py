@@ -54,7 +54,7 @@ class StepCSVLogger(keras.callbacks.Callback):
         means = (sums - self.logged_sums) / (num_steps - self.num_logged)
         self.num_logged = num_steps
         self.logged_sums = sums
-        row = {"step": self.step, **dict(zip(logs, means.round(4), strict=True))}
+        row = {"step": self.step} | dict(zip(logs, means.round(4), strict=True))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         header = not self.path.exists()
         pd.DataFrame([row]).to_csv(self.path, mode="a", header=header, index=False)
@@ -80,9 +80,9 @@ def reference_range(
         >>> low.tolist(), high.tolist()
         ([0.0, 3.0, 4.0], [4.0, 4.0, 9.0])
     """
-    curves = [
-        np.interp(steps, run["step"], run[name], left=np.nan, right=np.nan)
-        for _, run in table.dropna(subset=[name]).groupby("run")
-    ]
+    curves = []
+    for _, run in table.dropna(subset=[name]).groupby("run"):
+        curve = np.interp(steps, run["step"], run[name], left=np.nan, right=np.nan)
+        curves.append(curve)
     # These two leave NaN out, and give it where there is nothing else.
     return np.fmin.reduce(curves), np.fmax.reduce(curves)

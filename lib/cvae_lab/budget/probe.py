@@ -164,11 +164,8 @@ def probe_workers(
     collection: Collection,
     files: pd.DataFrame,
     config: AudioConfig,
-    *,
-    counts: Iterable[int] | None = None,
-    clock: Clock = time.perf_counter,
 ) -> pd.DataFrame:
-    """Measures whether more processes make the features sooner.
+    """Measures whether a process for each core makes the features sooner than one.
 
     They share the work, and take time to start.
 
@@ -176,24 +173,21 @@ def probe_workers(
         collection: `Collection`.
         files: What `probe_files` returned; it says how fast one process is.
         config: `AudioConfig`.
-        counts: Numbers of processes to try beside one; None for the number of cores.
-        clock: Function that returns seconds.
 
     Returns:
         DataFrame, one row a number of processes: `workers`, `seconds_to_start`,
         `files_a_second`, `minutes` for the whole collection, and `chosen`.
     """
-    if counts is None:
-        counts = {joblib.cpu_count()} - {1}
     rows = [(1, 0.0, len(files) / files["seconds"].sum())]
-    for count in counts:
+    count = joblib.cpu_count()
+    if count > 1:
         sources = spread_sources(collection, max(len(files), 2 * count))
         with joblib.Parallel(n_jobs=count) as parallel:
             seconds = []
             for _ in ("processes start", "processes are there"):
-                started = clock()
+                started = time.perf_counter()
                 parallel(joblib.delayed(_extract)(source, config) for source in sources)
-                seconds.append(clock() - started)
+                seconds.append(time.perf_counter() - started)
         starting = max(0.0, seconds[0] - seconds[1])
         rows.append((count, starting, len(sources) / seconds[1]))
     columns = ["workers", "seconds_to_start", "files_a_second"]
@@ -215,8 +209,8 @@ def _extract(source, config):
 class _Search:
     """Times settings one after another and remembers the fastest."""
 
-    def __init__(self, measure):
-        self.measure = measure
+    def __init__(self, *training):
+        self.training = training  # size, genres, steps to time
         self.rows: list[dict[str, Any]] = []
         self.chosen = 0  # index of the row of the fastest
         self.best = StepConfig()
@@ -224,7 +218,7 @@ class _Search:
 
     def attempt(self, setting):
         """Whether a setting makes the whole training clearly shorter; then keeps it."""
-        row = self.measure(setting)
+        row = _time_training(setting, *self.training)
         self.rows.append(row)
         is_faster = row["minutes"] < self.minutes * (1.0 - MIN_SPEEDUP)
         if is_faster:
@@ -240,8 +234,6 @@ def probe_steps(
     *,
     num_clips: float | None = None,
     path: str | Path | None = None,
-    num_steps: int | None = None,
-    clock: Clock = time.perf_counter,
 ) -> tuple[pd.DataFrame, StepConfig]:
     """Times half precision, XLA and larger batches, and picks the shortest training.
 
@@ -257,9 +249,6 @@ def probe_steps(
         path: JSON file to keep the table in. If it holds one of the same device, size,
             genres and versions, that is returned: a training that resumes tomorrow
             must go on as it began.
-        num_steps: Steps to time for each setting, after the first; None for what suits
-            the device.
-        clock: Function that returns seconds.
 
     Returns:
         `(table, setting)`: a DataFrame with one row a setting that was tried, in order,
@@ -278,15 +267,11 @@ def probe_steps(
         jit_compile = bool(row["jit_compile"])
         return table, StepConfig(int(row["batch_size"]), row["precision"], jit_compile)
 
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    if num_steps is None:
-        num_steps = NUM_STEPS_GPU if has_gpu else NUM_STEPS
     # Every GPU with tensor cores computes in float16; processors that know a half
     # precision know bfloat16.
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
     half = "mixed_float16" if has_gpu else "mixed_bfloat16"
-    search = _Search(
-        lambda setting: _time_training(size, genres, setting, num_steps, clock)
-    )
+    search = _Search(size, genres, NUM_STEPS_GPU if has_gpu else NUM_STEPS)
     setting = StepConfig(size.batch_size)
     while not search.attempt(setting):
         if setting.batch_size == 1:
@@ -341,13 +326,13 @@ def _read_kept(path, run):
     return pd.DataFrame(kept["rows"])
 
 
-def _time_training(size, genres, setting, num_steps, clock):
+def _time_training(setting, size, genres, num_steps):
     """A row of `probe_steps`: the setting, its times, minutes of the whole training."""
     import tensorflow as tf
 
     row = dataclasses.asdict(setting) | {"note": ""}
     try:
-        times = time_steps(size, genres, setting, num_steps, clock)
+        times = time_steps(size, genres, setting, num_steps)
     except tf.errors.OpError as error:  # no memory, or no kernel for the precision
         return row | {"minutes": np.inf, "note": type(error).__name__}
     row |= times

@@ -120,8 +120,7 @@ def take_tracks(collection: Collection, num_tracks: int, seed: int = 0) -> Colle
 
 # "quick" is the size of the sweeps of notebooks 04 to 07. "large" is wider and deeper,
 # with the latents of the others: in a trial, 128 numbers for the whole clip in place of
-# 32 undid the obedience, since the discrepancy is weak in many dimensions. No table
-# stands behind "large" yet; it needs a GPU.
+# 32 undid the obedience. No table stands behind "large" yet; it needs a GPU.
 SIZES = {
     "quick": TrainConfig(
         AudioConfig(), {"width": 96, "depth": 1, "local_dim": 4}, num_steps=300

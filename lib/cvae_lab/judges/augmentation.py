@@ -19,9 +19,11 @@ CLIPS_AT_ONCE = 256
 def _blur_bank(size):
     """Makes Gaussian smoothing matrices, `(len(BLUR_WIDTHS), size, size)`."""
     distance = np.subtract.outer(np.arange(size), np.arange(size))
-    bank = [np.exp(-0.5 * (distance / max(width, 1e-3)) ** 2) for width in BLUR_WIDTHS]
-    rows = [matrix / matrix.sum(axis=1, keepdims=True) for matrix in bank]
-    return np.stack(rows).astype(np.float32)
+    bank = []
+    for width in BLUR_WIDTHS:
+        matrix = np.exp(-0.5 * (distance / max(width, 1e-3)) ** 2)
+        bank.append(matrix / matrix.sum(axis=1, keepdims=True))
+    return np.stack(bank).astype(np.float32)
 
 
 def _moved_blur_bank(size):

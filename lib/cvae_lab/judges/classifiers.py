@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers, ops
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from cvae_lab.judges.augmentation import Degrader
 from cvae_lab.judges.descriptors import clip_descriptors
@@ -23,6 +24,8 @@ from cvae_music.config import AudioConfig
 from cvae_music.serialization import load_arrays, save_arrays
 
 MIX = 0.3  # both parameters of the beta distribution of mixed pairs
+# C of the logistic regressions to choose from: the inverse strength of regularisation.
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 
 
 def _balanced_batches(clips, genres, degrade, num_genres, num_steps, batch_size, seed):
@@ -69,11 +72,7 @@ def _balanced_batches(clips, genres, degrade, num_genres, num_steps, batch_size,
 
 
 def build_judge_network(
-    shape: tuple[int, int],
-    num_genres: int,
-    seed: int = 0,
-    channels: Sequence[int] = (24, 48, 96),
-    dropout: float = 0.4,
+    shape: tuple[int, int], num_genres: int, seed: int = 0
 ) -> keras.Model:
     """Builds a strided CNN from scaled log-mel to genre logits.
 
@@ -83,12 +82,10 @@ def build_judge_network(
         shape: `(num_frames, n_mels)`.
         num_genres: Number of genres.
         seed: Seed of the weights.
-        channels: Channels of the three stages.
-        dropout: Share of the embedding left out in training.
 
     Returns:
         A `keras.Model` from `(batch, num_frames, n_mels)` to `(batch, num_genres)`. Its
-        layer `embedding` has twice as many outputs as the last stage has channels.
+        layer `embedding` has 192 outputs.
     """
     inputs = layers.Input(shape, name="log_mel")
     x = inputs - ops.mean(inputs, axis=(1, 2), keepdims=True)
@@ -97,8 +94,9 @@ def build_judge_network(
     frames = shape[0] // 2
     mels = shape[1] // 2
     x = ops.reshape(x[:, : 2 * frames, : 2 * mels], (-1, frames, 2, mels, 2))
-    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4)), (-1, frames, mels, 4))
-    for stage, width in enumerate(channels):
+    x = ops.transpose(x, (0, 1, 3, 2, 4))
+    x = ops.reshape(x, (-1, frames, mels, 4))
+    for stage, width in enumerate((24, 48, 96)):
         start = keras.initializers.HeNormal(seed=seed + stage)
         settings = {"strides": 2, "padding": "same", "use_bias": False}
         x = layers.Conv2D(width, 3, kernel_initializer=start, **settings)(x)
@@ -106,8 +104,8 @@ def build_judge_network(
         x = layers.Activation("relu")(x)
     pooled = [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
     x = layers.Concatenate(name="embedding")(pooled)
-    x = layers.Dropout(dropout, seed=seed)(x)
-    start = keras.initializers.GlorotUniform(seed=seed + len(channels))
+    x = layers.Dropout(0.4, seed=seed)(x)
+    start = keras.initializers.GlorotUniform(seed=seed + 3)
     settings = {"name": "logits", "dtype": "float32"}
     logits = layers.Dense(num_genres, kernel_initializer=start, **settings)(x)
     return keras.Model(inputs, logits)
@@ -303,7 +301,6 @@ def train_cnn_judge(
     *,
     num_steps: int = 400,
     batch_size: int = 64,
-    verbose: int = 0,
 ) -> CNNJudge:
     """Trains the CNN on the training split.
 
@@ -314,7 +311,6 @@ def train_cnn_judge(
         seed: Seed of weights, batches and degraded copies.
         num_steps: Batches to train on.
         batch_size: Clips in a batch.
-        verbose: As in `keras.Model.fit`.
 
     Returns:
         `CNNJudge`.
@@ -337,7 +333,7 @@ def train_cnn_judge(
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.05)
     network.compile(keras.optimizers.AdamW(rate, weight_decay=0.01), loss)
     held_clips = np.concatenate([held[0], degrader(held[0])])
-    targets = np.eye(num_genres, dtype=np.float32)[np.tile(held[1], 2)]
+    targets = keras.utils.to_categorical(np.tile(held[1], 2), num_genres)
     best = keras.callbacks.EarlyStopping(
         "val_loss", patience=num_steps, restore_best_weights=True
     )
@@ -348,25 +344,17 @@ def train_cnn_judge(
         validation_data=(held_clips, targets),
         callbacks=[best],
         shuffle=False,
-        verbose=verbose,
+        verbose=0,
     )
     return CNNJudge(features.config, features.genres, network)
 
 
-def train_descriptor_judge(
-    features: Any,
-    seed: int = 0,
-    *,
-    num_copies: int = 2,
-    strengths: Sequence[float] = (0.001, 0.003, 0.01, 0.03, 0.1),
-) -> DescriptorJudge:
+def train_descriptor_judge(features: Any, seed: int = 0) -> DescriptorJudge:
     """Fits the logistic regression; chooses its C on the validation split.
 
     Args:
         features: `FeatureSet`.
-        seed: Seed of the degraded copies.
-        num_copies: Degraded copies of each training clip.
-        strengths: Values of C, the inverse strength of the regularisation.
+        seed: Seed of the two degraded copies of each training clip.
 
     Returns:
         `DescriptorJudge`.
@@ -378,31 +366,28 @@ def train_descriptor_judge(
         features, 3000, seed
     )
     judge = DescriptorJudge(features.config, features.genres)
-    described = [judge.describe(clips)]
-    described += [judge.describe(degrader(clips)) for _ in range(num_copies)]
-    points = np.concatenate(described)
+    copies = [clips, degrader(clips), degrader(clips)]
+    points = np.concatenate([judge.describe(some) for some in copies])
     held_points = np.concatenate([judge.describe(held), judge.describe(degrader(held))])
     judge.mean_ = points.mean(axis=0)
     judge.scale_ = points.std(axis=0) + 1e-3
     points = (points - judge.mean_) / judge.scale_
     held_points = (held_points - judge.mean_) / judge.scale_
-    labels = np.tile(genres, num_copies + 1)
+    labels = np.tile(genres, len(copies))
     held_labels = np.tile(held_genres, 2)
 
-    columns = np.searchsorted(np.unique(labels), held_labels)
-    best: Any = None
-    best_loss = np.inf
-    for strength in strengths:
+    def held_loss(regression):
+        shares = regression.predict_proba(held_points)
+        return log_loss(held_labels, shares, labels=regression.classes_)
+
+    regressions = []
+    for strength in STRENGTHS:
         regression = LogisticRegression(
             C=strength, class_weight="balanced", max_iter=300
         )
-        regression.fit(points, labels)
-        # By log-loss: accuracy on few validation tracks jumps too much to choose by.
-        log_shares = regression.predict_log_proba(held_points)
-        loss = -np.mean(log_shares[np.arange(len(columns)), columns])
-        if loss < best_loss:
-            best = regression
-            best_loss = loss
+        regressions.append(regression.fit(points, labels))
+    # By log-loss: accuracy on few validation tracks jumps too much to choose by.
+    best = min(regressions, key=held_loss)
     weights = best.coef_
     bias = best.intercept_
     if len(best.classes_) == 2:  # scikit-learn keeps one row for two classes
@@ -417,13 +402,13 @@ def train_descriptor_judge(
     return judge
 
 
-def train_judges(features: Any, seed: int = 0, **settings: Any) -> dict[str, Any]:
+def train_judges(features: Any, seed: int = 0, num_steps: int = 400) -> dict[str, Any]:
     """Trains both judges.
 
     Args:
         features: `FeatureSet`.
         seed: Seed of both trainings.
-        **settings: More arguments of `train_cnn_judge`.
+        num_steps: Batches to train the network on.
 
     Returns:
         `{"cnn": CNNJudge, "descriptors": DescriptorJudge}`.
@@ -435,7 +420,7 @@ def train_judges(features: Any, seed: int = 0, **settings: Any) -> dict[str, Any
         >>> train_judges(features)["cnn"].predict(clips)  # doctest: +SKIP
     """
     return {
-        "cnn": train_cnn_judge(features, seed, **settings),
+        "cnn": train_cnn_judge(features, seed, num_steps=num_steps),
         "descriptors": train_descriptor_judge(features, seed),
     }
 
@@ -443,12 +428,14 @@ def train_judges(features: Any, seed: int = 0, **settings: Any) -> dict[str, Any
 def _training_data(features, max_clips, seed):
     """Chooses clips of training and validation, and makes a `Degrader` of the first."""
     rng = np.random.default_rng(seed)
-    data = []
-    for split, most in (("train", max_clips), ("validation", 500)):
+
+    def draw(split, most):
         part = features.subset(split)
         rows = np.sort(rng.permutation(len(part))[:most])
-        data.append((features.config.scale(part.log_mel[rows]), part.genre_index[rows]))
-    (clips, genres), (held, held_genres) = data
+        return features.config.scale(part.log_mel[rows]), part.genre_index[rows]
+
+    clips, genres = draw("train", max_clips)
+    held, held_genres = draw("validation", 500)
     if len(np.unique(genres)) < 2:
         raise ValueError(
             f"the training split holds clips of {len(np.unique(genres))} genre(s); a "

@@ -62,8 +62,15 @@ def clip_descriptors(log_mel_db: ArrayLike, config: Any) -> np.ndarray:
     return np.concatenate(groups, axis=1).astype(np.float32)
 
 
-def _mean_and_spread(curves):
-    """Computes mean and deviation over frames of curves (clips, frames, anything)."""
+def mean_and_spread(curves: np.ndarray) -> np.ndarray:
+    """Computes mean and standard deviation over time of curves.
+
+    Args:
+        curves: Shape `(num_clips, num_frames, num_curves)`.
+
+    Returns:
+        Array of shape `(num_clips, 2 * num_curves)`.
+    """
     return np.concatenate([curves.mean(axis=1), curves.std(axis=1)], axis=1)
 
 
@@ -72,7 +79,7 @@ def _timbre(relative):
     mfcc = librosa.feature.mfcc(S=relative.transpose(0, 2, 1), n_mfcc=NUM_MFCC)
     mfcc = mfcc[:, 1:].transpose(0, 2, 1)
     movement = np.abs(np.diff(mfcc, axis=1)).mean(axis=1)
-    return np.concatenate([_mean_and_spread(mfcc), np.log(movement + 0.1)], axis=1)
+    return np.concatenate([mean_and_spread(mfcc), np.log(movement + 0.1)], axis=1)
 
 
 def _spectral_shape(relative, frequencies):
@@ -84,7 +91,7 @@ def _spectral_shape(relative, frequencies):
     rolloff = librosa.feature.spectral_rolloff(S=magnitude, freq=frequencies)
     flatness = librosa.feature.spectral_flatness(S=magnitude)
     curves = np.concatenate([centroid, bandwidth, rolloff, flatness], axis=1)
-    return _mean_and_spread(np.log(curves + 1e-6).transpose(0, 2, 1))
+    return mean_and_spread(np.log(curves + 1e-6).transpose(0, 2, 1))
 
 
 def _onsets(bands, frames_per_beat):
@@ -93,7 +100,7 @@ def _onsets(bands, frames_per_beat):
     registers = bands.reshape(num_clips, num_frames, 4, -1).mean(axis=3)
     # Clips are loops, so the step into the first frame comes from the last.
     rises = np.maximum(registers - np.roll(registers, 1, axis=1), 0.0)
-    strength = np.log(_mean_and_spread(rises) + 0.01)
+    strength = np.log(mean_and_spread(rises) + 0.01)
 
     whole_beats = num_frames - num_frames % frames_per_beat
     beats = rises[:, :whole_beats].reshape(num_clips, -1, frames_per_beat, 4)
@@ -116,12 +123,10 @@ def _onsets(bands, frames_per_beat):
 def _modulation(bands):
     """Measures the energy of the level curves in octaves of modulation speed."""
     spectrum = np.abs(np.fft.rfft(bands, axis=1)) / bands.shape[1]
-    edges = [1, 2, 4, 8, 16, 32, 64]
-    octaves = [
-        spectrum[:, low : high + 1].mean(axis=1)
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-        if high < spectrum.shape[1]
-    ]
+    octaves = []
+    for low in (1, 2, 4, 8, 16, 32):
+        if 2 * low < spectrum.shape[1]:
+            octaves.append(spectrum[:, low : 2 * low + 1].mean(axis=1))
     return np.log(np.concatenate(octaves, axis=1) + 0.02)
 
 
@@ -135,8 +140,11 @@ def _harmony(relative, frequencies):
     chroma = magnitude @ fold / (fold.sum(axis=0) + 1e-3)
     chroma /= chroma.sum(axis=2, keepdims=True) + 1e-6
     average = chroma.mean(axis=1)
-    shifted = [np.roll(average, shift, axis=1) for shift in range(7)]
-    intervals = np.stack([(average * one).sum(axis=1) for one in shifted], axis=1)
+    intervals = []
+    for shift in range(7):
+        shifted = np.roll(average, shift, axis=1)
+        intervals.append((average * shifted).sum(axis=1))
     movement = np.abs(np.diff(chroma, axis=1)).sum(axis=2)
-    movement = _mean_and_spread(movement[:, :, None])
-    return np.log(np.concatenate([intervals, movement], axis=1) + 1e-3)
+    movement = mean_and_spread(movement[:, :, None])
+    described = np.concatenate([np.stack(intervals, axis=1), movement], axis=1)
+    return np.log(described + 1e-3)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
+from sklearn.preprocessing import StandardScaler
 
 from cvae_music.attributes import bass_and_register, log_mel_attributes
 from cvae_music.audio.analysis import TINY
@@ -28,7 +29,7 @@ def measure_attributes(
         tempo: Beats a minute the clip was made with: gives the length of a beat.
 
     Returns:
-        Dict of floats: the `attributes.ATTRIBUTES` (levels in dB, frequencies in Hz),
+        Dict of floats: the `attributes.ATTRIBUTE_WORDS` (dB, Hz),
         `tempo_bpm` as librosa estimates it, and `onsets_per_second`.
 
     Raises:
@@ -91,7 +92,7 @@ def latent_correlations(model: Any, features: Any) -> pd.DataFrame:
     Returns:
         DataFrame, a row for each dimension of the posterior means in order; a column
         for each recorded factor that has an order (the key is circular) and each of the
-        `attributes.ATTRIBUTES`; 0 where one is constant.
+        `attributes.ATTRIBUTE_WORDS`; 0 where one is constant.
 
     Source: Spearman's rank correlation.
 
@@ -114,7 +115,6 @@ def latent_correlations(model: Any, features: Any) -> pd.DataFrame:
     standardised = []
     for values in (model.encode(clips)[0], known.to_numpy(float)):
         ranks = rankdata(values, axis=0)
-        ranks = ranks - ranks.mean(axis=0)
-        standardised.append(ranks / np.maximum(ranks.std(axis=0), 1e-9))
+        standardised.append(StandardScaler().fit_transform(ranks))
     correlations = standardised[0].T @ standardised[1] / len(clips)
     return pd.DataFrame(correlations, columns=known.columns)

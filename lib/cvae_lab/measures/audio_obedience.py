@@ -87,21 +87,20 @@ def describe_sound(levels: np.ndarray, config: Any) -> np.ndarray:
 
 
 def balanced_clips(
-    features: Any, split: str, num_per_genre: int, seed: int = 0
+    features: Any, split: str, num_per_genre: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Chooses at most so many clips of each genre of a split, by the seed.
+    """Chooses at most so many clips of each genre of a split, by chance.
 
     Args:
         features: `FeatureSet`.
         split: Name of the split.
         num_per_genre: Most clips of a genre.
-        seed: Seed of the choice.
 
     Returns:
         `(clips, genres)`: scaled log-mel `(clips, num_frames, n_mels)` and indices.
     """
     part = features.subset(split)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     chosen = []
     for genre in range(len(features.genres)):
         members = rng.permutation(np.flatnonzero(part.genre_index == genre))
@@ -110,18 +109,17 @@ def balanced_clips(
     return features.config.scale(part.log_mel[rows]), part.genre_index[rows]
 
 
-def swap_labels(labels: np.ndarray, num_genres: int, seed: int = 0) -> np.ndarray:
+def swap_labels(labels: np.ndarray, num_genres: int) -> np.ndarray:
     """Draws for each clip another genre than its own, every other one equally often.
 
     Args:
         labels: Genre indices, shape `(clips,)`.
         num_genres: Number of genres.
-        seed: Seed of the draw.
 
     Returns:
         int32 genre indices, shape `(clips,)`.
     """
-    steps = 1 + np.random.default_rng(seed).permutation(len(labels)) % (num_genres - 1)
+    steps = 1 + np.random.default_rng(0).permutation(len(labels)) % (num_genres - 1)
     return ((labels + steps) % num_genres).astype(np.int32)
 
 
@@ -131,8 +129,6 @@ def obedience_in_sound(
     *,
     num_per_genre: int = 16,
     num_training: int = 40,
-    seed: int = 0,
-    split: str = "test",
     describe: Callable = describe_sound,
 ) -> dict[str, float]:
     """Measures the obedience of conditional models in their sound.
@@ -144,10 +140,8 @@ def obedience_in_sound(
     Args:
         models: Dictionary name -> `ConditionalVAE`.
         features: `FeatureSet`.
-        num_per_genre: Clips of each genre to judge.
+        num_per_genre: Test clips of each genre to judge.
         num_training: Real training clips of each genre for the regression.
-        seed: Seed of the choice of clips and of all draws.
-        split: Split that is judged.
         describe: Function `(levels in dB, config) -> (clips, dimensions)`.
 
     Returns:
@@ -163,21 +157,21 @@ def obedience_in_sound(
         named = probe.predict(describe(config.unscale(clips), config))
         return balanced_share(named == genres, genres)
 
-    clips, labels = balanced_clips(features, "train", num_training, seed)
+    clips, labels = balanced_clips(features, "train", num_training)
     regression = LogisticRegression(C=0.02, max_iter=2000)
     probe = make_pipeline(StandardScaler(), regression)
     probe.fit(describe(config.unscale(clips), config), labels)
-    clips, labels = balanced_clips(features, split, num_per_genre, seed)
-    swapped = swap_labels(labels, num_genres, seed)
-    asked, sources = balanced_genres(num_genres, num_per_genre, seed)
+    clips, labels = balanced_clips(features, "test", num_per_genre)
+    swapped = swap_labels(labels, num_genres)
+    asked, sources = balanced_genres(num_genres, num_per_genre)
     found = {"real": share(clips, labels)}
     for name, model in models.items():
         mean = model.encode(clips)[0]
         requests = {
             "rebuilt": (mean, labels),
             "swap": (mean, swapped),
-            "fresh": (model.sample_latents(sources, seed=seed), asked),
-            "class_conditional": (model.sample_latents(asked, seed=seed), asked),
+            "fresh": (model.sample_latents(sources), asked),
+            "class_conditional": (model.sample_latents(asked), asked),
         }
         for kind, (latents, genres) in requests.items():
             made = decode_clips(model, latents, genres)

@@ -23,25 +23,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from cvae_lab.judges.descriptors import NUM_MFCC
+from cvae_lab.judges.descriptors import NUM_MFCC, mean_and_spread
 from cvae_lab.measures.scores import in_pieces, in_turn, matrix
-
-
-def log_mel_statistics(log_mel_db: ArrayLike) -> np.ndarray:
-    """Computes mean and standard deviation over time of each mel band, in dB.
-
-    Args:
-        log_mel_db: Shape `(num_clips, num_frames, n_mels)`, dB.
-
-    Returns:
-        Array of shape `(num_clips, 2 * n_mels)`.
-
-    Example:
-        >>> log_mel_statistics([[[0.0], [2.0]]]).tolist()
-        [[1.0, 1.0]]
-    """
-    log_mel_db = np.asarray(log_mel_db, np.float32)
-    return np.concatenate([log_mel_db.mean(axis=1), log_mel_db.std(axis=1)], axis=1)
 
 
 def mfcc_statistics(log_mel_db: ArrayLike) -> np.ndarray:
@@ -62,7 +45,7 @@ def mfcc_statistics(log_mel_db: ArrayLike) -> np.ndarray:
     """
     bands_first = np.asarray(log_mel_db, np.float32).transpose(0, 2, 1)
     mfcc = librosa.feature.mfcc(S=bands_first, n_mfcc=NUM_MFCC)
-    return log_mel_statistics(mfcc.transpose(0, 2, 1))
+    return mean_and_spread(mfcc.transpose(0, 2, 1))
 
 
 def baseline_points(
@@ -88,7 +71,7 @@ def baseline_points(
     """
     points = {}
     statistics = {
-        "log-mel statistics": log_mel_statistics,
+        "log-mel statistics": mean_and_spread,
         "MFCC statistics": mfcc_statistics,
     }
     for name, describe in statistics.items():
@@ -101,16 +84,12 @@ def baseline_points(
     return points
 
 
-def principal_components(
-    clips: Any, num_components: int, num_rounds: int = 8, seed: int = 0
-) -> Callable:
+def principal_components(clips: Any, num_components: int) -> Callable:
     """Computes principal components of clips that may be larger than memory.
 
     Args:
         clips: Array, shape `(num_clips, ...)`, in memory or on disk.
         num_components: At most so many.
-        num_rounds: Readings of the clips; each brings the subspace closer.
-        seed: Seed of the first subspace.
 
     Returns:
         Function from clips to their components, `(num_clips, num_components)`.
@@ -131,8 +110,8 @@ def principal_components(
 
     size = min(num_components, len(clips), len(mean))
     shape = (len(mean), min(size + 10, len(mean)))
-    basis = np.random.default_rng(seed).standard_normal(shape, np.float32)
-    for _ in range(num_rounds):
+    basis = np.random.default_rng(0).standard_normal(shape, np.float32)
+    for _ in range(8):  # each reading of the clips brings the subspace closer
         basis = np.linalg.qr(times_covariance(basis))[0]
     _, vectors = np.linalg.eigh(basis.T @ times_covariance(basis))
     basis = basis @ vectors[:, ::-1][:, :size]
@@ -143,10 +122,8 @@ def check_alignment(
     encode: Callable,
     clips: Any,
     points: ArrayLike,
-    num_checked: int = 8,
-    seed: int = 0,
 ) -> None:
-    """Checks that `points[k]` is what `encode` returns for `clips[k]`.
+    """Checks for eight rows that `points[k]` is what `encode` returns for `clips[k]`.
 
     A score against labels means nothing once rows have been sorted, shuffled or dropped
     on one side only.
@@ -155,8 +132,6 @@ def check_alignment(
         encode: Function from clips to points.
         clips: Array with a row for each clip.
         points: Array with a row for each clip.
-        num_checked: Rows to check, drawn by the seed.
-        seed: Seed of the choice.
 
     Raises:
         ValueError: If the numbers of rows differ, or a point belongs to another clip.
@@ -171,7 +146,7 @@ def check_alignment(
             f"got {len(clips)} clips and {len(points)} points; expected one point for "
             "each clip."
         )
-    rows = np.sort(np.random.default_rng(seed).permutation(len(clips))[:num_checked])
+    rows = np.sort(np.random.default_rng(0).permutation(len(clips))[:8])
     made = np.asarray(encode(np.asarray(clips)[rows]))
     tolerance = 1e-2 * (np.std(points) + 1e-9)
     wrong = rows[np.abs(made - points[rows]).max(axis=1) > tolerance]
@@ -190,13 +165,11 @@ def cluster_scores(
     *,
     groups: ArrayLike | None = None,
     num_boots: int = 200,
-    neighbours: int = 15,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Scores clusters and neighbours against the genres of held-out clips.
 
-    There are as many clusters as genres. The interval holds the middle 95 % of scores
-    over resampled test clips; the clusters stay as they are.
+    There are as many clusters as genres, and 15 neighbours vote. The interval holds the
+    middle 95 % of scores over resampled test clips; the clusters stay as they are.
 
     Args:
         points: Latents or features of training clips, shape `(num_clips, dimensions)`.
@@ -206,8 +179,6 @@ def cluster_scores(
         groups: Track or artist of each test clip: clips of a group are resampled
             together. None: each is its own group.
         num_boots: Resamples.
-        neighbours: Training clips that vote.
-        seed: Seed of clusters and resamples.
 
     Returns:
         DataFrame with the columns `score`, `low`, `high` and the rows `kmeans_ari`,
@@ -222,7 +193,7 @@ def cluster_scores(
 
     Example:
         >>> points, labels = [[0.0], [0.1], [9.0], [9.1]], [0, 0, 1, 1]
-        >>> table = cluster_scores(points, labels, points, labels, neighbours=1)
+        >>> table = cluster_scores(points, labels, points, labels)
         >>> float(table.loc["kmeans_ari", "score"])
         1.0
     """
@@ -239,14 +210,14 @@ def cluster_scores(
     number = len(np.unique(labels))
     # Full covariances of many dimensions would need more clips than there are.
     mixture = GaussianMixture(
-        number, covariance_type="diag", reg_covar=1e-3, n_init=5, random_state=seed
+        number, covariance_type="diag", reg_covar=1e-3, n_init=5, random_state=0
     )
-    kmeans = KMeans(number, n_init=10, random_state=seed)
+    kmeans = KMeans(number, n_init=10, random_state=0)
     clusters = {
         "kmeans": kmeans.fit(points).predict(held_points),
         "gmm": mixture.fit(points).predict(held_points),
     }
-    voters = KNeighborsClassifier(min(neighbours, len(points))).fit(points, labels)
+    voters = KNeighborsClassifier(min(15, len(points))).fit(points, labels)
     right = voters.predict(held_points) == held_labels
     silhouette = np.full(len(held_labels), np.nan)
     if 2 <= len(np.unique(held_labels)) < len(held_labels):
@@ -264,11 +235,11 @@ def cluster_scores(
         return found
 
     clips = np.arange(len(held_labels))
-    names, member = np.unique(
-        clips if groups is None else np.asarray(groups), return_inverse=True
-    )
+    if groups is None:
+        groups = clips
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
     members = [np.flatnonzero(member == index) for index in range(len(names))]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     resampled = []
     for _ in range(num_boots):
         chosen = rng.integers(0, len(names), len(names))

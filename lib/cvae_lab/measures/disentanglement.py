@@ -7,7 +7,6 @@ width where a measure needs classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import entr
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, mutual_info_score, r2_score
+from sklearn.preprocessing import StandardScaler
 
 from cvae_lab.measures.scores import matrix
 
@@ -42,27 +42,20 @@ def _checked(latents: ArrayLike, factors: Any) -> tuple[np.ndarray, pd.DataFrame
     return latents, factors
 
 
-def _bins(values, num_bins=NUM_BINS):
-    """Cuts values into bins of equal width, whole numbers from 0."""
-    edges = np.linspace(values.min(), values.max(), num_bins + 1)[1:-1]
+def _bins(values):
+    """Cuts values into 20 bins of equal width, whole numbers from 0."""
+    edges = np.linspace(values.min(), values.max(), NUM_BINS + 1)[1:-1]
     return np.digitize(values, edges)
 
 
-def _classes(values, num_bins):
-    if pd.api.types.is_integer_dtype(values):
-        return np.unique(values, return_inverse=True)[1]
-    return _bins(values.to_numpy(), num_bins)
-
-
-def information_table(
-    latents: ArrayLike, factors: Any, num_bins: int = NUM_BINS
-) -> pd.DataFrame:
+def information_table(latents: ArrayLike, factors: Any) -> pd.DataFrame:
     """Computes the mutual information of dimensions and factors, over the entropy.
+
+    Dimensions, and factors that are no classes, are cut into 20 bins.
 
     Args:
         latents: Posterior means, shape `(num_clips, latent_dim)`.
         factors: DataFrame, a row a clip and a column a factor.
-        num_bins: Bins of a latent dimension, and of a factor that is no class.
 
     Returns:
         DataFrame of shares of the factor's entropy between 0 and 1, a row a dimension,
@@ -71,29 +64,23 @@ def information_table(
     Raises:
         ValueError: If the rows do not belong together or a factor never changes.
 
+    Source: `sklearn.metrics.mutual_info_score`.
+
     Example:
         >>> latents = [[0.0, 0.0], [1.0, 0.0]]
         >>> information_table(latents, {"mode": [0, 1]})["mode"].tolist()
         [1.0, 0.0]
     """
     latents, factors = _checked(latents, factors)
-    codes = np.stack([_bins(column, num_bins) for column in latents.T])
-    num_dimensions = len(codes)
+    codes = [_bins(column) for column in latents.T]
     shares = {}
     for name in factors:
-        classes = _classes(factors[name], num_bins)
-        num_classes = classes.max() + 1
-        # One histogram for all dimensions: each has its own stretch of the counts.
-        offsets = np.arange(num_dimensions)[:, None] * num_bins
-        index = (offsets + codes) * num_classes + classes
-        size = num_dimensions * num_bins * num_classes
-        joint = np.bincount(index.ravel(), minlength=size) / len(latents)
-        joint = joint.reshape(num_dimensions, num_bins, num_classes)
-        own = _entropy(joint.sum(axis=1))
-        code_entropy = _entropy(joint.sum(axis=2))
-        joint_entropy = _entropy(joint.reshape(num_dimensions, -1))
-        mutual = code_entropy + own - joint_entropy
-        shares[name] = np.clip(mutual / own, 0.0, 1.0)
+        classes = factors[name].to_numpy()
+        if not np.issubdtype(classes.dtype, np.integer):
+            classes = _bins(classes)
+        entropy = mutual_info_score(classes, classes)
+        mutual = np.array([mutual_info_score(classes, code) for code in codes])
+        shares[name] = np.clip(mutual / entropy, 0.0, 1.0)
     return pd.DataFrame(shares)
 
 
@@ -103,9 +90,7 @@ def _gap(table):
     return ordered[-1] - ordered[-2]
 
 
-def mutual_information_gap(
-    latents: ArrayLike, factors: Any, num_bins: int = NUM_BINS
-) -> float:
+def mutual_information_gap(latents: ArrayLike, factors: Any) -> float:
     """Computes MIG: how far the best dimension is ahead of the second best.
 
     The gap in information is averaged over factors. 1: each factor is wholly in one
@@ -114,7 +99,6 @@ def mutual_information_gap(
     Args:
         latents: As for `information_table`.
         factors: As for `information_table`.
-        num_bins: As for `information_table`.
 
     Returns:
         Share between 0 and 1.
@@ -129,7 +113,7 @@ def mutual_information_gap(
         >>> mutual_information_gap([[0.0, 0.0], [1.0, 0.0]], {"mode": [0, 1]})
         1.0
     """
-    return float(_gap(information_table(latents, factors, num_bins)).mean())
+    return float(_gap(information_table(latents, factors)).mean())
 
 
 def separated_attribute_predictability(latents: ArrayLike, factors: Any) -> float:
@@ -158,10 +142,10 @@ def separated_attribute_predictability(latents: ArrayLike, factors: Any) -> floa
         1.0
     """
     latents, factors = _checked(latents, factors)
-    centred = latents - latents.mean(axis=0)
-    known = factors.to_numpy(float) - factors.to_numpy(float).mean(axis=0)
-    spread = np.linalg.norm(centred, axis=0)[:, None] * np.linalg.norm(known, axis=0)
-    return float(_gap((centred.T @ known / np.maximum(spread, 1e-12)) ** 2).mean())
+    points = StandardScaler().fit_transform(latents)
+    known = StandardScaler().fit_transform(factors.to_numpy(float))
+    correlations = points.T @ known / len(points)
+    return float(_gap(correlations**2).mean())
 
 
 def dci(
@@ -169,18 +153,14 @@ def dci(
     factors: Any,
     held_latents: ArrayLike,
     held_factors: Any,
-    num_trees: int = 40,
-    seed: int = 0,
 ) -> dict[str, float]:
-    """Computes DCI: how far trees need one dimension for one factor.
+    """Computes DCI: how far 40 trees a factor need one dimension for one factor.
 
     Args:
         latents: Posterior means to fit trees to, shape `(num_clips, latent_dim)`.
         factors: DataFrame of their factors.
         held_latents: Posterior means of other clips.
         held_factors: Their factors.
-        num_trees: Trees for each factor.
-        seed: Seed of the trees.
 
     Returns:
         Dictionary of three shares, 1 is best. `disentanglement`: each dimension matters
@@ -198,19 +178,19 @@ def dci(
     Example:
         >>> latents = np.random.default_rng(0).standard_normal((90, 2))
         >>> factors = {"level": latents[:, 0], "tilt": latents[:, 1]}
-        >>> scores = dci(latents, factors, latents, factors, num_trees=5)
+        >>> scores = dci(latents, factors, latents, factors)
         >>> sorted(scores)
         ['completeness', 'disentanglement', 'informativeness']
     """
     latents, factors = _checked(latents, factors)
     held_latents, held_factors = _checked(held_latents, held_factors)
-    settings = {"max_features": 1.0, "min_samples_leaf": 5, "random_state": seed}
+    settings = {"max_features": 1.0, "min_samples_leaf": 5, "random_state": 0}
     importances = []
     skills = []
     for name in factors:
         is_class = pd.api.types.is_integer_dtype(factors[name])
         kind = ExtraTreesClassifier if is_class else ExtraTreesRegressor
-        trees = kind(num_trees, **settings).fit(latents, factors[name])
+        trees = kind(40, **settings).fit(latents, factors[name])
         importances.append(trees.feature_importances_)
         truth = held_factors[name].to_numpy()
         skills.append(_skill(truth, trees.predict(held_latents), is_class))
@@ -221,7 +201,7 @@ def dci(
 def _skill(truth, guess, is_class):
     if is_class:
         return max(0.0, balanced_accuracy_score(truth, guess, adjusted=True))
-    return max(0.0, 1.0 - np.mean((truth - guess) ** 2) / np.var(truth))
+    return max(0.0, r2_score(truth, guess))
 
 
 def dci_of_weights(weights: ArrayLike) -> dict[str, float]:
@@ -251,23 +231,16 @@ def _entropy(shares):
     return entr(shares).sum(axis=-1)
 
 
-def disentanglement_row(
-    model: Any,
-    features: Any,
-    factors: Sequence[str] = FACTORS,
-    whole_only: bool = True,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Computes MIG, SAP and DCI of one model.
+def disentanglement_row(model: Any, features: Any) -> dict[str, float]:
+    """Computes MIG, SAP and DCI of one model over `FACTORS`.
+
+    Only the dimensions that describe the whole clip are measured. Those of single beats
+    repeat the same factor once a beat, which MIG and SAP count as entangled in any
+    case.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
         features: `FeatureSet` of known-factor music.
-        factors: Names of columns of its table.
-        whole_only: Measure the dimensions that describe the whole clip. Those of single
-            beats repeat the same factor once a beat, which MIG and SAP count as
-            entangled in any case.
-        seed: Seed of the trees.
 
     Returns:
         Dictionary: `mig`, `sap`, `dci_disentanglement`, `dci_completeness`,
@@ -280,35 +253,32 @@ def disentanglement_row(
         >>> from cvae_music import VAE, AudioConfig, FeatureSet
         >>> config = AudioConfig(n_mels=16)
         >>> table = pd.DataFrame({"genre": "jazz", "split": ["train", "test"] * 6})
-        >>> table["mode"] = np.arange(12) // 2 % 2
-        >>> table["register"] = np.arange(12) // 4
+        >>> for name in FACTORS:
+        ...     table[name] = np.arange(12) // 2 % 2
         >>> clips = np.random.default_rng(0).normal(-40.0, 9.0, (12, 128, 16))
         >>> features = FeatureSet(config, ("jazz",), table, clips, table[:0])
         >>> model = VAE(config, width=40, depth=1)
-        >>> list(disentanglement_row(model, features, ["mode", "register"]))[:3]
+        >>> list(disentanglement_row(model, features))[:3]
         ['mig', 'sap', 'dci_disentanglement']
     """
-    missing = [name for name in factors if name not in features.table]
+    missing = [name for name in FACTORS if name not in features.table]
     if missing:
         raise ValueError(
             f"the features have no factors {missing}; disentanglement needs "
             "known-factor music."
         )
-    last = model.global_dim if whole_only else model.latent_dim
     latents = {}
     known = {}
     for split in ("train", "test"):
         part = features.subset(split)
         means = model.encode(features.config.scale(part.log_mel))[0]
-        latents[split] = means[:, :last]
-        known[split] = part.table[list(factors)]
+        latents[split] = means[:, : model.global_dim]
+        known[split] = part.table[list(FACTORS)]
     row = {
         "mig": mutual_information_gap(latents["train"], known["train"]),
         "sap": separated_attribute_predictability(latents["train"], known["train"]),
     }
-    shares = dci(
-        latents["train"], known["train"], latents["test"], known["test"], seed=seed
-    )
+    shares = dci(latents["train"], known["train"], latents["test"], known["test"])
     for name, value in shares.items():
         row[f"dci_{name}"] = value
     return row

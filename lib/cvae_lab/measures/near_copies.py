@@ -5,6 +5,7 @@ A model of other people's music is published after `check_near_copies` only.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,10 +59,10 @@ def near_copies(
         True
     """
     training = matrix(training, "training")
-    made, real = (
-        cdist(matrix(points, name), training).min(axis=1)
-        for points, name in ((generated, "generated"), (held_out, "held_out"))
-    )
+    generated = matrix(generated, "generated")
+    held_out = matrix(held_out, "held_out")
+    made = cdist(generated, training).min(axis=1)
+    real = cdist(held_out, training).min(axis=1)
     found: dict[str, Any] = {
         "num_generated": len(made),
         "num_training": len(training),
@@ -72,20 +73,19 @@ def near_copies(
     for percent in PERCENTILES:
         # The share below the k-th smallest distance follows a beta-binomial law.
         k = int(np.ceil(len(real) * percent / 100))
-        law = betabinom(len(made), k, len(real) + 1 - k)
+        allowed = betabinom(len(made), k, len(real) + 1 - k).ppf(0.999)
         below = np.sum(made < np.sort(real)[k - 1])
         found[f"below_{percent}"] = float(below / len(made))
-        found[f"allowed_{percent}"] = float(law.ppf(0.999) / len(made))
-        found["passes"] &= bool(below <= law.ppf(0.999))
+        found[f"allowed_{percent}"] = float(allowed / len(made))
+        found["passes"] &= bool(below <= allowed)
     return found
 
 
-def pca_embedding(clips: Any, num_components: int = 64, seed: int = 0) -> Callable:
-    """Fits principal components to clips; what blur takes away is left out.
+def pca_embedding(clips: Any, seed: int) -> Callable:
+    """Fits 64 principal components to clips; what blur takes away is left out.
 
     Args:
         clips: Log-mel, shape `(num_clips, num_frames, n_mels)`, in memory or on disk.
-        num_components: Dimensions, at most.
         seed: Seed of the choice of the 2,000 clips that are fitted, at most.
 
     Returns:
@@ -94,11 +94,13 @@ def pca_embedding(clips: Any, num_components: int = 64, seed: int = 0) -> Callab
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(len(clips))[:2000])
     fitted = np.asarray(clips[chosen], np.float32).reshape(len(chosen), -1)
-    size = min(num_components, *fitted.shape)
+    size = min(64, *fitted.shape)
     pca = PCA(size, svd_solver="randomized", random_state=seed).fit(fitted)
-    return lambda some: in_pieces(
-        lambda piece: pca.transform(piece.reshape(len(piece), -1)), some
-    )
+
+    def embed(piece):
+        return pca.transform(piece.reshape(len(piece), -1))
+
+    return functools.partial(in_pieces, embed)
 
 
 def near_copy_table(
@@ -162,26 +164,23 @@ def near_copy_table(
         "new clips": decode(model.sample_latents(asked, seed=seed), asked),
         "training clips, rebuilt": rebuild(heard, genres),
     }
-    embed = pca_embedding(train.log_mel, seed=seed)
+    embed = pca_embedding(train.log_mel, seed)
     training = embed(train.log_mel)
     points = {name: embed(clips) for name, clips in sets.items()}
     held_points = embed(held_out)
-    rows = [
-        {"embedding": "log-mel", "clips": name}
-        | near_copies(points[name], training, held_points)
-        for name in sets
-    ]
+    rows = []
+    for name in sets:
+        row = near_copies(points[name], training, held_points)
+        rows.append({"embedding": "log-mel", "clips": name} | row)
     if describe is not None:
         everything = np.concatenate([*points.values(), held_points])
         nearest = np.argsort(cdist(everything, training))[:, :NUM_CANDIDATES]
         candidates = train.log_mel[np.unique(nearest)]
         training = describe(np.asarray(candidates, np.float32), config)
         held_points = describe(rebuild(held_out, held_genres), config)
-        rows += [
-            {"embedding": "described", "clips": name}
-            | near_copies(describe(clips, config), training, held_points)
-            for name, clips in sets.items()
-        ]
+        for name, clips in sets.items():
+            row = near_copies(describe(clips, config), training, held_points)
+            rows.append({"embedding": "described", "clips": name} | row)
     return pd.DataFrame(rows)
 
 

@@ -14,16 +14,17 @@ from cvae_music.plots import COLOURS
 if TYPE_CHECKING:
     import ipywidgets
 
+COLUMNS = 24  # cells of the map from left to right
+ROWS = 14  # from top to bottom
 
-def grid_cells(points: ArrayLike, columns: int = 24, rows: int = 14) -> np.ndarray:
+
+def grid_cells(points: ArrayLike) -> np.ndarray:
     """Finds a cell of a grid for each point, no two in one.
 
     A point gets the cell it lies in, or the nearest that is free.
 
     Args:
         points: Float array, shape `(num_clips, 2)`.
-        columns: Cells from left to right.
-        rows: Cells from top to bottom.
 
     Returns:
         Int array, shape `(num_clips, 2)`: column, and row counted from the top.
@@ -32,18 +33,17 @@ def grid_cells(points: ArrayLike, columns: int = 24, rows: int = 14) -> np.ndarr
         ValueError: If there are more points than cells.
     """
     points = np.asarray(points, float)
-    size = np.array([columns, rows])
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) > columns * rows:
+    size = np.array([COLUMNS, ROWS])
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) > COLUMNS * ROWS:
         raise ValueError(
             f"got points of shape {points.shape}; expected (clips, 2), at most "
-            f"{columns * rows} clips."
+            f"{COLUMNS * ROWS} clips."
         )
     low = points.min(axis=0)
     high = points.max(axis=0)
     wanted = (points - low) / np.maximum(high - low, 1e-9) * (size - 1)
-    wanted[:, 1] = rows - 1 - wanted[:, 1]
-    grid = np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij")
-    cells = np.stack(grid, axis=-1).reshape(-1, 2)
+    wanted[:, 1] = ROWS - 1 - wanted[:, 1]
+    cells = np.argwhere(np.ones(size, bool))
     free = np.ones(len(cells), bool)
     found = np.empty((len(points), 2), int)
     for index, point in enumerate(wanted):
@@ -71,8 +71,6 @@ def clip_map(
     genres: Sequence[str],
     sound: Callable[[int], np.ndarray],
     config: Any,
-    columns: int = 24,
-    rows: int = 14,
 ) -> ipywidgets.VBox:
     """Draws a button for each point; a click plays the clip, hovering names it.
 
@@ -82,8 +80,6 @@ def clip_map(
         genres: Names of the genres.
         sound: Function from the number of a clip to its samples.
         config: `AudioConfig`, for the sample rate.
-        columns: Cells from left to right.
-        rows: Cells from top to bottom.
 
     Returns:
         A widget. Each button carries the start of the genre's name, so that colour is
@@ -109,7 +105,7 @@ def clip_map(
 
     marks = short_names(genres)
     buttons = []
-    for number, (column, row) in enumerate(grid_cells(points, columns, rows)):
+    for number, (column, row) in enumerate(grid_cells(points)):
         index = genre[number]
         area = f"{row + 1} / {column + 1}"
         size = {"width": "22px", "height": "20px", "padding": "0", "margin": "0"}
@@ -122,7 +118,7 @@ def clip_map(
         button.on_click(lambda _, number=number: play(number))
         buttons.append(button)
     grid = widgets.Layout(
-        grid_template_columns=f"repeat({columns}, 24px)",
-        grid_template_rows=f"repeat({rows}, 22px)",
+        grid_template_columns=f"repeat({COLUMNS}, 24px)",
+        grid_template_rows=f"repeat({ROWS}, 22px)",
     )
     return widgets.VBox([widgets.GridBox(buttons, layout=grid), caption, audio])

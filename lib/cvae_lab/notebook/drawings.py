@@ -22,7 +22,7 @@ class Drawing:
         self.png = base64.b64encode(path.with_suffix(".png").read_bytes()).decode()
         self.alt = ". ".join(re.findall(r"<(?:title|desc)>(.*)</", self.svg))
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+    def _repr_mimebundle_(self, **_: Any) -> Any:
         found = {"image/svg+xml": self.svg, "image/png": self.png}
         return found | {"text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 

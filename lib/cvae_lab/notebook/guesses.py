@@ -39,6 +39,7 @@ class Guess:
         answer: A number, or one of the choices.
         unit: What a number counts, such as `"dB"`.
         choices: Sequence of str to choose from; None for a number.
+        why: A sentence that explains the answer and is shown with it.
 
     Example:
         >>> Guess("How loud is silence?", -70.0, "dB").shown_answer
@@ -53,6 +54,7 @@ class Guess:
         answer: float | str,
         unit: str = "",
         choices: Sequence[str] | None = None,
+        why: str = "",
     ) -> None:
         if choices is not None and answer not in choices:
             raise ValueError(
@@ -68,6 +70,7 @@ class Guess:
         self.answer = answer
         self.unit = unit
         self.choices = choices
+        self.why = why
         self.right: bool | None = None
         same = [other for other in self.asked if other.question == question]
         for other in same:  # the cell was run again
@@ -80,6 +83,11 @@ class Guess:
         if self.choices is not None:
             return str(self.answer)
         return f"{shown_number(float(self.answer))} {self.unit}".strip()
+
+    @property
+    def told(self) -> str:
+        """The answer and why, as sentences."""
+        return f"{self.shown_answer}. {self.why}".strip()
 
     def reply(self, given: float | str) -> str:
         """Compares a guess with the answer and counts it.
@@ -97,11 +105,10 @@ class Guess:
             distance = abs(float(given) - float(self.answer))
             self.right = distance <= NEAR * abs(float(self.answer))
             verdict = "Close" if self.right else f"Off by {shown_number(distance)}"
-        answered = [other for other in self.asked if other.right is not None]
-        score = sum(bool(other.right) for other in answered)
+        known = [other.right for other in self.asked if other.right is not None]
         return (
-            f"{verdict}. The answer is {self.shown_answer}. "
-            f"Your score: {score} of {len(answered)}."
+            f"{verdict}. The answer is {self.told} "
+            f"Your score: {sum(known)} of {len(known)}."
         )
 
     def widget(self) -> widgets.Widget:
@@ -110,7 +117,7 @@ class Guess:
             value=0.0, description=self.unit, layout={"width": "14em"}
         )
         if self.choices is not None:
-            field = widgets.Dropdown(options=list(self.choices))
+            field = widgets.Dropdown(options=self.choices)
         button = widgets.Button(description="That is my guess")
         answer = widgets.HTML()
 
@@ -129,17 +136,17 @@ class Guess:
             field = f'<select aria-label="your guess">{options}</select>'
         return (
             f'<div class="guess" data-answer="{html.escape(str(self.answer))}" '
-            f'data-shown="{html.escape(self.shown_answer)}">'
+            f'data-told="{html.escape(self.told)}">'
             f"<p><b>Guess.</b> {html.escape(self.question)}</p>"
             f'<p class="guess-field" hidden>{field} {html.escape(self.unit)} '
             '<button type="button">That is my guess</button></p>'
-            f"<details><summary>Answer</summary>{html.escape(self.shown_answer)}"
+            f"<details><summary>Answer</summary>{html.escape(self.told)}"
             "</details></div>"
         )
 
     def _repr_mimebundle_(self, **_: object) -> dict:
         found = dict(self.widget()._repr_mimebundle_() or {})
-        found["text/plain"] = f"Guess. {self.question} (Answer: {self.shown_answer})"
+        found["text/plain"] = f"Guess. {self.question} (Answer: {self.told})"
         return found | {"text/html": self.form()}
 
 
@@ -148,6 +155,7 @@ def guess(
     answer: float | str,
     unit: str = "",
     choices: Sequence[str] | None = None,
+    why: str = "",
 ) -> Guess:
     """Asks the reader before the result, for the last line of a cell.
 
@@ -156,6 +164,7 @@ def guess(
         answer: A number, or one of the choices.
         unit: What a number counts, such as `"dB"`.
         choices: Sequence of str to choose from; None for a number.
+        why: A sentence that explains the answer and is shown with it.
 
     Returns:
         A `Guess`, which a notebook shows as a widget.
@@ -167,4 +176,4 @@ def guess(
         >>> guess("How many genres?", 6, "genres").reply(5)
         'Close. The answer is 6 genres. Your score: 1 of 1.'
     """
-    return Guess(question, answer, unit, choices)
+    return Guess(question, answer, unit, choices, why)

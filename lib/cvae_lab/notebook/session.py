@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import filelock
-import joblib
 
+from cvae_lab.budget.machine import device_name
 from cvae_music.config import check_number
 from cvae_music.serialization import print_text
 
@@ -161,14 +161,11 @@ def lock_for(path: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(folder / f"{name}.lock")
 
 
-def start_session(
-    data: str | Path = "known", output: str | Path | None = None, seed: int = 0
-) -> Session:
+def start_session(data: str | Path = "known", seed: int = 0) -> Session:
     """Prepares a notebook: makes folders, sets the seed, prints versions and device.
 
     Args:
         data: Data source, for the name of the output folder.
-        output: Folder for the results; None for the usual one.
         seed: Whole number, at least 0.
 
     Returns:
@@ -187,7 +184,7 @@ def start_session(
     """
     check_number("seed", seed)
     check_versions()  # before Keras is loaded: an old one fails in words of its own
-    output = _make_folder(Path(output or output_folder(data)).resolve())
+    output = _make_folder(output_folder(data).resolve())
     cache = _make_folder(cache_folder().resolve())
     session = Session(find_host(), str(data), seed, cache, output)
     keras = _load_keras()
@@ -202,7 +199,7 @@ def describe(session: Session) -> str:
 
     own = f"cvae-music {cvae_music.__version__}, Python {platform.python_version()}"
     found = [f"{name} {version}" for name, version in check_versions().items()]
-    device = _device()
+    device = device_name()
     hint = GPU_HINTS[session.host]
     if device.startswith("CPU") and hint:
         device = f"{device}. {hint}"
@@ -211,11 +208,8 @@ def describe(session: Session) -> str:
     return f"{', '.join([own, *found])}\n{device}\n{data}, {results}"
 
 
-def check_versions(minimum: dict[str, tuple[int, int]] | None = None) -> dict[str, str]:
-    """Checks the versions of the libraries that matter most.
-
-    Args:
-        minimum: Name -> `(major, minor)`; None for what this package needs.
+def check_versions() -> dict[str, str]:
+    """Checks the versions of the libraries of `MINIMUM`.
 
     Returns:
         Name -> installed version.
@@ -224,7 +218,7 @@ def check_versions(minimum: dict[str, tuple[int, int]] | None = None) -> dict[st
         ImportError: If one is missing or too old.
     """
     found = {}
-    for name, expected in (minimum or MINIMUM).items():
+    for name, expected in MINIMUM.items():
         wanted = ".".join(map(str, expected))
         try:
             found[name] = _version(name)
@@ -268,6 +262,7 @@ def _load_keras() -> ModuleType:
     # Start-up notices hide what the notebook says.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
+    import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
@@ -275,20 +270,9 @@ def _load_keras() -> ModuleType:
             "'tensorflow'. Unset KERAS_BACKEND, restart the kernel, and run the set-up "
             "cell first."
         )
-    return keras
-
-
-def _device() -> str:
-    import tensorflow as tf
-
     # Several models in one notebook are no reason to warn of retracing.
     tf.get_logger().setLevel("ERROR")
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        names = [one.get("device_name", "GPU") for one in details]
-        return "GPU: " + ", ".join(names)
-    return f"CPU with {joblib.cpu_count()} cores"
+    return keras
 
 
 def _writable_home() -> Path:

@@ -101,12 +101,16 @@ def to_spectrogram(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32)
 
 
-def spectrogram_to_audio(spectrogram: np.ndarray, hop_length: int) -> np.ndarray:
-    """Inverts a spectrogram `(bins, frames)`; phases of a magnitude are estimated."""
+def spectrogram_to_audio(spectrogram: np.ndarray) -> np.ndarray:
+    """Inverts a spectrogram `(bins, frames)`; phases of a magnitude are estimated.
+
+    There are two frames to a window.
+    """
+    hop = spectrogram.shape[0] - 1
     if np.iscomplexobj(spectrogram):
-        return librosa.istft(spectrogram, hop_length=hop_length)
+        return librosa.istft(spectrogram, hop_length=hop)
     return librosa.griffinlim(
-        spectrogram, n_iter=PHASE_ROUNDS, hop_length=hop_length, init=None
+        spectrogram, n_iter=PHASE_ROUNDS, hop_length=hop, init=None
     )
 
 
@@ -191,24 +195,21 @@ def spectrograms_to_sound(
     config: AudioConfig,
     *,
     sample_rate: int = SAMPLE_RATE,
-    hop_length: int | None = None,
-    tables: str | Path | None = None,
 ) -> pd.DataFrame:
     """Writes the arrays of a folder as sound files, one folder for each genre.
 
     The files are `<target>/<genre>/<artist or track>__<number>.wav`. A genre stands in
-    a table, found by the number in the file's name: FMA's `tracks.csv`, or a table with
-    the columns `track_id` and `genre_top`; else it is the folder that the file lies in.
-    FMA's artists stay together, so that none will be in two splits. Existing files are
-    not made again.
+    a table in the folder, found by the number in the file's name: FMA's `tracks.csv`,
+    or a table with the columns `track_id` and `genre_top`; else it is the folder that
+    the file lies in. FMA's artists stay together, so that none will be in two splits.
+    Existing files are not made again.
 
     Args:
         folder: Path of the folder of arrays.
         target: Folder to write to.
         config: `AudioConfig`, for the sample rate of the files.
-        sample_rate: Samples a second of the sound that the arrays were made of.
-        hop_length: Samples from frame to frame; None for half a window.
-        tables: Folder in which to look for tables; None for `folder`.
+        sample_rate: Samples a second of the sound that the arrays were made of. There
+            are two frames to a window.
 
     Returns:
         DataFrame, one row an array: `file`, `genre`, `path` of the sound, or `problem`.
@@ -221,7 +222,7 @@ def spectrograms_to_sound(
     """
     folder = Path(folder).expanduser()
     target = Path(target).expanduser()
-    genres, artists = _read_tables(Path(tables or folder).expanduser())
+    genres, artists = _read_tables(folder)
     rows = []
     gain = None
     for path in _files_in(folder):
@@ -248,8 +249,7 @@ def spectrograms_to_sound(
             # The first spectrogram gives the gain of all, so that their levels compare,
             # also in a second run.
             if gain is None or not sound.exists():
-                hop = hop_length or spectrogram.shape[0] - 1
-                samples = spectrogram_to_audio(spectrogram, hop)
+                samples = spectrogram_to_audio(spectrogram)
                 gain = gain or _gain(samples)
                 samples = librosa.resample(
                     gain * samples, orig_sr=sample_rate, target_sr=config.sample_rate
@@ -262,7 +262,7 @@ def spectrograms_to_sound(
         raise ValueError(
             f"spectrograms_to_sound made no sound of {str(folder)!r} "
             f"({problems or 'no array files'}). {CONVERT} Genres may stand in a table "
-            "(tracks.csv, labelconversion.csv) in `tables`."
+            "in that folder (tracks.csv, labelconversion.csv)."
         )
     return report
 

@@ -220,8 +220,9 @@ def open_model(
         features: `FeatureSet`.
         session: What `start_session` returned.
         weights: `"pretrained"`; `"train"`, to begin anew; or `"finetune"`, to begin
-            from the shipped weights. Music other than `"known"` has no weights of its
-            own, so `"pretrained"` begins anew there too.
+            from shipped weights: `real_cvae` for a `"cvae"`, else those of composed
+            music. Music other than `"known"` has no weights of its own, so
+            `"pretrained"` begins anew there too.
         num_steps: Steps of a training that begins anew. From shipped weights it has a
             third, as has the second phase of a `"cvaegan"`.
 
@@ -264,8 +265,8 @@ def _train_kind(kind, features, session, weights, num_steps, preset):
         first = open_model("cvae", features, session, weights, num_steps=num_steps)
         model, _ = continue_training(first, features, kind, fewer_steps, **settings)
         return model
-    if weights == "finetune":
-        settings["preset"] = preset
+    if weights == "finetune":  # of recordings, where such a model ships
+        settings["preset"] = "real_cvae" if kind == "cvae" else preset
         num_steps = fewer_steps
     model, _ = fit_model(kind, features, num_steps=num_steps, **settings)
     return model

@@ -18,27 +18,19 @@ from cvae_lab.budget.machine import peak_memory
 from cvae_lab.measures.audio_obedience import sound_row
 from cvae_lab.measures.near_copies import check_near_copies
 from cvae_lab.measures.scoreboard import evaluate_model
-from cvae_lab.notebook.session import (
-    cache_folder,
-    lock_for,
-    output_folder,
-    used_versions,
-)
+from cvae_lab.notebook.session import lock_for, output_folder, used_versions
 from cvae_lab.notebook.weights import (
     NUM_STEPS,
     SECOND_STEPS,
     WEIGHTS,
     continue_training,
     fit_model,
-    load_or_train_judges,
     music_key,
 )
-from cvae_lab.studies.sweeps import shipped_folder
+from cvae_lab.studies.sweeps import joined, open_data, read_rows, shipped_folder
 from cvae_music import saving, serialization
-from cvae_music.config import AudioConfig
-from cvae_music.data.features import build_features
-from cvae_music.data.sources import open_collection
 
+NUM_CLIPS = 4800  # of the embedded music
 KINDS = {  # kind -> steps
     "cvae": NUM_STEPS,
     "cvaegan": SECOND_STEPS,
@@ -48,9 +40,7 @@ KINDS = {  # kind -> steps
 }
 
 
-def weights_path(
-    kind: str, features: Any, data: str = "known", preset: str | None = None
-) -> Path:
+def weights_path(kind: str, features: Any, data: str, preset: str | None) -> Path:
     """Names the file of the weights of a kind of model.
 
     Args:
@@ -76,9 +66,10 @@ def train_row(
     seed: int,
     features: Any,
     judges: dict[str, Any],
-    data: str = "known",
-    num_steps: int = NUM_STEPS,
-    preset: str | None = None,
+    data: str,
+    num_steps: int,
+    preset: str | None,
+    guidance: float,
 ) -> dict[str, Any]:
     """Trains one model, measures it, and keeps its weights if it is the first.
 
@@ -92,6 +83,7 @@ def train_row(
         data: Data source.
         num_steps: Steps of the training.
         preset: As for `weights_path`.
+        guidance: What a conditional model then plays with.
 
     Returns:
         A row of the table; obedience in sound comes before the judges' scores.
@@ -110,6 +102,8 @@ def train_row(
     else:
         model, _ = fit_model(kind, features, **settings)
     seconds = time.perf_counter() - started
+    if guidance:
+        model.guidance = guidance
     if preset and kind != "autoencoder":
 
         def describe(levels, config):
@@ -131,31 +125,16 @@ def train_row(
         row["music"] = music_key(features)
     if preset:
         command += f" --preset {preset}"
+    if guidance:
+        command += f" --guidance {guidance:g}"
     return row | {"versions": used_versions(), "command": command}
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Reads the table of scores; an empty one where there is none.
-
-    Args:
-        path: CSV file.
-
-    Returns:
-        DataFrame with at least `kind`, `seed` and `music`.
-    """
-    table = pd.DataFrame({"kind": [], "seed": []})
-    if path.exists():
-        table = pd.read_csv(path, dtype={"music": str})
-    if "music" not in table:
-        table["music"] = None
-    return table
 
 
 def add_row(path: Path, row: dict[str, Any]) -> None:
     """Adds a row to the table of scores; other processes wait."""
     with lock_for(path):
-        table = pd.concat([read_table(path), pd.DataFrame([row])], ignore_index=True)
-        table = table.sort_values(["kind", "seed"]).dropna(axis="columns", how="all")
+        table = joined(path, pd.DataFrame([row])).sort_values(["kind", "seed"])
+        table = table.dropna(axis="columns", how="all")
         serialization.write_text(path, table.to_csv(index=False))
 
 
@@ -168,49 +147,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--data", default="known", help="known, a folder of genres, or an FMA folder")
     add("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    add("--num-clips", type=int, default=4800, help="clips of the embedded music")
     add("--num-steps", type=int, help="those of what ships, if left out")
     add("--preset", help="ship the weights as <preset>_<kind>; no near copies may pass")
+    add("--guidance", type=float, default=0.0, help="what conditional models play with")
     options = parser.parse_args(arguments)
     data = options.data
-    name = Path(data).name
-    if data == "known":
-        collection = open_collection(data, num_clips=options.num_clips)
-        judges_folder = WEIGHTS
+    features, judges, folder = open_data(data, NUM_CLIPS)
+    if options.preset:
         folder = shipped_folder()
-    else:
-        collection = open_collection(data)
-        judges_folder = output_folder(data) / "models"
-        folder = output_folder(data) / "results"
-        if options.preset:
-            folder = shipped_folder()
-    features = build_features(collection, AudioConfig(), cache_folder())
-    music = None if data == "known" else music_key(features)
-    judges_name = name if music is None else f"{name}-{music}"
-    judges = load_or_train_judges(judges_folder, features, name=judges_name)
-    path = folder / f"foundation_{name}.csv"
+    name = f"foundation_{Path(data).name}"
     for kind in options.kinds:
         num_steps = options.num_steps or KINDS[kind]
         for seed in options.seeds:
-            rows = _rows_of(path, music)
+            rows = read_rows(name, folder, features)
             if ((rows["kind"] == kind) & (rows["seed"] == seed)).any():
                 continue
             print(f"{kind}, seed {seed}", flush=True)
             row = train_row(
-                kind, seed, features, judges, data, num_steps, options.preset
+                kind,
+                seed,
+                features,
+                judges,
+                data,
+                num_steps,
+                options.preset,
+                options.guidance,
             )
-            add_row(path, row)
-    measured = _rows_of(path, music).drop(columns="seed").set_index("kind")
+            add_row(folder / f"{name}.csv", row)
+    measured = read_rows(name, folder, features).drop(columns="seed").set_index("kind")
     measured = measured.select_dtypes("number").groupby("kind").agg(["mean", "std"])
     print(measured.T.round(3).to_string())
-
-
-def _rows_of(path, music):
-    """Returns the rows of one music; `music` is None for the embedded music."""
-    table = read_table(path)
-    if music is None:
-        return table
-    return table[table["music"] == music]
 
 
 if __name__ == "__main__":

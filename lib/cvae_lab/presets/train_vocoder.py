@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from cvae_music.config import AudioConfig
 from cvae_music.saving import WEIGHTS, save_compact
 
 NUM_STEPS = 6000
+BATCH_SIZE = 16
+NUM_FRAMES = 48
 PROJECTION_ROUNDS = 2
 FLOOR_DB = -90.0  # the loss ignores detail below
 MAX_ERROR = 2.0  # nats, for the uncertainty
@@ -50,13 +53,8 @@ class VocoderTraining(keras.Model):
         weights = mel_to_stft_weights(vocoder.audio_config)
         self.to_bins = tf.constant(weights.astype(np.float32))
         names = ("loss", "log_error_db", "convergence", "uncertainty_error")
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
-
-    @property
-    def metrics(self):
-        """Lists the means that Keras resets at each epoch."""
-        return list(self.trackers.values())
 
     def train_step(self, data):
         """Takes one step of gradient descent; returns the metrics so far."""
@@ -84,9 +82,9 @@ class VocoderTraining(keras.Model):
             "convergence": convergence,
             "uncertainty_error": uncertainty_error,
         }
-        for name, tracker in self.trackers.items():
-            tracker.update_state(values[name])
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
+        for tracker in self.trackers:
+            tracker.update_state(values[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def project_to_mel(self, power, log_mel_db):
         """Scales power spectra until their mel bands are those given.
@@ -106,11 +104,7 @@ class VocoderTraining(keras.Model):
 
 
 def examples(
-    pools: Sequence[Sequence[np.ndarray]],
-    config: AudioConfig,
-    seed: int = 0,
-    batch_size: int = 16,
-    num_frames: int = 48,
+    pools: Sequence[Sequence[np.ndarray]], config: AudioConfig, seed: int
 ) -> Iterator[tuple]:
     """Yields batches of random pieces without end, at hops that different tempos need.
 
@@ -118,28 +112,23 @@ def examples(
         pools: Lists of float arrays `(samples,)`; each batch comes from one, in turn.
         config: `AudioConfig`.
         seed: Seed of the pieces, steps and gains.
-        batch_size: Pieces of a batch.
-        num_frames: Frames of a piece.
 
     Returns:
-        Iterator of `((log_mel_db, curve), magnitude)`: `(batch, num_frames, n_mels)` in
-        dB, and twice `(batch, num_frames, bins)`.
+        Iterator of `((log_mel_db, curve), magnitude)`: `(16, 48, n_mels)` in dB, and
+        twice `(16, 48, bins)`.
     """
     rng = np.random.default_rng(seed)
-    number = 0
     window = hann_window(config.n_fft)
     half = config.n_fft // 2
-    while True:
+    for pool in itertools.cycle(pools):
         magnitudes = []
         levels = []
-        pool = pools[number % len(pools)]
-        number += 1
-        for _ in range(batch_size):
+        for _ in range(BATCH_SIZE):
             sound = pool[int(rng.integers(len(pool)))]
             step = rng.uniform(0.19, 0.375) * config.n_fft
-            last = len(sound) - int(step * num_frames) - half
+            last = len(sound) - int(step * NUM_FRAMES) - half
             start = rng.integers(half, max(half + 1, last))
-            centres = (start + np.arange(num_frames) * step).astype(int)
+            centres = (start + np.arange(NUM_FRAMES) * step).astype(int)
             index = centres[:, None] + np.arange(-half, half)
             spectrum = np.fft.rfft(np.take(sound, index, mode="clip") * window, axis=1)
             gain = 10.0 ** (rng.uniform(-15.0, 3.0) / 20.0)
@@ -150,13 +139,12 @@ def examples(
             level = np.clip(level, config.floor_db, config.ceiling_db)
             if rng.random() < 0.25:
                 # Slow music has frames in between (`inversion.frame_grid`).
-                after = np.append(level[2::2], level[-2:-1], axis=0)[: num_frames // 2]
+                after = np.append(level[2::2], level[-2:-1], axis=0)
                 level[1::2] = 0.5 * (level[:-1:2] + after)
             levels.append(level.astype(np.float32))
         level = np.stack(levels)
-        power = 10.0 ** (0.1 * level.reshape(-1, config.n_mels))
-        curve = bands_as_curve(power, config) / 2.0
-        yield (level, curve.reshape(*level.shape[:2], -1)), np.stack(magnitudes)
+        curve = bands_as_curve(10.0 ** (0.1 * level), config) / 2.0
+        yield (level, curve), np.stack(magnitudes)
 
 
 def train_vocoder(
@@ -207,19 +195,13 @@ def train_vocoder(
 
 
 def training_pools(
-    collection: Any,
-    config: AudioConfig,
-    num_known: int = 360,
-    seed: int = 4242,
-    without: Sequence[str] = (),
+    collection: Any, config: AudioConfig, without: Sequence[str] = ()
 ) -> list[list[np.ndarray]]:
-    """Gathers the training split of a collection twice and composed pieces once.
+    """Gathers the training split of a collection twice and 360 composed pieces once.
 
     Args:
         collection: What `open_collection` returned.
         config: `AudioConfig`.
-        num_known: Pieces to compose.
-        seed: Seed of the pieces.
         without: Genres to leave out, to test the network on unseen kinds of music.
 
     Returns:
@@ -235,7 +217,7 @@ def training_pools(
         raise ValueError(
             f"training_pools got without={list(without)}; expected some of {known}."
         )
-    factors = draw_factors(num_known, seed=seed)
+    factors = draw_factors(360, seed=4242)
     composed = [np.tile(compose(row), 2) for _, row in factors.iterrows()]
     table = collection.table
     table = table[(table["split"] == "train") & ~table["genre"].isin(without)]

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from cvae_lab.baselines.original_vae import (
     LinearAblation,
@@ -18,9 +18,10 @@ from cvae_lab.baselines.original_vae import (
     RepairedVAE,
     fit_original_vae,
 )
+from cvae_lab.judges.descriptors import mean_and_spread
 from cvae_lab.measures import scores
 from cvae_lab.measures.scoreboard import balanced_genres, latent_row, obedience
-from cvae_lab.notebook.weights import fit_model
+from cvae_lab.studies.comparison import fit_cell
 from cvae_lab.studies.linear_vae import (
     clips_of,
     forecast_active_units,
@@ -46,6 +47,7 @@ LINEAR_ABLATIONS = (
     (("encoder", "decoder"), 2.0, 1200),
 )
 NUM_LATENTS = 64
+NUM_PER_GENRE = 40  # clips that are sampled
 COLLAPSE_BETAS = {
     "log_mel": (4, 8, 16, 24, 40, 70, 120, 250, 700),
     "stft": (0.4, 0.8, 1.0, 1.2, 1.4, 2.0),
@@ -83,12 +85,15 @@ REMEDIES: dict[str, dict[str, Any]] = {
 # Arguments of a `ConcatCVAE`. Names of cells do not change: their rows belong to them.
 CONCATENATED = {"label once, cheap latent": {}, "label once": {"kl": 1.0}}
 LABEL_TERMS = {
-    "plain": {"discrepancy_weight": 0.0, "swap_weight": 0.0},
-    "beta 5": {"discrepancy_weight": 0.0, "swap_weight": 0.0, "kl": 5.0},
-    "discrepancy": {"swap_weight": 0.0},
-    "listener": {"discrepancy_weight": 0.0},
-    "discrepancy and listener": {},
+    "plain": {"swap_weight": 0.0},
+    "beta 5": {"swap_weight": 0.0, "kl": 5.0},
+    "classifiers": {},
 }
+
+
+def _cell(name, kind, features, seed, changes, **others):
+    cell = {"name": name, "kind": kind, "features": features, "seed": seed}
+    return cell | {"num_steps": NUM_STEPS, "changes": changes} | others
 
 
 def beta_cells() -> list[dict[str, Any]]:
@@ -96,24 +101,23 @@ def beta_cells() -> list[dict[str, Any]]:
 
     They are the measured side of the forecast.
     """
-    changes = {"width": SIZE["width"], "dropout": 0.0}
-    own = {"kind": "recipe", "changes": changes}
+    own = {"width": SIZE["width"], "dropout": 0.0}
     cells = []
     for seed in SEEDS:
         for kind, betas in COLLAPSE_BETAS.items():
             if seed and kind != "log_mel":
                 continue
             for beta in betas:
-                cell = {"name": f"{kind}, beta {beta:g}", **own, "num_steps": NUM_STEPS}
-                cells.append(cell | {"seed": seed, "features": kind, "beta": beta})
-    longer = {"name": "log_mel, beta 24, longer", **own, "seed": 0}
-    longer |= {"features": "log_mel", "beta": 24}
-    cells += [longer | {"num_steps": num_steps} for num_steps in LONGER_STEPS]
+                name = f"{kind}, beta {beta:g}"
+                cells.append(_cell(name, "recipe", kind, seed, own, beta=beta))
+    for num_steps in LONGER_STEPS:
+        cell = _cell("log_mel, beta 24, longer", "recipe", "log_mel", 0, own, beta=24)
+        cells.append(cell | {"num_steps": num_steps})
     for linear, beta, num_steps in LINEAR_ABLATIONS:
         name = f"stft, linear: {' and '.join(linear) or 'nothing'}"
-        cell = {"name": name, "kind": "halves", "seed": 0, "features": "stft"}
-        cell |= {"beta": beta, "num_steps": num_steps}
-        cells.append(cell | {"changes": changes | {"linear": list(linear)}})
+        changes = own | {"linear": list(linear)}
+        cell = _cell(name, "halves", "stft", 0, changes, beta=beta)
+        cells.append(cell | {"num_steps": num_steps})
     return cells
 
 
@@ -122,17 +126,13 @@ def remedy_cells() -> list[dict[str, Any]]:
 
     The recipe is trained on both kinds of features.
     """
+    recipe = {"kl": "original", **SIZE}
     cells = []
     for seed in SEEDS:
         for kind in ("stft", "log_mel"):
             for name, changes in REMEDIES.items():
-                cell = {"name": name, "kind": "recipe", "num_steps": NUM_STEPS}
-                changes = {"kl": "original", **SIZE, **changes}
-                cell |= {"seed": seed, "features": kind, "changes": changes}
-                cells.append(cell)
-        cell = {"name": "series default", "kind": "cvae", "num_steps": NUM_STEPS}
-        cell |= {"seed": seed, "features": "log_mel", "changes": SERIES_SIZE}
-        cells.append(cell)
+                cells.append(_cell(name, "recipe", kind, seed, recipe | changes))
+        cells.append(_cell("series default", "cvae", "log_mel", seed, SERIES_SIZE))
     return cells
 
 
@@ -146,49 +146,38 @@ def label_cells() -> list[dict[str, Any]]:
     for seed in SEEDS:
         for kind, variants in (("deaf", CONCATENATED), ("cvae", LABEL_TERMS)):
             for name, changes in variants.items():
-                cell = {"name": name, "kind": kind, "num_steps": NUM_STEPS}
-                cell |= {"features": "log_mel", "seed": seed}
-                cells.append(cell | {"changes": SERIES_SIZE | changes})
+                sizes = SERIES_SIZE | changes
+                cells.append(_cell(name, kind, "log_mel", seed, sizes))
     return cells
 
 
-class LevelJudge:
-    """Logistic regression on the mean and spread of each band over time.
+def fit_level_judge(levels: np.ndarray, genre: ArrayLike) -> Pipeline:
+    """Fits a logistic regression to the mean and spread of each band over time.
 
     It judges features that the shipped judges do not fit.
+
+    Args:
+        levels: Training clips in dB, shape `(clips, frames, bands)`; smoothed copies of
+            them are added.
+        genre: Their genre indices, shape `(clips,)`.
+
+    Returns:
+        A scikit-learn pipeline with `predict(levels)`.
 
     Example:
         >>> levels = np.random.default_rng(0).standard_normal((8, 4, 3))
         >>> levels[::2] += 9.0
-        >>> LevelJudge().fit(levels, [0, 1] * 4).predict(levels).tolist()
+        >>> fit_level_judge(levels, [0, 1] * 4).predict(levels).tolist()
         [0, 1, 0, 1, 0, 1, 0, 1]
     """
-
-    def fit(self, levels: np.ndarray, genre: ArrayLike) -> LevelJudge:
-        """Fits the regression, on the clips and on smoothed copies of them.
-
-        Args:
-            levels: Training clips in dB, shape `(clips, frames, bands)`.
-            genre: Their genre indices, shape `(clips,)`.
-
-        Returns:
-            The judge itself, with the fitted attribute `model_`.
-        """
-        # Blur is not a genre.
-        smooth = (levels + np.roll(levels, 1, 1) + np.roll(levels, 1, 2)) / 3.0
-        inputs = np.concatenate([self._describe(levels), self._describe(smooth)])
-        regression = LogisticRegression(C=0.05, max_iter=300)
-        self.model_ = make_pipeline(StandardScaler(), regression)
-        self.model_.fit(inputs, np.concatenate([genre, genre]))
-        return self
-
-    @staticmethod
-    def _describe(levels):
-        return np.concatenate([levels.mean(axis=1), levels.std(axis=1)], axis=1)
-
-    def predict(self, levels: np.ndarray) -> np.ndarray:
-        """Predicts genre indices, shape `(clips,)`."""
-        return self.model_.predict(self._describe(levels))
+    # Blur is not a genre.
+    smooth = (levels + np.roll(levels, 1, 1) + np.roll(levels, 1, 2)) / 3.0
+    judge = make_pipeline(
+        FunctionTransformer(mean_and_spread),
+        StandardScaler(),
+        LogisticRegression(C=0.05, max_iter=300),
+    )
+    return judge.fit(np.concatenate([levels, smooth]), np.concatenate([genre, genre]))
 
 
 def run_beta(
@@ -232,10 +221,8 @@ def run_labelled(
     if cell["kind"] == "recipe":
         model, seconds = train_original_vae(cell, data, features.genres)
     else:
-        started = time.perf_counter()
-        settings = {name: cell[name] for name in ("num_steps", "seed", "changes")}
-        model, _ = fit_model(cell["kind"], features, **settings, verbose=0)
-        seconds = time.perf_counter() - started
+        model, trained = fit_cell(cell, features)
+        seconds = trained["seconds"]
     row = measure_collapse(model, cell["features"], data, features, judges)
     return row | {"seconds": seconds}
 
@@ -297,17 +284,15 @@ def measure_collapse(
     data: dict[str, Any],
     features: Any,
     judges: dict[str, Any],
-    seed: int = 0,
-    num_per_genre: int = 40,
 ) -> dict[str, Any]:
     """Measures one model with a label, alike for log-mel and complex STFT.
 
     Latents for new clips are drawn from one Gaussian for each genre, fitted to the
     training latents: `class_conditional` clips from that of the genre asked for,
     `fresh` ones from those of all genres equally often. Each real clip is also decoded
-    as one other genre. The judge is the shipped network on log-mel, else a
-    `LevelJudge`; its shares are averaged over genres. Log-mel clips are clipped to [-1,
-    1] before they are compared or judged.
+    as one other genre. The judge is the shipped network on log-mel, else that of
+    `fit_level_judge`; its shares are averaged over genres. Log-mel clips are clipped to
+    [-1, 1] before they are compared or judged.
 
     Args:
         model: `OriginalVAE` with a label, or `ConditionalVAE`.
@@ -315,8 +300,6 @@ def measure_collapse(
         data: What `clips_of` returned.
         features: `FeatureSet`.
         judges: Dictionary with the judge `"cnn"`.
-        seed: Seed of all draws.
-        num_per_genre: Clips to sample for each genre.
 
     Returns:
         Dictionary of floats.
@@ -329,7 +312,7 @@ def measure_collapse(
     x, genre = data["test"]
     config = features.config
     num_genres = features.num_genres
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     if isinstance(model, ConditionalVAE):
         mean, log_var = model.encode(x)
         train_mean, train_log_var = model.encode(train)
@@ -339,8 +322,8 @@ def measure_collapse(
     noise = rng.standard_normal(train_mean.shape)
     drawn = train_mean + np.exp(0.5 * train_log_var) * noise
     density = LatentDensity(num_genres, mean.shape[1], num_components=1)
-    density.fit(drawn, train_genre, mean, genre, seed)
-    asked, sources = balanced_genres(num_genres, num_per_genre, seed)
+    density.fit(drawn, train_genre, mean, genre)
+    asked, sources = balanced_genres(num_genres, NUM_PER_GENRE)
     steps = 1 + np.arange(len(genre)) % (num_genres - 1)
     other = ((genre + steps) % num_genres).astype(np.int32)
     made = model.decode(density.sample(asked, rng), asked)
@@ -366,7 +349,7 @@ def measure_collapse(
     row["diversity"] = scores.diversity_ratio(*sets["class_conditional"], *sets["real"])
     if kind == "log_mel":
         return row | obedience(judges["cnn"], sets)
-    judge = LevelJudge().fit(levels_db(train, kind, config), train_genre)
+    judge = fit_level_judge(levels_db(train, kind, config), train_genre)
     for name, (clips, labels) in sets.items():
         sets[name] = (levels_db(clips, kind, config), labels)
     return row | obedience(judge, sets)

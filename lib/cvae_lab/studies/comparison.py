@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from cvae_music.models.losses import optimal_variance_nll
 
 SMALL = {"width": 96, "depth": 1}
 NUM_STEPS = 360
+SEEDS = (0, 1, 2)
 BETAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 CAPACITIES = (20.0, 60.0, 150.0)
 MODELS: dict[
@@ -38,64 +38,46 @@ MODELS: dict[
     "CVAE": ("cvae", {"kl": 1.0}),
     "beta-CVAE": ("cvae", {"kl": 10.0}),
 }
-# Names of cells do not change: their rows belong to them.
-CRITICS: dict[str, dict[str, Any]] = {
-    "no listener": {"swap_weight": 0.0},
-    "two listeners, no sceptic": {"source_weight": 0.0},
-    "listener and sceptic (default)": {},
-    "the same without discrepancy": {"discrepancy_weight": 0.0},
-    "sceptic taught twice as hard": {"source_weight": 1.0},
-}
 
 
-def beta_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
+def _beta_cell(schedule, value, kl, seed):
+    return {
+        "name": f"{schedule} {value:g}",
+        "schedule": schedule,
+        "value": value,
+        "kind": "cvae",
+        "seed": seed,
+        "num_steps": NUM_STEPS,
+        "changes": SMALL | {"kl": kl},
+    }
+
+
+def beta_cells() -> list[dict[str, Any]]:
     """Lists every beta for each seed, and every capacity for the first."""
-    growth = {"weight": 30.0, "growth_steps": 2 * NUM_STEPS // 3}
+    growth = {"name": "capacity", "weight": 30.0, "growth_steps": 2 * NUM_STEPS // 3}
     cells = []
-    for seed in seeds:
-        settings: list[tuple[str, float, dict[str, Any]]] = [
-            ("constant", beta, {"kl": beta}) for beta in BETAS
-        ]
-        if seed == seeds[0]:
-            for capacity in CAPACITIES:
-                kl: dict[str, Any] = {
-                    "name": "capacity",
-                    "capacity": capacity,
-                    **growth,
-                }
-                settings.append(("capacity", capacity, {"kl": kl}))
-        for schedule, value, changes in settings:
-            cell: dict[str, Any] = {
-                "name": f"{schedule} {value:g}",
-                "schedule": schedule,
-            }
-            cell |= {"value": value, "kind": "cvae", "seed": seed}
-            cells.append(cell | {"num_steps": NUM_STEPS, "changes": SMALL | changes})
+    for seed in SEEDS:
+        cells += [_beta_cell("constant", beta, beta, seed) for beta in BETAS]
+        if seed == 0:
+            for nats in CAPACITIES:
+                kl = growth | {"capacity": nats}
+                cells.append(_beta_cell("capacity", nats, kl, seed))
     return cells
 
 
 def beta_real_cells() -> list[dict[str, Any]]:
     """Lists the betas alone, for one seed."""
-    return [cell for cell in beta_cells(seeds=(0,)) if cell["schedule"] == "constant"]
+    cells = [cell for cell in beta_cells() if cell["schedule"] == "constant"]
+    return [cell for cell in cells if cell["seed"] == 0]
 
 
-def critic_cells(seeds: Sequence[int] = (0, 1)) -> list[dict[str, Any]]:
-    """Lists the trainings of the genre critics, compared on the validation split."""
-    own = {"kind": "cvae", "num_steps": NUM_STEPS}
-    return [
-        {"name": name, "seed": seed, "changes": SMALL | changes, **own}
-        for seed in seeds
-        for name, changes in CRITICS.items()
-    ]
-
-
-def comparison_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
+def comparison_cells() -> list[dict[str, Any]]:
     """Lists raw features and PCA once, and each network for each seed."""
     cells: list[dict[str, Any]] = [
         {"name": "raw features", "kind": "raw", "seed": 0, "num_steps": 0},
         {"name": "PCA", "kind": "pca", "seed": 0, "num_steps": 0},
     ]
-    for seed in seeds:
+    for seed in SEEDS:
         for name, (kind, changes) in MODELS.items():
             cell: dict[str, Any] = {"name": name, "kind": kind, "seed": seed}
             cell["num_steps"] = NUM_STEPS
@@ -103,7 +85,8 @@ def comparison_cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
     return cells
 
 
-def _fit(cell, features):
+def fit_cell(cell: dict[str, Any], features: Any) -> tuple[Any, dict[str, Any]]:
+    """Trains the model of a cell; returns it with its `seconds` and `parameters`."""
     started = time.perf_counter()
     settings = {name: cell[name] for name in ("num_steps", "seed", "changes")}
     model, _ = fit_model(cell["kind"], features, **settings, verbose=0)
@@ -115,17 +98,9 @@ def run_beta(
     cell: dict[str, Any], features: Any, judges: dict[str, Any]
 ) -> dict[str, Any]:
     """Trains a model; measures the scoreboard and `measure_beta`."""
-    model, row = _fit(cell, features)
+    model, row = fit_cell(cell, features)
     row |= evaluate_model(model, features, judges).to_dict()
     return row | measure_beta(model, features, cell["seed"])
-
-
-def run_critics(
-    cell: dict[str, Any], features: Any, judges: dict[str, Any]
-) -> dict[str, Any]:
-    """Trains a model; measures the scoreboard of the validation split."""
-    model, row = _fit(cell, features)
-    return row | evaluate_model(model, features, judges, split="validation").to_dict()
 
 
 def run_comparison(
@@ -139,7 +114,7 @@ def run_comparison(
         return measure_raw(features, judges, cell["seed"])
     if cell["kind"] == "pca":
         return measure_pca(features, judges, cell["seed"])
-    model, row = _fit(cell, features)
+    model, row = fit_cell(cell, features)
     row |= evaluate_model(model, features, judges).to_dict()
     return row | measure_comparison(model, features, judges, cell["seed"])
 
@@ -193,9 +168,13 @@ def measure_beta(model: Any, features: Any, seed: int = 0) -> dict[str, Any]:
 def _cluster_row(points, features, prefix=""):
     train = features.subset("train")
     test = features.subset("test")
-    labels = (train.genre_index, test.genre_index)
-    groups = test.table["group"]
-    table = cluster_scores(points[0], labels[0], points[1], labels[1], groups=groups)
+    table = cluster_scores(
+        points[0],
+        train.genre_index,
+        points[1],
+        test.genre_index,
+        groups=test.table["group"],
+    )
     row = {}
     for name in table.index:
         for column, ending in (("score", ""), ("low", "_low"), ("high", "_high")):

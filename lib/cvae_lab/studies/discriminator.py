@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from cvae_lab.measures.scoreboard import evaluate_model
 from cvae_lab.measures.scores import frechet_distance
 from cvae_lab.notebook.session import cache_folder
 from cvae_lab.notebook.weights import (
+    NUM_STEPS,
     SECOND_STEPS,
     continue_training,
     fit_model,
@@ -20,7 +20,6 @@ from cvae_lab.notebook.weights import (
 from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.saving import load_model, save_compact
 
-FIRST_STEPS = 1440
 # Cells keep the names that arguments had when their rows were made.
 ARGUMENTS = {
     "adversary_weight": "adversarial_weight",
@@ -40,12 +39,12 @@ VARIANTS = {  # name -> kind, steps, changes, the layer that is switched off
 ABLATIONS = ("without shift", "random features", "trained longer")
 
 
-def cells(seeds: Sequence[int] = (0, 1, 2)) -> list[dict[str, Any]]:
+def cells() -> list[dict[str, Any]]:
     """Lists every variant for each seed; the ablations for the first seed only."""
-    found = []
-    for seed in seeds:
+    found: list[dict[str, Any]] = []
+    for seed in (0, 1, 2):
         for name, (kind, num_steps, changes, without) in VARIANTS.items():
-            if seed != seeds[0] and name in ABLATIONS:
+            if seed and name in ABLATIONS:
                 continue
             cell = {"name": name, "kind": kind, "seed": seed, "num_steps": num_steps}
             found.append(cell | {"changes": changes, "without": without})
@@ -70,11 +69,9 @@ def first_phase(features: Any, seed: int) -> ConditionalVAE:
     """
     if music_key(features) is None and not seed:
         return ConditionalVAE.from_preset("known_cvae")
-    path = model_path(f"cvae-{FIRST_STEPS}-{seed}", features)
+    path = model_path(f"cvae-{NUM_STEPS}-{seed}", features)
     if not path.exists():
-        model, _ = fit_model(
-            "cvae", features, num_steps=FIRST_STEPS, seed=seed, verbose=0
-        )
+        model, _ = fit_model("cvae", features, seed=seed, verbose=0)
         save_compact(model, path)
     return load_model(path, features.config)
 

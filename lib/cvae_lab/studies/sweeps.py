@@ -64,7 +64,6 @@ SWEEPS = {
         Sweep(
             "comparison_real", comparison.comparison_cells, comparison.run_comparison
         ),
-        Sweep("listeners_real", comparison.critic_cells, comparison.run_critics),
         Sweep("discriminator_known", discriminator.cells, discriminator.run),
         Sweep("discriminator_real", discriminator.cells, discriminator.run),
     )
@@ -86,7 +85,8 @@ def cell_key(cell: dict[str, Any]) -> str:
         >>> cell_key({"seed": 0, "kind": "vae"}) == cell_key({"kind": "vae", "seed": 0})
         True
     """
-    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()[:10]
+    text = json.dumps(cell, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def sweep_cells(name: str) -> list[dict[str, Any]]:
@@ -199,11 +199,11 @@ def minutes_left(
         Minutes.
     """
     rows = read_rows(name, folder, features)
+    usual = rows["total_seconds"].mean() if len(rows) else GUESSED_SECONDS
+    by_kind = rows.groupby("kind")["total_seconds"].mean()
     seconds = 0.0
     for cell in unfinished(name, folder, features):
-        same = rows[rows["kind"] == cell["kind"]] if len(rows) else rows
-        known = same if len(same) else rows
-        seconds += known["total_seconds"].mean() if len(known) else GUESSED_SECONDS
+        seconds += by_kind.get(cell["kind"], usual)
     return seconds / 60.0
 
 
@@ -248,7 +248,7 @@ def run_sweep(
 
 def _read(path):
     if not path.exists():
-        return pd.DataFrame({"key": [], "total_seconds": []})
+        return pd.DataFrame(columns=["key", "kind", "seed", "total_seconds"])
     # A key of digits and one e would be read as a number.
     return pd.read_csv(path, dtype={"key": str, "music": str})
 
@@ -273,13 +273,13 @@ def append_row(path: str | Path, row: dict[str, Any], order: Sequence[str]) -> N
     """
     path = Path(path)
     with lock_for(path):
-        rows = _joined(path, pd.DataFrame([row]))
+        rows = joined(path, pd.DataFrame([row]))
         music = _music_of(rows)
         own = music == row.get("music", "")
         stale = own & ~rows["key"].isin(order)
         if stale.any():
             stale_path = path.with_suffix(".stale.csv")
-            write_text(stale_path, _joined(stale_path, rows[stale]).to_csv(index=False))
+            write_text(stale_path, joined(stale_path, rows[stale]).to_csv(index=False))
         place = {key: number for number, key in enumerate(order)}
         rows = rows.assign(_place=rows["key"].map(place), _music=music)[~stale]
         rows = rows.sort_values(["_music", "_place"], kind="stable")
@@ -287,18 +287,19 @@ def append_row(path: str | Path, row: dict[str, Any], order: Sequence[str]) -> N
         write_text(path, rows.round(6).to_csv(index=False))
 
 
-def _joined(path, rows):
+def joined(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows of a file, if there is one, with more rows behind them."""
     if not path.exists():
         return rows
     return pd.concat([_read(path), rows], ignore_index=True)
 
 
-def open_data(data: str = "known") -> tuple[Any, dict[str, Any], Path]:
+def open_data(data: str, num_clips: int) -> tuple[Any, dict[str, Any], Path]:
     """Opens features and judges of a data source, and the folder for its results.
 
     Args:
         data: `"known"`, a folder of genres or an FMA folder.
+        num_clips: Clips of the embedded music.
 
     Returns:
         `(features, judges, folder)`; the judges that ship, or those of an earlier run,
@@ -308,10 +309,7 @@ def open_data(data: str = "known") -> tuple[Any, dict[str, Any], Path]:
     from cvae_music.data.features import build_features
     from cvae_music.data.sources import open_collection
 
-    if data == "known":
-        collection = open_collection(data, num_clips=NUM_CLIPS)
-    else:
-        collection = open_collection(data)
+    collection = open_collection(data, num_clips=num_clips)
     features = build_features(collection, AudioConfig(), cache_folder())
     if data == "known":
         judges = load_or_train_judges(WEIGHTS, features, name="known")
@@ -339,7 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     judges: dict[str, Any] = {}
     folder = shipped_folder()
     if is_own:
-        features, judges, folder = open_data(options.data)
+        features, judges, folder = open_data(options.data, NUM_CLIPS)
     for name in names:
         cells = len(sweep_cells(name))
         done = cells - len(unfinished(name, folder, features))
@@ -348,7 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.list or not any(unfinished(name, folder, features) for name in names):
         return
     if features is None:
-        features, judges, folder = open_data(options.data)
+        features, judges, folder = open_data(options.data, NUM_CLIPS)
     for name in names:
         run_sweep(name, folder, features, judges, options.most)
 

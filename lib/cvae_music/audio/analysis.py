@@ -72,9 +72,7 @@ def mel_filters(config: AudioConfig) -> np.ndarray:
     lowest, highest = 2595.0 * np.log10(1.0 + hertz / 700.0)
     mels = np.linspace(lowest, highest, config.n_mels + 2)
     edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    filters = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    filters = triangles(edges, bins).astype(np.float32)
     empty = np.flatnonzero(~filters.any(axis=1)).tolist()
     if empty:
         warnings.warn(
@@ -83,6 +81,22 @@ def mel_filters(config: AudioConfig) -> np.ndarray:
             stacklevel=3,
         )
     return filters
+
+
+def triangles(edges: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """Builds triangular filters with peak 1.
+
+    Args:
+        edges: Float array, shape `(bands + 2, 1)`, increasing: each band begins at one,
+            has its peak at the next and ends at the one after.
+        bins: Float array, shape `(bins,)`, the frequencies.
+
+    Returns:
+        Float array, shape `(bands, bins)`.
+    """
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.maximum(0.0, np.minimum(rising, falling))
 
 
 @read_only_cache

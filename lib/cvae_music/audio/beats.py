@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.fft
 
-from cvae_music.audio.analysis import TINY, band_power, read_only_cache
+from cvae_music.audio.analysis import TINY, band_power, read_only_cache, triangles
 from cvae_music.config import AudioConfig
 
 FALLBACK_TEMPO = 120.0  # beats a minute
@@ -85,10 +85,8 @@ def _onset_filters(rate: int) -> np.ndarray:
     logarithmic = 1000.0 * np.exp((mels - 15.0) * log_step)
     edges = np.where(mels < 15.0, linear, logarithmic)[:, None]
     bins = np.fft.rfftfreq(ONSET_WINDOW, 1.0 / rate)
-    rising = (bins - edges[:-2]) / np.diff(edges[:-1], axis=0)
-    falling = (edges[2:] - bins) / np.diff(edges[1:], axis=0)
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))).astype(np.float32)
+    filters = triangles(edges, bins) * (2.0 / (edges[2:] - edges[:-2]))
+    return filters.astype(np.float32)
 
 
 def beat_period(envelope: np.ndarray, rate: int) -> int:

@@ -19,24 +19,11 @@ import soxr
 from numpy.typing import ArrayLike
 
 from cvae_music.config import AudioConfig
-from cvae_music.serialization import write_file
+from cvae_music.serialization import NOT_FETCHED, what_it_is, write_file
 
 # What libsndfile reads by itself, without ffmpeg. The whole library accepts these.
-AUDIO_ENDINGS = (
-    ".wav",
-    ".mp3",
-    ".ogg",
-    ".flac",
-    ".aiff",
-    ".aif",
-    ".aifc",
-    ".oga",
-    ".opus",
-    ".au",
-    ".caf",
-    ".w64",
-)
-READABLE = ", ".join(AUDIO_ENDINGS)
+READABLE = ".wav, .mp3, .ogg, .flac, .aiff, .aif, .aifc, .oga, .opus, .au, .caf, .w64"
+AUDIO_ENDINGS = tuple(READABLE.split(", "))
 ENCODINGS = {
     "wav": "PCM_16",
     "mp3": "MPEG_LAYER_III",
@@ -57,27 +44,24 @@ HEADER_BYTES = 4096
 CONVERT = f"Convert it to one of {READABLE}; a new name is not enough."
 # What files without sound begin with: pattern -> (what it is, what to do).
 NOT_SOUND = {
-    rb"version https://git-lfs": (
-        "Git LFS pointer",
-        "The sound was not fetched. Run: git lfs pull.",
-    ),
-    rb"\S*annex/objects/": (
-        "git-annex pointer",
-        "The sound was not fetched. Run: git annex get.",
-    ),
     rb"#EXTM3U|\[playlist\]": ("playlist", "Copy the files that it lists."),
     rb"\[InternetShortcut\]": ("link to a page", "Download what it links to."),
-    rb"(\xef\xbb\xbf|\xff\xfe)?\s*(<\0?[!?a-zA-Z]|[{\[])": (
-        "web page",
-        "A page or an error message was saved in its place; download it again.",
+    # Of a Mac and of Windows; and what a Mac writes beside a file.
+    rb"book\0{4}mark|L\0{3}\x01\x14\x02\0|\0\x05\x16[\0\7]": (
+        "link to a file",
+        "Copy the file that it stands for.",
     ),
-    rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar": (
+    rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|%PDF|\{\\rtf|\xd0\xcf\x11\xe0"
+    rb"|SQLite|bplist|MZ|\x89HDF|\x93NUMPY": (
+        "picture or document",
+        "Remove it.",
+    ),
+    **NOT_FETCHED,
+    rb"PK[\3\5]|Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|.{257}ustar": (
         "archive",
         "Unpack it first.",
     ),
-    rb"\x89PNG|\xff\xd8\xff|GIF8|%PDF": ("picture or document", "Remove it."),
     rb"MThd": ("MIDI file", "It holds notes, no sound; render it as audio."),
-    rb"\0{512}": ("only zeros", "Its content never arrived; copy it again."),
     rb"....ftyp": ("MPEG-4 file", CONVERT),
     rb"\xff[\xf0\xf1\xf8\xf9]|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3": (
         "AAC, WMA or Matroska file",
@@ -94,7 +78,7 @@ class AudioError(ValueError):
     Args:
         path: Path of the file.
         reason: A short phrase for reports, kept as `.reason`.
-        detail: What was found, what was expected, and what to do.
+        detail: What was found, what was expected, and what to do; kept as `.detail`.
 
     Example:
         >>> print(AudioError("a.wav", "empty file", "Copy it again."))
@@ -104,6 +88,7 @@ class AudioError(ValueError):
     def __init__(self, path: object, reason: str, detail: str = "") -> None:
         self.path = printable(path)
         self.reason = reason
+        self.detail = detail
         super().__init__(f"{self.path}: {reason}. {detail}".strip())
 
 
@@ -135,8 +120,9 @@ def open_sound(path: Path | str) -> soundfile.SoundFile:
     if not os.path.isfile(path):
         raise AudioError(path, "missing", "Expected a file at this path.")
     if os.path.getsize(path) == 0:
-        detail = "It holds 0 bytes; copy or download it again."
-        raise AudioError(path, "empty file", detail)
+        raise AudioError(
+            path, "empty file", "It holds 0 bytes; copy or download it again."
+        )
     try:
         file = _SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
         counted = _with_frame_count(path, file)
@@ -158,15 +144,19 @@ def open_sound(path: Path | str) -> soundfile.SoundFile:
 
 def _why_unreadable(path: Path | str) -> tuple[str, str]:
     """Returns the reason and the advice for a file that is no sound."""
-    with open(path, "rb") as file:
-        start = file.read(HEADER_BYTES)
-    for pattern, reason in NOT_SOUND.items():
-        if re.match(pattern, start, re.DOTALL):
-            return reason
+    try:
+        with open(path, "rb") as file:
+            start = file.read(HEADER_BYTES).removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        return "unreadable", f"{error.strerror}. Allow it to be read, or copy it again."
+    if reason := what_it_is(start, NOT_SOUND):
+        return reason
     if (num_joined := count_joined(path)) > 1:
         return "joined files", f"{num_joined} files stand in it in turn. Split it."
-    if not re.search(rb"[^\t\n\r -~]", start):
-        return "unreadable", f"It holds text, {start[:40].decode()!r}. Replace it."
+    text = start.replace(b"\0", b"")  # of UTF-16
+    if not re.search(rb"[\1-\x08\x0e-\x1f]", text):
+        shown = text[:40].decode(errors="replace")
+        return "unreadable", f"It holds text, {shown!r}. Replace it."
     return "unreadable", f"Expected one of {READABLE}; convert it or remove it."
 
 
@@ -386,15 +376,21 @@ def read_mono(
         AudioError: As `load_audio`.
     """
     if not (_is_time(start) and _is_time(duration or 0.0)):
-        found = f"Got start={start!r}, duration={duration!r}"
-        raise AudioError(path, "no such piece", f"{found}; expected seconds.")
+        raise AudioError(
+            path,
+            "no such piece",
+            f"Got start={start!r}, duration={duration!r}; expected seconds.",
+        )
     with open_sound(path) as file:
         rate = file.samplerate
         count = np.inf if duration is None else round(duration * rate)
         samples = _read_part(path, file, round(start * rate), count)
     if len(samples) == 0:
-        detail = f"Nothing to read from {start:.2f} s on; it may be cut off or damaged."
-        raise AudioError(path, "no audio", detail)
+        raise AudioError(
+            path,
+            "no audio",
+            f"Nothing to read from {start:.2f} s on; it may be cut off or damaged.",
+        )
     return samples, rate
 
 
@@ -411,11 +407,15 @@ def _read_part(
     samples = np.concatenate(blocks)
     peak = np.abs(samples).max(initial=0.0)
     if not np.isfinite(peak):
-        detail = "It holds NaN or infinite samples; export it again."
-        raise AudioError(path, "not finite", detail)
+        raise AudioError(
+            path, "not finite", "It holds NaN or infinite samples; export it again."
+        )
     if peak > LOUDEST:
-        detail = f"It peaks at {peak:.0f}: integers as floats? Divide by 32768."
-        raise AudioError(path, "not full scale 1", detail)
+        raise AudioError(
+            path,
+            "not full scale 1",
+            f"It peaks at {peak:.0f}: integers as floats? Divide by 32768.",
+        )
     return to_mono(samples)
 
 

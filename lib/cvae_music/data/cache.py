@@ -14,6 +14,7 @@ import functools
 import hashlib
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +33,9 @@ from cvae_music.data.collection import (
 )
 from cvae_music.data.extraction import make_shard
 from cvae_music.data.shards import has_shard
-from cvae_music.serialization import print_text, write_text
+from cvae_music.serialization import NO_CALL, print_text, write_text
 
 SHARD_SIZE = 32  # sources; 32 files make some 30 MB
-NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
 
 
@@ -44,7 +44,7 @@ def code_key(*modules: str) -> str:
     """Hashes the code of modules and of those they import from this project.
 
     With the hash in a cache's name, features never outlive the code that made them.
-    Comments and imports inside functions do not count.
+    Comments, imports inside functions and the version of Python do not count.
 
     Args:
         *modules: Names such as `"cvae_music.data.cache"`.
@@ -61,7 +61,8 @@ def code_key(*modules: str) -> str:
         if name in seen or not path.is_file():
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        seen[name] = ast.dump(tree)
+        # Versions of Python differ in whether they write what is empty.
+        seen[name] = re.sub(r"\w+=(\[\]|None)|, ", "", ast.dump(tree))
         for node in tree.body:
             if isinstance(node, ast.ImportFrom) and node.module:
                 waiting.append(node.module)
@@ -151,12 +152,11 @@ def read_table(text: str) -> pd.DataFrame:
         >>> read_table("genre,tempo\\nNA,120.5\\njazz,\\n")["tempo"].tolist()
         [120.5, nan]
     """
-    names = pd.read_csv(io.StringIO(text), nrows=0, lineterminator="\n").columns
     table = pd.read_csv(
         io.StringIO(text),
         dtype=dict.fromkeys(TEXT_COLUMNS, str),
         keep_default_na=False,
-        na_values={name: [""] for name in names if name not in TEXT_COLUMNS},
+        na_values=[""],
         float_precision="round_trip",
         lineterminator="\n",
     )
@@ -194,7 +194,7 @@ def _lock(folder: Path) -> contextlib.AbstractContextManager:
         print_text(f"Another process is building {folder.name}; waiting for it.")
         return lock.acquire()
     except (NotImplementedError, OSError) as error:
-        if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
+        if getattr(error, "errno", errno.ENOSYS) not in NO_CALL:
             raise
         return contextlib.nullcontext()  # two processes would do the work twice
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -25,6 +26,26 @@ SMALL_FILE = 2**18  # bytes; of a file up to this, all count
 def skipped_table(rows: Iterable[tuple] = ()) -> pd.DataFrame:
     """Builds a report of what was left out: columns `path`, `reason`, `detail`."""
     return pd.DataFrame(list(rows), columns=list(SKIPPED_COLUMNS), dtype=object)
+
+
+def check_splits(where: str, table: pd.DataFrame) -> None:
+    """Raises a `ValueError` if a group, source or file is in two splits.
+
+    Args:
+        where: What has the table, for the message.
+        table: Column `split`, and some of `group`, `source_id`, `path`.
+    """
+    for name in ("group", "source_id", "path"):
+        if name not in table:
+            continue
+        pairs = table[[name, "split"]].drop_duplicates()
+        shared = pairs.loc[pairs[name].duplicated() & (pairs[name] != ""), name]
+        if len(shared):
+            raise ValueError(
+                f"{where} has {name}s in two splits: {list(shared[:5])}; expected each "
+                "track or artist in one, or test clips are known from training. Give "
+                f"the rows of a {name} one split."
+            )
 
 
 def count_splits(table: pd.DataFrame, genres: Iterable) -> pd.DataFrame:
@@ -74,14 +95,7 @@ class Collection:
                 f"{reasons or 'nothing'}); expected at least 1, with at least "
                 f"{MIN_GROUPS} tracks ending in {READABLE}. {advice}"
             )
-        num_splits = self.table.groupby("group")["split"].nunique()
-        if (num_splits > 1).any():
-            shared = list(num_splits.index[num_splits > 1])[:5]
-            raise ValueError(
-                f"The collection {self.name!r} has groups in two splits: {shared}; "
-                "expected each track or artist in one. Give the rows of a group one "
-                "split."
-            )
+        check_splits(f"The collection {self.name!r}", self.table)
 
     @classmethod
     def of_complete_genres(
@@ -144,28 +158,26 @@ class Collection:
         that was moved, unpacked or mounted again keeps its cache.
         """
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
-        digest.update(self.table.drop(columns="path").to_csv(index=False).encode())
+        table = self.table.drop(columns="path")
+        digest.update(table.to_csv(index=False, lineterminator="\n").encode())
         for path in self.table["path"]:
-            if os.path.isfile(path):  # composed music has none; others may be gone
-                digest.update(_content_sample(path))
+            digest.update(_content_sample(path))
         return digest.hexdigest()[:10]
 
 
 def _content_sample(path: str) -> bytes:
     """Returns the size of a file and blocks from its first byte to its last."""
-    size = os.path.getsize(path)
-    sample = [b"%d" % size]
-    try:
-        with open(path, "rb") as file:
-            if size <= SMALL_FILE:
-                return sample[0] + file.read()
-            for block in range(KEY_BLOCKS):
-                start = (size - KEY_BLOCK_BYTES) * block // (KEY_BLOCKS - 1)
-                file.seek(max(0, start))
-                sample.append(file.read(KEY_BLOCK_BYTES))
-    except OSError as error:  # reported when the features are computed
-        sample.append(repr(error.errno).encode())
-    return b" ".join(sample)
+    sample = b""
+    # Composed music has no file; what cannot be read is reported by the extraction.
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        size = os.path.getsize(path)
+        sample = b"%d" % size
+        if size <= SMALL_FILE:
+            return sample + file.read()
+        for block in range(KEY_BLOCKS):
+            file.seek((size - KEY_BLOCK_BYTES) * block // (KEY_BLOCKS - 1))
+            sample += file.read(KEY_BLOCK_BYTES)
+    return sample
 
 
 def split_groups(groups: Sequence[str], seed: int | Sequence[int] = 0) -> dict:

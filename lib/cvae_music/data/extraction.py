@@ -35,7 +35,6 @@ STRIDE_BEATS = 2
 # less than twice as much. Each has beats of its own, so a tempo may change.
 BLOCK_SECONDS = 60.0
 MAX_WINDOWS = 256  # of one source: all of five minutes at 100 beats a minute
-FASTEST_TEMPO = 240.0
 
 Source = dict[str, Any]
 # Rows of the clips, the clips, and what was left out, as of `extract_source`.
@@ -94,7 +93,7 @@ def extract_source(
         return _extract_file(source, config, max_windows)
     except AudioError as error:
         reason = error.reason
-        detail = str(error).removeprefix(f"{error.path}: {reason}. ")
+        detail = error.detail
     except Exception as error:  # a strange file costs one line, never the whole run
         reason = "analysis failed"
         detail = f"{type(error).__name__}: {error}"
@@ -160,32 +159,38 @@ def _extract_file(source: Source, config: AudioConfig, max_windows: int) -> Extr
         num_windows += len(firsts)
         num_loud += len(loud)
     total = sum(read)
-    if total == 0:
-        detail = "Nothing can be read; it may be cut off or damaged."
-        raise AudioError(path, "no audio", detail)
-    shortest = config.seconds(FASTEST_TEMPO)
-    if total < shortest or not num_windows:
-        detail = (
-            f"It lasts {total:.2f} s; a clip needs {config.num_beats} beats, at least "
-            f"{shortest:.2f} s."
+    if not num_windows:
+        raise AudioError(
+            path,
+            "too short",
+            f"It lasts {total:.2f} s; a clip needs {config.num_beats} beats, "
+            f"about {config.seconds():.1f} s. It may be cut off or damaged.",
         )
-        raise AudioError(path, "too short", detail)
     lost = []
     if min(read) < 0.9 * seconds or duration < 0.9 * claimed < np.inf:
-        detail = f"its header says {claimed:.1f} s; {total:.1f} s came, and were used"
-        lost.append(("truncated", detail))
-    if (num_joined := count_joined(path)) > 1:
-        detail = f"{num_joined} files stand in it in turn, and the first is used. Split"
-        lost.append(("joined files", f"{detail} it for the others"))
-    if num_loud < num_windows:
-        silent = f"{num_windows - num_loud} of {num_windows} windows"
-        lost.append(("silent windows" if rows else "silent", silent))
-    if len(rows) < num_loud or len(blocks) < num_blocks:
-        detail = (
-            f"{_covered(rows):.0f} of {max(total, duration):.0f} s used, in "
-            f"{len(rows)} windows; raise max_windows for more"
+        lost.append(
+            (
+                "truncated",
+                f"its header says {claimed:.1f} s; {total:.1f} s came, and were used",
+            )
         )
-        lost.append(("long file", detail))
+    if (num_joined := count_joined(path)) > 1:
+        line = (
+            "joined files",
+            f"{num_joined} files stand in it in turn, and the first is used. Split it "
+            "for the others",
+        )
+        lost.append(line)
+    if num_loud < num_windows:
+        reason = "silent windows" if rows else "silent"
+        lost.append((reason, f"{num_windows - num_loud} of {num_windows} windows"))
+    if len(rows) < num_loud or len(blocks) < num_blocks:
+        line = (
+            "long file",
+            f"{_covered(rows):.0f} of {max(total, duration):.0f} s used, in "
+            f"{len(rows)} windows; raise max_windows for more",
+        )
+        lost.append(line)
     skipped = [(source["source_id"], *line) for line in lost]
     return rows, np.concatenate(clips), skipped
 

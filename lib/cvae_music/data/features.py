@@ -13,7 +13,7 @@ import pandas as pd
 
 from cvae_music.config import AudioConfig, check_number
 from cvae_music.data.cache import code_key, make_features, read_table
-from cvae_music.data.collection import SPLITS, Collection, count_splits
+from cvae_music.data.collection import SPLITS, Collection, check_splits, count_splits
 from cvae_music.data.extraction import MAX_WINDOWS
 from cvae_music.data.shards import ShardedArray, is_url, read_bytes
 from cvae_music.serialization import print_text
@@ -70,17 +70,9 @@ class FeatureSet:
                     f"FeatureSet got {name} {sorted(map(str, unknown))}; expected some "
                     f"of {list(known)}. Name all that are in the table."
                 )
-        for name in ("group", "source_id", "path"):
-            if name not in self.table:
-                continue
-            pairs = self.table[[name, "split"]].drop_duplicates()
-            shared = pairs.loc[pairs[name].duplicated() & (pairs[name] != ""), name]
-            if len(shared):
-                raise ValueError(
-                    f"FeatureSet got {name}s in two splits: {list(shared[:5])}; "
-                    "expected each track or artist in one, or test clips are known "
-                    f"from training. Give the rows of a {name} one split."
-                )
+        if isinstance(self.log_mel, np.ndarray):
+            self.config.scale(self.log_mel[:1])  # refuses what is scaled
+        check_splits("FeatureSet", self.table)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -138,8 +130,9 @@ class FeatureSet:
         """
         sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(int)
         clips = np.asarray(self.log_mel[sample])
-        table = self.table.drop(columns="path", errors="ignore").to_csv()
-        found = (self.config.key(), self.genres, table, clips)
+        table = self.table.drop(columns="path", errors="ignore")
+        text = table.to_csv(lineterminator="\n")
+        found = (self.config.key(), self.genres, text, clips)
         return joblib.hash(found)[:10]
 
     def counts(self) -> pd.DataFrame:
@@ -169,9 +162,10 @@ class FeatureSet:
             counts = self.report["reason"].value_counts()
             reasons = ", ".join(f"{n} {reason}" for reason, n in counts.items())
             lines.append(f"Left out or noted: {reasons} (see .report).")
-            is_lost = self.report["reason"] == "genre with too few tracks"
-            for detail in self.report.loc[is_lost, "detail"].unique():
-                lines.append(f"Too few tracks: {detail}.")
+            for reason in ("genre with too few tracks", "name nearly the same"):
+                is_so = self.report["reason"] == reason
+                for detail in self.report.loc[is_so, "detail"].unique():
+                    lines.append(f"{reason.capitalize()}: {detail}.")
             is_long = self.report["reason"] == "long file"
             seconds = self.report.loc[is_long, "detail"].str.extract(r"(\d+) of (\d+)")
             if len(seconds):
@@ -214,7 +208,8 @@ def build_features(
         `FeatureSet`.
 
     Raises:
-        ValueError: If nothing usable is left, or `max_windows` is no number above 0.
+        ValueError: If nothing usable is left, `max_windows` is no number above 0, or
+            `cache_dir` is a URL.
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
 
@@ -231,6 +226,11 @@ def build_features(
         (18, 64, 8)
     """
     check_number("max_windows", max_windows, 1)
+    if is_url(cache_dir):
+        raise ValueError(
+            f"build_features got cache_dir={cache_dir!r}; expected a folder on this "
+            "disk. Copy the finished folder there, and open it with load_features."
+        )
     modules = ["cvae_music.data.cache"]
     parts = [collection.key(), config.key()]
     if collection.is_composed:
@@ -238,7 +238,7 @@ def build_features(
     else:
         parts.append(str(max_windows))
     key = joblib.hash([*parts, code_key(*modules)])[:12]
-    name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)
+    name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)[:64]
     cache = Path(cache_dir).expanduser()
     # The key names the music, also where its folder was renamed.
     folder = next(cache.glob(f"*-{key}"), cache / f"{name}-{key}")
@@ -276,7 +276,7 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
         ValueError: 'no/such/folder' holds no complete features. Run build_features...
     """
     shown = repr(str(path))
-    folder = str(path).rstrip("/") if is_url(path) else Path(path)
+    folder = str(path).rstrip("/") if is_url(path) else Path(path).expanduser()
     try:
         meta = json.loads(read_bytes(folder, "meta.json"))
         is_current = "shards" in meta
@@ -318,5 +318,6 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
 
 def _damaged(shown: str, error: Exception) -> ValueError:
     return ValueError(
-        f"{shown} holds damaged features ({error}). Delete it and build them again."
+        f"{shown} holds damaged features ({error}). Delete its meta.json and build "
+        "them again: only damaged shards are remade."
     )

@@ -59,15 +59,17 @@ def walk(
             target = os.path.realpath(folder)
             if target in entered:
                 folders.clear()
-                reason = "folder read already"
-                skipped.append((printable(folder), reason, f"it links to {target}"))
+                skipped.append(
+                    (printable(folder), "folder read already", f"it links to {target}")
+                )
                 continue
             entered.add(target)
             yield folder, folders, files
             paths = [os.path.join(folder, name) for name in folders]
             waiting += filter(os.path.islink, paths)
     for fault in faults:
-        skipped.append((printable(fault.filename), "unreadable folder", fault.strerror))
+        name = printable(os.path.relpath(fault.filename, root))
+        skipped.append((f"{name}/", "unreadable folder", fault.strerror))
 
 
 def search_fma(root: Path | str) -> tuple[list[Path], list[Path]]:
@@ -100,13 +102,8 @@ def search_fma(root: Path | str) -> tuple[list[Path], list[Path]]:
 
 def _holds_clips(folder: Path) -> bool:
     """True for a folder such as `000` with clips such as `000002.mp3`."""
-    if not re.fullmatch("[0-9]{3}", folder.name):
-        return False
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return False
-    return any(re.fullmatch(folder.name + r"[0-9]{3}\.mp3", name) for name in names)
+    is_number = re.fullmatch("[0-9]{3}", folder.name)
+    return bool(is_number and any(folder.glob(f"{folder.name}[0-9][0-9][0-9].mp3")))
 
 
 def _has_header(path: Path) -> bool:
@@ -136,13 +133,12 @@ def find_fma(
     """
     root = Path(os.path.expanduser(MOUNT if root is None else root)).resolve()
     tables, audio_folders = search_fma(root)
-    is_half = bool(tables) != bool(audio_folders)
+    is_half = not (tables and audio_folders)
     if is_half and root.name.startswith("fma_"):  # the other half stands beside it
         beside = search_fma(root.parent)
         tables = tables or beside[0]
         audio_folders = audio_folders or beside[1]
-    wanted = f"fma_{subset or 'small'}"
-    audio_folders.sort(key=lambda path: path.name != wanted)
+    audio_folders.sort(key=lambda path: path.name != f"fma_{subset or 'small'}")
     return next(iter(tables), None), next(iter(audio_folders), None)
 
 
@@ -241,9 +237,7 @@ def fma_collection(
     if root is None and download and (table_path is None or audio is None):
         table_path, audio = find_fma(download_fma(), subset)
     if table_path is None or audio is None:
-        missing = "audio folder such as fma_small/000"
-        if audio is not None:
-            missing = "fma_metadata/tracks.csv"
+        missing = "fma_metadata/tracks.csv" if audio else "audio folder fma_small/000"
         raise ValueError(
             f"FMA was not found in {str(root or MOUNT)!r}: no {missing}; expected both "
             "fma_metadata/tracks.csv and fma_small/. Pass the folder that holds them, "
@@ -272,8 +266,9 @@ def fma_collection(
         if pd.notna(track["artist"]):
             group = f"artist-{track['artist']}"
         split = SPLIT_NAMES[track["split"]]
-        path = str(files[number])
-        rows.append((_clip_name(number), path, track["genre"], split, group))
+        rows.append(
+            (_clip_name(number), str(files[number]), track["genre"], split, group)
+        )
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
     genres = sorted(set(table["genre"]))
     table = drop_split_leaks(table, skipped, "artist in another split")

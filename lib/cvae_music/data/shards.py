@@ -54,7 +54,12 @@ def has_shard(path: Path) -> bool:
     Args:
         path: As for `write_shard`.
     """
-    return path.with_suffix(".json").exists() and path.with_suffix(".npy").exists()
+    try:
+        record = json.loads(path.with_suffix(".json").read_bytes())
+        ShardedArray(path.parent, [record], ()).check_sizes()
+    except (OSError, ValueError):  # missing, or cut short: it is made again
+        return False
+    return True
 
 
 def is_url(folder: Path | str) -> bool:

@@ -11,7 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvae_music.audio.files import AUDIO_ENDINGS, READABLE, printable
+from cvae_music.audio.files import (
+    AUDIO_ENDINGS,
+    READABLE,
+    AudioError,
+    open_sound,
+    printable,
+)
 from cvae_music.config import check_number
 from cvae_music.data.collection import (
     MIN_GROUPS,
@@ -33,27 +39,44 @@ SYSTEM_FOLDERS = {
     "#recycle",
     "lost+found",
 }
-# Sound that libsndfile does not read.
-OTHER_ENDINGS = {
-    ".aac",
-    ".ac3",
-    ".amr",
-    ".ape",
-    ".m4a",
-    ".m4b",
-    ".mka",
-    ".mp2",
-    ".mp4",
-    ".mpc",
-    ".webm",
-    ".wma",
-    ".wv",
+# Sound that libsndfile does not read, and what stands for sound.
+OTHER_ENDINGS = set(
+    ".3gp .7z .aac .aax .ac3 .aiffc .amr .ape .asf .asx .avi .bwf .cda .dff .dsf .dts "
+    ".f4a .flv .gz .it .m3u .m3u8 .m4a .m4b .m4p .m4r .m4v .mid .midi .mka .mkv .mod "
+    ".mov .mp1 .mp2 .mp4 .mpc .mpeg .mpg .mpga .nsf .ofr .ogv .pls .ra .rar .rf64 .rm "
+    ".s3m .shn .sid .snd .spc .spx .tak .tar .tgz .torrent .tta .vgm .voc .wave .webm "
+    ".wma .wmv .wv .xm .xspf .zip".split()
+)
+# Of files that are no sound and stand for none.
+NO_MUSIC = {
+    "empty file",
+    "missing",
+    "picture or document",
+    "unreadable",
+    "web page",
 }
+# Reasons for which a folder is listed as a genre, with nothing in it, not passed over.
+NAMES_A_GENRE = {
+    "empty folder",
+    "format not read",
+    "no file",
+    "not downloaded",
+    "unreadable folder",
+}
+# Signs, spaces and accents up to U+036F; dashes, quotes and signs of no width; brackets
+# and spaces of East Asia.
+PUNCTUATION = (
+    "[\0-/:-@[-`{-\xbf\u02b0-\u036f\u2000-\u2bff\u3000-\u3004\u3007-\u3020\u30fb]"
+)
+PARTIAL_ENDINGS = {".crdownload", ".download", ".icloud", ".part", ".partial"}
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
     "test": "test",
     "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+    "holdout": "test",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
@@ -106,7 +129,8 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     stay in one split, also beside a folder of that name in another genre. Where this
     leaves a genre fewer than three groups, its tracks are split one by one, and the
     report says so. Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one
-    track and stay together, as do files that begin with the same recording.
+    track and stay together, as do files that begin with the same recording. An excerpt
+    from the middle of a track is not recognised: give it such a name beside the track.
 
     Groups are split 80/10/10 inside each genre. Subfolders called `train`,
     `validation` and `test`, with the genres inside, are splits; one that is missing is
@@ -135,9 +159,10 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     name_here = unicodedata.normalize("NFC", root.resolve().name)
     collection_name = printable(name_here) or "folder"
     if is_one_genre:
-        detail = f"all is one genre, {collection_name!r}; expected a folder of each"
-        if are_splits:
-            detail += ", or in 'train', 'test' and 'validation', which are splits here"
+        detail = (
+            f"all is one genre, {collection_name!r}; expected a folder of each, inside "
+            "'train', 'validation' and 'test' where these are splits"
+        )
         skipped.append((collection_name, "no folders of genres", detail))
     genres = set()
     rows = []
@@ -145,7 +170,7 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     for name, path, parts in tunes:
         split = "train"
         if are_splits:
-            split = SPLIT_FOLDERS.get(parts.pop(0).casefold(), "")
+            split = SPLIT_FOLDERS.get(_plain_name(parts.pop(0)), "")
         if is_one_genre and parts:
             parts.insert(0, collection_name)
         if len(parts) > 1:
@@ -158,7 +183,8 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
         folders.append(parts[1] if len(parts) > 2 else "")
     for name, reason, _ in skipped:
         parts = name.split("/")[are_splits:]
-        if reason == "format not read" and len(parts) > 1:
+        is_inside = len(parts) > 1 and not _is_hidden(parts[0])
+        if is_inside and reason in NAMES_A_GENRE:
             genres.add(parts[0])  # if it has no other files, the report names it
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
     if not are_splits and not is_one_genre:
@@ -188,8 +214,11 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
     """
     tunes = []
     paths = []
-    for folder, _, names in walk(root, skipped):
+    for folder, folders, names in walk(root, skipped):
         paths += [Path(folder, name) for name in names]
+        if not folders and not names:
+            name = printable(os.path.relpath(folder, root))
+            skipped.append((f"{name}/", "empty folder", "nothing is in it"))
     places = [path.relative_to(root).as_posix() for path in paths]
     # Disks differ in how they write accents; on one that knows both ways each counts.
     composed = [unicodedata.normalize("NFC", place) for place in places]
@@ -198,21 +227,37 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
     for place, path in sorted(zip(places, paths, strict=True)):
         name = printable(place)
         parts = unicodedata.normalize("NFC", place).split("/")
-        if any(_is_hidden(part) for part in parts):
+        ending = printable(path.suffix).lower()
+        if ending in PARTIAL_ENDINGS:  # iCloud's are hidden files
+            skipped.append((name, "not downloaded", "only a part; download it whole"))
+        elif any(map(_is_hidden, parts)):
             skipped.append((name, "hidden file", ""))
-        elif path.suffix.lower() not in AUDIO_ENDINGS:
-            ending = printable(path.suffix)
-            is_sound = ending.lower() in OTHER_ENDINGS
-            reason = "format not read" if is_sound else "not audio"
-            detail = f"ending {ending!r}; expected one of {READABLE}"
-            skipped.append((name, reason, f"{detail}{'; convert it' * is_sound}"))
+        elif ending not in AUDIO_ENDINGS:
+            skipped.append((name, *_what_else(path, ending)))
         elif name != place:
             skipped.append((name, "name is not UTF-8", "rename it, or its folder"))
-        elif not path.is_file():
-            skipped.append((name, "no file", "such as a link to nowhere"))
+        elif not os.path.isfile(path):
+            skipped.append(
+                (name, "no file", "such as a link to nowhere, or no permission")
+            )
         else:
             tunes.append((name, path, parts))
     return tunes
+
+
+def _what_else(path: Path, ending: str) -> tuple[str, str]:
+    """Returns the reason and the advice for a file whose ending is none of sound."""
+    detail = f"ending {ending!r}; expected one of {READABLE}"
+    advice = "; it holds sound: rename it"
+    try:
+        open_sound(path).close()
+    except AudioError as error:
+        if error.reason not in NO_MUSIC:
+            return "format not read", f"{error.reason}. {error.detail}"
+        if ending not in OTHER_ENDINGS:
+            return "not audio", detail
+        advice = "; convert it"
+    return "format not read", detail + advice
 
 
 def _is_hidden(part: str) -> bool:
@@ -228,7 +273,7 @@ def _are_split_folders(places: list[list[str]]) -> bool:
     inside: dict[str | None, set[str]] = {}
     for parts in places:
         if len(parts) > 1:  # else no folder
-            split = SPLIT_FOLDERS.get(parts[0].casefold())
+            split = SPLIT_FOLDERS.get(_plain_name(parts[0]))
             genre = map(_plain_name, parts[1:2] if len(parts) > 2 else ())
             inside.setdefault(split, set()).update(genre)
     if {"train", "test"} <= set(inside):
@@ -271,13 +316,15 @@ def _group_artists(
     too_few = num_groups.index[num_groups < MIN_GROUPS]
     for genre in too_few:
         if num_tracks[genre] > num_groups[genre]:
-            detail = (
+            line = (
+                genre,
+                "artists not kept apart",
                 f"{num_groups[genre]} folders of artists or albums, and {MIN_GROUPS} "
                 "are needed for three splits; so its tracks are split one by one, one "
                 "artist can be in two splits, and scores of this genre flatter. Add "
-                "folders of other artists"
+                "folders of other artists",
             )
-            skipped.append((genre, "artists not kept apart", detail))
+            skipped.append(line)
     table["group"] = groups.where(~table["genre"].isin(too_few), table["group"])
 
 
@@ -288,18 +335,22 @@ def _similar_genres(genres: list[str]) -> list[tuple]:
     for genre in genres:
         other = first.setdefault(_plain_name(genre), genre)
         if other != genre:
-            detail = (
+            line = (
+                genre,
+                "name nearly the same",
                 f"{genre!a} and {other!a} are two genres here. Give the folders one "
-                "name if they are one"
+                "name if they are one",
             )
-            lines.append((genre, "name nearly the same", detail))
+            lines.append(line)
     return lines
 
 
 def _plain_name(name: str) -> str:
-    """Returns a name without case, accents, spaces and punctuation."""
+    """Returns a name without case, accents, spaces and punctuation; "and" is "n"."""
     letters = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(filter(str.isalnum, letters)) or name
+    letters = re.sub(r"&|\band\b", "n", letters)
+    # Accents go; marks of other scripts tell words apart, such as vowels in Hindi.
+    return re.sub(PUNCTUATION, "", letters) or name
 
 
 def _group_copies(
@@ -395,12 +446,13 @@ def open_collection(
         if data == "known":
             return known_factor_collection(num_clips, seed)
         return fma_collection(subset=subset, download=download)
-    if not os.path.isdir(os.path.expanduser(data)) or printable(data) != str(data):
+    path = os.path.expanduser(str(data))
+    if not os.path.isdir(path) or printable(path) != path:
         raise ValueError(
-            f"open_collection got data={str(data)!r}; expected 'known', 'fma', or the "
+            f"open_collection got data={data!r}; expected 'known', 'fma', or the "
             "path, in UTF-8, of a folder with one subfolder a genre, such as "
             f"jazz/tune.wav. Check the path; the current folder is {str(Path.cwd())!r}."
         )
-    if is_fma(data):
-        return fma_collection(data, subset=subset)
-    return folder_collection(data, seed)
+    if is_fma(path):
+        return fma_collection(path, subset=subset)
+    return folder_collection(path, seed)

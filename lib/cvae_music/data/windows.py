@@ -130,8 +130,7 @@ def load_first_window(
         found = f"{len(samples) / config.sample_rate:.1f} s from {start:g} s on"
         wanted = f"{config.seconds():.1f} s"
         if config.grid == "beats":
-            num_beats = (len(edges) - 1) // config.frames_per_beat
-            found = f"{num_beats} beats in {found}"
+            found = f"{(len(edges) - 1) // config.frames_per_beat} beats in {found}"
             wanted = f"{config.num_beats} beats"
         raise AudioError(
             path,
@@ -164,17 +163,22 @@ def existing_file(path: object) -> Path:
     """
     given = str(path).strip().strip("'\"")
     if not given:
-        detail = f"Expected the path of a file ending in {READABLE}."
-        raise AudioError("No path", "nothing to read", detail)
+        raise AudioError(
+            "No path",
+            "nothing to read",
+            f"Expected the path of a file ending in {READABLE}.",
+        )
     found = Path(os.path.expanduser(given))
     if os.path.isdir(found):
-        detail = "Expected a file; add the name of one in it."
-        raise AudioError(found, "a folder", detail)
-    if not os.path.isfile(found):
-        detail = (
-            f"Expected a file that ends in {READABLE}; paths begin at {Path.cwd()}."
+        raise AudioError(
+            found, "a folder", "Expected a file; add the name of one in it."
         )
-        raise AudioError(found, "no such file", detail)
+    if not os.path.isfile(found):
+        raise AudioError(
+            found,
+            "no such file",
+            f"Expected a file that ends in {READABLE}; paths begin at {Path.cwd()}.",
+        )
     return found
 
 
@@ -199,8 +203,11 @@ def read_sound(
     samples = load_audio(path, config, start, duration)
     limit = 10 ** ((config.floor_db + SILENCE_MARGIN_DB) / 20)
     if np.abs(samples).max() < limit:
-        detail = f"No sound after {start:g} s is louder than the floor of the features."
-        raise AudioError(path, "silent", detail)
+        raise AudioError(
+            path,
+            "silent",
+            f"No sound after {start:g} s is louder than the floor of the features.",
+        )
     return samples
 
 

@@ -73,8 +73,8 @@ def build_discriminator(shape, num_genres, width=16):
 class UnsharpMask(keras.layers.Layer):
     """Adds a share of its detail to each mel band; the identity until `fit`.
 
-    The shares are those with which reconstructions vary as much about their
-    surroundings as the clips do.
+    The shares are those with which the detail of reconstructions has the root mean
+    square of that of the clips.
 
     Args:
         n_mels: Number of bands.
@@ -284,9 +284,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         Returns:
             Scaled log-mel, shape `(batch, num_frames, n_mels)`.
         """
-        weights = self.genre_weights(genre)
-        latent = self.mean_shift(latent, weights)
-        log_mel = self.decoder([latent, weights], training=training)
+        log_mel = super().decode_latent(latent, genre, training)
         return log_mel if training else self.unsharp_mask(log_mel)
 
     def compute_losses(self, log_mel, genre=None, training=False):
@@ -300,8 +298,10 @@ class ConditionalVAEGAN(ConditionalVAE):
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         targets = ops.roll(weights[::2], steps, axis=1)
         new_latent = self.latent_density(targets, seed=seed)
+        asked = ops.tile(targets, (2, 1))
         latents = ops.concatenate([latent[::2], new_latent])
-        generated = self.decode_latent(latents, ops.tile(targets, (2, 1)), training)
+        latents = self.shift_latent(latents, asked)
+        generated = self.decode_latent(latents, asked, training)
         fakes = ops.concatenate([rebuilt[::2], generated, log_mel[::2]])
         labels = ops.concatenate([weights[::2], ops.tile(targets, (3, 1))])
         losses |= adversarial_losses(

@@ -1,4 +1,10 @@
-"""Autoencoder and VAE, written in notebooks 02 and 03."""
+"""Autoencoder and VAE, written in notebooks 02 and 03.
+
+Who calls whom: `fit` calls `train_step` for each batch. That calls `compute_losses`,
+which encodes (`encode_posterior`), draws a latent, decodes it (`decode_latent`) and
+adds up the terms of the loss. What all models share, such as `encode` and `decode` for
+NumPy arrays, is in `base.py`; the recipe of a training is `train` in `training.py`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import numbers
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvae_music import saving
-from cvae_music.config import AudioConfig
+# Keras finds the optimizer of a trained model once `acceleration` has been imported.
+from cvae_music import acceleration, saving  # noqa: F401
+from cvae_music.config import AudioConfig, check_number
 from cvae_music.models.losses import DiagonalGaussian
 from cvae_music.models.networks import SLOT_FRAMES
 
@@ -57,8 +62,15 @@ class ClipModel(keras.Model):
         if not isinstance(audio_config, AudioConfig):
             audio_config = AudioConfig.from_dict(audio_config or {})
         if audio_config.num_frames % SLOT_FRAMES:
-            found = f"Got num_frames={audio_config.num_frames}"
-            raise ValueError(f"{found}; expected a multiple of {SLOT_FRAMES}.")
+            raise ValueError(
+                f"Got num_frames={audio_config.num_frames}; expected a multiple of "
+                f"{SLOT_FRAMES}."
+            )
+        if isinstance(genres, str):
+            raise ValueError(
+                f"{type(self).__name__} got genres={genres!r}; expected a list of "
+                f"names, such as [{genres!r}]."
+            )
         self.audio_config = audio_config
         self.num_slots = audio_config.num_frames // SLOT_FRAMES
         self.genres = tuple(str(genre) for genre in genres)
@@ -110,6 +122,14 @@ class ClipModel(keras.Model):
         """Numbers in the latent of one clip."""
         return self.global_dim + self.num_slots * self.local_dim
 
+    def check_label(self, genre):
+        """Refuses clips without labels where the model needs some."""
+        if self.num_genres and genre is None:
+            raise ValueError(
+                f"{type(self).__name__} got clips without genre labels; expected "
+                "fit(log_mel, genre), predict((log_mel, genre)), or a dataset of these."
+            )
+
     def unpack(self, data):
         """Returns `(log_mel, genre)` of what `fit` or `evaluate` hands to a step.
 
@@ -118,20 +138,17 @@ class ClipModel(keras.Model):
         """
         log_mel, genre, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         name = type(self).__name__
-        if self.num_genres and genre is None:
-            expected = "fit(log_mel, genre) or a dataset of (log_mel, genre)"
-            raise ValueError(
-                f"{name} got clips without genre labels; expected {expected}."
-            )
+        self.check_label(genre)
         if sample_weight is not None:
-            reason = "its likelihood has one variance for the whole batch"
-            fix = "Repeat clips that should count more"
             raise ValueError(
-                f"{name} takes no sample_weight or class_weight: {reason}. {fix}."
+                f"{name} takes no sample_weight or class_weight: its likelihood has "
+                "one variance for the whole batch. Repeat clips that should count more."
             )
         if self.loss is not None:
-            fix = "Call compile() without loss=, and add terms with add_loss"
-            raise ValueError(f"{name} computes its own loss. {fix}.")
+            raise ValueError(
+                f"{name} computes its own loss. Call compile() without loss=, and add "
+                "terms with add_loss."
+            )
         return log_mel, genre
 
     def update_metrics(self, losses, log_mel, rebuilt):
@@ -149,22 +166,64 @@ class ClipModel(keras.Model):
             tracker.update_state(losses[tracker.name])
         return self.compute_metrics(log_mel, log_mel, rebuilt)
 
-    def fit(self, x=None, *args, **kwargs):
-        """Trains as `keras.Model.fit`."""
-        self.audio_config.check_scaled(x, "fit")
-        return super().fit(x, *args, **kwargs)
+    def _run(self, method, x=None, *args, **kwargs):
+        """Calls a method of Keras, and refuses decibels wherever they come from.
+
+        Density and mean shift are those of old latents after a step of training, and
+        become zero; where no step was taken, as after an error, they stay.
+        """
+        check = functools.partial(self._check_data, what=method)
+        if "validation_data" in kwargs:
+            kwargs["validation_data"] = check(kwargs["validation_data"])
+        kept = [
+            (layer.means, np.array(layer.means))
+            for layer in self.layers
+            if hasattr(layer, "means")
+        ]
+        steps = getattr(self.optimizer, "iterations", 0)
+        num_before = np.array(steps)
+        if method in ("fit", "train_on_batch") and kept and self.encoder.trainable:
+            for means, value in kept:
+                means.assign(0.0 * value)
+        try:
+            return getattr(super(), method)(check(x), *args, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            found = re.search(r"ValueError: (\w+ got values .* on dB\.)", error.message)
+            if found:
+                raise ValueError(found[1]) from error
+            raise
+        finally:
+            if np.array(steps) == num_before:
+                for means, value in kept:
+                    means.assign(value)
+
+    # As those of `keras.Model`.
+    fit = functools.partialmethod(_run, "fit")
+    predict = functools.partialmethod(_run, "predict")
+    train_on_batch = functools.partialmethod(_run, "train_on_batch")
+    test_on_batch = functools.partialmethod(_run, "test_on_batch")
+    predict_on_batch = functools.partialmethod(_run, "predict_on_batch")
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, with the same noise at each call."""
-        self.audio_config.check_scaled(x, "evaluate")
-        first = keras.random.SeedGenerator(self.seed).state
-        self.validation_noise.state.assign(first)
-        return super().evaluate(x, *args, **kwargs)
+        self.validation_noise.state.assign(keras.random.SeedGenerator(self.seed).state)
+        return self._run("evaluate", x, *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
-        """Predicts as `keras.Model.predict`."""
-        self.audio_config.check_scaled(x, "predict")
-        return super().predict(x, *args, **kwargs)
+    def _check_data(self, data, what):
+        """Refuses decibels; of a dataset the first batch is checked as it is read."""
+        if not isinstance(data, tf.data.Dataset):
+            return self.audio_config.check_scaled(data, what)
+
+        def check_first(number, batch):
+            if number == 0:
+                clips = tf.nest.flatten(batch)[0]
+                # A NaN is no decibel: `StopOnNaN` tells of it.
+                clips = tf.where(clips == clips, clips, 0)
+                check = functools.partial(self.audio_config.check_scaled, what=what)
+                tf.numpy_function(check, [clips], clips.dtype)
+            return batch
+
+        return data.enumerate().map(check_first)
 
     def save(self, filepath, *args, **kwargs):
         """Saves as `keras.Model.save`, to a `.keras` file.
@@ -173,10 +232,33 @@ class ClipModel(keras.Model):
             ValueError: If the path ends otherwise.
         """
         if Path(filepath).suffix != ".keras":
-            found = f"save got {str(filepath)!r}"
-            raise ValueError(f"{found}; expected a .keras file. See save_to_preset.")
+            raise ValueError(
+                f"save got {str(filepath)!r}; expected a .keras file. See "
+                "save_to_preset."
+            )
         saving.warn_unfinished(self)
-        super().save(filepath, *args, **kwargs)
+        saving.save_whole(super().save, filepath, *args, **kwargs)
+
+    def save_weights(self, filepath, *args, **kwargs):
+        """Saves as `keras.Model.save_weights`, to a file that is whole or not there."""
+        saving.save_whole(super().save_weights, filepath, *args, **kwargs)
+
+    def load_weights(self, filepath, *args, **kwargs):
+        """Loads as `keras.Model.load_weights`, all weights or none.
+
+        Raises:
+            OSError: If the file cannot be read.
+            ValueError: If it is of a model of other shapes.
+        """
+        before = self.get_weights()
+        try:
+            super().load_weights(os.path.expanduser(filepath), *args, **kwargs)
+        except Exception as error:
+            self.set_weights(before)
+            raise type(error)(  # HDF5 names no file
+                f"load_weights got {str(filepath)!r}, which cannot be read ({error}); "
+                "expected what save_weights of such a model wrote. Make it again."
+            ) from error
 
     def call(self, inputs, training=False):
         """Rebuilds clips from the modes of their posteriors.
@@ -189,12 +271,11 @@ class ClipModel(keras.Model):
         Returns:
             Float tensor, shape `(batch, num_frames, n_mels)`.
         """
-        has_label = isinstance(inputs, (tuple, list))
-        log_mel, genre = inputs if has_label else (inputs, None)
-        if self.num_genres and genre is None:
-            expected = "(log_mel, genre), as in model.predict((log_mel, genre))"
-            found = f"{type(self).__name__} got clips without genre labels"
-            raise ValueError(f"{found}; expected {expected}.")
+        is_pair = isinstance(inputs, (tuple, list))
+        log_mel, genre = inputs if is_pair else (inputs, None)
+        self.check_label(genre)
+        if hasattr(log_mel, "numpy"):  # has values, as outside a graph
+            self.audio_config.check_scaled(log_mel, "call")
         latent = self.encode_posterior(log_mel, training).mode()
         return self.decode_latent(latent, genre, training)
 
@@ -213,24 +294,20 @@ class ClipModel(keras.Model):
             ValueError: If the clips have another shape, or look like dB.
         """
         log_mel = np.asarray(log_mel, np.float32)
-        expected = (
-            f"(clips, {self.audio_config.num_frames}, {self.audio_config.n_mels})"
-        )
         if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
-            found = f"encode got shape {log_mel.shape}; expected {expected}"
             raise ValueError(
-                f"{found}, scaled to [-1, 1]. Use AudioConfig.scale on dB."
+                f"encode got shape {log_mel.shape}; expected "
+                f"{('clips', *self.audio_config.shape)}, scaled to [-1, 1]. Use "
+                "AudioConfig.scale on dB."
             )
         self.audio_config.check_scaled(log_mel, "encode")
-        means = [np.zeros((0, self.latent_dim), np.float32)]
-        log_vars = list(means)
-        for start in range(0, len(log_mel), batch_size):
-            mean, log_var = self._encode_graph(log_mel[start : start + batch_size])
-            means.append(np.asarray(mean))
-            log_vars.append(np.asarray(log_var))
-        return DiagonalGaussian(np.concatenate(means), np.concatenate(log_vars))
+        batches = [
+            self._encode_graph(log_mel[start : start + batch_size])
+            for start in range(0, len(log_mel) or 1, batch_size)
+        ]
+        return DiagonalGaussian(*map(np.concatenate, zip(*batches, strict=True)))
 
-    def decode(self, latent, genre=None, batch_size=64):
+    def decode(self, latent, genre=None, batch_size=64, guidance=None):
         """Decodes NumPy latents in batches.
 
         Args:
@@ -238,23 +315,29 @@ class ClipModel(keras.Model):
             genre: Genre indices `(clips,)`, or weights `(clips, num_genres)` that sum
                 to 1; ignored by models without a label.
             batch_size: Clips at a time.
+            guidance: As of `ConditionalVAE`; None for that of the model.
 
         Returns:
             Float32 array, scaled log-mel, shape `(clips, num_frames, n_mels)`. Values
             may leave [-1, 1]; `AudioConfig.unscale` clips them.
 
         Raises:
-            ValueError: If a shape is wrong, or a genre is missing or unknown.
+            ValueError: If a shape is wrong, a genre is missing or unknown, or the
+                guidance is no number from 0 to 10.
         """
         latent = np.asarray(latent, np.float32)
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
-            found = f"decode got latents of shape {latent.shape}"
-            raise ValueError(f"{found}; expected (clips, {self.latent_dim}).")
-        weights = self._genre_rows(genre, len(latent))
-        clips = [np.zeros((0, *self.audio_config.shape), np.float32)]
-        for start in range(0, len(latent), batch_size):
+            raise ValueError(
+                f"decode got latents of shape {latent.shape}; expected "
+                f"(clips, {self.latent_dim})."
+            )
+        if guidance is not None:
+            check_number("guidance", guidance, 0, 10, numbers.Real)
+        weights = self.guide(self._genre_rows(genre, len(latent)), guidance)
+        clips = []
+        for start in range(0, len(latent) or 1, batch_size):
             rows = slice(start, start + batch_size)
-            clips.append(np.asarray(self._decode_graph(latent[rows], weights[rows])))
+            clips.append(self._decode_graph(latent[rows], weights[rows]))
         return np.concatenate(clips)
 
     def _genre_rows(self, genre, num_clips):
@@ -262,14 +345,16 @@ class ClipModel(keras.Model):
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
         found = np.asarray([] if genre is None else genre)
-        if found.shape == (num_clips, self.num_genres):
+        is_rows = found.shape == (num_clips, self.num_genres)
+        if is_rows and np.allclose(found.sum(axis=1), 1.0, atol=1e-3):
             return found.astype(np.float32)
-        known = np.isin(found, range(self.num_genres)).all()
-        if found.shape != (num_clips,) or not known:
-            indices = f"an index, 0 to {self.num_genres - 1} into {list(self.genres)}"
-            expected = f"for each latent {indices}, or {self.num_genres} weights"
-            got = f"decode got {num_clips} latents and genre={genre}"
-            raise ValueError(f"{got}; expected {expected}.")
+        is_index = np.isin(found, range(self.num_genres))
+        if found.shape != (num_clips,) or not is_index.all():
+            raise ValueError(
+                f"decode got {num_clips} latents and genre={genre}; expected for each "
+                f"latent an index, 0 to {self.num_genres - 1} into "
+                f"{list(self.genres)}, or {self.num_genres} weights that sum to 1."
+            )
         return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)]
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -281,7 +366,15 @@ class ClipModel(keras.Model):
     def _decode_graph(self, latent, weights):
         latent = tf.ensure_shape(latent, (None, self.latent_dim))
         weights = tf.ensure_shape(weights, (None, max(1, self.num_genres)))
-        return self.decode_latent(latent, weights)
+        return self.decode_latent(self.shift_latent(latent, weights), weights)
+
+    def guide(self, genre_weights, guidance=None):
+        """Returns genre weights as `decode` asks for them; here as they are."""
+        return genre_weights
+
+    def shift_latent(self, latent, genre_weights):
+        """Returns latents as `decode` decodes them; here as they are."""
+        return latent
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Exports `call` as `keras.Model.export` does, for any number of clips.
@@ -296,6 +389,7 @@ class ClipModel(keras.Model):
             genre = keras.InputSpec("float32", (None, self.num_genres))
             signature = [[*signature, genre]]
         kwargs.setdefault("input_signature", signature)
+        filepath = os.path.expanduser(filepath)
         return super().export(filepath, format=format, **kwargs)
 
     def get_config(self):
@@ -326,8 +420,9 @@ class ClipModel(keras.Model):
 
         With other genres it is the start of a fine-tuning: what depends on the genres
         begins anew, which are the label's embedding, the last layers of the genre
-        classifiers, the mean shift and the density. All other weights are kept. `train`
-        then takes features of those genres and of the preset's `audio_config`.
+        classifiers, the mean shift, the density and the guidance. All other weights are
+        kept. `train` then takes features of those genres and of the preset's
+        `audio_config`.
 
         Args:
             name: One of `cvae_music.presets()`, such as `"known_cvae"`, or the path of
@@ -350,17 +445,20 @@ class ClipModel(keras.Model):
         """
         model = saving.load_compact(saving.preset_path(name))
         if not isinstance(model, cls):
-            found = f"The preset {name!r} is a {type(model).__name__}"
-            raise ValueError(f"{found}; call from_preset of that class.")
-        genres = [genres] if isinstance(genres, str) else genres
+            raise ValueError(
+                f"The preset {name!r} is a {type(model).__name__}; call from_preset of "
+                "that class."
+            )
         if genres is None or tuple(genres) == model.genres:
             return model
         if not model.genres:
-            found = f"from_preset got genres={list(genres)}"
-            reason = f"the preset {name!r} has no label and takes music of any genre"
-            raise ValueError(f"{found}; {reason}. Leave genres out.")
-        config = model.get_config()
-        successor = type(model).from_config({**config, "genres": genres})
+            raise ValueError(
+                f"from_preset got genres={list(genres)}; the preset {name!r} has no "
+                "label and takes music of any genre. Leave genres out."
+            )
+        # The guidance was chosen for the old genres.
+        config = {**model.get_config(), "genres": genres, "guidance": 0.0}
+        successor = type(model).from_config(config)
         # What depends on the genres has another shape where there is one genre more.
         names = (*model.genres, "one more")
         larger = type(model).from_config({**config, "genres": names})

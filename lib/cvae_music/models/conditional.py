@@ -7,11 +7,7 @@ import numpy as np
 from keras import ops
 
 from cvae_music.models.autoencoders import VAE
-from cvae_music.models.losses import (
-    augment_for_critics,
-    cross_entropy,
-    genre_discrepancy,
-)
+from cvae_music.models.losses import augment_for_critics, cross_entropy
 from cvae_music.models.networks import (
     Sizes,
     build_classifier,
@@ -68,7 +64,7 @@ class ClassMeanShift(keras.layers.Layer):
         for index in np.unique(genre):
             means[index] = latents[genre == index].mean(axis=0)
         covariance = np.cov(latents - means[genre], rowvar=False)
-        covariance = covariance + 0.02 * np.eye(self.latent_dim)
+        covariance = covariance + 0.02 * np.eye(self.latent_dim)  # can be inverted
         slopes = np.linalg.solve(covariance, means.T)
         offsets = -0.5 * np.sum(means.T * slopes, axis=0)
         self.means.assign(means)
@@ -120,12 +116,11 @@ def frozen_call(network, inputs):
 class ConditionalVAE(VAE):
     """VAE whose decoder is given the genre at every stage and is trained to obey it.
 
-    The encoder gets no label. A discrepancy penalty makes the latents of every genre
-    look like the prior. Half of the latents are also decoded with another label, and
-    two genre classifiers, trained beside the model, judge these label-swapped clips.
-    The second classifier is also trained to predict the source genre of swapped clips,
-    so leftover cues of it are penalised. What of the genre is left in a latent,
-    `ClassMeanShift` exchanges before it is decoded.
+    The encoder gets no label. Half of the latents are also decoded with another label,
+    and two genre classifiers, trained beside the model, judge these swapped clips. The
+    second is also trained to predict the source genre of a swapped clip, so leftover
+    cues of it are penalised. What of the genre is left in a latent, `ClassMeanShift`
+    exchanges before it is decoded.
 
     Inputs: scaled log-mel `(batch, num_frames, n_mels)` and genre indices `(batch,)` or
     weights `(batch, num_genres)`. Output: log-mel of the same shape. The latent's
@@ -134,10 +129,11 @@ class ConditionalVAE(VAE):
     Args:
         audio_config: As for `VAE`.
         genres: Names of the genres in order; saved with the model.
-        discrepancy_weight: Weight of `genre_discrepancy`, in nats.
-        swap_weight: Weight of the classifiers' cross-entropy on label-swapped clips; 0
-            leaves them out.
+        swap_weight: Weight of the classifiers' cross-entropy on label-swapped clips, a
+            few nats beside a sum over all cells of a clip; 0 leaves them out.
         source_weight: Weight of the second classifier's loss on the source genre.
+        guidance: How far `decode` exaggerates the genre asked for, see `guide`; 0
+            keeps most of the latent's idea, 1 sounds more like the genre.
         **kwargs: As for `VAE`. A `decoder` of your own takes `[latent, genre_weights]`.
 
     Raises:
@@ -155,15 +151,15 @@ class ConditionalVAE(VAE):
         (2, 128, 16)
     """
 
-    metric_names: tuple[str, ...] = (*VAE.metric_names, "discrepancy", "swap")
+    metric_names: tuple[str, ...] = (*VAE.metric_names, "swap")
 
     def __init__(
         self,
         audio_config=None,
         genres=(),
-        discrepancy_weight=3000.0,
         swap_weight=600.0,
         source_weight=0.5,
+        guidance=0.0,
         **kwargs,
     ):
         if len(set(genres)) != len(genres) or len(genres) < 2:
@@ -171,9 +167,9 @@ class ConditionalVAE(VAE):
             expected = "two different names or more; a model of one genre is a VAE"
             raise ValueError(f"{found}; expected {expected}.")
         super().__init__(audio_config, genres=genres, **kwargs)
-        self.discrepancy_weight = discrepancy_weight
         self.swap_weight = swap_weight
         self.source_weight = source_weight
+        self.guidance = guidance
         shape = self.audio_config.shape
         self.classifier = build_classifier(shape, self.num_genres)
         self.adversarial_classifier = build_classifier(shape, self.num_genres)
@@ -193,7 +189,7 @@ class ConditionalVAE(VAE):
         return ops.one_hot(ops.cast(genre, "int32"), self.num_genres)
 
     def decode_latent(self, latent, genre=None, training=False):
-        """Decodes latents in a graph, after `ClassMeanShift` where not training.
+        """Decodes latents in a graph, as they are: `decode` shifts them before.
 
         Args:
             latent: Float tensor, shape `(batch, latent_dim)`.
@@ -204,16 +200,41 @@ class ConditionalVAE(VAE):
             Scaled log-mel, shape `(batch, num_frames, n_mels)`.
         """
         weights = self.genre_weights(genre)
-        if not training:
-            latent = self.mean_shift(latent, weights)
         return self.decoder([latent, weights], training=training)
+
+    def shift_latent(self, latent, genre_weights):
+        """Moves latents to where the genre asked for lies, see `ClassMeanShift`."""
+        return self.mean_shift(latent, genre_weights)
+
+    def guide(self, genre_weights, guidance=None):
+        """Moves genre weights further from those of an average clip.
+
+        The result is w + guidance (w - 1 / num_genres), so it still sums to 1. Both the
+        mean shift and the decoder get it.
+
+        Args:
+            genre_weights: Weights that sum to 1, shape `(batch, num_genres)`.
+            guidance: Number from 0 to 10; None for that of the model.
+
+        Returns:
+            Weights of the same shape, some of them negative.
+
+        Source: the extrapolation of classifier-free guidance, Ho and Salimans (2022),
+        arXiv:2207.12598; there of two outputs of a diffusion model.
+
+        Example:
+            >>> from cvae_music import ConditionalVAE
+            >>> model = ConditionalVAE.from_preset("known_cvae")
+            >>> model.guide(np.eye(6)[:1], guidance=0.5).round(2).tolist()
+            [[1.42, -0.08, -0.08, -0.08, -0.08, -0.08]]
+        """
+        guidance = self.guidance if guidance is None else guidance
+        return genre_weights + guidance * (genre_weights - 1.0 / self.num_genres)
 
     def compute_losses(self, log_mel, genre=None, training=False):
         """Computes every term of the loss; arguments and result as for `VAE`."""
         weights = self.genre_weights(genre)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
-        losses["discrepancy"] = self.discrepancy(latent, weights, training)
-        losses["loss"] += self.discrepancy_weight * losses["discrepancy"]
         losses["swap"] = 0.0
         if self.swap_weight:
             classifier_loss, losses["swap"] = self.swap_losses(
@@ -221,30 +242,6 @@ class ConditionalVAE(VAE):
             )
             losses["loss"] += self.swap_weight * losses["swap"] + classifier_loss
         return losses, rebuilt
-
-    def discrepancy(self, latent, genre_weights, training=False):
-        """Adds the discrepancies of the global latents and of those of single beats.
-
-        Args:
-            latent: Float tensor, shape `(batch, latent_dim)`.
-            genre_weights: One-hot rows, shape `(batch, num_genres)`.
-            training: Whether it is a training step.
-
-        Returns:
-            A scalar, see `genre_discrepancy`.
-        """
-        seed = self.noise if training else self.validation_noise
-        whole = latent[None, :, : self.global_dim]
-        local = latent[:, self.global_dim :]
-        local = ops.reshape(local, (-1, self.num_slots, self.local_dim))
-        local = ops.transpose(local, (1, 0, 2))  # a slot is compared with the same slot
-        total = 0.0
-        for part in (whole, local):
-            if part.shape[-1]:
-                shape = (part.shape[0], 128, part.shape[-1])
-                noise = keras.random.normal(shape, seed=seed)
-                total += genre_discrepancy(part, genre_weights, noise)
-        return total
 
     def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
         """Decodes half of the latents with another label and has them classified.
@@ -262,17 +259,21 @@ class ConditionalVAE(VAE):
             the model could lower it by changing them.
         """
         seed = self.noise if training else self.validation_noise
+        # Another genre for every second latent, as many places on for the whole batch.
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         sources = genre_weights[::2]
         targets = ops.roll(sources, steps, axis=1)
-        swapped = self.decode_latent(latent[::2], targets, training)
+        shifted = self.shift_latent(latent[::2], targets)  # as it is until fitted
+        swapped = self.decode_latent(shifted, targets, training)
         swapped = augment_for_critics(swapped, seed)
+        # The classifiers learn from clips as they are, real and rebuilt.
         inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
         inputs = augment_for_critics(inputs, seed)
         labels = ops.tile(genre_weights, (2, 1))
 
         logits = self.classifier(inputs, training=training)
         classifier_loss = cross_entropy(labels, logits)
+        # The second also learns where swapped clips came from.
         both = ops.concatenate([inputs, ops.stop_gradient(swapped)])
         logits = self.adversarial_classifier(both, training=training)
         count = ops.shape(labels)[0]
@@ -280,6 +281,7 @@ class ConditionalVAE(VAE):
         classifier_loss += cross_entropy(labels, logits[:count])
         classifier_loss += self.source_weight * source_loss
 
+        # The decoder, and the encoder behind it, learn: the genre asked for is heard.
         swap_loss = 0.5 * (
             cross_entropy(targets, frozen_call(self.classifier, swapped))
             + cross_entropy(targets, frozen_call(self.adversarial_classifier, swapped))
@@ -290,7 +292,7 @@ class ConditionalVAE(VAE):
         """Returns the arguments of `__init__`, ready for `from_config`."""
         return {
             **super().get_config(),
-            "discrepancy_weight": self.discrepancy_weight,
             "swap_weight": self.swap_weight,
             "source_weight": self.source_weight,
+            "guidance": self.guidance,
         }

@@ -1,4 +1,4 @@
-"""The terms of the loss: likelihood, KL divergence, discrepancy, augmentation."""
+"""The terms of the loss: likelihood, KL divergence, contrast, cross-entropy."""
 
 from __future__ import annotations
 
@@ -92,74 +92,6 @@ def optimal_variance_nll(distortion, num_values):
     return 0.5 * num_values * (ops.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
 
 
-def multiquadric_kernel(first, second, scales=(0.2, 0.5, 1.0, 2.0, 5.0)):
-    """Computes the inverse multiquadric kernel of all pairs, averaged over scales.
-
-    Args:
-        first: Float tensor, shape `(..., n, dim)`.
-        second: Float tensor, shape `(..., m, dim)`.
-        scales: Kernel widths in units of `2 * dim`, the expected squared distance of
-            two draws of the unit Gaussian.
-
-    Returns:
-        Float tensor, shape `(..., n, m)`, in (0, 1].
-
-    Source: Tolstikhin et al. (2018), "Wasserstein auto-encoders", arXiv:1711.01558.
-
-    Example:
-        >>> points = ops.zeros((3, 2))
-        >>> float(ops.min(multiquadric_kernel(points, points)))
-        1.0
-    """
-    first_norm = ops.sum(ops.square(first), axis=-1)[..., :, None]
-    second_norm = ops.sum(ops.square(second), axis=-1)[..., None, :]
-    products = ops.matmul(first, ops.swapaxes(second, -1, -2))
-    distance = ops.maximum(first_norm + second_norm - 2.0 * products, 0.0)
-    widths = [2.0 * first.shape[-1] * scale for scale in scales]
-    return sum(width / (width + distance) for width in widths) / len(widths)
-
-
-def genre_discrepancy(latent, genre_weights, noise):
-    """Estimates how far each genre's latents are from the prior, averaged over genres.
-
-    The maximum mean discrepancy is 0 in the mean if the latents of every genre are
-    distributed as the prior. Then a latent says nothing of the genre.
-
-    Args:
-        latent: Float tensor, shape `(slots, batch, dim)`: several latent vectors a
-            clip, each compared on its own.
-        genre_weights: One-hot rows, shape `(batch, num_genres)`.
-        noise: Draws of the unit Gaussian, shape `(slots, m, dim)`.
-
-    Returns:
-        A scalar, the unbiased estimate of the squared discrepancy, without a unit; it
-        may be slightly negative.
-
-    Source: Gretton et al. (2012); on a VAE's latents Zhao, Song and Ermon (2017),
-    InfoVAE, arXiv:1706.02262, here for each genre by itself.
-
-    Example:
-        >>> draws = keras.random.normal((1, 64, 2), seed=0)
-        >>> genre = ops.one_hot(ops.arange(64) % 2, 2)
-        >>> bool(abs(genre_discrepancy(draws, genre, draws)) < 0.05)
-        True
-    """
-    count = ops.sum(genre_weights, axis=0)
-    num_noise = noise.shape[-2]
-    pairs = multiquadric_kernel(latent, latent)
-    pairs = pairs * (1.0 - ops.eye(ops.shape(latent)[-2]))
-    within = ops.einsum("snm,ng,mg->sg", pairs, genre_weights, genre_weights)
-    within = within / ops.maximum(count * (count - 1.0), 1.0)
-    across = multiquadric_kernel(latent, noise)
-    across = ops.einsum("snm,ng->sg", across, genre_weights)
-    across = across / (ops.maximum(count, 1.0) * num_noise)
-    prior = multiquadric_kernel(noise, noise) * (1.0 - ops.eye(num_noise))
-    prior = ops.sum(prior, axis=(-2, -1)) / (num_noise * (num_noise - 1.0))
-    enough = ops.cast(count >= 2.0, within.dtype)
-    each = ops.mean(within + prior[:, None] - 2.0 * across, axis=0)
-    return ops.sum(each * enough) / ops.maximum(ops.sum(enough), 1.0)
-
-
 def moving_average_matrix(size, width):
     """Builds the matrix whose product with a signal is its moving average.
 
@@ -167,7 +99,8 @@ def moving_average_matrix(size, width):
 
     Args:
         size: Length of the signal.
-        width: Neighbours up to `width / 2` away are averaged; fewer at the ends.
+        width: Neighbours up to `width / 2` away are averaged, so an even width takes
+            one more; fewer at the ends.
 
     Returns:
         Float32 array, shape `(size, size)`; each row sums to 1.
@@ -200,7 +133,7 @@ def mel_highpass(log_mel):
 
 
 def contrast_loss(target, rebuilt):
-    """Compares the strength of fine detail in blocks of 4 frames and 8 bands.
+    """Compares the strength of fine detail in blocks of 5 frames and 9 bands.
 
     A squared error is smallest where uncertain detail is faded out. This term asks for
     the right amount of detail (`mel_highpass`) in each block, not for its place.
@@ -221,6 +154,7 @@ def contrast_loss(target, rebuilt):
         >>> float(contrast_loss(clip, clip))
         0.0
     """
+    # Averages around every second frame and every fourth band: blocks that overlap.
     over_time = moving_average_matrix(target.shape[1], 4)[2::2]
     over_bands = moving_average_matrix(target.shape[2], 8)[4::4].T
 
@@ -235,10 +169,11 @@ def augment_for_critics(log_mel, seed):
     """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
 
     Classifiers that are trained on such copies need many cues of a genre, not one.
+    Those of `build_classifier` ignore the level, and so the gain.
 
     Args:
         log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
-        seed: `keras.random.SeedGenerator`.
+        seed: `keras.random.SeedGenerator`; a number would draw the same for all.
 
     Returns:
         Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or

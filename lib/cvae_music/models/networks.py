@@ -3,7 +3,7 @@
 Time is the axis of the convolutions, mel bands are channels. Both networks work on
 tokens of a few frames: a quarter of a beat (4 frames) near the spectrogram, half a beat
 (8 frames) further in. Most of the work is then matrix products over 16 or 32 tokens.
-Written in notebooks 02 (encoder, decoder) and 04 (conditional decoder, classifier).
+Notebook 02 writes encoder and decoder, 04 the conditional decoder, 05 the classifier.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def block(x, name, condition=None):
     width = x.shape[-1]
     h = layers.LayerNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
     if condition is not None:
+        # Zeros: every block begins as one without a condition.
         film = layers.Dense(2 * width, kernel_initializer="zeros", name=f"{name}_film")
         scale, shift = ops.split(film(condition)[:, None, :], 2, axis=-1)
         h = h * (1.0 + scale) + shift  # one scale and shift a channel, for all tokens
@@ -191,7 +192,7 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
         (global_dim + shape[0] // SLOT_FRAMES * local_dim,), name="latent"
     )
     genre = keras.Input((num_genres,), name="genre_weights")
-    # 64 numbers a genre, twice as many as global latents: they cannot outweigh it.
+    # 64 numbers: twice the 32 global latents, so that these do not outweigh the genre.
     embedding = layers.Dense(64, use_bias=False, name="genre_embedding")(genre)
     whole = latent[:, :global_dim]
     description = layers.Concatenate(name="description")([whole, embedding])

@@ -111,6 +111,7 @@ class Studio:
         self.lock = threading.RLock()
         self.is_busy = False
         self.clip: Any = None  # `Clip`, once one is made
+        self.picture = ""  # HTML of its spectrogram
         self.made: dict[str, Any] = {}
         self.own: dict[str, sounds.OwnClip] = {}  # by argument of `make_clip`
         self.morphed: np.ndarray | None = None
@@ -152,11 +153,12 @@ class Studio:
         """Writes one line of Python that makes the clip again."""
         return f"clip = make_clip(model, controls, {as_code(self.made, self.own)})"
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, **_):
         page = ""
         if self.clip:
-            picture = self.panel.picture.value
-            page = views.static_page(self.clip, self.config, picture, self.code_line())
+            page = views.static_page(
+                self.clip, self.config, self.picture, self.code_line()
+            )
         widget = {
             "version_major": 2,
             "version_minor": 0,
@@ -176,13 +178,12 @@ class Studio:
         if self.model.num_genres and "genre" not in settings:
             raise ValueError("All genre weights are 0: raise at least one.")
         weights = generation.genre_weights(self.model, settings.get("genre"))
-        panel.show_idle(self.controls.idle_sliders(weights))
+        panel.show_genres(self.controls.idle_sliders(weights))
         state = panel.state()
         settings = clip_arguments(state)
         self.clip = generation.make_clip(self.model, self.controls, **settings)
         self.made = settings
         self.own = own_clips(state)
-        panel.audio.play(encode_audio(self.clip.samples, self.config))
         panel.show_own(self.own.get("latent"))
         panel.code.value = self.code_line()
         panel.links.value = ""
@@ -197,10 +198,12 @@ class Studio:
         return text
 
     def _draw(self, words):
-        """Draws the spectrogram of the clip and its place on the map."""
+        """Shows the clip with its spectrogram, and its place on the map."""
         png = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
         alt = f"Log-mel spectrogram of {words}."
-        self.panel.picture.value = views.image_tag(png, alt)
+        self.picture = views.image_tag(png, alt, self.spectrogram.attributes)
+        sound = encode_audio(self.clip.samples, self.config)
+        self.panel.audio.play(sound, words, self.picture)
         x, y = self.clip.latent @ self.controls.axes.T
         if "map_position" not in self.made:
             cursor = {("map", 0): round(float(x), 2), ("map", 1): round(float(y), 2)}
@@ -232,6 +235,11 @@ class Studio:
         ]
 
     @action
+    def put(self, state):
+        """Sets knobs to values of `panel.state()`, or to some of them, and plays."""
+        return self._set(state)
+
+    @action
     def recall(self):
         """Sets every control as it was for the chosen line of the history."""
         chosen = self.history.get(self.panel.past.value)
@@ -244,12 +252,6 @@ class Studio:
         return self._set({key: value, "on_map": True} if is_cursor else {})
 
     @action
-    def repeat(self):
-        """Makes the player of the clip repeat, or stop repeating."""
-        self.panel.audio.loop = self.panel.loop.value
-        self.panel.audio.play(self.panel.audio.wav)
-
-    @action
     def click_map(self, place):
         """Plays where the map was clicked: `"0.5,0.2"`, shares from left and top."""
         x, y = self.map.position(*map(float, place.split(",")))
@@ -258,14 +260,15 @@ class Studio:
     @action
     def swap(self, genre):
         """Plays the same latent as another genre."""
-        names = self.model.genres
-        return self._set({("genre", name): float(name == genre) for name in names})
+        return self._set(
+            {("genre", name): float(name == genre) for name in self.model.genres}
+        )
 
     @action
     def reset(self):
         """Sets sound sliders and dimensions back to 0."""
-        moved = [key for key in self.panel.knobs if key[0] in ("sliders", "dimensions")]
-        return self._set(dict.fromkeys(moved, 0.0))
+        groups = ("sliders", "dimensions")
+        return self._set({key: 0.0 for key in self.panel.knobs if key[0] in groups})
 
     @action
     def surprise(self):
@@ -304,10 +307,7 @@ class Studio:
         path = self.folder / (re.sub(r"\W+", "_", name) + ".wav")
         wav, mp3 = sounds.save_sound(samples, self.config, path)
         links.value = f"{views.download_link(wav)}<br>{views.download_link(mp3)}"
-        folder = wav.parent
-        if folder.is_relative_to(Path.cwd()):
-            folder = folder.relative_to(Path.cwd())
-        text = f"Ready: saved as {wav.stem}.wav and .mp3 in {folder}"
+        text = f"Ready: saved as {wav.stem}.wav and .mp3 in {wav.parent}"
         return f"{text}, links beside the button"
 
     def _read(self, path):
@@ -377,7 +377,8 @@ class Studio:
     @action
     def keep(self, name):
         """Remembers the settings of the sound as A or B."""
-        settings = {key: value for key, value in self.made.items() if key != "tempo"}
+        of_the_whole = ("tempo", "guidance")
+        settings = {k: v for k, v in self.made.items() if k not in of_the_whole}
         code = f"dict({as_code(settings, self.own)})"
         genre = self.clip.genre
         self.kept[name] = (settings, code, genre or name)

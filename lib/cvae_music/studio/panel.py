@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cvae_music.audio.files import AUDIO_ENDINGS, READABLE
-from cvae_music.players import audio_tag
+from cvae_music.players import audio_tag, player_script
 from cvae_music.studio.settings import SECOND_SEED
 from cvae_music.studio.sounds import COMPARISONS, OwnClip, describe_clip
 
@@ -25,22 +25,13 @@ CHOICES = {
     "source": [("a seed", "")],
     "style": [("the same", ""), ("the second seed", SECOND_SEED)],
 }
+# What no widget has: keys of genres that play say so to screen readers.
+PRESSED = """.then(() => {
+for (const key of document.querySelectorAll(".cvae-genres button"))
+  key.setAttribute("aria-pressed", key.classList.contains("mod-primary"));
+})"""
 SETUP = (
     "from cvae_music import VAE, encode_clip, make_clip, make_morph, shipped_controls"
-)
-# What players do in the page, where a change makes a new element of the clip. One plays
-# at a time. Once play was pressed, the new sound goes on at the same place of the bar.
-ALONE = (
-    "for (const one of this.closest('.cvae-studio').querySelectorAll('audio')) "
-    "if (one !== this) one.pause()"
-)
-GOES_ON = (
-    'onpause="if (this.isConnected && !this.ended) window.cvaePlays = false" '
-    'ontimeupdate="window.cvaePlace = (this.currentTime / this.duration) % 1" '
-)
-STARTS = (
-    'onloadedmetadata="if (window.cvaePlays) '
-    '{ this.currentTime = window.cvaePlace * this.duration; this.play() }" '
 )
 
 
@@ -63,7 +54,8 @@ def slider_row(
         readout=False,
         continuous_update=False,
         description_tooltip=tip,
-        **NARROW,
+        style={"description_width": "128px"},
+        layout={"width": "auto", "flex": "1 1 0", "min_width": "200px"},
         **limits,
     )
     # A slider's handle has no name for a screen reader. The field has one, of no width.
@@ -89,17 +81,16 @@ def checkbox(label: str, value: bool = False) -> widgets.Checkbox:
     return widgets.Checkbox(value=value, description=label, indent=False)
 
 
-def heading(text: str) -> widgets.HTML:
-    """Makes a heading of a group of widgets."""
-    return widgets.HTML(f"<h4 style='margin:8px 0 2px'>{text}</h4>")
-
-
 def button(label: str, tip: str, action: Callable, *values: Any) -> widgets.Button:
     """Makes a button that calls `action(*values)`."""
     layout = {"width": "auto", "align_self": "flex-start"}
     made = widgets.Button(description=label, tooltip=tip, layout=layout)
     made.on_click(lambda _: action(*values))
     return made
+
+
+def _wrapped(children):
+    return widgets.HBox(children, layout={"flex_flow": "row wrap"})
 
 
 def distinct_names(dimensions: dict[int, str]) -> dict[int, str]:
@@ -126,34 +117,37 @@ def distinct_names(dimensions: dict[int, str]) -> dict[int, str]:
 
 
 class Player(widgets.HTML):
-    """Shows a sound player with a name for screen readers, silent until pressed.
+    """Shows a sound as the notebooks do, hidden while there is none.
 
-    The Audio widget of ipywidgets has no room for such a name.
+    A new sound goes on where the old one was, if that played and `is_silent` is not
+    set. What players of one group play is heard at the same place of the bar.
 
     Args:
-        label: The name.
-        goes_on: Whether it repeats, and new sound goes on where the old one was.
+        label: Name for screen readers.
+        loop: Whether it repeats.
     """
 
-    def __init__(self, label: str, goes_on: bool = False) -> None:
+    def __init__(self, label: str, loop: bool = False) -> None:
         super().__init__()
         self.label = label
-        self.loop = goes_on
-        self.goes_on = goes_on
+        self.loop = loop
         self.is_silent = False
-        self.play(b"")
+        self.wav = b""
+        self.about = ""
 
-    def play(self, wav: bytes, about: str = "") -> None:
-        """Loads the bytes of a WAV file and says above the player what it is."""
+    def play(self, wav: bytes, about: str = "", picture: str = "") -> None:
+        """Loads a WAV file, says above the player what it is, and shows a picture."""
         self.wav = wav
         self.about = about
-        scripts = f'onplay="{ALONE}" '
-        if self.goes_on:
-            starts = "" if self.is_silent else STARTS
-            scripts = f'onplay="window.cvaePlays = true; {ALONE}" {GOES_ON}{starts}'
-        tag = audio_tag(wav, self.label, "audio/wav", self.loop)
-        tag = tag.replace("<audio ", f"<audio {scripts}", 1)
-        self.value = html.escape(about) + tag
+        silent = "data-silent" if self.is_silent else ""
+        # A script in a widget does not run, the handler of a picture that fails does.
+        run = html.escape(player_script() + PRESSED)
+        self.value = (
+            f'<figure class="cvae" {silent}><figcaption>{html.escape(about)}'
+            f"</figcaption>{picture}"
+            f"{audio_tag(wav, self.label, 'audio/wav', self.loop)}</figure>"
+            f'<img hidden alt="" src="data:," onerror="{run}">'
+        )
 
 
 class Panel:
@@ -172,7 +166,7 @@ class Panel:
     def __init__(self, genres: Sequence[str], controls: Controls, on: Studio) -> None:
         self.rows: dict[Any, widgets.HBox] = {}
         self.knobs: dict[Any, Any] = {}
-        self._make_sliders(genres, controls)
+        self._make_sliders(genres, controls, getattr(on.model, "guidance", 0.0))
         self.knobs["seed"] = number_field("seed", 0, 10**6)
         self.knobs["morph_to"] = number_field("second seed", 1, 10**6)
         self.own_clips: dict[str, OwnClip] = {}  # by name, as the choices show them
@@ -189,27 +183,28 @@ class Panel:
             self.of_seeds.append(self.knobs["prior_genre"])
         self._make_others()
         self._observe(on)
-        columns = {
-            "308px": self._idea_and_sound(genres, on),
-            "440px": self._clip_and_files(on),
-            "330px": self._map_and_morph(on),
-        }  # beside each other in JupyterLab on a screen of 1280
-        boxes = []
-        for width, rows in columns.items():
-            layout = {"width": width, "margin": "0 8px 0 0"}
-            boxes.append(widgets.VBox(rows, layout=layout))
-        self.box = widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
-        self.box.add_class("cvae-studio")
+        stage = widgets.VBox(
+            self._stage(genres, on), layout={"width": "460px", "max_width": "100%"}
+        )
+        rest = widgets.VBox(
+            self._folds(genres, on), layout={"width": "440px", "max_width": "100%"}
+        )
+        self.box = _wrapped([stage, rest])
+        self.box.add_class("cvae-studio").add_class("cvae-group")
+        self.journey.add_class("cvae-group")
 
     def _add_slider(self, key, label, value, low, high, step, tip):
         self.rows[key] = slider_row(label, value, low, high, step, tip)
         self.knobs[key] = self.rows[key].children[0]
 
-    def _make_sliders(self, genres, controls):
+    def _make_sliders(self, genres, controls, guidance):
         add = self._add_slider
         for name in genres:
             weight = float(name == genres[0])
             add(("genre", name), name, weight, 0.0, 1.0, 0.05, f"weight of {name}")
+        if genres:
+            tip = "0 keeps most of the idea, more sounds more like the genre"
+            add("guidance", "guidance", guidance, 0.0, 2.0, 0.25, tip)
         tip = "exact: it belongs to the resynthesis"
         add("tempo", "tempo (bpm)", 110.0, 60.0, 200.0, 1.0, tip)
         for name in controls.attribute_directions:
@@ -232,17 +227,15 @@ class Panel:
 
     def _make_others(self):
         self.status = widgets.HTML()
-        self.picture = widgets.HTML()
         self.map_picture = widgets.HTML()
         self.links = widgets.HTML()
         self.idle = widgets.HTML()
         self.journey_links = widgets.HTML()
         self.about_own = widgets.HTML()
-        self.audio = Player("the clip", goes_on=True)
+        self.audio = Player("the clip", loop=True)
         self.compared = Player("the sound to compare with")
         self.nearest = Player("the real clip nearest to the cursor")
         self.journey = Player("the morph from A to B")
-        self.loop = checkbox("repeat until stopped", True)
         self.silent = checkbox("stay silent after a change")
         # The page writes here where the map was clicked: shares of the picture.
         self.clicked = widgets.Text(continuous_update=False, layout={"display": "none"})
@@ -271,7 +264,6 @@ class Panel:
             widget.observe(
                 lambda change, key=key: on.change(key, change["new"]), "value"
             )
-        self.loop.observe(lambda _: on.repeat(), "value")
         self.silent.observe(
             lambda change: setattr(self.audio, "is_silent", change["new"]), "value"
         )
@@ -284,94 +276,96 @@ class Panel:
     def _rows_of(self, kind):
         return [row for key, row in self.rows.items() if key[0] == kind]
 
-    def _idea_and_sound(self, genres, on):
-        swaps = []
-        if genres:
-            buttons = [
-                button(genre, f"this idea as {genre}", on.swap, genre)
-                for genre in genres
-            ]
-            swaps = [
-                heading("The idea as one genre, or a mix"),
-                widgets.HBox(buttons, layout={"flex_flow": "row wrap"}),
-            ]
-        return [
-            heading("Idea"),
-            self.knobs["source"],
-            *self.of_seeds,
-            self.rows["temperature"],
-            self.knobs["style"],
-            self.knobs["morph_to"],
+    def _stage(self, genres, on):
+        self.swaps = {
+            genre: button(genre, f"this idea as {genre}", on.swap, genre)
+            for genre in genres
+        }
+        buttons = [
             button("Surprise me", "draw seed, genres and tempo", on.surprise),
-            *swaps,
-            *self._rows_of("genre"),
-            heading("Sound"),
+            button("Sliders to 0", "undo sound and dimensions", on.reset),
+            button("Save as WAV and MP3", "write both files, show links", on.save),
+        ]
+        return [
+            self.audio,
+            self.status,
+            _wrapped(list(self.swaps.values())).add_class("cvae-genres"),
+            *([self.rows["guidance"]] if genres else []),
+            self.knobs["seed"],
             self.rows["tempo"],
             *self._rows_of("sliders"),
             self.idle,
-            button("Sliders to 0", "undo sound and dimensions", on.reset),
-            heading("Single dimensions, named by effect"),
-            *self._rows_of("dimensions"),
-        ]
-
-    def _clip_and_files(self, on):
-        tip = "write both files, show links"
-        return [
-            heading("Clip"),
-            self.status,
-            self.audio,
-            self.loop,
-            self.silent,
-            self.picture,
-            self.code,
-            self.setup,
-            button("Save as WAV and MP3", tip, on.save, "clip"),
+            _wrapped(buttons),
             self.links,
-            heading("Compare with"),
-            self.comparison,
-            button("Compare", "make that sound", on.compare),
-            self.compared,
-            heading("What was made"),
-            self.past,
-            button("Play again", "set everything as it was", on.recall),
-            heading(f"A clip of your own: {READABLE.replace('.', '')}"),
-            self.upload,
-            widgets.HTML(
-                "Larger than 10 MB? Give its path: most servers drop such uploads."
-            ),
-            self.path,
-            self.start,
-            button("Read the path", "encode the file", on.take_path),
-            self.about_own,
+            self.silent,
         ]
 
-    def _map_and_morph(self, on):
+    def _folds(self, genres, on):
+        """What is wanted later, in folds: each has a title and what it holds."""
         tip = "remember this sound"
-        buttons = [
+        keep = [
             button("Keep as A", tip, on.keep, "A"),
             button("Keep as B", tip, on.keep, "B"),
             button("Morph A to B", "one long clip", on.morph),
         ]
-        tip = "write both files, show links"
-        return [
-            heading("Map of the latents"),
-            self.map_picture,
-            self.clicked,
-            *self._rows_of("map"),
-            self.knobs["on_map"],
-            button(
-                "Hear the nearest clip", "the real clip in the ring", on.play_nearest
-            ),
-            self.nearest,
-            heading("Morph, by hand to the second seed, or over time"),
-            self.rows["morph"],
-            self.beats,
-            widgets.HBox(buttons),
-            self.journey,
-            self.journey_code,
-            button("Save the morph", tip, on.save, "morph"),
-            self.journey_links,
-        ]
+        large = "Larger than 10 MB? Give its path: most servers drop such uploads."
+        folds = {
+            "Mix of genres": self._rows_of("genre"),
+            "Map of the latents": [
+                self.map_picture,
+                self.clicked,
+                *self._rows_of("map"),
+                self.knobs["on_map"],
+                button(
+                    "Hear the nearest clip", "the clip in the ring", on.play_nearest
+                ),
+                self.nearest,
+            ],
+            "Morph, to the second seed or from A to B": [
+                self.rows["morph"],
+                self.beats,
+                widgets.HBox(keep),
+                self.journey,
+                self.journey_code,
+                button("Save the morph", "write both files", on.save, "morph"),
+                self.journey_links,
+            ],
+            f"A clip of your own: {READABLE.replace('.', '')}": [
+                self.upload,
+                widgets.HTML(large),
+                self.path,
+                self.start,
+                button("Read the path", "encode the file", on.take_path),
+                self.about_own,
+            ],
+            "Rhythm of one, style of another": [
+                self.knobs["source"],
+                self.knobs["style"],
+                self.knobs["morph_to"],
+            ],
+            "Compare with real music": [
+                self.comparison,
+                button("Compare", "make that sound", on.compare),
+                self.compared,
+            ],
+            "Draw, and single dimensions": [
+                *self.of_seeds[1:],
+                self.rows["temperature"],
+                *self._rows_of("dimensions"),
+            ],
+            "What was made": [
+                self.past,
+                button("Play again", "set everything as it was", on.recall),
+            ],
+            "The clip as code": [self.code, self.setup],
+        }
+        made = []
+        for title, rows in folds.items():
+            if rows:
+                fold = widgets.Accordion([widgets.VBox(rows)], selected_index=None)
+                fold.set_title(0, title)
+                made.append(fold)
+        return made
 
     def state(self) -> dict[Any, Any]:
         """Reads every knob: dict of key to value.
@@ -408,12 +402,16 @@ class Panel:
         look = 'style="line-height: 1.3; white-space: pre-wrap; font-size: small"'
         self.setup.value = f"Once, before the code:<pre {look}>{text}</pre>"
 
-    def show_idle(self, idle: dict[str, str]) -> None:
-        """Disables the sliders that do not work in the genres that play, and says so.
+    def show_genres(self, idle: dict[str, str]) -> None:
+        """Marks the genres that play, and disables the sliders that do nothing there.
 
         Args:
             idle: See `Controls.idle_sliders`.
         """
+        for genre, swap in self.swaps.items():
+            plays = self.knobs["genre", genre].value
+            swap.button_style = "primary" if plays else ""
+            swap.style.font_weight = "bold" if plays else "normal"
         self.idle.value = html.escape(" ".join(idle.values()))
         self.set({("sliders", name): 0.0 for name in idle})
         for row in self._rows_of("sliders"):

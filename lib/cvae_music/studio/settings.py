@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
             found["prior_genre"] = values["prior_genre"]
         if values["temperature"] != 1:
             found["temperature"] = values["temperature"]
+    if "guidance" in values:
+        found["guidance"] = values["guidance"]
     if values["on_map"]:
         found["map_position"] = (values["map", 0], values["map", 1])
     if values["morph"]:
@@ -68,10 +69,8 @@ def as_code(settings: dict[str, Any], own: dict[str, OwnClip] | None = None) -> 
     """
     parts = {name: repr(value) for name, value in settings.items()}
     for name, clip in (own or {}).items():
-        path = clip.path
-        if path.is_relative_to(Path.cwd()):
-            path = path.relative_to(Path.cwd())
-        parts[name] = f"encode_clip(model, {path.as_posix()!r}, {clip.start!r})"
+        path = clip.path.absolute().as_posix()
+        parts[name] = f"encode_clip(model, {path!r}, {clip.start!r})"
     return ", ".join(f"{name}={value}" for name, value in parts.items())
 
 
@@ -104,6 +103,8 @@ def in_words(
         parts.append(f"{dimension_names[number]} {value:+g}")
     if "temperature" in settings:
         parts.append(f"temperature {settings['temperature']:g}")
+    if settings.get("guidance"):
+        parts.append(f"guidance {settings['guidance']:g}")
     if "map_position" in settings:
         parts.append("at {:g}, {:g}".format(*settings["map_position"]))
     if "morph" in settings:

@@ -22,29 +22,28 @@ if TYPE_CHECKING:
     from cvae_music.generation import Clip
 
 
-# What a click on the map does in the page: it tells the kernel through a hidden field.
+# Attributes of the map: a click on it tells the kernel through a hidden field.
 CLICK = (
+    'style="max-width: 100%; cursor: crosshair" onclick="'
     "const box = this.getBoundingClientRect(); "
     "const field = this.closest('.cvae-studio').querySelector('.cvae-clicked input'); "
     "const x = (event.clientX - box.left) / box.width; "
     "const y = (event.clientY - box.top) / box.height; "
     "field.value = [x.toFixed(4), y.toFixed(4)]; "
-    "field.dispatchEvent(new Event('change', {bubbles: true}))"
+    "field.dispatchEvent(new Event('change', {bubbles: true}))\""
 )
 
 
-def image_tag(png: bytes, alt: str, on_click: str = "") -> str:
+def image_tag(png: bytes, alt: str, attributes: str) -> str:
     """Writes HTML of a picture with alt text; ipywidgets' Image has none.
 
     Args:
         png: The picture.
         alt: What it shows.
-        on_click: Script that a click runs.
+        attributes: More attributes of the element, as HTML.
     """
     source = data_url(png, "image/png")
-    click = f'onclick="{html.escape(on_click)}" ' if on_click else ""
-    look = f"max-width: 100%; cursor: {'crosshair' if on_click else 'auto'}"
-    return f'<img {click}alt="{html.escape(alt)}" style="{look}" src="{source}">'
+    return f'<img alt="{html.escape(alt)}" {attributes} src="{source}">'
 
 
 def download_link(path: Path) -> str:
@@ -115,6 +114,11 @@ class SpectrogramView:
             axis.set_xlabel("time (s)")
             changing.append(axis)
         self.picture = Picture(figure, changing)
+        box = ax.get_position()
+        sides = (1 - box.y1, 1 - box.x1, box.y0, box.x0)
+        inset = " ".join(f"{side:.2%}" for side in sides)
+        # Where in the picture a player moves its head.
+        self.attributes = f'style="max-width: 100%" data-inset="{inset}"'
 
     def png(self, log_mel_db: np.ndarray, tempo: float) -> bytes:
         """Draws a clip of shape `(num_frames, n_mels)`, dB, as PNG bytes."""
