@@ -226,10 +226,62 @@ def test_one_batch_in_decibels_is_told(method, tiny_config, data, eager):
     assert np.isfinite(getattr(model, method)(data[0])).all()
 
 
+LABELLED = {  # calls of a model with clips and labels
+    "fit": lambda model, *data: model.fit(*data, verbose=0),
+    "fit, y by name": lambda model, clips, genre: model.fit(clips, y=genre, verbose=0),
+    "fit, validation": lambda model, clips, genre: model.fit(
+        clips, genre % 2, validation_data=(clips, genre), verbose=0
+    ),
+    "evaluate": lambda model, *data: model.evaluate(*data, verbose=0),
+    "predict": lambda model, *data: model.predict(data, 4, verbose=0),
+    "train_on_batch": lambda model, *data: model.train_on_batch(*data),
+    "test_on_batch": lambda model, *data: model.test_on_batch(*data),
+    "predict_on_batch": lambda model, *data: model.predict_on_batch(data),
+    "call": lambda model, *data: model(data),
+    "fit, dataset": lambda model, *data: model.fit(
+        tf.data.Dataset.from_tensor_slices(data).batch(4), verbose=0, shuffle=False
+    ),
+    "fit, PyDataset": lambda model, *data: model.fit(Batches(*data), verbose=0),
+    "fit, generator": lambda model, *data: model.fit(
+        iter([data]), steps_per_epoch=1, verbose=0, shuffle=False
+    ),
+}
+
+
+def make_small_conditional(config):
+    """A conditional model of two genres with few weights and no classifiers to train."""
+    clip = keras.Input(config.shape)
+    encoder = keras.Model(clip, layers.Dense(4)(layers.Flatten()(clip)))
+    latent, weights = keras.Input((2,)), keras.Input((2,))
+    both = layers.Concatenate()([latent, weights])
+    rebuilt = layers.Dense(config.num_frames * config.n_mels)(both)
+    decoder = keras.Model([latent, weights], layers.Reshape(config.shape)(rebuilt))
+    networks = {"encoder": encoder, "decoder": decoder}
+    model = cm.ConditionalVAE(config, ["a", "b"], swap_weight=0.0, **networks)
+    model.compile("adam", jit_compile=False)
+    return model
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_counted_from_one_are_told(name, tiny_config, data, eager):
+    """A label beyond the last genre was a row of zeros: no genre at all, unsaid."""
+    model = make_small_conditional(tiny_config)
+    clips, genre = data
+    before = model.get_weights()
+    method = name.partition(",")[0]
+    message = rf"{method} got \d+ clips and genre=\[1.*, 2.*\]; .* index, 0 to 1"
+    for bad in (genre + 1, np.float32(genre + 1)):
+        with pytest.raises(ValueError, match=message):
+            LABELLED[name](model, clips, bad)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    LABELLED[name](model, clips, genre)
+
+
 def test_shares_of_genres_in_percent_are_told(tiny_config):
     model = make(cm.ConditionalVAE, tiny_config)
     latent = np.zeros((1, model.latent_dim))
-    with pytest.raises(ValueError, match="70, 30.* or 2 weights that sum to 1"):
+    with pytest.raises(ValueError, match="30, 70.* or 2 weights that sum to 1"):
         model.decode(latent, [[70, 30]])
     assert model.decode(latent, [[0.7, 0.3]]).shape == (1, *tiny_config.shape)
     assert model.decode(latent[:0], []).shape == (0, *tiny_config.shape)

@@ -395,7 +395,7 @@ def test_clear_errors(features):
     ):
         with pytest.raises(
             ValueError,
-            match=r"expected for each latent an index, 0 to 1 into \['loud', 'soft'\], or 2 weights",
+            match=r"expected for each clip an index, 0 to 1 into \['loud', 'soft'\], or 2 weights",
         ):
             model.decode(np.zeros((latents, 7)), genre)
     with pytest.raises(

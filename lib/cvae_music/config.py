@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -201,31 +201,21 @@ class AudioConfig:
         level = (scaled + 1.0) * self.db_per_unit + self.floor_db
         return np.clip(level, self.floor_db, self.ceiling_db).astype(np.float32)
 
-    def check_scaled(self, data: Any, what: str) -> Any:
+    def check_scaled(self, clips: Any, what: str) -> None:
         """Checks that clips given to a model are no decibels.
 
         Args:
-            data: Clips, or what begins with them: a tuple, a `keras.utils.PyDataset`, a
-                generator. Anything else passes.
+            clips: Array or tensor of clips. Anything else passes.
             what: Name of the method, for the message.
 
-        Returns:
-            The data, to be read instead.
-
         Raises:
-            ValueError: If a value is far from [-1, 1], or NaN in an array.
+            ValueError: If a value is far from [-1, 1], or NaN.
         """
-        if isinstance(data, Iterator):
-            return (self.check_scaled(batch, what) for batch in data)
-        clips = data[0] if hasattr(data, "num_batches") else data
-        while isinstance(clips, (tuple, list)) and len(clips):
-            clips = clips[0]
         if hasattr(clips, "__array__") and not np.abs(clips).max(initial=0.0) <= 10.0:
             raise ValueError(
                 f"{what} got values from {np.min(clips):.1f} to {np.max(clips):.1f}; "
                 "expected [-1, 1]. Use AudioConfig.scale on dB."
             )
-        return data
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constants as a dict of plain values, ready for JSON."""

@@ -222,7 +222,7 @@ def join_style(model: ClipModel, style: np.ndarray, latent: np.ndarray) -> np.nd
     The style is the global part and the mean of the beats' parts: timbre, brightness,
     bass, level, and the rhythm inside a beat where all beats share it. What stays is
     how each beat differs from their mean: most of all the changes of chord. The global
-    part alone would carry little but level; exercise 4 of notebook 08 measures it.
+    part alone carries only a part of the style: see exercise 4 of notebook 08.
 
     Args:
         model: Any model of the series.

@@ -11,13 +11,14 @@
 # ---
 
 # %% [markdown]
-# # Solutions to notebook 06
+# # Solutions to notebook 06, posterior collapse
 #
 # <!-- links: made by tools/badges.py -->
 # The notebook: [06 posterior collapse](../06_posterior_collapse.ipynb)
 # <!-- end of links -->
 #
-# Each can be read on its own after the cells that load the clips.
+# Run the cells that load the clips first. After them, each solution can be read and run on its own. The numbers in the
+# text are those of the embedded music.
 
 # %% tags=["parameters"]
 data = "known"
@@ -54,8 +55,10 @@ num_latents = lab.NUM_LATENTS
 # %% [markdown]
 # ## 1. Free bits
 #
-# Below the bar the larger of the two is the bar, which is a constant. Its gradient is zero, so nothing presses a dimension
-# whose KL is below `bits`. Above the bar it is the KL as before.
+# Each dimension pays the larger of two numbers: its KL in nats, and the bar of `bits` times $\ln 2$ nats. Below the bar
+# the larger number is the bar, which is a constant. The gradient of a constant is zero. So the penalty does not push
+# the KL of such a dimension towards 0, and only the reconstruction moves it. Above the bar the dimension pays its KL,
+# as before.
 
 
 # %% tags=["exercise"]
@@ -75,50 +78,74 @@ print("right" if correct else f"not yet: expected {expected:.4f} nats, got {got:
 # %% [markdown]
 # ## 2. Where the first direction vanishes
 #
-# It vanishes where β/2 reaches its eigenvalue, that is at β = 2λ. (The bar of 0.01 for an active unit moves this by one per
-# cent.) With one latent dimension the optimiser has nothing else to find.
+# At which β does the first direction of log-mel vanish? By the forecast of section 3, a direction is kept while its
+# eigenvalue λ is above β/2. So the first one vanishes at β = 2λ, with its own λ, the largest.
+#
+# Then `lab.fit_linear_vae` trains a linear VAE a tenth below this β and a tenth above it. One latent dimension is
+# enough, because we ask for the first direction only. While it is kept, the posterior mean has the variance
+# $1 - \beta / (2\lambda)$. At 0.9 times 2λ this is 0.1, which is above the 0.01 of an
+# [active unit](../glossary.md#active-units).
 
 # %%
-eigenvalues = lab.pca_spectrum(features.arrays("train")[0])
+eigenvalues = lab.pca_spectrum(features.arrays("train")[0])  # of the log-mel clips
 first_vanishes_at = 2 * eigenvalues[0]
 print(f"λ = {eigenvalues[0]:.1f}, β = {first_vanishes_at:.1f}")
 variances = {}
 for share in (0.9, 1.1):
     variances[share] = lab.fit_linear_vae(eigenvalues, share * first_vanishes_at, 1)[0]
     print(f"at {share} times this β the variance of the mean is {variances[share]:.4f}")
-assert variances[0.9] > 0.01 > variances[1.1]
+assert variances[0.9] > 0.01 > variances[1.1]  # kept below this β, lost above it
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The largest eigenvalue is 300.7, so the first direction vanishes at β = 601.4. The linear VAE
+# confirms it on both sides: a tenth below this β the variance is 0.1000, as computed, and a tenth above it is 0.0000.
 
 # %% [markdown]
 # ## 3. Four standard deviations instead of sixteen
 #
-# Dividing by a quarter multiplies the clips by 4 and every variance by 16. At the same β = 2 far more directions are above
-# the threshold. The scale of the features and β are one and the same setting.
+# What changes if the STFT is divided by 4 standard deviations instead of 16? The clips become 4 times as large. So
+# every variance, and every eigenvalue with it, should become 16 times as large.
 
 # %%
 stft = lab.clips_of(features, "stft")["train"][0]
 spectrum = lab.pca_spectrum(stft)
+# 200 clips are enough to see the factor.
 louder = lab.pca_spectrum(4.0 * stft[:200]) / lab.pca_spectrum(stft[:200])
 print(f"eigenvalues grow by a factor of {np.median(louder):.2f}")
 for factor in (1, 16):
     kept = lab.forecast_active_units(factor * spectrum, 2.0, num_latents)
     print(f"forecast at β = 2, eigenvalues times {factor}: {int(kept)}")
 
+# %% [markdown] tags=["lesson"]
+# **What we learned.** The eigenvalues grow by a factor of 16.00. At β = 2 the forecast then keeps all 64 dimensions,
+# and 0 without the change. The forecast compares λ with β/2, so clips that are four times as large have the same effect
+# as a β divided by 16. A β therefore says little without the scale of the features.
+
 # %% [markdown]
 # ## 4. Aligned phases
 #
-# Clips of this collection begin on a bar, and a drum begins with the same samples each time. At start 0 the phases of the
-# first hits agree between clips, so their cells vary together and the first direction grows. Pieces that are cut from
-# songs at random do not have this advantage.
+# Does it matter where a piece begins? We cut one piece from each of 120 clips, first at the sample 0 of each, then at
+# random samples. Section 3 says why this may matter: if phases differ from piece to piece, the variance is spread over
+# very many directions.
 
 # %%
 rng = np.random.default_rng(seed)
 rows = np.sort(rng.permutation(len(features))[:120])
 sounds = [cm.load_window(features.table.iloc[row], config).samples for row in rows]
+# 40,000 samples are 1.8 s.
 starts = {"aligned": np.zeros(len(sounds), int), "random": rng.integers(0, 40_000, len(sounds))}
 for name, begins in starts.items():
     pairs = zip(sounds, begins, strict=True)
+    # A share does not depend on the scale, so the pieces stay as they are.
     values = lab.pca_spectrum(np.array([lab.complex_stft(sound, start) for sound, start in pairs]))
     print(f"{name}: the first direction has {values[0] / values.sum():.1%} of the variance")
+
+# %% [markdown] tags=["lesson"]
+# **What we learned.** With aligned pieces the first direction has 4.6 % of the variance, with random starts 2.2 %. The
+# likely reason is how this music is made. A clip begins on a bar, and a drum plays the same samples at every hit,
+# louder or softer. So at the first sample the hits have equal phases in all clips that begin with the same drum, and
+# their cells vary together. At random starts the phases differ. Pieces that are cut from songs at random are of the
+# second kind.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

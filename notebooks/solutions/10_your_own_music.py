@@ -11,13 +11,14 @@
 # ---
 
 # %% [markdown]
-# # Solutions to notebook 10, your_own_music
+# # Solutions to notebook 10, your own music
 #
 # <!-- links: made by tools/badges.py -->
 # The notebook: [10 your own music](../10_your_own_music.ipynb)
 # <!-- end of links -->
 #
-# This notebook stands alone: without a folder of yours it composes a small one.
+# This notebook can be run without notebook 10. If `data` is not a folder of yours, it composes a small folder first.
+# The numbers in the text are those of this composed music.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -50,6 +51,7 @@ import pandas as pd
 
 import known_music
 
+# The folder: yours, or composed pieces of 32 beats, six a genre.
 music = session.output_dir / "music_of_solutions" if data == "known" else data
 if data == "known":
     for row in known_music.draw_factors(
@@ -62,11 +64,14 @@ files = lab.probe_files(collection, config)
 
 # %% [markdown]
 # ## 1. The error of an estimate
+#
+# The estimate is $N \bar x$, the number of all files times the mean of those that were read. Low and high end are two
+# standard errors of the mean below and above it, also times $N$. `ddof=1` divides by $n - 1$ in the standard deviation.
 
 # %% tags=["exercise"]
 def total_of_all(values, population):
-    """Estimate, low and high end of the sum over `population` files, of which a few were read."""
-    left = max(0.0, 1.0 - len(values) / population)  # of the files, the share that was not read
+    """Estimate, low and high end of the sum over all files, a few of which were read."""
+    left = max(0.0, 1.0 - len(values) / population)  # share of files that were not read
     error = np.std(values, ddof=1) / np.sqrt(len(values)) * np.sqrt(left)
     return tuple(population * (np.mean(values) + sign * error) for sign in (0, -2, 2))
 
@@ -84,10 +89,13 @@ for name, (values, population, spread) in cases.items():
     )
 
 # %% [markdown]
-# Is the range as wide as it says? With every file read we know the sum, and can draw from it as often as we like. A
-# range of two standard errors should hold the sum in 19 draws of 20. We draw in two ways: at random, and as the probe
-# of the notebook does, spread over the sizes of the files (one file at random from each of twelve groups of like
-# size).
+# Is this range wide enough? Here we read every file, so we know the true sum of their clips. Then we draw twelve files
+# 1,000 times, and look how often the range holds the true sum. Two standard errors should hold it in 19 draws of 20. We
+# draw in two ways:
+#
+# - **at random**;
+# - **spread over sizes**, which is close to what the probe of the notebook does: the files are sorted by size and cut
+#   into twelve groups, and one file is drawn from each.
 
 # %%
 every = lab.probe_files(collection, config, num_sources=len(collection))
@@ -104,23 +112,27 @@ draws = {
 table = {}
 for name, draw in draws.items():
     ranges = np.array([total_of_all(draw(), len(windows)) for _ in range(1000)])
+    # The columns of `ranges` are estimate, low and high end.
     holds = (ranges[:, 1] <= windows.sum()) & (windows.sum() <= ranges[:, 2])
-    wrong = np.abs(ranges[:, 0] / windows.sum() - 1)
+    wrong = np.abs(ranges[:, 0] / windows.sum() - 1)  # as a share of the sum
     table[name] = {"ranges that hold": holds.mean(), "mean error": wrong.mean()}
 counts = pd.Series(windows).value_counts().sort_index()
 print("files by number of clips:", counts.to_dict())
 pd.DataFrame(table).T.round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The ranges hold the sum in 53% of the random draws, where nineteen in twenty should. Spreading
-# the draw over the sizes hardly helps (55%). The reason is in the counts: 31 files give 13 clips, and one file each
-# gives 4 and 29. A draw without these two finds almost no spread and promises a range that is too narrow. The
-# estimate itself is good: its mean error is 0.04.
+# **What we learned.** No, the range is too narrow. It holds the sum in 53% of the random draws, where nineteen in
+# twenty should. A draw spread over the sizes hardly helps (55%). The reason is in the counts: 31 files give 13 clips,
+# but one file gives only 4, and one gives 29. A draw that misses these two finds almost no spread, so its range becomes
+# too narrow. The estimate itself is good: its mean error is 0.04 of the sum.
 
 # %% [markdown]
 # ## 2. The cost of another size
 #
-# The steps of the standard size are timed in the setting that every machine can compute.
+# What would the standard size cost on this folder? `lab.time_steps` times three of its steps in the plainest setting:
+# 32 clips a step, single precision, no XLA. `lab.estimate_cost` wants its results as a table of settings with one row
+# chosen. It also wants a table of workers. We take one worker: its minutes are the mean time of a file, times the
+# number of files.
 
 # %%
 size = lab.SIZES["standard"]
@@ -133,14 +145,18 @@ steps = pd.DataFrame([row])
 cost = lab.estimate_cost(collection, size, files, workers, steps, session.cache_dir)
 cost.round(1)
 
-# %% [markdown]
-# The last row is the answer on this machine, now. As section 7 of the notebook shows, take half and double of it as
-# the range: the probe's steps run for seconds, the training for minutes, and other programs come and go.
+# %% [markdown] tags=["lesson"]
+# **What we learned.** On this machine the training of the standard size would take about 21.2 minutes, and the
+# preparation 0.1. Memory and disk are enough (*fits*). The range of the minutes, 19.1 to 30.6, is too narrow, because
+# the probe runs for seconds and other programs come and go during the training. Notebook 10 therefore halves its low
+# end and doubles its high end (section 3). On another machine the numbers are others.
 
 # %% [markdown]
 # ## 3. Kill it yourself
 #
-# Here without hands: a small model, stopped in its second pass, and the step at which the next call begins.
+# You stop the training by hand. Here a callback does it. It raises the `KeyboardInterrupt` of the stop button in the
+# second pass of a small model. Then we call the same function again, and another callback notes the step at which it
+# begins.
 
 # %%
 features = cm.build_features(collection, config, session.cache_dir, progress=False)
@@ -150,6 +166,8 @@ begun = []
 
 
 def keep_training(stop_at=None):
+    """Trains a new model for two passes, or goes on from the backup."""
+
     def press_stop(batch, logs):
         if int(model.optimizer.iterations) == stop_at:
             raise KeyboardInterrupt
@@ -162,7 +180,7 @@ def keep_training(stop_at=None):
     cm.train(
         model,
         features,
-        2 * in_a_pass,
+        2 * in_a_pass,  # steps; the next cell counts those of a pass
         seed=seed,
         backup_dir=backup,
         callbacks=[note],
@@ -171,7 +189,7 @@ def keep_training(stop_at=None):
 
 
 # %%
-in_a_pass = len(features.subset("train")) // 32
+in_a_pass = len(features.subset("train")) // 32  # 32 clips a step
 try:
     keep_training(stop_at=in_a_pass + 2)
 except KeyboardInterrupt:
@@ -179,8 +197,10 @@ except KeyboardInterrupt:
 keep_training()
 print(f"it began at step {begun[-1]}; a pass has {in_a_pass} steps")
 
-# %% [markdown]
-# The two steps after the backup were lost, and no more. (Where no pass was complete, it begins at step 0.)
+# %% [markdown] tags=["lesson"]
+# **What we learned.** Stopped at step 11, the training went on from step 9, the end of the first pass. The backup is
+# written there, so only the two steps after it were lost. A training that is stopped in its first pass has no backup,
+# and begins at step 0 again.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

@@ -6,6 +6,7 @@ import functools
 import numbers
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ class ClipModel(keras.Model):
         return self.compute_metrics(log_mel, log_mel, rebuilt)
 
     def _run(self, method, x=None, *args, **kwargs):
-        """Calls a method of Keras, and refuses decibels wherever they come from.
+        """Calls a method of Keras, and refuses decibels and labels of no genre.
 
         Density and mean shift are those of old latents after a step of training, and
         become zero; where no step was taken, as after an error, they stay.
@@ -186,9 +187,10 @@ class ClipModel(keras.Model):
             for means, value in kept:
                 means.assign(0.0 * value)
         try:
-            return getattr(super(), method)(check(x), *args, **kwargs)
+            x = check(x, labels=kwargs.get("y", args[0] if args else None))
+            return getattr(super(), method)(x, *args, **kwargs)
         except tf.errors.InvalidArgumentError as error:
-            found = re.search(r"ValueError: (\w+ got values .* on dB\.)", error.message)
+            found = re.search(r"ValueError: (\w+ got .*; expected .*)", error.message)
             if found:
                 raise ValueError(found[1]) from error
             raise
@@ -209,18 +211,29 @@ class ClipModel(keras.Model):
         self.validation_noise.state.assign(keras.random.SeedGenerator(self.seed).state)
         return self._run("evaluate", x, *args, **kwargs)
 
-    def _check_data(self, data, what):
-        """Refuses decibels; of a dataset the first batch is checked as it is read."""
+    def _check_data(self, data, what, labels=None):
+        """Refuses decibels and labels of no genre; batches as they are read."""
+        if isinstance(data, Iterator):
+            return (self._check_data(batch, what) for batch in data)
         if not isinstance(data, tf.data.Dataset):
-            return self.audio_config.check_scaled(data, what)
+            first = data[0] if hasattr(data, "num_batches") else data
+            clips, *others = tf.nest.flatten(first) or [None]
+            self.audio_config.check_scaled(clips, what)
+            labels = others[0] if others else labels
+            if np.ndim(labels):  # or it is a number, such as a size of batches
+                self._genre_rows(labels, len(labels), what)
+            return data
+
+        def check_batch(*batch):
+            self._check_data(batch, what)
+            return np.int64(0)
 
         def check_first(number, batch):
             if number == 0:
-                clips = tf.nest.flatten(batch)[0]
+                clips, *labels = tf.nest.flatten(batch)[:2]
                 # A NaN is no decibel: `StopOnNaN` tells of it.
                 clips = tf.where(clips == clips, clips, 0)
-                check = functools.partial(self.audio_config.check_scaled, what=what)
-                tf.numpy_function(check, [clips], clips.dtype)
+                tf.numpy_function(check_batch, [clips, *labels], tf.int64)
             return batch
 
         return data.enumerate().map(check_first)
@@ -275,7 +288,7 @@ class ClipModel(keras.Model):
         log_mel, genre = inputs if is_pair else (inputs, None)
         self.check_label(genre)
         if hasattr(log_mel, "numpy"):  # has values, as outside a graph
-            self.audio_config.check_scaled(log_mel, "call")
+            self._check_data((log_mel, genre), "call")
         latent = self.encode_posterior(log_mel, training).mode()
         return self.decode_latent(latent, genre, training)
 
@@ -340,7 +353,7 @@ class ClipModel(keras.Model):
             clips.append(self._decode_graph(latent[rows], weights[rows]))
         return np.concatenate(clips)
 
-    def _genre_rows(self, genre, num_clips):
+    def _genre_rows(self, genre, num_clips, what="decode"):
         """Returns weights `(num_clips, num_genres)` of indices or such weights."""
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
@@ -351,8 +364,8 @@ class ClipModel(keras.Model):
         is_index = np.isin(found, range(self.num_genres))
         if found.shape != (num_clips,) or not is_index.all():
             raise ValueError(
-                f"decode got {num_clips} latents and genre={genre}; expected for each "
-                f"latent an index, 0 to {self.num_genres - 1} into "
+                f"{what} got {num_clips} clips and genre={np.unique(found).tolist()}; "
+                f"expected for each clip an index, 0 to {self.num_genres - 1} into "
                 f"{list(self.genres)}, or {self.num_genres} weights that sum to 1."
             )
         return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)]
