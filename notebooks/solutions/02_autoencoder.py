@@ -106,7 +106,7 @@ for ax, name, kind in zip(axes, curve, (0, 4), strict=True):
     ax.set(xlabel="size of the noise (spreads)", ylabel=name, ylim=(0, None))
 session.show_figure(
     fig,
-    alt="The return error grows with the noise, faster and faster at first; sharpness changes little.",
+    alt="The return error grows with the noise, and so does the sharpness, from 0.83 to 1.10.",
 )
 
 # %%
@@ -169,7 +169,7 @@ cm.show_clips(
     shown,
     config,
     num_columns=2,
-    alt="Two rebuilt clips; the second with the global part of the first, and with its style, which looks like the first.",
+    alt="Four pictures: two rebuilt clips, the second with the global part of the first, and the second with the style of the first. The last looks like the first.",
 )
 
 # %% [markdown]

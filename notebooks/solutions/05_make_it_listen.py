@@ -92,7 +92,7 @@ for index, style, colour in ((first, "o-", cm.COLOURS[0]), (second, "s--", cm.CO
     ax.plot(shares, probabilities[:, index], style, color=colour, label=model.genres[index])
 ax.set(xlabel=f"share of {model.genres[second]} in the label", ylabel="judge's mean probability")
 ax.legend()
-cm.show_figure(fig, alt="The probability of one genre falls and of the other rises as the label is mixed.")
+cm.show_figure(fig, alt="The mean probability of one genre falls and that of the other rises along smooth curves, which cross a little beyond one half.")
 
 # %% [markdown]
 # In the mean the change is gradual. House falls and chiptune rises along a smooth curve, most of all between shares

@@ -139,7 +139,7 @@ ax.legend(frameon=False)
 session.show_figure(
     fig,
     name="09_blind",
-    alt="Loss over steps of two discriminators beside 2, the loss of guessing; the one that sees detail ends lower.",
+    alt="Loss over steps of two discriminators beside 2, the loss of guessing; the one that sees detail ends lower. A peak of the other leaves the picture at the top.",
 )
 
 # %%
