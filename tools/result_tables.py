@@ -508,7 +508,6 @@ def render_start():
 make studio   # play, after {studio:.0f} seconds
 make lab      # the notebooks
 make run      # all of them{spent}
-make test     # the tests
 make run DATA=~/music   # learns music/<genre>/*.mp3
 ```"""
 
@@ -535,12 +534,12 @@ def render_findings():
             "**Does it obey?** Told the genre once, a network plays it in "
             f"{full['sound_fresh']['deaf']:.0%} of new clips, chance "
             f"{full['chance']['deaf']:.0%}; made to listen, "
-            f"{full['sound_fresh']['cvae']:.0%}.",
+            f"{full['sound_fresh']['cvae']:.0%} ([table](docs/results.md#full-size)).",
         ),
         (
             ("posterior_collapse",),
             f"**Why did the first attempt play one clip for everything?** It kept {dims:.0f} latent dimensions; "
-            f"{cures['name'].nunique() - 1} known cures explain {explained:.2%} of the sound.",
+            f"{cures['name'].nunique() - 1} known remedies explain {explained:.2%} of the sound.",
         ),
         (
             ("comparison",),
@@ -549,8 +548,8 @@ def render_findings():
         ),
         (
             ("comparison",),
-            f"**Is a network needed?** PCA rebuilds clips to {error['PCA']:.1f} dB, a small "
-            f"autoencoder to {error['AE']:.1f}, a large one to "
+            f"**Is a network needed?** PCA rebuilds clips with {error['PCA']:.1f} dB of error, a small "
+            f"autoencoder {error['AE']:.1f}, a large one "
             f"{full['reconstruction_rms_db']['autoencoder']:.1f}.",
         ),
         (
@@ -584,8 +583,8 @@ OUTSIDE = ("MSD_musicnn", "MSD_vgg", "MTT_vgg")  # the last was used for no choi
 
 
 def render_reached():
-    """The `ConditionalVAE` in six rows, means over seeds, each beside the best possible."""
-    lines = [["", "composed", "best", "real", "best"]]
+    """The `ConditionalVAE` in six rows, means over seeds, each beside what to aim at."""
+    lines = [["", "composed", "aim", "real", "aim"]]
     models = [means(name, column).loc[model] for name, column, model in REACHED]
     for column, best in BEST.items():
         line = [MEASURES[column]]
