@@ -426,7 +426,7 @@ class VAE(VAE):
         posterior = self.encode_posterior(log_mel, training)
         # One draw a clip; validation uses noise of its own, the same each time.
         latent = posterior.sample(
-            self.noise if training else self.validation_noise
+            self.seed_generator if training else self.validation_seed_generator
         )  # (batch, 96)
         rebuilt = self.decode_latent(latent, genre, training)  # (batch, 128, 128)
         kl_per_dimension = ops.mean(posterior.kl(), axis=0)  # (96,)

@@ -702,7 +702,7 @@ class ConditionalVAE(ConditionalVAE):
 class ConditionalVAE(ConditionalVAE):
     def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
         """Decodes half of the latents with another label and has them classified."""
-        seed = self.noise if training else self.validation_noise
+        seed = self.seed_generator if training else self.validation_seed_generator
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         sources = genre_weights[::2]  # (16, 6)
         targets = ops.roll(sources, steps, axis=1)  # (16, 6)

@@ -465,7 +465,7 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
 # %%
 class ConditionalVAEGAN(ConditionalVAEGAN):
     def compute_losses(self, log_mel, genre=None, training=False):
-        seed = self.noise if training else self.validation_noise
+        seed = self.seed_generator if training else self.validation_seed_generator
         weights = self.genre_weights(genre)  # (batch, genres)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
         classifier_loss, losses["swap"] = self.swap_losses(

@@ -50,7 +50,7 @@ def gan(first, features):
 
 def test_draws_in_the_graph_are_those_of_the_density(gan):
     rows = np.repeat(np.eye(gan.num_genres, dtype=np.float32)[:2], 2000, axis=0)
-    drawn = ops.convert_to_numpy(gan.latent_density(rows, seed=gan.noise))
+    drawn = ops.convert_to_numpy(gan.latent_density(rows, seed=gan.seed_generator))
     for genre, part in enumerate((drawn[:2000], drawn[2000:])):
         wanted = gan.sample_latents(np.full(2000, genre))
         spread = wanted.std(axis=0)

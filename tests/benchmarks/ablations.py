@@ -142,7 +142,7 @@ class AblatedCVAE(ConditionalVAE):
 
     def discrepancy(self, latent, genre_weights, training):
         """Discrepancy of the global latents and of those of single beats, each with the same beat."""
-        seed = self.noise if training else self.validation_noise
+        seed = self.seed_generator if training else self.validation_seed_generator
         whole = latent[None, :, : self.global_dim]
         local = latent[:, self.global_dim :]
         local = ops.reshape(local, (-1, self.num_slots, self.local_dim))
@@ -158,7 +158,7 @@ class AblatedCVAE(ConditionalVAE):
             return super().swap_losses(
                 log_mel, rebuilt, latent, genre_weights, training
             )
-        seed = self.noise if training else self.validation_noise
+        seed = self.seed_generator if training else self.validation_seed_generator
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         sources = genre_weights[::2]
         targets = ops.roll(sources, steps, axis=1)

@@ -154,9 +154,11 @@ class Ours:
             ),
             "augmentation, 80 clips": (
                 lambda: (
-                    tf.reduce_mean(losses.augment_for_critics(twice, model.noise))
+                    tf.reduce_mean(
+                        losses.augment_for_critics(twice, model.seed_generator)
+                    )
                     + tf.reduce_mean(
-                        losses.augment_for_critics(rebuilt[:half], model.noise)
+                        losses.augment_for_critics(rebuilt[:half], model.seed_generator)
                     )
                 ),
                 None,

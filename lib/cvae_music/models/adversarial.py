@@ -289,7 +289,7 @@ class ConditionalVAEGAN(ConditionalVAE):
 
     def compute_losses(self, log_mel, genre=None, training=False):
         """Computes every term of both losses; arguments and result as for `VAE`."""
-        seed = self.noise if training else self.validation_noise
+        seed = self.seed_generator if training else self.validation_seed_generator
         weights = self.genre_weights(genre)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
         classifier_loss, losses["swap"] = self.swap_losses(

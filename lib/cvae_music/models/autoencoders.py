@@ -228,7 +228,9 @@ class VAE(Autoencoder):
             and the clips decoded from them.
         """
         posterior = self.encode_posterior(log_mel, training)
-        latent = posterior.sample(self.noise if training else self.validation_noise)
+        latent = posterior.sample(
+            self.seed_generator if training else self.validation_seed_generator
+        )
         rebuilt = self.decode_latent(latent, genre, training)
         kl_per_dimension = ops.mean(posterior.kl(), axis=0)
         kl = ops.sum(kl_per_dimension)

@@ -77,8 +77,8 @@ class ClipModel(keras.Model):
         self.genres = tuple(str(genre) for genre in genres)
         self.num_genres = len(self.genres)
         self.seed = int(seed)
-        self.noise = keras.random.SeedGenerator(self.seed)
-        self.validation_noise = keras.random.SeedGenerator(self.seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.validation_seed_generator = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.metric_names]
         # The networks are functional models, built in `__init__`: nothing is left for
         # Keras to build at the first call.
@@ -208,7 +208,9 @@ class ClipModel(keras.Model):
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, with the same noise at each call."""
-        self.validation_noise.state.assign(keras.random.SeedGenerator(self.seed).state)
+        self.validation_seed_generator.state.assign(
+            keras.random.SeedGenerator(self.seed).state
+        )
         return self._run("evaluate", x, *args, **kwargs)
 
     def _check_data(self, data, what, labels=None):

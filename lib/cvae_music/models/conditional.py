@@ -258,7 +258,7 @@ class ConditionalVAE(VAE):
             gradients of the first. Classifier weights are constants in the second, or
             the model could lower it by changing them.
         """
-        seed = self.noise if training else self.validation_noise
+        seed = self.seed_generator if training else self.validation_seed_generator
         # Another genre for every second latent, as many places on for the whole batch.
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         sources = genre_weights[::2]
