@@ -1,5 +1,6 @@
 """What a person who knows Keras types: it works, or says in one sentence why not."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -224,6 +225,12 @@ def test_one_batch_in_decibels_is_told(method, tiny_config, data, eager):
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
     assert np.isfinite(getattr(model, method)(data[0])).all()
+
+
+@pytest.mark.parametrize("method", ["fit", "predict", *ONE_BATCH[:3]])
+def test_help_shows_the_arguments_of_keras(method):
+    found = inspect.signature(getattr(cm.VAE, method))
+    assert found == inspect.signature(getattr(keras.Model, method))
 
 
 LABELLED = {  # calls of a model with clips and labels

@@ -21,6 +21,17 @@ from cvae_music.models.losses import DiagonalGaussian
 from cvae_music.models.networks import SLOT_FRAMES
 
 
+def _checked(method):
+    """Makes a method of `keras.Model` that checks its data, with the same signature."""
+
+    @functools.wraps(getattr(keras.Model, method))
+    def call(self, *args, **kwargs):
+        return self._run(method, *args, **kwargs)
+
+    call.__doc__ = f"Calls `keras.Model.{method}`; refuses dB and labels of no genre."
+    return call
+
+
 class ClipModel(keras.Model):
     """Base class of the models that notebooks 02 to 05 write.
 
@@ -199,12 +210,11 @@ class ClipModel(keras.Model):
                 for means, value in kept:
                     means.assign(value)
 
-    # As those of `keras.Model`.
-    fit = functools.partialmethod(_run, "fit")
-    predict = functools.partialmethod(_run, "predict")
-    train_on_batch = functools.partialmethod(_run, "train_on_batch")
-    test_on_batch = functools.partialmethod(_run, "test_on_batch")
-    predict_on_batch = functools.partialmethod(_run, "predict_on_batch")
+    fit = _checked("fit")
+    predict = _checked("predict")
+    train_on_batch = _checked("train_on_batch")
+    test_on_batch = _checked("test_on_batch")
+    predict_on_batch = _checked("predict_on_batch")
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, with the same noise at each call."""
