@@ -71,7 +71,7 @@ test-slow: $(INSTALLED)  ## run the tests that train for minutes
 
 test-browser: $(INSTALLED)  ## play the studio, and the site once it was built, in headless Chromium (apt-get install chromium)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
-	$(PY) -m pytest -m browser tests/browser
+	$(PY) -m pytest -m browser tests/browser --reruns 1 -rR
 
 lint: $(INSTALLED)  ## check style, layout and types of the code
 	$(PY) -m ruff check .
