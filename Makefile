@@ -19,6 +19,9 @@ SET ?=
 # Notebooks to run, as in ONLY="01 05"; nothing for all of them.
 ONLY ?=
 
+# Where the site will stand, ending in /, for the picture that a pasted link shows.
+ADDRESS ?=
+
 # Where the project can be fetched, for `make badges`; nothing leaves what pyproject.toml says.
 REPO ?=
 KAGGLE ?=
@@ -94,7 +97,7 @@ studio: $(INSTALLED)  ## open the studio in the browser: make studio, make studi
 site: $(INSTALLED)  ## build the static site into outputs/site; the model plays in its front page (needs npm)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[site]"
 	npm ci --prefix site --ignore-scripts --no-audit --no-fund --loglevel=error
-	$(PY) tools/build_site.py
+	$(PY) tools/build_site.py --address "$(ADDRESS)"
 
 sync: $(INSTALLED)  ## carry edits between the .py and .ipynb halves (the younger file wins)
 	$(PY) -m jupytext --sync notebooks/[0-9]*.py $(wildcard notebooks/solutions/[0-9]*.py)

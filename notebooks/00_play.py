@@ -483,7 +483,7 @@ cm.show_clips(of_styles, real_model.audio_config, name="00_styles", alt=seen, nu
 # %% [markdown]
 # A judge that others trained on other music names the style of recordings, of new clips, and of *swapped* clips. A
 # swapped clip is a recording that was encoded, and decoded as another style, as in section 3. The table gives the
-# share that is named right; more is better, and chance is 0.25. It was measured once, because the recordings are not
+# share that is named right; more is better, and [chance](glossary.md#chance) is 0.25. It was measured once, because the recordings are not
 # here.
 
 # %%
@@ -549,7 +549,7 @@ lab.guess(
 # ## The answer
 #
 # Mostly, but not always. A rule that picks the sharper picture is right in 90 % of 120 pairs, and in 80 % for house.
-# Your own score stands in section 4. Obedience is easier to judge. Asked for another genre, the cured model plays it
+# Your own score stands in section 4. [Obedience](glossary.md#obedience) is easier to judge. Asked for another genre, the cured model plays it
 # in 100 % of the clips, the deaf one in 0.8 %. On recordings a judge hears the style asked for in 67 % of the new
 # clips, so there is much left to do.
 

@@ -664,8 +664,8 @@ pd.Series(
 ).to_frame("one clip, one dimension").round(4)
 
 # %% [markdown]
-# The reconstruction loss is $D \log d$ plus a constant, for $D$ = 16,384 cells and an error of $d$ dB. So $n$ nats are
-# worth $d\,(1 - e^{-n/D})$ dB, the last row.
+# The reconstruction loss is $D \log r$ plus a constant, for $D$ = 16,384 cells and an error of $r$ dB. So $n$ nats are
+# worth $r\,(1 - e^{-n/D})$ dB, the last row.
 #
 # Why is the encoder's mean not the best? We compare ten test clips with ten training clips.
 

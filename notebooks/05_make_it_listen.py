@@ -121,8 +121,8 @@ def swap_obedience(model, judge=judges["cnn"]):
 
 
 # %% [markdown]
-# The ablations come from two shipped tables. The first holds small models of composed music, trained with three seeds
-# for 300 steps. The judge of notebook 04 heard their swaps.
+# The ablations come from two shipped tables. The first holds the small models of notebook 04 (*label once*: KL weight 1),
+# three seeds, 300 steps. The judge of notebook 04 heard their swaps.
 
 # %%
 names = {
@@ -321,10 +321,9 @@ show_ablations("all mechanisms", "without classifiers", CEILING)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** On swaps of the deaf model its cross-entropy exceeds a blind guess (18.87 against 1.79 nats),
-# because it hears the old genre. On real music the outside networks hear 0.38, 0.43 and 0.59 of swaps as asked, and
-# without all four mechanisms 0.17, 0.26 and 0.23, which is chance. On composed music they hear 0.71 to 0.73, and
-# without 0.46 to
-# 0.62. All four together cost error: 6.97 in place of 5.95 dB there.
+# because it hears the old genre. On composed music the outside networks hear 0.71 to 0.73 of swaps as asked, and
+# without all four mechanisms 0.46 to 0.62. On real music they hear 0.38, 0.43 and 0.59, and without 0.17, 0.26 and
+# 0.23, which is chance. There all four cost error: 6.97 in place of 5.95 dB.
 
 # %% [markdown]
 # ## 3. A classifier that remembers the old genre
@@ -430,7 +429,7 @@ show_ablations("all mechanisms", "without augmentation")
 # ## 5. The mean shift
 #
 # What is left of the genre in $z$? We ask in two ways. Does the majority of a clip's 15 nearest neighbours in latent
-# space name its genre? And does a [probe](glossary.md#probe), a linear classifier of latents?
+# space name its genre? And does a [probe](glossary.md#probe), a linear classifier (*z-leak*)?
 
 
 # %%
@@ -887,8 +886,8 @@ cm.show_figure(
 # **What we learned.** Our judge hears 1.00 of swaps on composed music as asked. The outside networks hear 0.71 to 0.73,
 # though they name 1.00 of real clips. Rebuilding explains a part: they name only 0.81 to 0.85 of rebuilt clips. On real
 # music they hear
-# 0.38 to 0.59. There the old penalty costs error (7.36, not 6.97 dB) and harmony (0.37, not 0.46). For it
-# speak networks 1 and 2, which hear 0.49 and 0.51 of its swaps as asked (without it 0.38 and 0.43).
+# 0.38 to 0.59. There the old penalty costs error (7.36, not 6.97 dB) and harmony (0.37, not 0.46).
+# Networks 1 and 2 favour it: they hear 0.49 and 0.51 of its swaps as asked (without it 0.38 and 0.43).
 
 # %% [markdown]
 # ## 9. More than a whole label
@@ -908,8 +907,8 @@ amounts.loc[CEILING] = guided[[f"real_{name}" for name in networks]].mean().toli
 amounts.round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Guidance 1 raises the swaps heard as asked from 0.35, 0.45 and 0.60 to 0.57, 0.78 and 0.69. The
-# cost: 0.49 of the harmony is kept in place of 0.58. The amount was chosen on validation clips with networks 1 and 2.
+# **What we learned.** Guidance 1 raises the swaps heard as asked from 0.35, 0.45 and 0.60 to 0.57, 0.78 and 0.69. It
+# keeps 0.49 of the harmony in place of 0.58. The amount was chosen on validation clips with networks 1 and 2.
 # So "keep the idea" and "sound like the style" pull against each other, and this is the slider between them.
 
 # %% [markdown]

@@ -339,11 +339,11 @@ def build_original_networks(
     for number in range(2):
         x = layers.Dense(2 * width)(x)  # (batch, 8, 128), then (batch, 16, 128)
         x = layers.Reshape((x.shape[1] * 2, width))(x)  # (batch, 16 or 32, 64)
-        if every_stage:
+        if every_stage:  # (batch, 1, 64), added to every token
             x = x + layers.Reshape((1, width))(layers.Dense(width)(latent))
         x = layers.Conv1D(width, 3, padding="same", use_bias=False)(x)  # the same
         x = _stage(x, width, dropout, f"up_{number}")
-    if every_stage:
+    if every_stage:  # (batch, 32, 128): channels and latent
         x = layers.Concatenate()([x, layers.RepeatVector(x.shape[1])(latent)])
     # Each of 32 tokens becomes four frames: (batch, 32, 1024), then (batch, 128, 256).
     clips = layers.Reshape(shape)(layers.Dense(4 * channels)(x))

@@ -458,7 +458,7 @@ display(table({"MIG": "mig"}, 3).T)
 #   from. It needs no network and seconds to fit.
 # - **AE**: the autoencoder of notebook 02. It has no density to draw from.
 # - **VAE**: with a prior, without a label.
-# - **CVAE**: with a label, FiLM, the classifiers and the mean shift.
+# - **CVAE**: the cured model of notebooks 04 and 05.
 # - **beta-CVAE**: your climb after the stair $\beta = 10$.
 #
 # AE, VAE and CVAE are the shipped ones: 1,440 steps on twice as many clips as PCA has here, none of them a test clip.

@@ -45,7 +45,7 @@ num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
 num_full_steps = 1440  # of the training, where no weights are loaded
 num_judge_steps = 400  # of the judges, where none are loaded
-num_judged = 8  # clips of each pair of genres in section 2; three quarters of it, of each genre, in section 5
+num_judged = 8  # clips of each pair of genres in section 2; in section 5 three quarters a genre
 
 # %% tags=["setup"]
 import sys

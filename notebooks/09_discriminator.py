@@ -46,7 +46,7 @@ repository_zip = ""
 num_clips = 2400  # known-factor music only
 weights = "pretrained"  # or "train"; other music is always trained on
 num_steps = 60  # of the live training
-num_full_steps = 1440  # of the first phase, where no weights are loaded; the second has a third of them
+num_full_steps = 1440  # of the first phase, where no weights are loaded; the second has a third
 
 # %% tags=["setup"]
 import sys
@@ -243,8 +243,8 @@ display(both.round(2))
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask adds 18 % of the detail on average, and takes new clips from 0.77 to 0.86 without any
-# training. Reconstructions reach 0.96 and not 1, because sharpness is not quite what the formula fits. Against the mask
-# speaks the error, which rises from 4.68 to 4.80 dB. Some of the rebuilt detail is in the wrong place, and the mask
+# training. Reconstructions reach 0.96 and not 1, because sharpness is not quite what the formula fits. But the error
+# rises from 4.68 to 4.80 dB. Some of the rebuilt detail is in the wrong place, and the mask
 # strengthens this part too.
 
 # %% [markdown]
@@ -804,9 +804,9 @@ show_table(real)
 # **What we learned.** The mask alone is as sharp as the discriminator alone (0.85 and 0.84), and sharper on real music
 # (0.89 and 0.77). It also brings new clips nearer to music: the Fréchet distance falls from 6.56 to 5.78, on real music
 # from 15.56 to 12.07. The discriminator takes 162 seconds and does *not*: 6.71 and 15.95. The seeds disagree on these
-# small rises (`docs/results.md`). For the discriminator speak, on the embedded music, the kernel distance (0.16 becomes
-# 0.01), diversity (0.90 becomes 0.95) and swaps in sound (0.88 becomes 0.92, with the mask 0.90). But random features
-# change the first two as much (-0.01 and 0.95, one seed). Training longer does almost nothing for sharpness (0.77).
+# small rises (`docs/results.md`). On the embedded music the kernel distance (0.16 becomes 0.01), diversity (0.90
+# becomes 0.95) and swaps in sound (0.88 becomes 0.92, with the mask 0.90) favour the discriminator. But
+# random features change the first two as much (-0.01 and 0.95, one seed). Training longer does almost nothing for sharpness (0.77).
 
 # %% [markdown]
 # ## 7. Ask somebody from outside

@@ -40,7 +40,7 @@
 # On music of your own, tables and figures are yours, but the numbers in the prose remain those of the composed music.
 
 # %% tags=["parameters"]
-data = "known"  # the path of your folder of genres, of FMA, or of arrays of spectrograms; "fma" finds it on Kaggle
+data = "known"  # your folder of genres, FMA, or arrays of spectrograms; "fma" finds it on Kaggle
 seed = 0
 repository_zip = ""
 size = "quick"  # or "standard", or "large" on a GPU
@@ -222,7 +222,7 @@ shown.drop(columns="source_id").round(3)
 # What follows ± is two standard errors of the mean. The last root is 0 when every file was read. Exercise 1 finds the
 # range often too narrow, because twelve files may miss the unusual ones.
 #
-# **Several processes** can share the work, but take time to start. With our small files a second one gains nothing.
+# **Several processes** can share the work, but take time to start. With so few small files they save seconds.
 
 # %%
 workers = lab.probe_workers(collection, files, config)
@@ -258,7 +258,7 @@ names = {"jit_compile": "XLA", "seconds_to_start": "s to start", "steps_a_second
 steps[shown].rename(columns=names).round(2)
 
 # %% tags=["fold"]
-# @title Table: settings tried for the standard size, on 2 CPU cores
+# @title Table: settings tried for the standard size, on 2 idle CPU cores
 elsewhere = lab.read_rows("settings_tried")
 elsewhere[shown].rename(columns=names).round(2)
 

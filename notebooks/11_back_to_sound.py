@@ -15,6 +15,7 @@
 #
 # <!-- links: made by tools/badges.py -->
 # Previous: [10 your own music](10_your_own_music.ipynb).
+# This is the last notebook: [00 play](00_play.ipynb) shows the other paths.
 # [Solutions](solutions/11_back_to_sound.ipynb) of the exercises.
 #
 # *No library, says the set-up cell? **On Colab,** set `repository_zip` below to the address of the project's zip, or
@@ -996,5 +997,6 @@ lab.guess(
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
 # Previous: [10 your own music](10_your_own_music.ipynb).
+# This is the last notebook: [00 play](00_play.ipynb) shows the other paths.
 # [Solutions](solutions/11_back_to_sound.ipynb) of the exercises.
 # <!-- end of links -->

@@ -642,6 +642,42 @@ def test_files_that_moved_are_found_again(tmp_path, tiny_config):
     assert len(load_window(after.table.iloc[0], tiny_config).samples) > 0
 
 
+def test_a_cache_reports_what_stands_beside_its_music_now(
+    tmp_path, tiny_config, monkeypatch
+):
+    """The music is the same, and so is its cache; a genre that cannot be read is new."""
+    root = write_genres(tmp_path / "music", num_tracks=3)
+    soundfile.write(root / "jazz" / "short.wav", np.full(800, 0.5), 8000)
+
+    def build():
+        collection = folder_collection(root)
+        return build_features(collection, tiny_config, tmp_path / "cache", **QUIET)
+
+    def about(features):
+        return dict(
+            zip(features.report["path"], features.report["reason"], strict=True)
+        )
+
+    before = build()
+    too_short = {"jazz/short.wav": "too short"}
+    assert about(before) == too_short
+    monkeypatch.setattr(extraction, "extract_source", None)
+    (root / "folk").mkdir()
+    (root / "folk" / "song.m4a").write_bytes(bytes(4) + b"ftypM4A " + bytes(99))
+    (root / "notes.txt").write_text("of mine")
+    after = build()
+    assert after.path == before.path
+    assert about(after) == too_short | {
+        "folk/song.m4a": "format not read",
+        "notes.txt": "not audio",
+        "folk": "genre with too few tracks",
+    }
+    assert "genre 'folk' has nothing in" in after.summary()
+    shutil.rmtree(root / "folk")
+    (root / "notes.txt").unlink()
+    pd.testing.assert_frame_equal(build().report, before.report)
+
+
 @pytest.mark.parametrize("stop_after", [1, 6, 18, 20])
 def test_interrupted_run_goes_on(known, tiny_config, tmp_path, monkeypatch, stop_after):
     """A kill after any write leaves nothing half-written, and the next run ends with the same features."""

@@ -309,6 +309,39 @@ def test_scaled_clips_are_told_from_decibels(tiny_config, data):
     np.testing.assert_allclose(tiny_config.scale(levels), clips, atol=1e-5)
 
 
+def test_amplitudes_are_told_from_decibels(tiny_config, data):
+    """Scaled, they would be louder than full scale: from 1.0 on."""
+    clips, genre = data
+    table = pd.DataFrame({"genre": np.array(["a", "b"])[genre], "split": "train"})
+    for levels in (np.abs(clips), 90.0 + 10.0 * clips):  # and dB above 1e-9
+        for what in (
+            lambda levels=levels: tiny_config.scale(levels),
+            lambda levels=levels: cm.FeatureSet(
+                tiny_config, ("a", "b"), table, levels, table[:0]
+            ),
+        ):
+            with pytest.raises(ValueError, match="of amplitudes; expected dB"):
+                what()
+    assert np.all(tiny_config.scale(np.zeros(tiny_config.shape)) == 1.0)  # full scale
+
+
+@pytest.mark.parametrize("change", ["turned", "a row less", "a band less"])
+def test_clips_of_another_shape_make_no_feature_set(tiny_config, data, change):
+    """`arrays` would return them, and training would end in TensorFlow's words."""
+    clips, genre = data
+    levels = tiny_config.unscale(clips)
+    table = pd.DataFrame({"genre": np.array(["a", "b"])[genre], "split": "train"})
+    other = {
+        "turned": levels.swapaxes(1, 2),
+        "a row less": levels[1:],
+        "a band less": levels[:, :, 1:],
+    }[change]
+    with pytest.raises(
+        ValueError, match=r"got 12 rows for 1[12] clips.*each of shape \(32, 16\)"
+    ):
+        cm.FeatureSet(tiny_config, ("a", "b"), table, other, table[:0])
+
+
 def test_tensors_in_decibels_are_told_too(tiny_config, data):
     model = make(cm.VAE, tiny_config)
     model.compile("adam")

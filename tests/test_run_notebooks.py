@@ -12,6 +12,7 @@ import nbformat
 import numpy as np
 import pytest
 import run_notebooks
+import run_page
 from bs4 import BeautifulSoup
 
 from cvae_music.audio.files import write_audio
@@ -31,7 +32,7 @@ GOOD = """\
     from pathlib import Path
 
     output = Path(os.environ["CVAE_MUSIC_OUTPUT"])
-    (output / "scoreboard.csv").write_text("model,cnn_fresh,kl\\nCVAE,0.98,5\\n")
+    (output / "07_scoreboard.csv").write_text(",cnn_fresh,kl\\nPCA,,1\\nCVAE,0.98,5\\n")
     for step in range(3):
         print(f"\\rstep {step}", end="")
 
@@ -105,8 +106,24 @@ def test_run_injects_executes_and_shows_the_scoreboard(folder, capsys):
     )
 
 
+def test_the_table_of_a_run_is_the_one_that_notebook_07_writes(folder):
+    text = (run_notebooks.ROOT / "notebooks/07_comparison.py").read_text("utf-8")
+    assert f'.to_csv(session.output_dir / "{run_page.BOARD}")' in text
+    assert run(folder) == 0
+    page = (folder / "out" / "index.html").read_text("utf-8")
+    assert "<th>fresh draws heard as the genre asked for</th>" in page
+    assert "<td>PCA</td>" in page and "<td>–</td>" in page and "nan" not in page
+
+
+def test_what_to_do_next_is_about_the_music_of_the_run():
+    for data in ("", "known"):
+        assert run_page.next_steps(data)[0][0] == "make studio"
+    commands = [command for command, _ in run_page.next_steps("~/my music")]
+    assert commands == ["make studio DATA=~/my music", "make lab"]
+
+
 def test_old_scoreboard_is_not_shown_as_new(tmp_path, capsys):
-    board = tmp_path / "scoreboard.csv"
+    board = tmp_path / run_page.BOARD
     board.write_text("model,prior\nold,0.5\n")
     run_notebooks.print_scoreboard(board, since=board.stat().st_mtime + 1)
     assert "No notebook of this run" in capsys.readouterr().out

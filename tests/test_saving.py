@@ -1,5 +1,7 @@
 """Files are whole or not there; models come back from them, or it is said why not."""
 
+import errno
+import os
 import pickle
 import subprocess
 import sys
@@ -106,6 +108,27 @@ def test_a_full_disk_leaves_the_file_of_before(model, tmp_path, name):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_file_that_is_read_only_is_kept_and_named(model, tmp_path, monkeypatch, name):
+    """A file written beside it would take its place, whatever may be written to it."""
+    path = tmp_path / name
+    path.write_bytes(b"mine")
+    path.chmod(0o444)
+
+    def open_as_user(file, mode="r"):  # the superuser may write to any file
+        if set("wa+") & set(mode) and not os.stat(file).st_mode & 0o200:
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return open(file, mode)
+
+    monkeypatch.setattr(saving, "open", open_as_user, raising=False)
+    with pytest.raises(PermissionError, match=str(path)):
+        SAVES[name](model, path)
+    assert path.read_bytes() == b"mine" and list(tmp_path.iterdir()) == [path]
+    path.chmod(0o644)
+    SAVES[name](model, path)
+    assert path.stat().st_size > 1000
 
 
 @pytest.mark.parametrize("name", SAVES)

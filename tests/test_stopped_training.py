@@ -1,5 +1,6 @@
 """A training that is stopped, whose backup is damaged or whose disk is full: what is lost, and what is said."""
 
+import dataclasses
 import datetime
 import shutil
 import warnings
@@ -522,6 +523,51 @@ def test_a_refused_call_leaves_a_finished_model_finished(features):
         np.testing.assert_array_equal(weight, value)
     model.train_on_batch(clips[:8], genre[:8])
     assert warned(lambda: cm.make_clip(model))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", None])
+def test_a_seed_of_no_training_is_told_before_the_first_step(features, seed):
+    """The density, which is fitted after all epochs, would refuse it."""
+    model = make(features.config, cm.VAE)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=f"Got seed={seed!r}; expected a whole number"):
+        train(model, features, 1, seed=seed, verbose=0)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "3", None])
+def test_a_seed_of_no_model_is_told(features, seed):
+    with pytest.raises(ValueError, match=f"Got seed={seed!r}; expected a whole number"):
+        cm.VAE(features.config, seed=seed, **SIZE)
+    assert cm.VAE(features.config, seed=np.int64(3), **SIZE).get_config()["seed"] == 3
+
+
+def test_music_of_other_genres_leaves_a_finished_model_as_it_is(features):
+    """The mean shift was fitted to it before the density refused it."""
+    model, _ = run(features, 1, cm.ConditionalVAE)
+    before = model.get_weights()
+    clips = features.arrays("train")
+    for other, message in (
+        (dataclasses.replace(features, genres=GENRES[::-1]), "expected the same, in"),
+        (clips, r"Got tuple as features; expected a FeatureSet"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            cm.fit_posthoc_layers(model, other)
+        with pytest.raises(ValueError, match=message):
+            train(model, other, 1, verbose=0)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
+def test_a_model_finished_without_training_clips_is_none(features, tmp_path):
+    """Its density and mean shift are NaN."""
+    model = make(features.config, cm.ConditionalVAE)
+    cm.fit_posthoc_layers(model, features.subset("validation"))
+    assert warned(lambda: model.save(tmp_path / "model.keras"))
+    cm.fit_posthoc_layers(model, features)
+    assert not warned(lambda: model.save(tmp_path / "model.keras"))
 
 
 def test_a_stop_between_the_fitted_layers_is_told(features, monkeypatch):

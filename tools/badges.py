@@ -148,6 +148,10 @@ def links(source, place, root):
         for name, one in (("Previous", before), ("Next", after))
         if one
     ]
+    first = source.with_name("00_play.py")
+    if before and not after and first.exists():
+        told = f"[{title_of(first)}]({first.stem}.ipynb) shows the other paths"
+        parts.append(f"This is the last notebook: {told}")
     if (source.parent / "solutions" / source.name).exists():
         parts.append(f"[Solutions](solutions/{source.stem}.ipynb) of the exercises")
     return "\n".join(f"{part}." for part in parts)

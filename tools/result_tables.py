@@ -450,7 +450,7 @@ SERIES = {
     "back_to_sound": ("fast Griffin-Lim", "buzz, hiss, sound"),
 }
 PATHS = {
-    "listener": ("play", "prepare_audio", "conditional_vae", "studio"),
+    "listener": ("prepare_audio", "conditional_vae", "studio"),
     "model builder": (
         *("autoencoder", "vae", "conditional_vae", "make_it_listen"),
         *("posterior_collapse", "comparison", "discriminator"),
@@ -494,7 +494,7 @@ def render_series():
     for reader, topics in PATHS.items():
         steps = [link(found[topic]) for topic in topics if topic in found]
         paths.append(f"{reader} {'·'.join(steps)}")
-    return f"{table(lines, gap='')}\n\nPaths: {'; '.join(paths)}."
+    return f"{table(lines, gap='')}\n\nAfter 00: {'; '.join(paths)}."
 
 
 def render_start():
@@ -508,6 +508,7 @@ def render_start():
 make studio   # play, after {studio:.0f} seconds
 make lab      # the notebooks
 make run      # all of them{spent}
+make test     # the tests
 make run DATA=~/music   # learns music/<genre>/*.mp3
 ```"""
 

@@ -324,8 +324,10 @@ def print_scoreboard(path, since):
     board = run_page.short_board(path)
     print(f"\nWhat the models do (every column: {shorten(path)})\n")
     for name, values in board.set_index(board.columns[0]).items():
-        shown = ", ".join(f"{model} {value:.2f}" for model, value in values.items())
-        print(f"  {name:<46} {shown}")
+        shown = ", ".join(
+            f"{model} {value:.2f}" for model, value in values.dropna().items()
+        )
+        print(f"  {name}\n      {shown}")
 
 
 def count_cores():
@@ -601,15 +603,16 @@ def main(arguments=None):
     )
     if unused:
         print(f"No notebook declares the parameters {unused}: they changed nothing.")
-    print_scoreboard(output / "scoreboard.csv", started)
+    print_scoreboard(output / run_page.BOARD, started)
     passed = sum(not result.error for result in results)
-    page = run_page.write_page(output, results, name)
+    steps = run_page.next_steps(options.data)
+    page = run_page.write_page(output, results, name, steps)
     minutes = (time.time() - started) / 60
     print(
         f"\n{passed} of {len(results)} notebooks ran through, {minutes:.1f} min. Hear and see it:\n"
     )
     print(f"  open {shorten(page)}")
-    for command, words in run_page.NEXT:
+    for command, words in steps:
         print(f"  {command:<34} {words}")
     print("\n".join(wrong_numbers))
     return 0 if passed == len(results) and not wrong_numbers else 1

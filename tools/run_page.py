@@ -21,7 +21,8 @@ figure { margin: 0; } figcaption { font-size: 0.9rem; } audio { width: 100%; }
 .clips img, .pictures img { width: 100%; } .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem; }
 .failed { color: var(--bad); font-weight: 600; } pre { overflow-x: auto; } .soft { color: var(--soft); }
 """
-# Columns of `scoreboard.csv` in words: at most five beside the model's name.
+BOARD = "07_scoreboard.csv"  # of notebook 07
+# Its columns in words: at most five beside the model's name.
 COLUMNS = {
     "cnn_fresh": "fresh draws heard as the genre asked for",
     "cnn_swap": "swapped clips heard as the genre asked for",
@@ -46,8 +47,21 @@ def short_board(path):
     import pandas  # only here: reading the command line stays quick
 
     board = pandas.read_csv(path)
+    model = board.columns[0]  # the index, which has no name
     kept = {name: words for name, words in COLUMNS.items() if name in board}
-    return board[[board.columns[0], *kept]].rename(columns=kept)
+    return board[[model, *kept]].rename(columns={model: "model", **kept})
+
+
+def next_steps(data):
+    """Commands to go on with, each with what it does.
+
+    Args:
+        data: Path of the music of a run; `"known"` or nothing for the embedded music.
+    """
+    if data in ("", "known"):
+        return NEXT
+    own = f"make studio DATA={data}"
+    return ((own, "play the model that learned your music"), *NEXT[1:2])
 
 
 def spectrogram(path):
@@ -123,13 +137,14 @@ def row_html(result, output):
     )
 
 
-def write_page(output, results, name):
+def write_page(output, results, name, steps=NEXT):
     """Writes `index.html`, with notebooks that failed first.
 
     Args:
         output: Folder of the run.
         results: List of `Result` of its notebooks.
         name: Name of the music.
+        steps: What to do next, see `next_steps`.
 
     Returns:
         Path of the page.
@@ -147,14 +162,16 @@ def write_page(output, results, name):
     clips = clips_html(output / "clips", output)
     if clips:
         parts += ["<h2>Hear it</h2>", f"<div class=clips>{clips}</div>"]
-    board = short_board(output / "scoreboard.csv")
+    board = short_board(output / BOARD)
     if board is not None:
-        table = board.to_html(index=False, border=0, float_format="{:.2f}".format)
+        table = board.to_html(
+            index=False, border=0, float_format="{:.2f}".format, na_rep="–"
+        )
         parts += [
             "<h2>What the models do</h2>",
             table,
-            "<p class=soft>Judged by a network on held-out clips; every column of the table: "
-            '<a href="scoreboard.csv">scoreboard.csv</a>.</p>',
+            "<p class=soft>Judged by a network on held-out clips. A dash: the model cannot do it. Every column of the "
+            f'table: <a href="{BOARD}">{BOARD}</a>.</p>',
         ]
     parts += ["<h2>The notebooks</h2><table>"]
     parts += [
@@ -172,8 +189,8 @@ def write_page(output, results, name):
         ]
         parts += ["</div>"]
     rows = "".join(
-        f"<tr><td><code>{command}</code></td><td>{words}</td></tr>"
-        for command, words in NEXT
+        f"<tr><td><code>{html.escape(command)}</code></td><td>{words}</td></tr>"
+        for command, words in steps
     )
     parts += [f"<h2>Next</h2><table>{rows}</table></html>"]
     page = output / "index.html"

@@ -111,6 +111,16 @@ def leave_out_setup(soup):
     for text in soup.select("p > em:first-child"):
         if text.get_text().startswith("No library, says the set-up cell?"):
             text.parent.decompose()
+    for text in soup.find_all("p"):
+        if not re.match(r"\s*(Previous|Next): ", text.get_text()):
+            continue
+        # The page has its own way to the one before and the next.
+        solutions = text.find("a", string="Solutions")
+        text.clear()
+        if solutions:
+            text.extend([solutions, " of the exercises."])
+        else:
+            text.decompose()
     for script in soup.find_all("script"):
         script.decompose()  # of the players; the page loads it once
     for output in soup.select(".output_text"):
@@ -124,6 +134,9 @@ def fold(soup, titles):
         title = titles.get(cell.get("id", "").removeprefix("cell-id="))
         block = cell.find(class_="input")
         if not title or block is None:
+            continue
+        if title == FOLDED["setup"]:
+            block.decompose()  # it finds the library, which a reader here needs not
             continue
         block.name = "details"
         summary = soup.new_tag("summary")

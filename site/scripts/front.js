@@ -119,6 +119,11 @@ function keepApart() {
   element("second").setCustomValidity(isOne ? "another seed than the first, or the morph leads nowhere" : "");
 }
 
+/** A genre that is asked for alone is heard: where the mix had none of it, the mix ends. */
+function leaveMix() {
+  if (Number(element("blend").value) === 1) element("blend").value = 0;
+}
+
 /** Greys out the sliders that do not work in the genres that play; their values come back with another genre. */
 function greyOut() {
   const idle = idleSliders(about, asSettings(readValues()));
@@ -254,6 +259,7 @@ function newIdea() {
   const second = Number(element("second").value);
   const drawn = Math.floor(Math.random() * LARGEST_SEED);
   element("seed").value = drawn < second ? drawn : drawn + 1; // never the second seed
+  if (Number(element("share").value) === 1) element("share").value = 0; // all of it was the second seed's
   element("drawn").value = form.elements.genre.value;
   element("latent").value = "";
   ask();
@@ -277,6 +283,17 @@ async function copyLink() {
     say(`Copied: the address of this page as it stands makes this clip again.${own}`);
   } catch {
     say(`Copy the address of this page: it makes this clip again. ${location.href}`);
+  }
+}
+
+async function copyCode() {
+  const code = element("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    say("Copied: these lines make this clip again.");
+  } catch {
+    getSelection().selectAllChildren(code);
+    say("The lines are selected: copy them.");
   }
 }
 
@@ -306,6 +323,7 @@ function press(event) {
   else if (key.toLowerCase() === "o" && ownOf(readValues())) hear(!hearsOwn);
   else if (genres[Number(key) - 1]) {
     genres[Number(key) - 1].checked = true;
+    leaveMix();
     gesture = null;
     ask();
   } else return;
@@ -335,6 +353,7 @@ form.addEventListener("input", (event) => {
   gesture ??= Symbol(target.id);
   if (target.name === "music") return changeMusic(target.value);
   if (["seed", "drawn"].includes(target.id)) element("latent").value = ""; // an idea in place of the own clip
+  if (target.name === "genre") leaveMix();
   ask(event.timeStamp);
 });
 form.addEventListener("change", () => (gesture = null));
@@ -347,7 +366,7 @@ element("screen").addEventListener("click", ({ clientX }) => {
   if (!wantsToPlay) togglePlay();
   if (player.samples) player.play((clientX - left) / width);
 });
-const buttons = { play: togglePlay, another: newIdea, reset, download, "copy-link": copyLink, "leave-own": leaveOwn };
+const buttons = { play: togglePlay, another: newIdea, reset, download, "copy-link": copyLink, "copy-code": copyCode, "leave-own": leaveOwn };
 for (const [id, answer] of Object.entries(buttons)) element(id).addEventListener("click", () => ((gesture = null), answer()));
 element("hear-own").addEventListener("click", () => hear(true));
 element("hear-made").addEventListener("click", () => hear(false));

@@ -413,6 +413,50 @@ def test_second_genre_is_never_the_first(front):
     assert 'genre={"house": 1}' in front.locator("#code").inner_text()
 
 
+def test_what_is_asked_for_is_heard_where_a_mix_or_a_morph_was_whole(front):
+    start_again(front)
+    put(front, blend=1, guest="jazz")
+    front.locator("#genres label", has_text="rock").click()
+    front.locator("#status", has_text="Ready: rock").wait_for()
+    assert front.locator("#blend").input_value() == "0"
+    put(front, blend=1, guest="jazz")
+    front.locator("body").press("5")
+    front.locator("#status", has_text="Ready: reggae").wait_for()
+    put(front, second=5, share=1)
+    front.locator("#another").click()
+    seed = front.locator("#seed")
+    front.locator(
+        "#status", has_text=re.compile("Ready: reggae, seed [1-9]")
+    ).wait_for()
+    assert f"seed={seed.input_value()}," in front.locator("#code").inner_text()
+    assert front.locator("#share").input_value() == "0"
+
+
+def test_the_lines_of_code_can_be_copied(front):
+    start_again(front)
+    front.locator("#copy-code").click()
+    front.locator("#status", has_text="Copied: these lines").or_(
+        front.locator("#status", has_text="selected: copy them")
+    ).wait_for()
+    wait_for(
+        front,
+        "getSelection().toString() === '' || getSelection().toString().includes('make_clip')",
+    )
+
+
+def test_the_site_plays_in_a_subfolder(browser, site, tmp_path):
+    port = free_port()
+    command = [PYTHON, "-m", "http.server", "--bind", "127.0.0.1"]
+    command += ["--directory", str(site.parent), str(port)]
+    with served(command, tmp_path, port) as found:
+        page = open_page(browser, f"{found}/{site.name}/")
+        wait_ready(page)
+        page.locator("#notebooks a").first.click()
+        page.locator("main.notebook, main h1").first.wait_for()
+        assert page.complaints == []
+        page.context.close()
+
+
 def test_morph_to_the_same_seed_is_answered(front):
     start_again(front)
     put(front, share=0.5)

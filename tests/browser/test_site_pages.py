@@ -218,7 +218,6 @@ def test_code_that_teaches_nothing_is_folded_under_its_title(pages):
         fold.get_text() for fold in soup.select(".code_cell > details > summary")
     ] == [
         "Parameters of this notebook",
-        "Set-up",
         "Imports",
         "Players: two tones",
         "Drawing: the block",
