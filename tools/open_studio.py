@@ -100,7 +100,7 @@ def write_page(path, code):
     path.parent.mkdir(parents=True, exist_ok=True)
     page = {
         "cells": [cell],
-        "metadata": {"kernelspec": kernel},
+        "metadata": {"kernelspec": kernel, "title": "Studio"},
         "nbformat": 4,
         "nbformat_minor": 5,
     }

@@ -8,6 +8,13 @@ from cvae_music.studio.panel import message
 OWN = """from cvae_music import load_controls, load_model
 model = load_model({model!r})
 controls = load_controls({controls!r})"""
+# In the look of the site's instrument, as far as widgets go.
+TITLE = """<style>
+.jupyter-button { border: 1px solid #8a84a8; border-radius: 8px; }
+.jupyter-button.mod-primary { background: #5b21a6; border-color: #5b21a6; }
+</style>
+<h1>Studio</h1>
+<p>Keep the idea, change the genre. Press Play, then a genre; move a slider.</p>"""
 # Knobs, and groups of knobs, whose values belong to one model.
 OF_ONE_MODEL = (
     "source",
@@ -76,6 +83,7 @@ class MusicChoice(widgets.VBox):
         self.studios = {}
         self.music = widgets.Dropdown(options=list(sources), description="Music:")
         self.status = widgets.HTML()
+        self.title = widgets.HTML(TITLE)
         super().__init__()
         self.add_class("cvae-group")  # so that the sound of one follows the other's
         self.shown = self.music.value
@@ -125,4 +133,4 @@ class MusicChoice(widgets.VBox):
         studio.put(in_both(before, studio))
 
     def show(self, studio):
-        self.children = [self.music, self.status, studio.panel.box]
+        self.children = [self.title, self.music, self.status, studio.panel.box]
