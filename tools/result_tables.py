@@ -355,7 +355,7 @@ def render_sound():
 
 def render_studio():
     """Median milliseconds from a control's change to what it makes."""
-    lines = [["changed", "sound", "ready after (ms)", "bar (ms)"]]
+    lines = [["changed", "sound", "ready after (ms)", "limit (ms)"]]
     for row in read("studio_timings").itertuples():
         lines.append(
             [row.what, row.sound, f"{row.wall_ms:,.0f}", f"{row.goal_ms:,.0f}"]
