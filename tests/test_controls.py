@@ -85,6 +85,15 @@ def test_clicks_are_onsets_and_tell_the_tempo(tiny_config):
     assert measured["tempo_bpm"] == pytest.approx(120.0, rel=0.05)
 
 
+def test_clips_that_are_scaled_are_not_measured(tiny_config):
+    """Their level would be some 11 dB above full scale, and nobody would say so."""
+    levels = np.full((2, *tiny_config.shape), -40.0, np.float32)
+    levels[1] = -10.0
+    attributes.log_mel_attributes(levels, tiny_config)
+    with pytest.raises(ValueError, match="expected dB.*unscale makes dB of them"):
+        attributes.log_mel_attributes(tiny_config.scale(levels), tiny_config)
+
+
 def test_log_mel_attributes_count_and_weigh(tiny_config):
     clips = np.full((3, *tiny_config.shape), tiny_config.floor_db, np.float32)
     clips[0, 4::8, 3] = clips[1, 2::4, 3] = clips[2, 2::4, 12] = -10.0

@@ -95,7 +95,8 @@ def test_clips_refuse_what_does_not_exist():
         ({"seed": -1}, "seed=-1; expected a whole number"),
         ({"seed": "one"}, "seed='one'"),
         ({"seed": 0.5}, "seed=0.5"),
-        ({"morph_to": -2, "morph": 0.5}, "seed=-2"),
+        ({"morph_to": -2, "morph": 0.5}, "morph_to=-2"),
+        ({"morph": 0.5}, "morph_to=None"),
         ({"tempo": "slow"}, "tempo='slow'"),
         ({"tempo": 0}, "tempo=0"),
         ({"sliders": {"level": 1.0}}, "fit_controls"),
@@ -105,6 +106,31 @@ def test_clips_refuse_what_does_not_exist():
     without_label = Painter(AudioConfig(), genres=(), num_genres=0)
     with pytest.raises(ValueError, match="'high' for a model without genres"):
         make_clip(without_label, genre="high")
+
+
+def test_mixtures_whose_weights_do_not_sum_to_1_are_told():
+    """They would be played softer, or louder."""
+    model = Painter(AudioConfig())
+    latents = np.ones((1, 8))
+    for weights in ([[0.1, 0.1]], [[1.0, 1.0]], [[50.0, 50.0]], [[0.0, 0.0]]):
+        with pytest.raises(ValueError, match="sum to 1 for each clip. Divide"):
+            walks.decode_mixture(model, latents, weights)
+    with pytest.raises(ValueError, match="sum to 1"):
+        walks.latent_walk(model, np.ones((2, 8)), [0.5, 0.2], 2, 120)
+    exact = walks.decode_mixture(model, latents, [[0.5, 0.5]])
+    rounded = walks.decode_mixture(model, latents, [[0.5003, 0.5]])
+    np.testing.assert_allclose(rounded, exact, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"latent": np.full(8, np.nan)}, {"style_from": np.full(8, np.inf)}],
+    ids=str,
+)
+def test_a_latent_that_is_not_finite_is_told_with_where_it_may_come_from(settings):
+    """`to_audio` would speak of a division by zero."""
+    with pytest.raises(ValueError, match="latent holds NaN .* style_from, map_pos"):
+        make_clip(Painter(AudioConfig()), **settings)
 
 
 def test_a_slip_fails_where_it_was_made():
@@ -149,7 +175,13 @@ def test_style_comes_from_a_latent_or_from_its_seed():
     np.testing.assert_allclose(of_seed.latent, expected, atol=1e-6)
     ends = {"seed": 1, "style_from": 4}, {"seed": 2}
     assert walks.make_morph(model, None, *ends, num_beats=2).any()
-    for style_from, message in ((-1, "seed=-1"), (np.zeros(3), r"expected \(8,\)")):
+    for style_from, message in (
+        (-1, "style_from=-1"),
+        (2.7, "style_from=2.7; expected a whole number"),
+        ("3", "style_from='3'"),
+        (np.nan, "style_from=nan"),
+        (np.zeros(3), r"expected \(8,\)"),
+    ):
         with pytest.raises(ValueError, match=message):
             make_clip(model, style_from=style_from)
 

@@ -36,7 +36,7 @@ def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFr
         frequency of the notes) in Hz, onsets a beat.
 
     Raises:
-        ValueError: If the clips do not have the shape of the config.
+        ValueError: If the clips do not have the shape of the config, or are scaled.
 
     Example:
         >>> import numpy as np
@@ -54,6 +54,7 @@ def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFr
             f"(clips, {config.num_frames}, {config.n_mels}) in dB. "
             "Use AudioConfig.unscale on a model's clips."
         )
+    config.scale(log_mel_db)  # refuses what is scaled
     edges = librosa.mel_frequencies(
         n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True
     )

@@ -15,6 +15,10 @@ from numpy.typing import ArrayLike
 GRIDS = ("beats", "seconds")
 HIGHEST_RATE = 200_000  # Hz; libsndfile crashes on Ogg of a higher rate
 LARGEST_SIZE = 2**20
+# Levels beyond these margins are no decibels but scaled values, power or samples.
+SCALED_DB = 3.0  # a clip that lies this close to 0 dB everywhere
+ABOVE_DB = 40.0
+BELOW_DB = 100.0
 
 
 def check_number(
@@ -168,13 +172,14 @@ class AudioConfig:
             Float32 array, same shape.
 
         Raises:
-            ValueError: If clips are scaled already.
+            ValueError: If clips are scaled already, or no dB.
         """
         level = np.asarray(log_mel_db, np.float32)
-        if level.ndim > 1 and level.size and -2.0 <= level.min() < 0.0:
+        if level.ndim > 1 and level.any() and level.min() >= -2.0:
             raise ValueError(
-                f"scale got no level below {level.min():.1f}, as of scaled clips; "
-                "expected dB. Use them as they are."
+                f"scale got no level below {level.min():.1f}, as of scaled clips or of "
+                "amplitudes; expected dB. A model takes scaled clips as they are; "
+                "AudioConfig.unscale makes dB of them."
             )
         scaled = (level - self.floor_db) * (1.0 / self.db_per_unit) - 1.0
         return scaled.astype(np.float32)
@@ -216,6 +221,42 @@ class AudioConfig:
                 f"{what} got values from {np.min(clips):.1f} to {np.max(clips):.1f}; "
                 "expected [-1, 1]. Use AudioConfig.scale on dB."
             )
+
+    def check_clip(self, log_mel_db: ArrayLike, what: str) -> np.ndarray:
+        """Checks that levels are one clip in dB, and returns them as float32.
+
+        Args:
+            log_mel_db: Float array, shape `(frames, n_mels)`, any number of frames.
+            what: Name of the function that got it, for the message.
+
+        Raises:
+            ValueError: If the shape is another, or the levels are not finite or clearly
+                no decibels.
+        """
+        level = np.asarray(log_mel_db, np.float32)
+        if level.ndim != 2 or level.shape[1] != self.n_mels or len(level) == 0:
+            raise ValueError(
+                f"{what} got shape {level.shape}; expected (frames, {self.n_mels}), "
+                "one clip in dB. Pass one clip at a time, and use AudioConfig.unscale "
+                "on what a model returns."
+            )
+        if not np.isfinite(level).all():
+            raise ValueError(
+                f"{what} got NaN or infinite levels; expected dB. Look for a division "
+                "by zero before it."
+            )
+        low = level.min()
+        high = level.max()
+        is_scaled = -SCALED_DB <= low and high <= SCALED_DB and self.floor_db < -10.0
+        is_below = low < self.floor_db - BELOW_DB
+        if is_scaled or is_below or high > self.ceiling_db + ABOVE_DB:
+            raise ValueError(
+                f"{what} got levels from {low:.2f} to {high:.2f}, not from "
+                f"{self.floor_db} to {self.ceiling_db}; expected dB. Use "
+                "AudioConfig.unscale on what a model returns: pass config.unscale(...) "
+                "of it. (config.scale is the way back.)"
+            )
+        return level
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constants as a dict of plain values, ready for JSON."""
@@ -277,6 +318,11 @@ class AudioConfig:
             ValueError: If the features have another `AudioConfig`, other genres, or
                 the same genres in another order.
         """
+        if not hasattr(features, "genres"):
+            raise ValueError(
+                f"Got {type(features).__name__} as features; expected a FeatureSet, as "
+                "build_features returns it. Arrays are for model.fit(x, genre)."
+            )
         self.check_same(features.config, where="The FeatureSet")
         if genres and list(genres) != list(features.genres):
             raise ValueError(

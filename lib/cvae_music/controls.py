@@ -13,6 +13,7 @@ import pandas as pd
 
 from cvae_music import saving, serialization
 from cvae_music.attributes import ATTRIBUTE_WORDS, log_mel_attributes
+from cvae_music.config import check_number
 from cvae_music.data.cache import read_table
 from cvae_music.models.losses import gaussian_kl
 
@@ -112,8 +113,11 @@ def latent_effects(
             perturbed[:, dimension] = value
             extremes.append(_decoded_attributes(model, perturbed, genre[seeds]))
         effect = (extremes[1] - extremes[0]).mean() / attribute_std
-        row = {"dimension": int(dimension), "kl": float(kl[dimension])}
-        row["name"] = _effect_name(effect)
+        row = {
+            "dimension": int(dimension),
+            "kl": float(kl[dimension]),
+            "name": _effect_name(effect),
+        }
         rows.append(row | effect.add_prefix("effect_").to_dict())
     return pd.DataFrame(rows).sort_values("kl", ascending=False, ignore_index=True)
 
@@ -211,10 +215,7 @@ class Controls:
                 step = np.asarray(weights, np.float32) @ step
             latent += amount * step
         for dimension, amount in (dimensions or {}).items():
-            if not 0 <= dimension < len(latent):
-                raise ValueError(
-                    f"Got the dimension {dimension}; expected 0 to {len(latent) - 1}."
-                )
+            check_number("dimension", dimension, 0, len(latent) - 1)
             latent[dimension] += amount * self.latent_std[dimension]
         return latent
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cvae_music import saving
 from cvae_music.audio.analysis import TINY
@@ -80,13 +81,9 @@ def genre_weights(model: ClipModel, genre: GenreLike) -> np.ndarray | None:
         genre = model.genres[0]
     mixture = genre if isinstance(genre, Mapping) else {str(genre): 1.0}
     mixture = {str(name): weight for name, weight in mixture.items()}
-    unknown = set(mixture) - set(model.genres)
-    refused = [
-        weight
-        for weight in mixture.values()
-        if not isinstance(weight, numbers.Real) or not 0 <= weight < np.inf
-    ]
-    if unknown or refused or not any(mixture.values()):
+    for name, weight in mixture.items():
+        check_number(f"genre weight of {name}", weight, 0, 1e6, numbers.Real)
+    if set(mixture) - set(model.genres) or not any(mixture.values()):
         raise ValueError(
             f"Got the genre {mixture}; expected weights of at least 0, not all 0, "
             f"of {list(model.genres)}."
@@ -136,8 +133,8 @@ def decode_mixture(
         Float32 array in dB, shape `(clips, num_frames, n_mels)`.
 
     Raises:
-        ValueError: If the weights have another shape, one is negative, or all of a
-            clip are 0; and as `model.decode`.
+        ValueError: If the weights have another shape, one is negative, or those of a
+            clip do not sum to 1; and as `model.decode`.
 
     Example:
         >>> import numpy as np
@@ -156,13 +153,13 @@ def decode_mixture(
     is_valid = (
         weights.shape == expected
         and np.all(weights >= 0)
-        and np.all(weights.any(axis=1))
+        and np.allclose(weights.sum(axis=1), 1.0, atol=1e-3)
     )
     if not is_valid:
         raise ValueError(
             f"decode_mixture got weights of shape {weights.shape}, the lowest "
-            f"{weights.min(initial=0):g}; expected {expected}, at least 0, "
-            "not all 0 for a clip."
+            f"{weights.min(initial=0):g}; expected {expected}, at least 0, that sum to "
+            "1 for each clip. Divide them by their sum."
         )
     clip, genre = np.nonzero(weights)
     settings = {} if guidance is None else {"guidance": guidance}
@@ -301,19 +298,27 @@ def resolve_latent(
         latent = draw_latent(model, seed, prior_genre, temperature)
     latent = np.asarray(latent, np.float32)
     if style_from is not None:
-        style = np.asarray(style_from)
-        if style.ndim == 0:
-            style = draw_latent(model, int(style), prior_genre, temperature)
-        latent = join_style(model, style, latent)
+        if np.ndim(style_from) == 0:
+            style_from = draw_latent(
+                model, check_number("style_from", style_from), prior_genre, temperature
+            )
+        latent = join_style(model, np.asarray(style_from), latent)
     if controls is not None and map_position is not None:
         latent = controls.move_to(latent, map_position)
     check_number("morph", morph, 0, 1, numbers.Real)
-    if morph_to is not None and morph > 0:
-        other = draw_latent(model, morph_to, prior_genre, temperature)
-        latent = slerp(latent, other, morph)
+    if morph > 0:
+        end = draw_latent(
+            model, check_number("morph_to", morph_to), prior_genre, temperature
+        )
+        latent = slerp(latent, end, morph)
     weights = genre_weights(model, genre)
     if controls is not None:
         latent = controls.apply(latent, sliders, dimensions, weights)
+    if not np.isfinite(latent).all():
+        raise ValueError(
+            "The latent holds NaN or infinite numbers; expected finite ones. Look for "
+            "them in latent, style_from, map_position, sliders and dimensions."
+        )
     return latent, weights
 
 
@@ -365,8 +370,8 @@ def make_clip(
         `Clip`.
 
     Raises:
-        ValueError: If a genre, slider, seed or tempo does not exist, `controls` is
-            needed and missing, or the model has no prior to draw from.
+        ValueError: If a genre, slider, seed or tempo does not exist, `controls` or
+            `morph_to` is needed and missing, or the model has no prior to draw from.
 
     Example:
         >>> from cvae_music import ConditionalVAE, make_clip
@@ -446,8 +451,7 @@ def make_morph(
         latents.append(latent)
         if mixture is not None:
             mixtures.append(mixture)
-    weights = np.stack(mixtures) if mixtures else None
-    return latent_walk(model, np.stack(latents), weights, num_beats, tempo)
+    return latent_walk(model, latents, mixtures or None, num_beats, tempo)
 
 
 def slerp(
@@ -478,10 +482,10 @@ def slerp(
     first = np.asarray(first, np.float64)
     second = np.asarray(second, np.float64)
     share = np.asarray(share, np.float64)
-    first_norm = np.linalg.norm(first, axis=-1, keepdims=True)
-    first_norm = np.maximum(first_norm, 1e-12)
-    second_norm = np.linalg.norm(second, axis=-1, keepdims=True)
-    second_norm = np.maximum(second_norm, 1e-12)
+    first_norm, second_norm = (
+        np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12)
+        for end in (first, second)
+    )
     cosine = np.sum(first * second, axis=-1, keepdims=True)
     cosine = cosine / (first_norm * second_norm)
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
@@ -502,8 +506,8 @@ def slerp(
 
 def latent_walk_log_mel(
     model: ClipModel,
-    latents: np.ndarray,
-    weights: np.ndarray | None,
+    latents: ArrayLike,
+    weights: ArrayLike | None,
     num_beats: int,
 ) -> np.ndarray:
     """Decodes the levels along a walk of any length, in dB.
@@ -533,12 +537,11 @@ def latent_walk_log_mel(
             f"latent_walk got latents of shape {latents.shape}; "
             f"expected (stops, {model.latent_dim}), not empty."
         )
-    is_whole = isinstance(num_beats, (int, np.integer)) and num_beats >= 1
-    if config.grid != "beats" or not is_whole:
+    check_number("num_beats", num_beats, 1)
+    if config.grid != "beats":
         raise ValueError(
-            f"latent_walk got num_beats={num_beats!r} on a grid in {config.grid}; "
-            "expected a whole number of at least 1, and a model of features on the "
-            "beat grid."
+            f"latent_walk got a model of features on a grid in {config.grid}; expected "
+            "one of features on the beat grid."
         )
     window_beats = np.arange(0, num_beats + STEP_BEATS, STEP_BEATS)
     position = np.minimum(window_beats / num_beats, 1.0) * (len(latents) - 1)
@@ -561,8 +564,8 @@ def latent_walk_log_mel(
 
 def latent_walk(
     model: ClipModel,
-    latents: np.ndarray,
-    weights: np.ndarray | None,
+    latents: ArrayLike,
+    weights: ArrayLike | None,
     num_beats: int,
     tempo: float = 110.0,
     seed: int = 0,

@@ -101,18 +101,7 @@ def plot_log_mel(
         'time (beats of 0.50 s)'
         >>> plt.close(fig)
     """
-    log_mel_db = np.asarray(log_mel_db, np.float32)
-    if log_mel_db.ndim != 2 or log_mel_db.shape[1] != config.n_mels:
-        raise ValueError(
-            f"plot_log_mel got shape {log_mel_db.shape}; expected "
-            f"(frames, {config.n_mels}), one clip in dB. Pass one clip at a time, and "
-            "use AudioConfig.unscale on what a model returns."
-        )
-    if np.abs(log_mel_db).max(initial=0.0) <= 2.0:  # no clip is so loud in dB
-        raise ValueError(
-            "plot_log_mel got levels within [-2, 2], as of a scaled clip; expected dB. "
-            "Use AudioConfig.unscale on what a model returns."
-        )
+    log_mel_db = config.check_clip(log_mel_db, "plot_log_mel")
     if seconds or config.grid == "seconds":
         share = len(log_mel_db) / config.num_frames
         length = config.seconds(tempo or 120.0) * share
@@ -133,9 +122,11 @@ def plot_log_mel(
     ticks = [tick for tick in HERTZ_TICKS if config.fmin <= tick <= config.fmax]
     labels = [f"{tick // 1000}k" if tick >= 1000 else str(tick) for tick in ticks]
     ax.set_yticks(hertz_to_band(np.array(ticks), config), labels)
-    ax.set_xlabel(f"time ({unit})")
-    ax.set_ylabel("frequency (Hz, mel scale)")
-    ax.set_title(plain_text(title or ""))
+    ax.set(
+        xlabel=f"time ({unit})",
+        ylabel="frequency (Hz, mel scale)",
+        title=plain_text(title or ""),
+    )
     return image
 
 
@@ -252,8 +243,11 @@ def plot_latent_map(
             marker=MARKERS[index % len(MARKERS)],
             label=plain_text(name),
         )
-    ax.set(xlabel="first direction", ylabel="second direction")
-    ax.set_title(plain_text(title or ""))
+    ax.set(
+        xlabel="first direction",
+        ylabel="second direction",
+        title=plain_text(title or ""),
+    )
     ax.legend(fontsize="small", markerscale=1.5)
 
 

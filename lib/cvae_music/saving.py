@@ -78,6 +78,17 @@ def preset_path(name: str | Path) -> Path:
     )
 
 
+def check_writable(path: Any) -> None:
+    """Raises a `PermissionError` if there is a file that is read-only.
+
+    A file that is written beside it would take its place.
+    """
+    path = Path(path).expanduser()
+    if path.exists():
+        with open(path, "ab"):
+            pass
+
+
 def save_whole(
     save: Callable[..., Any], path: Any, overwrite: bool = True, **kwargs: Any
 ) -> None:
@@ -88,6 +99,9 @@ def save_whole(
         path: Path of a file. What Keras asks about, shards or uploads is left to it.
         overwrite: As for `save`.
         **kwargs: As for `save`.
+
+    Raises:
+        PermissionError: If there is a file that is read-only.
     """
     if not overwrite or "://" in str(path) or kwargs.get("max_shard_size"):
         save(path, overwrite, **kwargs)
@@ -97,6 +111,7 @@ def save_whole(
         def __str__(self) -> str:
             return str(path)  # Keras asks for its ending
 
+    check_writable(path)
     content = InMemory()
     save(content, **kwargs)
     write_file(path, lambda file: file.write(content.getbuffer()))
@@ -113,6 +128,7 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
 
     Raises:
         ValueError: If the path ends otherwise.
+        PermissionError: If there is a file that is read-only.
 
     Example:
         >>> import tempfile
@@ -128,6 +144,7 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
     if Path(path).suffix != ".npz":
         raise ValueError(f"save_compact got {str(path)!r}; expected a .npz file.")
     warn_unfinished(model)
+    check_writable(path)
     about = {
         "class": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),
@@ -146,7 +163,8 @@ def warn_unfinished(model: ClipModel) -> None:
     clips than those of a finished one, and its mean shift changes nothing.
     """
     density = getattr(model, "latent_density", None)
-    if density is not None and not np.any(np.array(density.means)):
+    # Without training clips its means are NaN.
+    if density is not None and not np.nan_to_num(np.array(density.means)).any():
         warnings.warn(
             f"This {type(model).__name__} is not finished: its latent density and mean "
             "shift were never fitted, which train does at its end. Call "

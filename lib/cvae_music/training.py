@@ -110,6 +110,7 @@ def train(
     model.audio_config.check_compatible(features, model.genres)
     check_number("num_steps", num_steps, 1)
     check_number("batch_size", batch_size, 1)
+    check_number("seed", seed)
     callbacks = [each for each in keras.tree.flatten(callbacks) if each is not None]
     for each in callbacks:
         if not isinstance(each, keras.callbacks.Callback):
@@ -191,10 +192,15 @@ def fit_posthoc_layers(model, features, seed=0):
         features: `FeatureSet` it was trained on.
         seed: Seed of the density's fit.
 
+    Raises:
+        ValueError: If the features have another `AudioConfig` or other genres than the
+            model, which stays as it was.
+
     Example:
         >>> model = load_model("best.keras")  # doctest: +SKIP
         >>> fit_posthoc_layers(model, features)  # doctest: +SKIP
     """
+    model.audio_config.check_compatible(features, model.genres)
     # A decoder that was never asked for another genre gets no shift either.
     for name in ("mean_shift", "unsharp_mask"):
         if hasattr(model, name) and model.swap_weight:

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 # Beats a minute; a slower clip would fill the memory, a faster one is no music.
 TEMPI = (10, 1000)
 LONGEST_STEP = 0.375  # of the window; longer steps get interpolated frames in between
-# Levels beyond these margins are no decibels but scaled values, power or samples.
-SCALED_DB = 3.0  # a clip that lies this close to 0 dB everywhere
-ABOVE_DB = 40.0
-BELOW_DB = 100.0
 
 
 class Method(NamedTuple):
@@ -225,7 +221,7 @@ def to_audio(
         >>> to_audio(silence, config, tempo=120.0, method="pghi").shape
         (11025,)
     """
-    log_mel_db = _check_levels(np.asarray(log_mel_db, np.float32), config)
+    log_mel_db = config.check_clip(log_mel_db, "to_audio")
     check_number("tempo", tempo, *TEMPI, kind=numbers.Real)
     check_number("seed", seed)
     chosen, vocoder = _find_method(method, config)
@@ -250,34 +246,6 @@ def to_audio(
     # Interpolated frames are a guess, so only the given ones are projected to.
     given = mel_power[:: len(mel_power) // len(log_mel_db)]
     return project_to_mel(samples, given, loop, config, chosen.band_rounds)
-
-
-def _check_levels(log_mel_db: np.ndarray, config: AudioConfig) -> np.ndarray:
-    """Checks that levels are one clip in dB, and returns them."""
-    is_clip = log_mel_db.ndim == 2 and log_mel_db.shape[1] == config.n_mels
-    if not is_clip or len(log_mel_db) == 0:
-        raise ValueError(
-            f"to_audio got shape {log_mel_db.shape}; expected (frames, {config.n_mels})"
-            ", one clip in dB. Pass one clip at a time, and use AudioConfig.unscale on "
-            "what a model returns."
-        )
-    if not np.all(np.isfinite(log_mel_db)):
-        raise ValueError(
-            "to_audio got NaN or infinite levels; expected dB. Look for a division by "
-            "zero before it."
-        )
-    low = float(log_mel_db.min())
-    high = float(log_mel_db.max())
-    floor = config.floor_db
-    ceiling = config.ceiling_db
-    is_scaled = -SCALED_DB <= low and high <= SCALED_DB and floor < -10.0
-    if is_scaled or low < floor - BELOW_DB or high > ceiling + ABOVE_DB:
-        raise ValueError(
-            f"to_audio got levels from {low:.2f} to {high:.2f}; expected dB, from "
-            f"{floor} to {ceiling}. What a model returns is scaled to [-1, 1]: pass "
-            "config.unscale(...) of it. (config.scale is the way back.)"
-        )
-    return log_mel_db
 
 
 def _find_method(

@@ -38,8 +38,8 @@ class FeatureSet:
         path: Folder or URL of the cache; `None` where there is none.
 
     Raises:
-        ValueError: If table and features differ in length, a genre or split is unknown,
-            or a group, source or file is in two splits.
+        ValueError: If table or `AudioConfig` and features differ, a genre or split is
+            unknown, or a group, source or file is in two splits.
 
     Example:
         >>> config = AudioConfig(num_frames=16, n_mels=8)
@@ -59,10 +59,11 @@ class FeatureSet:
     path: Path | str | None = None
 
     def __post_init__(self) -> None:
-        if len(self.table) != len(self.log_mel):
+        if np.shape(self.log_mel) != (len(self.table), *self.config.shape):
             raise ValueError(
-                f"FeatureSet got {len(self.table)} rows for {len(self.log_mel)} clips; "
-                "expected one row a clip. Select rows of both."
+                f"FeatureSet got {len(self.table)} rows for {len(self.log_mel)} clips "
+                f"of shape {np.shape(self.log_mel)[1:]}; expected one row a clip, each "
+                f"of shape {self.config.shape}. Select rows of both; time comes first."
             )
         for name, known in (("genre", self.genres), ("split", SPLITS)):
             if unknown := set(self.table[name]) - set(known):
@@ -132,8 +133,7 @@ class FeatureSet:
         clips = np.asarray(self.log_mel[sample])
         table = self.table.drop(columns="path", errors="ignore")
         text = table.to_csv(lineterminator="\n")
-        found = (self.config.key(), self.genres, text, clips)
-        return joblib.hash(found)[:10]
+        return joblib.hash((self.config.key(), self.genres, text, clips))[:10]
 
     def counts(self) -> pd.DataFrame:
         """Counts the clips of each genre (rows) in each split (columns)."""
@@ -248,7 +248,11 @@ def build_features(
     # The files may have moved since the cache was made.
     paths = collection.table.set_index("source_id")["path"]
     table = features.table.assign(path=features.table["source_id"].map(paths))
-    features = dataclasses.replace(features, table=table)
+    # What stands beside them, such as files that cannot be read, may be others too.
+    is_here = features.report["path"].isin([*paths.index, *collection.genres])
+    lines = pd.concat([collection.skipped, features.report[is_here]])
+    report = lines.drop_duplicates(ignore_index=True)
+    features = dataclasses.replace(features, table=table, report=report)
     if progress:
         print_text(features.summary())
     return features

@@ -111,10 +111,10 @@ def _has_header(path: Path) -> bool:
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.reader(file)
-            columns = list(zip(next(reader), next(reader), strict=False))
+            columns = set(zip(next(reader), next(reader), strict=False))
     except (OSError, StopIteration, csv.Error):
         return False
-    return set(TRACK_COLUMNS.values()) <= set(columns)
+    return columns.issuperset(TRACK_COLUMNS.values())
 
 
 def find_fma(
@@ -131,7 +131,7 @@ def find_fma(
     Returns:
         `(tracks_csv, audio_folder)`; either is `None` if it was not found.
     """
-    root = Path(os.path.expanduser(MOUNT if root is None else root)).resolve()
+    root = Path(root or MOUNT).expanduser().resolve()
     tables, audio_folders = search_fma(root)
     is_half = not (tables and audio_folders)
     if is_half and root.name.startswith("fma_"):  # the other half stands beside it
@@ -233,9 +233,10 @@ def fma_collection(
         raise ValueError(
             f"fma_collection got subset={subset!r}; expected one of {SUBSETS}, or None."
         )
-    table_path, audio = find_fma(root, subset)
-    if root is None and download and (table_path is None or audio is None):
-        table_path, audio = find_fma(download_fma(), subset)
+    found = find_fma(root, subset)
+    if root is None and download and None in found:
+        found = find_fma(download_fma(), subset)
+    table_path, audio = found
     if table_path is None or audio is None:
         missing = "fma_metadata/tracks.csv" if audio else "audio folder fma_small/000"
         raise ValueError(
@@ -250,16 +251,15 @@ def fma_collection(
         if path.stem.isdecimal()
     }
     if subset is None:
-        found = tracks["subset"][tracks.index.isin(files)].dropna()
-        subset = max(found, default=SUBSETS[0], key=SUBSETS.index)
+        held = tracks["subset"][tracks.index.isin(files)].dropna()
+        subset = max(held, default=SUBSETS[0], key=SUBSETS.index)
     skipped = [
         (_clip_name(number), "no row", "not in tracks.csv")
         for number in sorted(set(files) - set(tracks.index))
     ]
     rows = []
     for number, track in tracks[tracks["subset"] <= subset].sort_index().iterrows():
-        reason = _reason_to_skip(number, track, files)
-        if reason is not None:
+        if reason := _reason_to_skip(number, track, files):
             skipped.append((_clip_name(number), *reason))
             continue
         group = f"track-{number}"
@@ -294,4 +294,4 @@ def _reason_to_skip(
 
 def _clip_name(number: int) -> str:
     """Returns the name of a clip inside the audio folder, such as 000/000002.mp3."""
-    return f"{number:06d}"[:3] + f"/{number:06d}.mp3"
+    return f"{number // 1000:03d}/{number:06d}.mp3"

@@ -156,8 +156,9 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     places = [parts for *_, parts in tunes]
     are_splits = _are_split_folders(places)
     is_one_genre = max(map(len, places), default=0) == 1 + are_splits
-    name_here = unicodedata.normalize("NFC", root.resolve().name)
-    collection_name = printable(name_here) or "folder"
+    collection_name = (
+        printable(unicodedata.normalize("NFC", root.resolve().name)) or "folder"
+    )
     if is_one_genre:
         detail = (
             f"all is one genre, {collection_name!r}; expected a folder of each, inside "
@@ -316,15 +317,13 @@ def _group_artists(
     too_few = num_groups.index[num_groups < MIN_GROUPS]
     for genre in too_few:
         if num_tracks[genre] > num_groups[genre]:
-            line = (
-                genre,
-                "artists not kept apart",
+            detail = (
                 f"{num_groups[genre]} folders of artists or albums, and {MIN_GROUPS} "
                 "are needed for three splits; so its tracks are split one by one, one "
                 "artist can be in two splits, and scores of this genre flatter. Add "
-                "folders of other artists",
+                "folders of other artists"
             )
-            skipped.append(line)
+            skipped.append((genre, "artists not kept apart", detail))
     table["group"] = groups.where(~table["genre"].isin(too_few), table["group"])
 
 
@@ -335,13 +334,11 @@ def _similar_genres(genres: list[str]) -> list[tuple]:
     for genre in genres:
         other = first.setdefault(_plain_name(genre), genre)
         if other != genre:
-            line = (
-                genre,
-                "name nearly the same",
+            detail = (
                 f"{genre!a} and {other!a} are two genres here. Give the folders one "
-                "name if they are one",
+                "name if they are one"
             )
-            lines.append(line)
+            lines.append((genre, "name nearly the same", detail))
     return lines
 
 

@@ -87,7 +87,7 @@ class ClipModel(keras.Model):
         self.num_slots = audio_config.num_frames // SLOT_FRAMES
         self.genres = tuple(str(genre) for genre in genres)
         self.num_genres = len(self.genres)
-        self.seed = int(seed)
+        self.seed = int(check_number("seed", seed))
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.validation_seed_generator = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.metric_names]
@@ -114,8 +114,8 @@ class ClipModel(keras.Model):
         if encoder is None or decoder is None:
             sizes = (self.global_dim, self.local_dim, self.width, self.depth)
             own = self.build_networks(self.audio_config.shape, *sizes)
-            encoder = own[0] if encoder is None else encoder
-            decoder = own[1] if decoder is None else decoder
+            encoder = encoder or own[0]
+            decoder = decoder or own[1]
         clip = (None, *self.audio_config.shape)
         code = (None, self.outputs_per_latent * self.latent_dim)
         for name, got, expected in (
@@ -369,7 +369,7 @@ class ClipModel(keras.Model):
         """Returns weights `(num_clips, num_genres)` of indices or such weights."""
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
-        found = np.asarray([] if genre is None else genre)
+        found = np.asarray(genre)
         is_rows = found.shape == (num_clips, self.num_genres)
         if is_rows and np.allclose(found.sum(axis=1), 1.0, atol=1e-3):
             return found.astype(np.float32)

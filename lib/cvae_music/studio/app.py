@@ -159,13 +159,12 @@ class Studio:
             page = views.static_page(
                 self.clip, self.config, self.picture, self.code_line()
             )
-        widget = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": self.panel.box.model_id,
-        }
         return {
-            "application/vnd.jupyter.widget-view+json": widget,
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.panel.box.model_id,
+            },
             "text/html": page,
             "text/plain": "Studio",
         }
@@ -202,8 +201,9 @@ class Studio:
         png = self.spectrogram.png(self.clip.log_mel, self.clip.tempo)
         alt = f"Log-mel spectrogram of {words}."
         self.picture = views.image_tag(png, alt, self.spectrogram.attributes)
-        sound = encode_audio(self.clip.samples, self.config)
-        self.panel.audio.play(sound, words, self.picture)
+        self.panel.audio.play(
+            encode_audio(self.clip.samples, self.config), words, self.picture
+        )
         x, y = self.clip.latent @ self.controls.axes.T
         if "map_position" not in self.made:
             cursor = {("map", 0): round(float(x), 2), ("map", 1): round(float(y), 2)}
@@ -315,8 +315,7 @@ class Studio:
         own = sounds.read_own_clip(self.model, path, self.panel.start.value)
         knob = self.panel.knobs["tempo"]
         tempo = min(max(float(round(own.clip.tempo)), knob.min), knob.max)
-        state = {"source": own, "tempo": tempo, "on_map": False, "morph": 0.0}
-        return self._set(state)
+        return self._set({"source": own, "tempo": tempo, "on_map": False, "morph": 0.0})
 
     @own_clip_action
     def take_upload(self):
@@ -356,8 +355,9 @@ class Studio:
     def play_nearest(self):
         """Loads the real clip nearest to the cursor into its player."""
         real, _ = self._nearest()
-        sound = encode_audio(real.samples, self.config)
-        self.panel.nearest.play(sound, sounds.describe_clip(real))
+        self.panel.nearest.play(
+            encode_audio(real.samples, self.config), sounds.describe_clip(real)
+        )
         return "Ready: the nearest clip, in the player below its button"
 
     @action
@@ -370,8 +370,9 @@ class Studio:
         else:
             real, genre = self._nearest()
         samples = sounds.comparison_samples(self.model, real, genre, kind)
-        about = f"{kind}: {sounds.describe_clip(real)}"
-        self.panel.compared.play(encode_audio(samples, self.config), about)
+        self.panel.compared.play(
+            encode_audio(samples, self.config), f"{kind}: {sounds.describe_clip(real)}"
+        )
         return "Ready: the sound to compare with"
 
     @action
@@ -402,9 +403,8 @@ class Studio:
             self.model, self.controls, first, second, **length
         )
         seconds = len(self.morphed) / self.config.sample_rate
-        sound = encode_audio(self.morphed, self.config)
         about = f"{first_genre} to {second_genre}, {seconds:.1f} s"
-        self.panel.journey.play(sound, about)
+        self.panel.journey.play(encode_audio(self.morphed, self.config), about)
         self.panel.journey_code.value = (
             f"samples = make_morph(model, controls, {first_code}, {second_code}, "
             f"{as_code(length)})"

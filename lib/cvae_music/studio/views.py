@@ -142,12 +142,12 @@ class MapView:
         figure = Figure(figsize=(3.8, 3.7), dpi=85, layout="constrained")
         ax = figure.add_subplot()
         plots.plot_latent_map(points, np.asarray(genre), genres, ax)
-        left, right = ax.get_xlim()
-        bottom, top = ax.get_ylim()
-        ax.set_xlim(1.2 * left, 1.2 * right)
-        ax.set_ylim(1.2 * bottom, 1.2 * top)
-        ax.set_xlabel("map x")
-        ax.set_ylabel("map y")
+        ax.set(
+            xlim=np.multiply(1.2, ax.get_xlim()),
+            ylim=np.multiply(1.2, ax.get_ylim()),
+            xlabel="map x",
+            ylabel="map y",
+        )
         ax.legend(
             fontsize="small",
             markerscale=1.5,
