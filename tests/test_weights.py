@@ -99,7 +99,7 @@ def test_a_preset_is_trained_on_with_the_genres_of_the_features(
 
 def test_other_steps_seed_or_data_are_other_models(folk, trainings):
     features, session = folk
-    other_data = dataclasses.replace(features, log_mel=features.log_mel + 1.0)
+    other_data = dataclasses.replace(features, log_mel=features.log_mel - 10.0)
     for data, seed, steps in (
         (features, 0, 7),
         (features, 0, 8),
@@ -198,7 +198,7 @@ def test_presets_are_trained_once_each_and_the_first_weights_kept(
 def test_presets_of_another_folder_of_the_same_name_are_trained_anew(
     folk, trainings, train_rows
 ):
-    other = dataclasses.replace(folk[0], log_mel=folk[0].log_mel + 1.0)
+    other = dataclasses.replace(folk[0], log_mel=folk[0].log_mel - 10.0)
     train_rows(folk[0], "0")
     table = train_rows(other, "0")
     assert len(trainings) == len(table) == table["music"].nunique() == 2
