@@ -8,6 +8,7 @@ around them is written by hand. One measure has one name and one model has one n
 
 import csv
 import fnmatch
+import json
 import re
 import sys
 from pathlib import Path
@@ -635,6 +636,32 @@ def render_guidance():
     return "\n\n".join(parts)
 
 
+TUNED = {  # measures of `fine_tuning.csv`, and their heading
+    "rms_db": "error of rebuilt validation clips (dB)",
+    "swap": "swap obedience, outside networks",
+    "fresh": "fresh-draw obedience, outside networks",
+    "kept_chroma": "chroma by beat that a swap keeps",
+    "diversity_MTT_vgg": "diversity, MTT",
+    "kernel_MTT_vgg": "kernel distance, MTT",
+}
+
+
+def render_fine_tuning():
+    """Draws a table: trainings from new weights and from a preset as rows."""
+    rows = read("fine_tuning")
+    lines = [["begins with", "steps", "best error on the way (dB)", *TUNED.values()]]
+    for _, row in rows.iterrows():
+        best = min(json.loads(row["validation_curve_db"]))
+        cells = [row["start"], f"{row['num_steps']:,}", f"{best:.2f}"]
+        for measure in TUNED:
+            names = [f"{measure}_{name}" for name in OUTSIDE]
+            names = names if names[0] in row else [measure]
+            cells.append(" / ".join(f"{row[name]:.2f}" for name in names))
+        lines.append(cells)
+    real = " / ".join(f"{rows[f'real_{name}'].iloc[0]:.2f}" for name in OUTSIDE)
+    return f"**{rows['music'].iloc[0].capitalize()}** (`fine_tuning.csv`); real clips {real}\n\n{table(lines)}"
+
+
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 MODELS = ROOT / "lib/cvae_music/weights/README.md"
@@ -653,6 +680,7 @@ PARTS = {  # name of a part -> the page it stands on, and what makes it
     "outside-networks": (DOCS / "results.md", render_taggers),
     "ablations": (DOCS / "results.md", render_ablations),
     "guidance": (DOCS / "results.md", render_guidance),
+    "fine-tuning": (DOCS / "results.md", render_fine_tuning),
     "second-phase": (
         DOCS / "results.md",
         lambda: render_study("discriminator", "name", WAYS, SECOND),
