@@ -615,6 +615,16 @@ GUIDED = {  # measures of `guidance.csv`, and their heading
 }
 
 
+def outside_cells(row, measures):
+    """Cells of one model; a measure that each outside network has gets three numbers."""
+    cells = []
+    for measure in measures:
+        names = [f"{measure}_{name}" for name in OUTSIDE]
+        names = names if names[0] in row else [measure]
+        cells.append(" / ".join(f"{row[name]:.2f}" for name in names))
+    return cells
+
+
 def render_guidance():
     """Draws one table for each split of each model: amounts of guidance as rows."""
     parts = []
@@ -623,12 +633,7 @@ def render_guidance():
     ):
         lines = [["guidance", *GUIDED.values()]]
         for _, row in part.sort_values("guidance").iterrows():
-            cells = [f"{row['guidance']:g}"]
-            for measure in GUIDED:
-                names = [f"{measure}_{name}" for name in OUTSIDE]
-                names = names if names[0] in row else [measure]
-                cells.append(" / ".join(f"{row[name]:.2f}" for name in names))
-            lines.append(cells)
+            lines.append([f"{row['guidance']:g}", *outside_cells(row, GUIDED)])
         real = " / ".join(f"{part[f'real_{name}'].iloc[0]:.2f}" for name in OUTSIDE)
         parts.append(
             f"**`{model}`, {split} clips** (`guidance.csv`); real clips {real}\n\n{table(lines)}"
@@ -653,11 +658,7 @@ def render_fine_tuning():
     for _, row in rows.iterrows():
         best = min(json.loads(row["validation_curve_db"]))
         cells = [row["start"], f"{row['num_steps']:,}", f"{best:.2f}"]
-        for measure in TUNED:
-            names = [f"{measure}_{name}" for name in OUTSIDE]
-            names = names if names[0] in row else [measure]
-            cells.append(" / ".join(f"{row[name]:.2f}" for name in names))
-        lines.append(cells)
+        lines.append([*cells, *outside_cells(row, TUNED)])
     real = " / ".join(f"{rows[f'real_{name}'].iloc[0]:.2f}" for name in OUTSIDE)
     return f"**{rows['music'].iloc[0].capitalize()}** (`fine_tuning.csv`); real clips {real}\n\n{table(lines)}"
 
