@@ -206,11 +206,11 @@ lab.guess(
 obeyed.round(3)  # NaN, no number: a real clip cannot be asked for another genre
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Asked for another genre, the deaf model obeys in 0.8 % of 120 clips (one clip), the cured one
-# in 100 %. Guessing would do better, because the deaf model keeps the old genre, as in the picture. Asked for the
-# clip's own genre, both models are right in 100 %. So the deaf model looks healthy until somebody asks it for a
-# change. The judge also names 100 % of the real clips right, because these genres are easy to tell apart. The numbers
-# do not say how good a clip sounds. Notebook 04 measures the same on other clips.
+# **What we learned.** Asked for another genre, the deaf model obeys in 0.8 % of 120 clips (one clip), the cured one in
+# 100 %. Guessing, which is right for one clip in six, would do better, because the deaf model keeps the old genre, as
+# in the picture. Asked for the clip's own genre, both models are right in 100 %. So the deaf model looks healthy until
+# somebody asks it for a change. The judge also names 100 % of the real clips right, because these genres are easy to
+# tell apart. The numbers do not say how good a clip sounds. Notebook 04 measures the same on other clips.
 
 # %% [markdown]
 # ## 4. Which clip is real?
@@ -482,9 +482,9 @@ cm.show_clips(of_styles, real_model.audio_config, name="00_styles", alt=seen, nu
 
 # %% [markdown]
 # A judge that others trained on other music names the style of recordings, of new clips, and of *swapped* clips. A
-# swapped clip is a recording that was encoded, and decoded as another style, as in section 3. The table gives the
-# share that is named right; more is better, and [chance](glossary.md#chance) is 0.25. It was measured once, because the recordings are not
-# here.
+# swapped clip is a recording that was encoded, and decoded as another style, as in section 3. The table gives the share
+# that is named right; more is better, and [chance](glossary.md#chance) is 0.25. It was measured once, because the
+# recordings are not here.
 
 # %%
 # MSD_musicnn is the judge; guidance is how strongly the model stresses a style.
@@ -549,9 +549,9 @@ lab.guess(
 # ## The answer
 #
 # Mostly, but not always. A rule that picks the sharper picture is right in 90 % of 120 pairs, and in 80 % for house.
-# Your own score stands in section 4. [Obedience](glossary.md#obedience) is easier to judge. Asked for another genre, the cured model plays it
-# in 100 % of the clips, the deaf one in 0.8 %. On recordings a judge hears the style asked for in 67 % of the new
-# clips, so there is much left to do.
+# Your own score stands in section 4. [Obedience](glossary.md#obedience) is easier to judge. Asked for another genre,
+# the cured model plays it in 100 % of the clips, the deaf one in 0.8 %. On recordings a judge hears the style asked for
+# in 67 % of the new clips, so there is much left to do.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

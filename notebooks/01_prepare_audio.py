@@ -103,7 +103,8 @@ features = cm.build_features(collection, config, session.cache_dir)
 # %% [markdown]
 # Listen to one test clip of each genre. *Chiptune* imitates old game consoles.
 
-# %%
+# %% tags=["fold"]
+# @title Helper: one test clip of each genre, to see and to hear
 def heard(row):
     """The sound, the picture, the tempo and a label of one row of a table."""
     clip = cm.load_window(row, config)  # reads the clip from its file or composes it
@@ -148,7 +149,8 @@ factors.rename(columns=meaning).round(2).T
 # %% [markdown]
 # Now one more clip, without its name.
 
-# %%
+# %% tags=["fold"]
+# @title Helper: one validation clip
 unnamed = features.table[features.table["split"] == "validation"]
 unnamed = unnamed.sample(1, random_state=seed + 2).iloc[0]
 
@@ -226,16 +228,16 @@ print(f"{len(sound):,} samples, {config.sample_rate:,} a second: {duration:.2f} 
 
 # %% [markdown]
 # **Step two: spectra.** A [frame](glossary.md#frame) is a moment at which we ask which frequencies sound. We place 16
-# frames in each beat. At each frame we cut out $N = 2048$ samples around it (`n_fft`). The cuts are long and
-# overlap, because a longer cut tells closer frequencies apart. We fade each in and out with a window $w$, and take the
-# Fourier transform. It writes the cut as a sum of waves, one for each frequency bin $k$. Doing so at frame after frame
-# is the **short-time Fourier transform** ([STFT](glossary.md#stft)):
+# frames in each beat. At each frame we cut out $N = 2048$ samples around it (`n_fft`). The cuts are long and overlap,
+# because a longer cut tells closer frequencies apart. We fade each in and out with a window $w$, and take the Fourier
+# transform. It writes the cut as a sum of waves, one for each frequency bin $k$. Doing so at frame after frame is the
+# **short-time Fourier transform** ([STFT](glossary.md#stft)):
 #
 # $$X_t[k] = \sum_{n=0}^{N-1} w[n]\; x\!\left[c_t - \tfrac N2 + n\right] e^{-2\pi i k n / N}$$
 #
-# Here $c_t$ is the sample at the centre of frame $t$. Each $X_t[k]$ is complex. Its magnitude says how strongly the
-# frequency $22050\,k / N$ Hz sounds. Its angle, the [phase](glossary.md#phase), says where in its swing the wave
-# stands at that moment.
+# Here $c_t$ is the sample at the centre of frame $t$. Each $X_t[k]$ is complex, because the exponential is a cosine and
+# a sine in one. Its magnitude says how strongly the frequency $22050\,k / N$ Hz sounds. Its angle, the
+# [phase](glossary.md#phase), says where in its swing the wave stands at that moment.
 #
 # A clip is a loop, so a cut that reaches beyond the end reads on at the beginning (`wrap`).
 
@@ -370,10 +372,10 @@ session.show_figure(fig, "01_four_steps", seen)
 # %%
 shares.map("{:.1%}".format).to_frame()
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** In the power of each frequency, 0.5 % of the cells are visible, because a few loud cells use
-# up the whole range. Adding frequencies up to mel bands helps little: 4.4 %. The logarithm makes 82 % visible, so
-# the network gets the log-mel. The mel bands have a price: two frequencies in one band cannot be told apart.
+# %% [markdown]
+# In the power a few loud cells use up the whole range, and adding up frequencies to mel bands helps little. The
+# logarithm makes most cells visible, so the network gets the log-mel. The mel bands have a price: two frequencies in
+# one band cannot be told apart.
 
 # %% [markdown]
 # ## 4. Why not the complex spectrum?
@@ -400,22 +402,24 @@ lab.guess(
     "%",
 )
 
-# %%
+# %% tags=["fold"]
+# @title Numbers: the price of a millisecond
 print(f"squared error of the complex spectrum: {complex_error:.0%} of that of silence")
 print(f"mean change of the levels in the log-mel: {level_change:.2f} dB")
 print(f"the same for silence in place of the sound: {silence_change:.1f} dB")
 
 # %% [markdown]
 # That is worse than silence, because a millisecond is half a swing at 500 Hz. There the delayed wave is minus the
-# first, so their difference has four times the power.
+# first, so their difference has four times the power. At 1,000 Hz a millisecond is a whole swing, and the difference is
+# zero. The 183 % are the mean over all frequencies, weighted by their power.
 #
 # Now imagine a network that knows the magnitudes perfectly and the phases not at all. It answers with the right
 # magnitudes times a loudness $a$, at phases drawn at random. Its expected squared error, divided by that of silence, is
 #
 # $$\frac{\mathbb E\,\big|X - a|X|e^{i\varphi}\big|^2}{|X|^2} = 1 + a^2 ,$$
 #
-# because the mixed term, $-2a\cos(\varphi - \arg X)$, averages to zero. If only magnitudes count, the same answer
-# costs $(1 - a)^2$.
+# because the mixed term, $-2a\cos(\varphi - \arg X)$, averages to zero. If only magnitudes count, the same answer costs
+# $(1 - a)^2$.
 
 # %%
 loudness = np.linspace(0.0, 1.2, 25)
@@ -446,7 +450,8 @@ ax.legend()
 seen = "The complex error is smallest at loudness zero, the magnitude error at one."
 session.show_figure(fig, "01_phase", seen)
 
-# %%
+# %% tags=["fold"]
+# @title Numbers: the best loudness
 print(f"best loudness with unknown phases: {loudness[complex_cost.argmin()]:.1f}")
 print(f"best loudness without phases: {loudness[magnitude_cost.argmin()]:.1f}")
 
@@ -530,12 +535,11 @@ session.show_figure(fig, "01_scaling", seen)
 # %%
 spread.astype(float).round(2).rename_axis("spread of the numbers")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Stretched per file, hiss has a spread of 0.34 and music one of 0.36, so silence looks like a
-# kind of music to the network. The softer clip even has 0.44, because its levels span a smaller range, which is
-# stretched more. To turn stretched numbers back into levels you need the minimum and the maximum of the file, and a
-# clip that a network makes has none. On the fixed scale hiss has 0.00. That scale costs something too: the softer
-# clip keeps a spread of 0.19 of 0.35, because its quiet parts fall below the floor.
+# %% [markdown]
+# Stretched per file, hiss has nearly the spread of music, so silence looks like a kind of music to the network. The
+# softer clip even has a larger one, because its levels span a smaller range, which is stretched more. To turn stretched
+# numbers back into levels you need the minimum and the maximum of the file, and a clip that a network makes has none.
+# The fixed scale costs something too: the quiet parts of the softer clip fall below the floor.
 
 # %% [markdown]
 # ## 6. Seconds or beats?
@@ -788,8 +792,7 @@ seen = "From 16 bands the clip is a blur of stripes; from 64 its notes are back.
 shown = [coarser[num_bands] for num_bands in (16, 64)]
 cm.show_clips(shown, config, name="01_bands", alt=seen, num_columns=2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Sixteen bands bring the clip back with an error of 10.2 dB, 64 with 4.0 dB, and 128 with 0.45 dB.
+# %% [markdown]
 # Pitch suffers first, because neighbouring notes fall into one band. The rhythm can still be heard from 16 bands. We
 # compare pictures of 128 bands, so we cannot see what 128 bands lose; notebook 11 measures that on real music.
 

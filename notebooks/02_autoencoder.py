@@ -216,9 +216,9 @@ cm.show_clips(
 def listen(numbers, clip):
     cm.show_clips(squeezed(clip, numbers), config)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Of the sizes tried, 96 is the first that halves the error. More numbers help slowly: 256 still
-# leave 4.28 dB. On training clips they leave 3.48 dB, so part of what PCA learned holds for those clips alone.
+# %% [markdown]
+# More numbers help slowly. The error is smaller on training clips, so part of what PCA learned holds for those clips
+# alone.
 
 # %% [markdown]
 # ## 3. A small autoencoder
@@ -332,9 +332,8 @@ cm.show_clips(
     alt="A clip with clear lines, and two blurred versions of it from 32 numbers, alike at first sight.",
 )
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** With 32 numbers the small network leaves 6.60 dB and PCA 6.70 dB. A short training already beats
-# the best linear way, though by little.
+# %% [markdown]
+# A short training already beats the best linear way, though by little.
 
 # %% [markdown]
 # ## 4. The networks of the series
@@ -631,10 +630,9 @@ lab.guess(
 # %%
 preference.round(4)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The squared error prefers the blurred clips (0.0355 against 0.0670), although their lines are
-# smeared. The contrast loss prefers the moved clips (0.0007 against 0.0226), although every line is on the wrong band.
-# Each of the two overlooks something, so training uses both.
+# %% [markdown]
+# The squared error prefers the blurred clips, although their lines are smeared. The contrast loss prefers the moved
+# clips, although every line is on the wrong band. Each of the two overlooks something, so training uses both.
 
 # %% [markdown]
 # ## 6. The model and its step
@@ -760,9 +758,10 @@ losses, _ = mine.compute_losses(log_mel)
 print(log_mel.shape, {name: round(float(value), 2) for name, value in losses.items()})
 
 # %% [markdown]
-# The optimizer is **Adam**. Its learning rate **warms up** and then falls along a **cosine**. A gradient longer than 5
-# is **clipped** to that length. The model ends with a running **average** of its weights, because single steps jump
-# about.
+# The optimizer is **Adam**. Its learning rate **warms up** and then falls along a **cosine**. Random weights need small
+# steps at first, because Adam does not know the usual size of the gradients yet. Small steps at the end let the weights
+# settle. A gradient longer than 5 is **clipped** to that length. The model ends with a running **average** of its
+# weights, because single steps jump about.
 
 # %%
 look_every = 20  # steps between two looks at the validation clips
@@ -1058,10 +1057,9 @@ session.show_figure(
     "Points of a genre lie together in patches, with gaps between some patches and overlaps between others.",
 )
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The vote is right for 100% of the test clips, where chance is 17%. Genres overlap in the picture,
-# because it shows two directions, while the vote uses all. This music makes it easy, because its genres differ by
-# strict rules.
+# %% [markdown]
+# Genres overlap in the picture, because it shows two directions, while the vote uses all. This music makes it easy,
+# because its genres differ by strict rules.
 
 # %% [markdown]
 # ## 11. Half-way between two clips
@@ -1116,9 +1114,8 @@ cm.show_clips(
 print({name: f"{distance:.1f} dB" for name, distance in apart.items()})
 print(f"sharpness: walk {sharpness_of(walk):.2f}, crossfade {sharpness_of(fade):.2f}")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** For this pair a walk is little more than a crossfade. The two middles are 3.8 dB apart, the two
-# ends 11.1 dB. The walk is a little sharper (0.63 against 0.57). Notebook 03 compares many pairs.
+# %% [markdown]
+# For this pair a walk is little more than a crossfade, and only a little sharper. Notebook 03 compares many pairs.
 
 # %% [markdown]
 # ## 12. Fill the list at random
@@ -1215,10 +1212,9 @@ board.loc["real validation clips", "return error"] = np.nan  # nothing was decod
 # Two sets of real clips differ by chance, so even their Fréchet distance is not 0.
 board.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The box is far from music: its Fréchet distance is 47.8, that of rebuilt clips 6.0. Its clips are
-# nearly as far from the nearest training clip as the grey hum (7.69 and 8.63). Sharpness falls less (0.78 in place of
-# 0.89), because a clip can be sharp without being music.
+# %% [markdown]
+# The box is far from music. Its clips are nearly as far from the nearest training clip as the grey hum. Sharpness falls
+# less, because a clip can be sharp without being music.
 
 # %% [markdown]
 # ## 13. Holes, and a first remedy
@@ -1322,10 +1318,10 @@ cm.show_clips(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** A draw of the box is 2.3 times as far from the training latents as a test clip. In Fréchet
-# distance one Gaussian goes more than half of the way from the box to rebuilt clips, the mixture 95%. Its nearest clip
-# is still at 4.52 in place of 4.01, and it is no sharper than the box (0.78 and 0.78). We tried no more than 16
-# Gaussians.
+# **What we learned.** A draw of the box is 2.3 times as far from the training latents as a test clip, and its clips are
+# far from music: their Fréchet distance is 47.8, that of rebuilt clips 6.0. One Gaussian goes more than half of the way
+# back (23.1), the mixture 95% (8.1). But the mixture's nearest clip is still at 4.52 in place of 4.01, and it is no
+# sharper than the box (0.78 and 0.78). We tried no more than 16 Gaussians.
 
 # %% [markdown]
 # The mixture comes afterwards, so the decoder was never trained on its draws. Notebook 03 makes the latents lie where

@@ -206,9 +206,9 @@ clips += [heard(clip, f"draw {k + 1} from the prior") for k, clip in enumerate(s
 alt = "A clip with clear lines, its softer reconstruction, and two draws from the prior: an even haze."
 cm.show_clips(clips, config, name="03_small", alt=alt, num_columns=4)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The small VAE rebuilds test clips to 7.72 dB, where the average clip is 11.26 dB off. But its
-# draws from the prior are a haze without a rhythm. Section 8 asks why.
+# %% [markdown]
+# The small VAE rebuilds much better than the average clip. But its draws from the prior are a haze without a rhythm.
+# Section 8 asks why.
 
 # %% [markdown]
 # ## 2. Where the loss comes from
@@ -270,9 +270,9 @@ ax.legend()
 session.show_figure(fig, "03_elbo", "The ELBO is a parabola below a dashed line and touches it at one point.")
 pd.Series({"right proposal": log_evidence - elbo.max(), "off by 0.5": below}, name="nats below log p(x)").round(3)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** With the right proposal the bound equals the truth. A proposal off by 0.5 lies 2.125 nats below.
-# Training raises the bound, because $\log p(x)$ of a network cannot be computed.
+# %% [markdown]
+# With the right proposal the bound equals the truth. Training raises the bound, because $\log p(x)$ of a network cannot
+# be computed.
 
 # %% [markdown]
 # ## 3. What a posterior costs
@@ -321,8 +321,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## 4. A gradient through a random draw
 #
-# A gradient has to pass through the draw of $z$ to reach the encoder. The [reparameterisation
-# trick](glossary.md#reparameterisation-trick) therefore writes the draw as
+# A gradient has to pass through the draw of $z$ to reach the encoder, but a random number generator has no derivative.
+# The [reparameterisation trick](glossary.md#reparameterisation-trick) therefore writes the draw as
 #
 # $$z = \mu + \sigma\,\varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1).$$
 #
@@ -690,11 +690,10 @@ for name, clips in {"test": test, "training": train}.items():
     }
 pd.DataFrame(moves).round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The best spread is 0.045 and the encoder's is 0.042, far below the prior's 1. The encoder's mean
-# misses by 0.20, nearly five of its spreads. On training clips it misses as far as on test clips (0.24, 0.23) and loses
-# more nats (37, 18), probably because one network cannot be exact for all clips. The 13 nats lost here are worth 0.004
-# dB.
+# %% [markdown]
+# The encoder's spread is nearly the best, far below the prior's 1. Its mean misses by nearly five of its spreads. New
+# clips are not the reason, because on training clips it misses as far and loses more nats. Probably one network cannot
+# be exact for all clips. The 13 nats lost here are worth 0.004 dB.
 
 # %% [markdown]
 # The first sliders change mean and spread, and play only the mean. The other clips are draws from the model's fitted
@@ -817,10 +816,9 @@ alt = "The prior fills a disc. The latents of music fill a narrow band in it, an
 session.show_figure(fig, "03_gap", alt)
 print(f"correlation of the two dimensions: {np.corrcoef(cloud[:, first], cloud[:, second])[0, 1]:.2f}")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Each posterior is 22.5 times narrower than the whole set of latents, so in so many dimensions
-# posteriors hardly overlap. The latents do not look like the prior. Two dimensions correlate by 0.89, and at least 114
-# of the 309 nats are gap.
+# %% [markdown]
+# In so many dimensions posteriors that are 22.5 times narrower than the whole set hardly overlap. And the latents do
+# not look like the prior: two dimensions correlate by 0.89, and at least 114 of the 309 nats are gap.
 
 # %% [markdown]
 # <details><summary>Appendix: why this is a bound, and why the KL of the loss is larger</summary>
@@ -1147,10 +1145,9 @@ clips = [sounding(vae, latent, label) for label, latent in zip(labels, stops, st
 clips.append(heard(middles["VAE"]["crossfade"][0], "crossfade"))
 cm.show_clips(clips, config, "03_walk", "Two pieces, between them the middle of the arc, then a crossfade.", 4)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Half-way on the arc the VAE is nearer to music (25.2) than the better control, the average of
-# originals (43.9), and sharper (0.79 against 0.73). But the autoencoder's arc is as good (24.5), so the prior did not
-# fill the space between. Inside a genre a walk comes much nearer (7.4).
+# %% [markdown]
+# Half-way on the arc the VAE is nearer to music than both controls, and sharper. But the autoencoder's arc is as good,
+# so the prior did not fill the space between. Inside a genre a walk comes much nearer.
 
 # %% [markdown]
 # ## 11. What the prior costs
@@ -1397,10 +1394,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# At KL weight 1 the prior buys hardly better samples. The VAE's Fréchet distance to music (less is better) is 53.1 at
-# the prior and 7.5 at a density fitted afterwards. The autoencoder reaches 8.7 with such a density. The prior costs no
-# detail (−0.08 dB). It buys a count of nats (309 a clip) and a dial. At weight 10 a short training keeps 31 nats in
-# place of 179, and the error rises by about 1 dB.
+# The prior buys hardly better samples. The VAE's Fréchet distance to music (less is better) is 53.1 at the prior and
+# 7.5 at a density fitted afterwards. The autoencoder reaches 8.7 with one. The prior costs no detail (−0.08 dB). It
+# buys a count of nats, which ranks dimensions hardly better than spreads do (0.88, 0.86), and a dial. At KL weight 10 a
+# short training keeps 31 nats, not 180, and the error rises by about 1 dB.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

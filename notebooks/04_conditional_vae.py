@@ -426,10 +426,9 @@ lab.guess(
 # %%
 moves.round(1)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The deaf decoder hardly reacts to the label. Another label moves its output by 2.6 dB, another
-# latent by 11.1 dB. This is not enough to change the genre. For the cured decoder both inputs count nearly the same
-# (9.7 and 10.8 dB).
+# %% [markdown]
+# The deaf decoder hardly reacts to the label: what it moves is not enough to change the genre. For the cured decoder
+# both inputs count nearly the same.
 
 # %% [markdown]
 # ## 4. The label at every stage
@@ -531,12 +530,13 @@ cm.show_figure(
 display(spread.set_axis(titles).round(3))
 
 # %% [markdown]
-# At every stage FiLM reacts about twice as much to another label as to another latent. In section 3 both inputs
-# counted nearly the same. But FiLM gets only the global part of the latent. The local part enters elsewhere.
+# At every stage FiLM reacts about twice as much to another label as to another latent. In section 3 both inputs counted
+# nearly the same. But FiLM gets only the global part of the latent. The local part enters elsewhere.
 #
 # Does the decoder *need* FiLM to obey? We cut the ways of the label and do not train again:
 #
-# - *entrance left*: all FiLM weights are zero. The label enters once, at the first dense layer (`from_whole`);
+# - *entrance left*: all FiLM weights are zero, so every scale and shift is zero and the blocks are told nothing. The
+#   label enters once, at the first dense layer (`from_whole`);
 # - *FiLM left*: the label is cut off at `from_whole`;
 # - *no way into the decoder*: both cuts.
 #

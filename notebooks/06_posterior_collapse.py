@@ -295,9 +295,10 @@ print("β over the training:", weights_of_ramp)
 
 # %% [markdown]
 # Then the **networks**. Time is the axis and frequency the channels. Batch norm and dropout follow every convolution,
-# as in the original. The label stands beside every frame at the encoder's input and enters the decoder once, beside
-# the latent. The comments give shapes for complex STFT, six genres and `width=64`. The argument `every_stage` belongs
-# to the cure of section 8.
+# as in the original. Batch norm brings each channel to mean 0 and spread 1 over a batch, and dropout sets a random
+# fifth of the numbers to zero in training. The label stands beside every frame at the encoder's input and enters the
+# decoder once, beside the latent. The comments give shapes for complex STFT, six genres and `width=64`. The argument
+# `every_stage` belongs to the cure of section 8.
 
 
 # %%
@@ -567,13 +568,11 @@ show_sounds(
 quieter = 20 * np.log10(np.sqrt(np.mean(stft_test.astype("float32") ** 2) / np.mean(made**2)))
 print(f"The generated clips are {quieter:.0f} dB quieter than the real ones.")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The same class, ramp and steps end in two ways. On log-mel the KL is 25.2 nats, 45 directions
-# are active, and 0.277 of the variance is explained, but clips drawn from the prior are too alike (diversity 0.187).
-# On complex STFT the KL is 0.027 nats and nothing is explained. The clips are 49 dB quieter than real ones in every
-# genre, because a network that cannot predict phases minimises its error by staying silent. One number speaks against
-# β as the only cause: at step 120 β is only 0.08, and the KL on complex STFT has already fallen to 5.54 nats. Section
-# 3 keeps every dimension even at five times this β.
+# %% [markdown]
+# The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike. On complex
+# STFT all clips are nearly silent, because a network that cannot predict phases minimises its error by staying silent.
+# One number speaks against β as the only cause: at step 120 β is only 0.08, and the KL on complex STFT has already
+# fallen to 5.54 nats. Section 3 keeps every dimension even at five times this β.
 
 # %% [markdown]
 # ## 6. Does the forecast hold?
@@ -637,11 +636,10 @@ axes[0].legend(fontsize="small", loc="upper right")
 alt = "Directions kept against beta: the linear VAE lies on the forecast, the network below it."
 session.show_figure(fig, "06_forecast", alt=alt)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The linear VAE keeps what the forecast says, at every β. The network does not. On complex STFT at
-# $\beta = 0.4$ it keeps 1 direction of 64 and explains nothing (a share of −0.0004); on log-mel at $\beta = 24$ it keeps
-# 5.7 directions of 19. So the forecast says what *can* survive. Where it allows 0, at $\beta = 2$ and at $\beta = 700$,
-# the network agrees with it.
+# %% [markdown]
+# The linear VAE keeps what the forecast says, at every β. The network keeps fewer, and on complex STFT it explains
+# nothing even where 64 directions are allowed. So the forecast says what *can* survive. Where it allows 0, the network
+# agrees.
 
 # %% [markdown]
 # ## 7. Encoder or decoder?
@@ -722,14 +720,13 @@ order = ["β", "steps", "share explained"]
 halves = halves.sort_values(order).reset_index(drop=True)
 display(halves.style.format({"β": "{:g}", "KL (nats)": "{:.2f}", "share explained": "{:.2%}"}))
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** At equal steps the share explained is −0.04 % with two networks. It is 0.01 % if only the
-# encoder is a matrix, 0.36 % if only the decoder is one, and 3.79 % with two matrices. So neither half is the only
-# cause: exchanging the decoder helps more, both most. A small β does not: at 0.001 two networks keep 46 directions and
-# explain 0.03 %. Time does, because two matrices reach 12.31 % after 1,200 steps. One result speaks against the forecast: at $\beta = 2$ it allows 0 directions, and
-# your two matrices have 35 above 0.01. But they are small: the largest has 0.036, against 0.562 at $\beta = 0.4$.
-# After 1,200 steps there are 14. The forecast describes the end of a training, and these trainings were stopped before
-# it.
+# %% [markdown]
+# Neither half is the only cause. Exchanging the decoder helps more than exchanging the encoder, and both help most. A
+# small β does not: at 0.001 two networks keep 46 directions and explain 0.03 %. Time does for two matrices, which reach
+# 12.31 % after 1,200 steps, and not for two networks. One result speaks against the forecast: at $\beta = 2$ it allows
+# 0 directions, and your two matrices have 35 above 0.01. But they are small: the largest has 0.036, against 0.562 at
+# $\beta = 0.4$, and after 1,200 steps 14 are left. The forecast describes the end of a training, and these trainings
+# were stopped before it.
 
 # %% [markdown]
 # ### The decoder, told the answer
@@ -779,11 +776,13 @@ session.show_figure(fig, "06_asleep", alt=alt)
 early = float(np.interp(num_steps, at, share))
 print(f"of PCA's share: {max(early, 0):.0%} after {num_steps} steps, {share[-1]:.0%} after {at[-1]}")
 
+# %% [markdown] tags=["lesson"]
+# **What we learned.** Told the answer, the decoder explains 0 % of PCA's share after 300 steps, where the recipe ends,
+# and 54 % after 1,159. So it can learn this, but it begins late. Until then the encoder gains nothing by encoding, and
+# β pushes its posteriors to the prior. We do **not** know why this decoder begins so late. Time alone is no cure: with
+# two networks the share explained is still 0.03 % after 1,200 steps.
+
 # %% [markdown]
-# So the decoder can learn this, but it begins after the recipe's training has ended. Until then the encoder gains
-# nothing by encoding, and β pushes its posteriors to the prior. We do **not** know why this decoder begins so late.
-# Time alone is no cure: in the table above the network is still collapsed after 1,200 steps.
-#
 # ## 8. A cure, written by you
 #
 # Two cures of the literature answer the causes that you measured, the noise variance and the late decoder:
@@ -900,9 +899,9 @@ print(f"silence as the answer to complex STFT: share explained {share_explained(
 # to 0.699. For the share, the latent at every stage is enough: alone it has 0.39 in the table, as both together. On
 # complex STFT the KL rises to 58.6 nats, and the share explained stays at 0.000: the posteriors differ from the prior,
 # but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less than silence
-# (0.0004). So in these short trainings the features decide more than the cure. Active units alone mislead, because *mean batch norm* has 64 by its construction. Even log-mel is not cured: the swap
-# obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. That is condition collapse, and
-# notebook 05 treats it.
+# (0.0004). So in these short trainings the features decide more than the cure. Active units alone mislead, because
+# *mean batch norm* has 64 by its construction. Even log-mel is not cured: the swap obedience of all eight rows is
+# between 0.06 and 0.19, about chance (0.17) or below. That is condition collapse, and notebook 05 treats it.
 
 # %% [markdown]
 # **Limits.** This is one small copy of the original, with 300 steps where it had days. A network that begins late here

@@ -229,11 +229,9 @@ def hear(beta):
 slider = widgets.SelectionSlider(options=list(at_beta), description="β")
 turned = widgets.interact(hear, beta=slider)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** A trained model can lose most of its rate at little cost. Between $\beta = 1$ and $\beta = 100$
-# the rate falls from 299 to 56 nats, and the error rises from 4.66 to 5.00 dB only. At $\beta = 300$, with 9 nats, it
-# is 6.77 dB. The mean of all training clips, which needs no latent, has 11.26 dB. Swap obedience is 1.0 on every
-# stair. But no stair is settled, because each had one pass over the training clips.
+# %% [markdown]
+# Up to $\beta = 100$ the model gives up most of its rate, and the error rises by a third of a decibel. Only the last
+# stair costs much. But no stair is settled, because each had one pass over the training clips.
 
 # %% [markdown]
 # ## 3. The shipped sweep: rate and distortion
@@ -290,7 +288,8 @@ session.show_figure(fig, "07_rate_distortion", alt=alt)
 # nats and 9.61 dB at $\beta = 300$. The first nats are cheap: at $\beta = 10$ only 25.8 are left, and the error, 8.72
 # dB, has made half of its way. These last nats cost the other half. Not every step is certain: from $\beta = 0.3$ to 1
 # the error rises by less than the seeds differ (± 0.22). At an equal rate your climb has a much smaller error, because
-# its model is larger and was trained four times as long. So compare the sweep's errors only with each other.
+# its model is larger and was trained four times as long. For the same reason it spends more nats at an equal β: each of
+# them saves it more. So compare the sweep's errors only with each other.
 
 # %% [markdown]
 # ## 4. Which dimensions are given up?
@@ -331,11 +330,10 @@ ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 alt = "Sorted KL of the dimensions: at a higher beta fewer of them are above zero."
 session.show_figure(fig, "07_kl_per_dimension", alt=alt)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The beats are given up first. At $\beta = 1$ the dimensions of the whole clip, a third of all,
-# have 0.16 of the rate, at $\beta = 300$ they have 0.99. Only 13.7 of 96 dimensions are active units then (mean of
-# three seeds). The count says little before that: all 96 are active up to $\beta = 10$, while the rate falls from
-# 165.8 to 25.8 nats.
+# %% [markdown]
+# The beats are given up first. At a large β almost all of the rate that is left is in the dimensions for the whole clip,
+# probably because each of them changes all eight beats, so a nat saves more distortion there. The count of active units
+# hides this. All 96 are still active at $\beta = 10$, where most of the rate is gone.
 
 # %% [markdown]
 # ## 5. Obedience, variety, and what z gives away
@@ -646,12 +644,10 @@ axes[0].invert_yaxis()
 alt = "NMI of seven descriptions: high for raw features, PCA, AE and VAE, low for both CVAEs, whose rows are shaded."
 session.show_figure(fig, "07_clustering", alt=alt)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** By k-means, MFCC statistics have an NMI of 0.76 and the best network, the AE, 0.70. The
-# intervals, 0.72 to 0.81 and 0.65 to 0.75, overlap, so their order is open. The CVAE has 0.32 and the beta-CVAE 0.25,
-# less than half of the VAE. The genre is not gone from their $z$, because the probe, which learns from labels, still
-# names it in 1.00 of the clips. And the order depends on the method: by GMM PCA is first with 0.98 (k-means 0.60),
-# and MFCC statistics have 0.82.
+# %% [markdown]
+# By k-means MFCC statistics are first and the AE is second, but their intervals overlap, so their order is open. By GMM
+# PCA is first. The CVAEs have the lowest NMI, as they should. Yet the genre is not gone from their $z$: the probe, which
+# learns from labels, still names it in all clips (1.00).
 
 # %% [markdown]
 # ## 10. A map to click on
@@ -733,9 +729,9 @@ for label, number in heard.items():
     listed.append(as_clip(rebuilt_db("VAE", number), about))
 cm.show_clips(listed, config)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** For the VAE the nearest other clip has the same genre in 99 % of cases. For the CVAE, whose map
-# looks mixed, it still does in 79 %. Without any genre in $z$ it would be one case in six.
+# %% [markdown]
+# The map of the CVAE looks mixed, but most neighbours still share their genre. Without any genre in $z$ it would be one
+# case in six.
 
 # %% [markdown]
 # ## 11. Real music
@@ -755,11 +751,9 @@ for name in ("log-mel statistics", "MFCC statistics"):
     print(f"k-means NMI of {name}: {raw[f'{name}: kmeans_nmi']:.2f}")
 print(f"network judge on real clips: {recorded['cnn_real'].max():.2f}")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Obedience carries over to recordings: swaps obey in 0.84 of clips with the CVAE and in 0.13 with
-# PCA, by errors of the judge. As on composed music, PCA is ahead of small networks in error (5.14 dB, the best network
-# 6.51) and in Fréchet distance (17.49 against 36.63). Clusters say little about real genres: the NMI of the AE is 0.29,
-# of log-mel statistics 0.27.
+# %% [markdown]
+# Swaps obey on recordings too; those of PCA that seem to are errors of the judge. As on composed music, PCA is ahead of
+# small networks in error and in Fréchet distance. Clusters say little about real genres: no NMI is above 0.29.
 
 # %% [markdown]
 # ## 12. So which is best?

@@ -143,10 +143,9 @@ cm.show_clips([first_of_all, *shown], config, num_columns=2, seconds=True)
 print("the same line again, the same samples:", np.array_equal(first.samples, again.samples))
 pd.Series(moved, name="mean change of the picture (dB)").round(1).to_frame()
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** For this clip, another genre changes the log-mel most (10.9 dB), another seed nearly as much (9.8
-# dB). The tempo does not change it at all (0.0 dB), because its frames count beats; only the pictures above count
-# seconds. The same line of code makes the same samples again.
+# %% [markdown]
+# For this clip, another genre changes the log-mel most, and another seed nearly as much. The tempo does not change it
+# at all, because its frames count beats; only the pictures above count seconds.
 
 # %% [markdown]
 # ## 2. Mixing genres
@@ -230,9 +229,10 @@ found.round(3)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Either way a third genre is rare: half and half, 98.3 % of the mixed labels are heard as one of
-# the two genres, and 99.6 % of the mixed sounds. But the labels switch abruptly. At a quarter of the weight 0 % of
-# mixed labels are heard as the first genre, and 16 % of mixed sounds. Sounds follow the slider better, so `make_clip`
-# mixes them. Such a mix is two genres at once, not a genre between them.
+# the two genres, and 99.6 % of the mixed sounds. But the labels switch abruptly, probably because the decoder never met
+# a row between two genres. At a quarter of the weight 0 % of mixed labels are heard as the first genre, and 16 % of
+# mixed sounds. Sounds follow the slider better, so `make_clip` mixes them. Such a mix is two genres at once, not a
+# genre between them.
 
 # %% [markdown]
 # ## 3. What does one latent dimension do?
@@ -307,7 +307,8 @@ session.show_figure(
     alt="For six dimensions and seven attributes, how much a dimension holds against how far it moves it; the three that move most are named.",
 )
 
-# %%
+# %% tags=["fold"]
+# @title Table: what dimensions hold, and what they do
 print(f"rank correlation of holding and doing: {agreement:.2f}")
 print("one attribute at a time, over six dimensions:", by_attribute.round(2).to_dict())
 strongest = both.loc[both["holds"].abs().nlargest(4).index]
@@ -407,10 +408,10 @@ lab.guess(
 # %%
 cosines.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** A tenth of the steps is too few: the cosines with the controls are only 0.47 to 0.78, because a
-# slope in that many dimensions takes many steps. Between genres the cosines go from 0.80 for the level to 0.39 for the
-# bass; a part of this may be noise. A slider takes the directions of the genres that play, by their weights.
+# %% [markdown]
+# A tenth of the steps is too few, because a slope in that many dimensions takes many steps. Between genres the
+# directions differ, least for the level and most for the bass; a part of this may be noise. A slider takes the
+# directions of the genres that play, by their weights.
 
 # %% [markdown]
 # ## 5. Does each slider do what its name says, in each genre?
@@ -525,7 +526,8 @@ tables = {
     for slider in sliders
 }
 
-# %%
+# %% tags=["fold"]
+# @title Function and tables: changes and rank correlations in the sound
 def rank_correlation(part, attribute):
     """Spearman's correlation with the place for one clip; 0 where nothing moves."""
     if part[attribute].nunique() < 2:
@@ -547,7 +549,8 @@ for attribute, slider in SLIDERS.items():
 ranks = pd.DataFrame(ranks).reindex(model.genres)
 heard = pd.DataFrame(heard).reindex(model.genres)
 
-# %%
+# %% tags=["fold"]
+# @title Tables: what the sliders do in the sound
 print("in the sound, change of the slider's own attribute from -1 to 1 (std of real clips):")
 print(heard.round(2).to_string())
 print("in the sound, rank correlation of place and attribute:")
@@ -634,10 +637,9 @@ session.show_figure(
 print(f"nearest clip of the same genre: {neighbour:.0%}, by chance {chance:.0%}")
 axes_of_map.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Genres form loose groups: the nearest clip is of the same genre in 41 % of cases, by chance in
-# 17 %. (The map in section 9 marks genres.) The map orders the sound as well: from left to right it gets noisier (rank
-# correlation 0.85) and brighter (0.61), and upwards the density falls (-0.56).
+# %% [markdown]
+# Genres form loose groups. (The map in section 9 marks genres.) The map orders the sound as well: from left to right it
+# gets noisier and brighter, and upwards the density falls.
 
 # %% [markdown]
 # ## 7. From one sound to another
@@ -676,10 +678,9 @@ lab.guess(
 # %%
 halfway.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Half-way on the line the latent is shorter (6.13 in place of 7.31), and the sharpness falls from
-# 3.54 to 3.13 dB. The arc keeps the length, but its sharpness is hardly higher (3.22 dB). So most of the blur does not
-# come from the length.
+# %% [markdown]
+# Half-way on the line the latent is shorter, and the clip is less sharp. The arc keeps the length, but its clip is
+# hardly sharper. So most of the blur does not come from the length.
 
 # %% [markdown]
 # `cm.make_morph` makes one long clip whose latent follows the arc from the first sound to the second while the beat goes
@@ -739,10 +740,9 @@ obeyed = int((verdicts == [model.genres.index(name) for name in asked]).sum())
 print(f"from the recording: ceiling {lost:.1f} dB, the clip as {source} {off:.1f} dB")
 print(f"verdicts of the judges that are the genre asked for: {obeyed} of {verdicts.size}")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** The way through the features costs 0.3 dB (mean absolute difference), the model 4.1 dB. So
-# nearly all of the loss comes from the model. The clip still obeys: all 4 verdicts, of two judges on two genres, are
-# the genre asked for. The test is easy, because the clip comes from the music that the model knows.
+# %% [markdown]
+# Nearly all of the loss comes from the model, and little from the way through the features. The clip still obeys both
+# judges. The test is easy, because the clip comes from the music that the model knows.
 
 # %% [markdown]
 # ## 9. The studio
@@ -904,10 +904,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Yes, mostly. A line of code repeats a sound. Sounds mixed half and half are heard as one of their genres in 99.6 %
-# of cases. In decoded clips all sliders but one move their own attribute by 0.79 standard deviations at least; bass in
-# house (0.16) is greyed out. Density is weaker in the sound. A stand-in for your clip comes back 4.1 dB away and
-# obeys. What a single dimension holds does not tell what it does (0.01).
+# Yes, mostly. A line of code repeats a sound. Sounds mixed half and half are heard as one of their genres in 99.6 % of
+# cases. In decoded clips all sliders but one move their own attribute by 0.79 standard deviations at least; bass in
+# house (0.16) is greyed out. Density is weaker in the sound. What a single dimension holds does not tell what it does
+# (0.01).
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

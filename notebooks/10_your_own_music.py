@@ -476,9 +476,9 @@ training = time.perf_counter() - began
 model = cm.load_model(run / "model.keras", config)
 print("steps at which it began:", begun)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Stopped at step 40, the training went on from step 37, the end of the first pass. So a stop
-# costs at most one pass, which is long in a large collection.
+# %% [markdown]
+# The training went on from the end of the last whole pass. So a stop costs at most one pass, which is long in a large
+# collection.
 
 # %% [markdown]
 # ## 7. Was the estimate right?
@@ -710,10 +710,9 @@ print(f"genres: {', '.join(checked.genres)}; {checked.table['source_id'].nunique
 with pd.option_context("display.max_colwidth", None):
     display(checked.report)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Nothing stopped the run. Six good files in two genres remain, and the report says of each other
-# file why it was left out. The piece of the genre `lonely` is lost although it is good, because a genre needs a track
-# in each split.
+# %% [markdown]
+# Nothing stopped the run, and the report says of each file why it was left out. The piece of the genre `lonely` is lost
+# although it is good, because a genre needs a track in each split.
 
 # %% [markdown]
 # ## 11. The real run
@@ -747,8 +746,9 @@ pd.DataFrame(rows).T.round(1)
 # - The **error** falls fast, then slowly. (Its clips are augmented, so it differs from section 8.) If it stays where it
 #   began, look at `features.report` and at the levels of the clips.
 # - The **KL divergence** rises and stays high. If it stays near 0, the latent is unused (notebook 06).
-# - The **swap loss** is flat for some 50 steps, then falls far below a blind guess (dotted line). If it stays at the
-#   line, the label is ignored, or nobody could tell your genres apart.
+# - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifiers are about clips played as another
+#   genre (notebook 05). It is flat for some 50 steps, then falls far below a blind guess (dotted line). If it stays at
+#   the line, the label is ignored, or nobody could tell your genres apart.
 
 # %% tags=["fold"]
 # @title Picture: your curves over the band of normal runs
@@ -790,9 +790,8 @@ in_range = checks["your run"].between(0.9 * checks["from"], 1.1 * checks["to"])
 checks["normal"] = np.where(in_range, "yes", "look")
 checks.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Our run ends among the others: error 8.94 dB (8.66 to 9.05), KL 133.60 nats (131.72 to 137.50),
-# swap loss 0.44 (0.38 to 0.44). Three runs are few, so we allow a tenth beyond them.
+# %% [markdown]
+# Three runs are few, so we allow a tenth beyond them.
 
 # %% [markdown]
 # ## Exercises

@@ -125,9 +125,8 @@ difference = np.abs(loop.inverse(truth) - sound).max()
 gap = 20 * np.log10(difference + TINY)
 print(f"largest error with true phases: {gap:.0f} dB, where full scale is 0 dB")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** With its true phases the sound comes back with an error of -140 dB, which nobody can hear. So
-# the STFT loses nothing, and up to section 4 every fault comes from the phases.
+# %% [markdown]
+# Nobody can hear such an error. So the STFT loses nothing, and up to section 4 every fault comes from the phases.
 
 # %% [markdown]
 # ## 2. Zero, or random: buzz and hiss
@@ -232,18 +231,17 @@ measures = {
 }
 pd.DataFrame(measures).T.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Zero phases crowd 46% of the energy into the quarter of the time near the centres, against 24%
-# in the original. Random phases stay at 25% but lose 5.1 dB of level. Zero phases lose level too (2.1 dB), so the
-# level alone does not tell a buzz from a hiss.
+# %% [markdown]
+# Zero phases crowd nearly twice as much energy near the centres as the original has there. Random phases do not, but
+# lose most level. Zero phases lose level too, so the level alone does not tell a buzz from a hiss.
 
 # %% [markdown]
 # ## 3. Phases that agree: Griffin–Lim
 #
-# Overlapping frames share samples. Therefore most choices of phases belong to no sound at all: if we make sound of
-# them and compute its STFT, we get other spectra. Call that trip $P(X) = \mathrm{STFT}(\mathrm{ISTFT}(X))$.
-# [**Griffin and Lim**](glossary.md#griffin-lim) repeat it. They keep the phases that come back and restore the wanted
-# magnitudes $A$:
+# Overlapping frames share samples. Therefore most choices of phases belong to no sound at all: if we make sound of them
+# and compute its STFT, we get other spectra. Call that trip $P(X) = \mathrm{STFT}(\mathrm{ISTFT}(X))$. [**Griffin and
+# Lim**](glossary.md#griffin-lim) repeat it. They keep the phases that come back, because these agree better, and
+# restore the wanted magnitudes $A$:
 #
 # $$X \leftarrow A \cdot \frac{P(X)}{|P(X)|}$$
 #
@@ -292,9 +290,8 @@ plain = mismatch(sounds["Griffin–Lim"], magnitude)
 fast = mismatch(sounds["fast Griffin–Lim"], magnitude)
 print(f"mismatch after 32 rounds: {plain:.3f} without momentum, {fast:.3f} with it")
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** Momentum halves the mismatch, from 0.154 to 0.074, and costs no extra round. Some phases still
-# contradict each other.
+# %% [markdown]
+# Momentum halves the mismatch and costs no extra round. Some phases still contradict each other.
 
 # %% [markdown]
 # ## 4. Phases read off the magnitudes: PGHI
@@ -762,12 +759,11 @@ lab.guess(
 # %%
 pd.DataFrame(alone).T.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** From smooth magnitudes PGHI gathers 67% of the noise's energy near the centres (25% is even);
-# with the vocoder's noise it is 28%. So PGHI alone suits a tone (0.16 dB, zero phases 0.60) and not noise (2.63
-# against 1.08). On the clip by the preset of recordings the vocoder is uncertain in 76% of the cells, and PGHI alone
-# leaves 4.19 dB, zero phases 1.13. Noise is not the whole reason: that clip is worse than pure noise. The cure has a
-# price: our clip's error (section 5) rises to 0.36 dB.
+# %% [markdown]
+# From smooth magnitudes PGHI gathers most of the noise's energy near the centres; with the vocoder's noise it is nearly
+# even. So PGHI alone suits a tone, and not noise. On the clip by the preset of recordings it leaves 4.19 dB, zero
+# phases 1.13. There the vocoder is uncertain in most cells, but noise is not the whole reason: that clip is worse than
+# pure noise. The cure has a price: our clip's error (section 5) rises to 0.36 dB.
 
 # %% [markdown]
 # ## 7. All ways compared
@@ -883,9 +879,8 @@ players = [cm.player(samples, config, name, loop=True) for name, samples in loop
 display(HTML("".join(each.data for each in players)))
 pd.DataFrame(seam).T.round(2)
 
-# %% [markdown] tags=["lesson"]
-# **What we learned.** At the seam the clip made alone is off by 1.54 dB, the one made as a loop by 0.43 dB. Elsewhere
-# both are equally good (0.36 dB), so a clip that is played once does not need the loop.
+# %% [markdown]
+# Elsewhere both are equally good, so a clip that is played once does not need the loop.
 
 # %% [markdown]
 # **Limits.** The vocoder knows one set of bands at one sample rate. With another `AudioConfig`, `to_audio` goes on

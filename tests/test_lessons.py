@@ -61,6 +61,16 @@ def test_a_lesson_may_not_use_outputs_of_another_section_but_the_answer_may():
     assert lessons.problems_of(notebook(TABLE, heading, answer)) == []
 
 
+def test_a_remark_after_an_output_is_held_against_it_and_an_introduction_is_not():
+    remark = v4.new_markdown_cell("It is 7.5 dB.")
+    (problem,) = lessons.problems_of(notebook(TABLE, remark))
+    assert "7.5 is in no output" in problem
+    assert len(lessons.problems_of(notebook(TABLE, remark, lesson("So.")))) == 1
+    assert lessons.problems_of(notebook(TABLE, remark, printed("1"))) == []
+    links = v4.new_markdown_cell("<!-- links: made --> 04")
+    assert lessons.problems_of(notebook(TABLE, links)) == []
+
+
 def test_sounds_and_pictures_are_no_numbers():
     player = '<audio src="data:audio/mpeg;base64,7+7/7"><script>atob("+7/")</script>'
     cell = v4.new_code_cell(

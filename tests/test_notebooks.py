@@ -270,13 +270,13 @@ def test_words_that_belittle_are_left_out(source):
 
 @each
 def test_lessons_quote_the_outputs_of_their_section(source):
-    """Every number that a lesson says stands in a text or table of its section."""
+    """Every number of a lesson, or of a remark on an output, stands in a text or table of its section."""
     _, executed = read_pair(source)
     assert lessons.problems_of(executed) == []
 
 
 @each_lesson
-def test_a_section_has_one_lesson_and_the_last_answers_the_title(source):
+def test_a_section_has_at_most_one_lesson_and_the_last_answers_the_title(source):
     sections = lessons.sections_of(jupytext.read(source))
     for cells in sections:
         assert sum(has_tag(cell, "lesson") for cell in cells) <= 1, cells[0].source
@@ -285,6 +285,13 @@ def test_a_section_has_one_lesson_and_the_last_answers_the_title(source):
     words = answer.source.removeprefix("## The answer")
     assert len(re.findall(r"[\w.,]*\w", words)) <= 80
     assert re.search(r"\d", answer.source)
+
+
+def test_lessons_are_few_enough_to_stand_out():
+    """Some four a notebook, the answer among them; the rest of what is found out is prose."""
+    counts = [len(tagged(jupytext.read(source), "lesson")) for source in SOURCES]
+    assert min(counts) >= 3
+    assert sum(counts) <= 55
 
 
 @each_lesson

@@ -5,6 +5,9 @@
 A lesson is a markdown cell tagged `lesson`. Its numbers must be found, rounded as they are written, in the text
 outputs of its section, which begins at a heading of the second level. The last section, *The answer*, may use those
 of the whole notebook. Numbers in code, in links and after words such as "notebook" or "section" are names.
+
+The same holds for a remark, prose without the tag that follows an output and leads to no further code. Prose that
+leads to code may name what the code does not print, such as a constant.
 """
 
 import html
@@ -81,6 +84,23 @@ def sections_of(notebook):
     return sections
 
 
+def is_lesson(cell):
+    return "lesson" in cell.metadata.get("tags", [])
+
+
+def remarks_of(cells):
+    """Markdown cells of a section that say what the output before them shows."""
+    found = []
+    followers = [*cells[2:], None]
+    for before, cell, after in zip(cells, cells[1:], followers, strict=False):
+        leads_on = after is not None and after.cell_type == "code"
+        is_links = cell.source.startswith("<!-- links")  # by tools/badges.py
+        if before.get("outputs") and cell.cell_type == "markdown":
+            if not (leads_on or is_links or is_lesson(cell)):
+                found.append(cell)
+    return found
+
+
 def problems_of(notebook):
     """Sentences that name the cell, the number and the nearest number that its section shows."""
     everything = [
@@ -89,14 +109,14 @@ def problems_of(notebook):
     place = {id(cell): number for number, cell in enumerate(notebook.cells)}
     problems = []
     for cells in sections_of(notebook):
-        lessons = [cell for cell in cells if "lesson" in cell.metadata.get("tags", [])]
-        if not lessons:
+        checked = [*filter(is_lesson, cells), *remarks_of(cells)]
+        if not checked:
             continue
         outputs = [output for cell in cells for output in cell.get("outputs", [])]
         if re.search(r"^## .*The answer", cells[0].source, re.M):
             outputs = everything
         values = values_of("\n".join(map(text_of, outputs)))
-        for cell in lessons:
+        for cell in checked:
             for written, value, decimals, is_percentage in numbers_of(cell.source):
                 if not is_shown(value, decimals, is_percentage, values):
                     nearest = min(

@@ -138,8 +138,8 @@ print(f"mean KL of a dimension: {nats:.1f} nats, which is {nats / np.log(2):.1f}
 # The error begins to grow between five and four bits: with five it grows by 0.03 dB, with four by 0.13, in both
 # models. With three it grows by 0.54 dB in the VAE and by 0.59 in the autoencoder.
 #
-# The KL of the VAE is 4.7 bits for an average dimension. (The 3.2 nats are rounded, so dividing them by 0.69 gives a
-# little less.) So here the KL is a good measure of how exactly a number has to be known. But the autoencoder needs as
+# The KL of the VAE is 4.7 bits for an average dimension. (The 3.2 nats are rounded, so dividing them by $\ln 2$ gives
+# a little less.) So here the KL is a good measure of how exactly a number has to be known. But the autoencoder needs as
 # many bits, although nothing counted them in its training.
 
 # %% [markdown]
