@@ -201,6 +201,21 @@ def test_two_run_side_by_side_and_the_page_shows_them_all(folder, capsys):
     assert not page.find_all("script")
 
 
+def test_side_by_side_the_longest_begins_first():
+    sources = list(enumerate([Path("01_good.py"), Path("02_second.py")], start=1))
+    begun = run_notebooks.longest_first(sources, {"01_good": 1.0, "02_second": 3.0})
+    assert [number for number, _ in begun] == [2, 1]
+
+
+def test_side_by_side_the_cores_are_shared(folder, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(run_notebooks, "count_cores", lambda: 6)
+    assert run_notebooks.environment_of(folder, 2)["OMP_NUM_THREADS"] == "3"
+    assert "OMP_NUM_THREADS" not in run_notebooks.environment_of(folder, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert "OMP_NUM_THREADS" not in run_notebooks.environment_of(folder, 2)
+
+
 def test_the_page_puts_what_failed_first(folder):
     (folder / "02_bad.py").write_text(textwrap.dedent(BAD))
     run(folder)

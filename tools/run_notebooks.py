@@ -349,6 +349,26 @@ def default_jobs():
     return 2 if memory >= 7 * 2**30 else 1
 
 
+def environment_of(output, jobs):
+    """Variables of the kernels: where they write, and their share of the cores.
+
+    Threads of OpenMP wait busily, so two kernels with as many threads as there are cores keep each other from working:
+    k-means side by side took three times as long.
+    """
+    environment = {"CVAE_MUSIC_OUTPUT": str(output)}
+    if jobs > 1 and "OMP_NUM_THREADS" not in os.environ:
+        environment["OMP_NUM_THREADS"] = str(max(1, count_cores() // jobs))
+    return environment
+
+
+def longest_first(numbered, seconds):
+    """Order in which notebooks begin side by side, so that no long one is left for one core at the end.
+
+    Pairs `(number, path)`; `seconds` of each name, what is missing counts as done.
+    """
+    return sorted(numbered, key=lambda pair: -seconds.get(pair[1].stem, 0.0))
+
+
 def read_seconds(path, column, scale=1.0):
     """Notebook -> seconds, of a table that an earlier run left; empty where there is none."""
     if not path.exists():
@@ -433,7 +453,7 @@ class Run:
         return result
 
     def all(self, sources, jobs, name):
-        """Executes notebooks in order, some side by side, and says how many minutes are left.
+        """Executes notebooks, some side by side, and says how many minutes are left.
 
         Args:
             sources: Paths of .py halves.
@@ -484,8 +504,13 @@ class Run:
                     print(f"  about {minutes:.1f} min left", flush=True)
             return result
 
+        order = list(enumerate(sources, start=1))
+        if jobs > 1:
+            order = longest_first(order, left)
         with ThreadPoolExecutor(jobs) as pool:
-            results = list(pool.map(work, enumerate(sources, start=1)))
+            results = list(pool.map(work, order))
+        names = [source.stem for source in sources]
+        results.sort(key=lambda result: names.index(result.name))
         if not any(result.error for result in results):
             self.state.unlink(missing_ok=True)
         return results
@@ -562,7 +587,8 @@ def main(arguments=None):
         else ROOT / "outputs" / name
     )
     output.mkdir(parents=True, exist_ok=True)
-    environment = {"CVAE_MUSIC_OUTPUT": str(output)}
+    jobs = 1 if options.publish else options.jobs or default_jobs()
+    environment = environment_of(output, jobs)
     if options.publish:
         environment["CVAE_MUSIC_FIGURES"] = str(ROOT / "figures")
 
@@ -574,7 +600,6 @@ def main(arguments=None):
             f"No notebook found in {shorten(options.notebooks)} for ONLY={' '.join(options.only)!r}."
         )
     run = Run(output, parameters, environment, publish=options.publish)
-    jobs = 1 if options.publish else options.jobs or default_jobs()
     started = time.time()
     results = run.all(sources, jobs, name)
     wrong_numbers = []
