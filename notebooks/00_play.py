@@ -86,15 +86,18 @@ seen = "Upright stripes are drums, flat lines are notes of a jazz clip."
 cm.show_clips(clip, cured.audio_config, name="00_first", alt=seen, num_columns=1)
 
 # %% [markdown]
-# The picture shows time from left to right, counted in beats, and frequency from bottom to top. Bright means loud.
+# The picture shows time from left to right, counted in beats, and frequency from bottom to top. Bright means loud:
+# the scale beside the picture gives the level in [decibels](glossary.md#decibel) (dB), and 0 dB is the loudest.
 # Flat lines are notes, upright stripes are drums. Notebook 01 teaches you the rest.
 #
-# The drawing shows the whole way of this series; start at the top left. A sound file holds samples, 22,050 numbers a
-# second (117,600 for eight beats at 90 a minute). They become a picture, the [log-mel](glossary.md#log-mel). A
-# network, the [encoder](glossary.md#encoder), packs the picture into 96 numbers, the [latent](glossary.md#latent). A
-# second network, the [decoder](glossary.md#decoder), makes a new picture from the latent and the genre that you ask
-# for. A third one, the [vocoder](glossary.md#vocoder), and the [phases](glossary.md#phase), which no picture holds,
-# turn it into sound. For a new clip we draw the latent at random and start at the green box, without the encoder.
+# The drawing shows the way from a sound to a new sound; start at the top left. A sound file holds samples, 22,050
+# numbers a second (117,600 for eight beats at 90 a minute). They become a picture, the
+# [log-mel](glossary.md#log-mel). A network, the [encoder](glossary.md#encoder), packs the picture into 96 numbers,
+# the [latent](glossary.md#latent). A second network, the [decoder](glossary.md#decoder), makes a new picture from
+# the latent and the genre that you ask for. The picture lacks two things that a sound needs. A third network, the
+# [vocoder](glossary.md#vocoder), says how loud each exact frequency is. The [phases](glossary.md#phase) say where
+# in its swing each wave stands; they are estimated, too. For a new clip we draw the latent at random and start at
+# the green box, without the encoder.
 
 # %% tags=["fold"]
 # @title Drawing: from sound to a new sound
@@ -105,7 +108,8 @@ lab.drawing("whole_way")
 #
 # Now we draw one latent and decode it six times. Only the genre that we ask for changes. Each genre brings its own
 # drums and instruments. Listen for what stays, such as the bass, the lowest bright line. In most of the pictures it
-# rises at beat 1, falls at beat 4 and rises again at beat 5.
+# rises at mark 1 of the time axis, falls at mark 4 and rises again at mark 5 (a clip begins at mark 0). A label may
+# say *turned down*. Such a clip was too loud for a sound file, so we made it softer.
 
 # %%
 # A random latent like those of jazz clips, the same as in section 1 (how: notebook 03)
@@ -122,10 +126,11 @@ cm.show_clips(versions, cured.audio_config, name="00_genres", alt=seen)
 # %% [markdown]
 # ## 3. Hear a model that does not listen
 #
-# A network that is told a genre need not play it. Here are two models that were told the genre of every clip while
-# they learned. The decoder of the **deaf model** gets the genre as six further numbers beside the 96 of the latent.
-# It hardly learned to use them, because the latent also tells the genre. The **cured model** is the one that you have
-# heard. It gets the genre in another way, and its training punishes a wrong genre. Notebooks 04 and 05 build both.
+# A network can be told a genre and still not play it. Here are two models that were told the genre of every clip
+# while they learned. The decoder of the **deaf model** gets the genre as six further numbers beside the 96 of the
+# latent. It hardly learned to use them, because the latent also tells the genre. The **cured model** is the one
+# that you have heard. It gets the genre in another way, and its training punishes a wrong genre. Notebooks 04 and
+# 05 build both.
 #
 # We take a house clip that neither has met. Each model encodes it and decodes the latent as *strings*, which have no
 # drums.
@@ -168,8 +173,8 @@ cm.show_clips(three, config, name="00_deaf_or_cured", alt=seen)
 
 # %% [markdown]
 # One clip may be an accident, so we ask for 120 clips. A [judge](glossary.md#judge), a network that took no part in
-# the training, names the genre of each answer. First we ask for the clip's own genre, then for another one. The table
-# gives the share that it hears as asked; 1 is all.
+# the training, names the genre of each clip that a model makes. First we ask for the clip's own genre, then for
+# another one. The table gives the share of clips in which the judge hears the genre asked for; 1 is all.
 
 # %%
 judge = lab.load_judge(Path(lab.__file__).parent / "weights" / "known_judge_cnn.npz")
@@ -206,11 +211,12 @@ lab.guess(
 obeyed.round(3)  # NaN, no number: a real clip cannot be asked for another genre
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Asked for another genre, the deaf model obeys in 0.8 % of 120 clips (one clip), the cured one in
-# 100 %. Guessing, which is right for one clip in six, would do better, because the deaf model keeps the old genre, as
-# in the picture. Asked for the clip's own genre, both models are right in 100 %. So the deaf model looks healthy until
-# somebody asks it for a change. The judge also names 100 % of the real clips right, because these genres are easy to
-# tell apart. The numbers do not say how good a clip sounds. Notebook 04 measures the same on other clips.
+# **What we learned.** Asked for another genre, the deaf model obeys in 0.8 % of 120 clips (one clip), the cured one
+# in 100 %. A genre chosen by chance would be right in one clip of six. The deaf model does worse, because it keeps
+# the old genre, as in the picture. Asked for the clip's own genre, both models are right in 100 %. So the deaf
+# model looks healthy until somebody asks it for a change. The judge also names 100 % of the real clips right,
+# because these genres are easy to tell apart. The numbers do not say how good a clip sounds. Notebook 04 measures
+# the same on other clips.
 
 # %% [markdown]
 # ## 4. Which clip is real?
@@ -320,7 +326,8 @@ cm.show_clips(revealed, config, name="00_pairs", alt=seen, num_columns=2)
 # %% [markdown]
 # Made pictures are often a little blurred. So here is a rule: the clip with the sharper picture is the real one.
 # [Sharpness](glossary.md#sharpness), here in dB, says how much neighbouring rows of the picture differ; more is
-# sharper. The table gives its mean in 120 pairs, and the share of pairs in which the rule is right.
+# sharper. The table gives its mean over the real and over the made clips of 120 pairs, and the share of pairs in
+# which the rule is right.
 
 # %%
 latents = np.stack(
@@ -353,17 +360,18 @@ by_genre.astype(float).round(3)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The rule finds the real clip in 90 % of 120 pairs, because in every genre made clips are less
-# sharp on average. If you are right more often than the rule, you hear more than sharpness. The rule is right least
-# often for house, in 80 %. There even the real pictures have few thin lines (4.3 dB). Notebook 09 asks what makes
-# clips sharper.
+# sharp on average. If you are right more often than the rule in many pairs, you hear more than sharpness (in few
+# pairs it may be luck). The rule is right least often for house, in 80 %. There even the real pictures have few
+# thin lines (sharpness 4.3 dB). Notebook 09 asks what makes clips sharper.
 
 # %% [markdown]
 # ## 5. Open the composer
 #
 # The real clips, which later notebooks call the *embedded music*, come from the [composer](glossary.md#composer), a
-# small program of this project. It draws nine [factors](glossary.md#factor), and a seed for the melody and the
-# accents, and plays them in one of six genres. Because every factor is known, later notebooks can check what a
-# network has learned about it. Turn the factors yourself; the table below the data card explains them.
+# small program of this project. For each clip it draws nine [factors](glossary.md#factor), such as tempo and key,
+# and plays them in one of six genres. A seed decides the rest, such as the melody. Because every factor is known,
+# later notebooks can check what a network has learned about it. Turn the factors yourself; the table below the data
+# card explains them.
 
 # %% tags=["fold"]
 # @title Helper: a slider for each factor
@@ -433,7 +441,8 @@ lab.guess(
 # - *Factors:* drawn in the same way for every genre, so that no tempo or key gives the genre away. The table gives
 #   their ranges. A level of −17 dB is louder than one of −23 dB.
 # - *Clips:* later notebooks work with 2,400 clips (seed 0). The shipped models learned from 3,840 clips of the same
-#   composer. None of these is a test clip, on which a notebook measures. This notebook composes others (seed 2026).
+#   composer. None of these is among the test clips, with which the later notebooks measure. This notebook composes
+#   others (seed 2026).
 # - *Meant for:* checking what a model has learned, and a first run without a download.
 # - *Not meant for:* claims about real music. No musician of these genres has checked the arrangements.
 
@@ -481,10 +490,11 @@ seen = "Four pictures, blurrier than those of composed music, with faint beats."
 cm.show_clips(of_styles, real_model.audio_config, name="00_styles", alt=seen, num_columns=2)
 
 # %% [markdown]
-# A judge that others trained on other music names the style of recordings, of new clips, and of *swapped* clips. A
-# swapped clip is a recording that was encoded, and decoded as another style, as in section 3. The table gives the share
-# that is named right; more is better, and [chance](glossary.md#chance) is 0.25. It was measured once, because the
-# recordings are not here.
+# A judge that others trained on other music names the style of recordings that our model did not learn from, of new
+# clips, and of *swapped* clips. The latents of the new clips are drawn from all styles alike. A swapped clip is a
+# recording that was encoded, and decoded as another style, as in section 3. The table gives the share that is named
+# right; more is better, and [chance](glossary.md#chance) is 0.25. It was measured once, because the recordings are
+# not here.
 
 # %%
 # MSD_musicnn is the judge; guidance is how strongly the model stresses a style.
@@ -499,15 +509,16 @@ pd.Series(judged, name="share named as asked").astype(float).round(2).to_frame()
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** On recordings the method works, but less well than on composed music. The judge names 86 % of
-# the recordings right, 67 % of the new clips, and 57 % of the swapped clips. So what works on composed music need not
-# work on recordings. Later notebooks show more numbers for real music.
+# the recordings right, 67 % of the new clips, and 57 % of the swapped clips. So a result on composed music says
+# little about recordings until it is measured there, too. Later notebooks show more numbers for real music.
 
 # %% [markdown]
 # ## 7. Where to go from here
 #
-# The series asks how such a model works (02 to 04), how it fails (04, 06), and what cures it (05). A *VAE* is an
-# encoder and a decoder, trained so that new latents can be drawn. Take one of four paths, the columns of the drawing.
-# A mark is a notebook to read.
+# The series asks how such a model works (02 to 04), how it fails (04, 06), and what cures it (05). Two words of the
+# drawing: a *VAE* is an encoder and a decoder, trained so that new latents can be drawn, and in a *posterior
+# collapse* its latent says nothing. Take one of four paths, the columns of the drawing. A mark is a notebook to
+# read.
 #
 # - **Listener:** 00, 01, 04, 08. You hear what the models do and play one like an instrument.
 # - **Models:** 00, 02 to 07, 09. You write every network yourself, and what it is trained for.

@@ -127,8 +127,8 @@ seen = "Six log-mel spectrograms, each with its own pattern of drums and notes."
 cm.show_clips(clips, config, name="01_genres", alt=seen)
 
 # %% [markdown]
-# BPM means beats a minute. The players keep quiet clips quiet. The table lists what each clip was composed from (on
-# your own music, the tempo). Of two levels, the one nearer to 0 dB is louder.
+# BPM means beats a minute. The players do not make quiet clips louder. The table lists what each clip was composed
+# from (on your own music, the tempo). Of two levels, the one nearer to 0 dB is louder.
 
 # %% tags=["fold"]
 # @title Table: the factors of these clips
@@ -170,7 +170,8 @@ lab.guess(
 # ## 2. How to read the picture
 #
 # The pictures above are [log-mel](glossary.md#log-mel) spectrograms. Time runs from left to right, frequency from
-# bottom to top, and bright means loud. The drawing shows one **bar** of a clip, its first four beats.
+# bottom to top, and bright means loud. The drawing shows one **bar** of a clip, its first four beats. (The axis of
+# a figure counts the beats that have passed, so beat 1 begins at its 0.)
 
 # %% tags=["fold"]
 # @title Drawing: how to read a log-mel
@@ -263,7 +264,8 @@ print(f"STFT: {spectra.shape[0]} frames x {spectra.shape[1]} frequencies")
 
 # %% [markdown]
 # The **power** is the squared magnitude. A sine wave of amplitude 1, the loudest that a file can hold, has the
-# magnitude $\tfrac12 \sum_n w[n]$ at its own frequency. We scale its power to 1:
+# magnitude $\tfrac12 \sum_n w[n]$ at its own frequency (the other half is in the mirror image that `rfft` leaves
+# out). We scale its power to 1:
 #
 # $$P_t[k] = \left(\frac{2}{\sum_n w[n]}\right)^{2} \left|X_t[k]\right|^2$$
 
@@ -300,10 +302,10 @@ print(f"from {config.fmin:.0f} to {config.fmax:.0f} Hz")
 print("the library's triangles:", np.array_equal(filters, cm.mel_filters(config)))
 
 # %% [markdown]
-# **Step four: decibels.** The ear hears ratios. Ten times the power sounds about twice as loud, for a whisper and for
-# a drum kit. A logarithm turns ratios into steps, measured in [decibels](glossary.md#decibel) (dB). Ten times the
-# power is 10 dB more. Ten times the amplitude is a hundred times the power, so 20 dB. A fixed floor of −70 dB and a
-# fixed ceiling of 0 dB close the scale:
+# **Step four: decibels.** The ear hears ratios. Ten times the power sounds about twice as loud at any level. A
+# logarithm turns ratios into steps, measured in [decibels](glossary.md#decibel) (dB). Ten times the power is 10 dB
+# more. Ten times the amplitude is a hundred times the power, so 20 dB. A fixed floor of −70 dB and a fixed ceiling
+# of 0 dB close the scale:
 #
 # $$L_t[b] = \min\!\big(\text{ceiling},\, \max\!\big(\text{floor},\; 10 \log_{10} M_t[b]\big)\big)$$
 #
@@ -410,8 +412,8 @@ print(f"the same for silence in place of the sound: {silence_change:.1f} dB")
 
 # %% [markdown]
 # That is worse than silence, because a millisecond is half a swing at 500 Hz. There the delayed wave is minus the
-# first, so their difference has four times the power. At 1,000 Hz a millisecond is a whole swing, and the difference is
-# zero. The 183 % are the mean over all frequencies, weighted by their power.
+# first, so their difference has four times the power. At 1,000 Hz it is a whole swing, and the difference is zero.
+# The 183 % are the mean over all frequencies, weighted by their power.
 #
 # Now imagine a network that knows the magnitudes perfectly and the phases not at all. It answers with the right
 # magnitudes times a loudness $a$, at phases drawn at random. Its expected squared error, divided by that of silence, is
@@ -552,8 +554,8 @@ spread.astype(float).round(2).rename_axis("spread of the numbers")
 lab.drawing("beat_grid")
 
 # %% [markdown]
-# Composed music knows its beats. In recordings, the beat tracker of the library librosa finds them. Where it finds no
-# steady beat, a fixed grid of 120 beats a minute stands in (column `grid`).
+# Composed music knows its beats. In recordings, the beat tracker of the library librosa finds them. Where it finds
+# no steady beat, a fixed grid of 120 beats a minute stands in (column `grid` of `features.table`).
 #
 # We take the slowest and the fastest test clip of one genre, and draw both on both grids.
 
@@ -600,9 +602,9 @@ session.show_figure(fig, "01_grids", seen)
 # %% [markdown]
 # The white marks at the lower edge are the beats.
 #
-# The **pulse** of a clip is the rise of its mean level from one frame to the next. It is high where something begins.
-# We take up to ten clips of each genre and correlate the pulses of every two of them. A correlation of 1 means that
-# things begin in the same columns, and 0 that they do not.
+# The **pulse** of a clip is the rise of its mean level (over all bands) from one frame to the next. It is high
+# where something begins. We take up to ten clips of each genre and correlate the pulses of every two of them. A
+# correlation of 1 means that things begin in the same columns, and 0 that they do not.
 
 # %%
 def pulse(picture):
@@ -749,8 +751,8 @@ cm.show_clips(
 # %% [markdown]
 # ## 8. Something to turn: tempo and number of bands
 #
-# How many bands can you take away before you hear it? Turn the controls and listen. (Without a kernel, the figure
-# below stands in.)
+# How many bands can you take away before you hear it? Turn the controls and listen. (Where Python is not running,
+# the figure below stands in.)
 
 # %% tags=["fold", "widget"]
 # @title Turn: tempo and number of bands
@@ -764,7 +766,8 @@ def turn(bpm, num_bands):
     cm.show_clips(made | {"label": f"{num_bands} bands, {bpm} BPM"}, coarse, seconds=True)
 
 # %% [markdown]
-# The same in numbers: we make the clip from fewer bands, and compare what comes back in the usual 128.
+# The same in numbers: we make the sound from fewer bands, and compare its picture of the usual 128 bands with that
+# of the clip.
 
 # %%
 def from_bands(num_bands):

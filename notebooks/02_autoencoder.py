@@ -25,8 +25,8 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **What you will hear at the end:** test clips, the same clips rebuilt from a short list of numbers, and the sound of a
-# random list.
+# **What you will hear at the end:** test clips, the same clips rebuilt from a short list of numbers, and the sound
+# of a random list. (*Sample* in the title means draw at random.)
 #
 # **What you need to know:** what a log-mel picture is (notebook 01), what a matrix product does, and how gradients
 # train a network.
@@ -536,9 +536,9 @@ shape_table(
 # %% [markdown]
 # ## 5. The loss: what training makes small
 #
-# First we ask for a small mean squared error $d$. Notebook 03 adds a term in [nats](glossary.md#nat), so we write $d$
-# in nats too, as a [likelihood](glossary.md#likelihood). Each of the $D$ cells of a clip is a Gaussian around its
-# rebuilt value, with one variance $\sigma^2$ for all:
+# First we ask for a small mean squared error $d$. Notebook 03 adds a term in [nats](glossary.md#nat), the unit of
+# natural logarithms, so we write $d$ in nats too, as a [likelihood](glossary.md#likelihood). Each of the $D$ cells
+# of a clip counts as a draw from a Gaussian around its rebuilt value, with one variance $\sigma^2$ for all:
 #
 # $$-\log p(x \mid z) = \frac D2 \Big(\log 2\pi\sigma^2 + \frac{d}{\sigma^2}\Big) .$$
 #
@@ -704,8 +704,8 @@ class Autoencoder(Autoencoder):  # goes on with the class above
         return self.reconstruction_losses(log_mel, rebuilt), rebuilt
 
 # %% [markdown]
-# Keras calls `train_step` for each batch. A *tape* records the computation and goes back over it for the gradient. The
-# optimizer then moves the weights.
+# Keras calls `train_step` for each batch. A *tape* records the computation and goes back over it for the gradient.
+# The optimizer then moves the weights. (Here `self.losses` is empty and `scale_loss` changes nothing.)
 
 # %%
 class Autoencoder(Autoencoder):
@@ -744,8 +744,8 @@ class Autoencoder(Autoencoder):
 # %% [markdown]
 # ## 7. Train it
 #
-# The training clips come in batches of 32 and slightly **augmented**: each is turned up or down by up to 3 dB, and a
-# composed clip may begin at its fifth beat.
+# The training clips come in batches of 32 and slightly **augmented**, for more variety: each is turned up or down
+# by up to 3 dB, and a composed clip, a loop of two bars, may begin at its second bar.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -758,10 +758,11 @@ losses, _ = mine.compute_losses(log_mel)
 print(log_mel.shape, {name: round(float(value), 2) for name, value in losses.items()})
 
 # %% [markdown]
-# The optimizer is **Adam**. Its learning rate **warms up** and then falls along a **cosine**. Random weights need small
-# steps at first, because Adam does not know the usual size of the gradients yet. Small steps at the end let the weights
-# settle. A gradient longer than 5 is **clipped** to that length. The model ends with a running **average** of its
-# weights, because single steps jump about.
+# Untrained, the model leaves 25.5 dB, more than the average clip. The optimizer is **Adam**. Its learning rate
+# **warms up** and then falls along a **cosine**. Random weights need small steps at first, because Adam does not
+# know the usual size of the gradients yet. Small steps at the end let the weights settle. A gradient longer than 5
+# is **clipped** to that length. The model ends with a running **average** of its weights, because single steps jump
+# about.
 
 # %%
 look_every = 20  # steps between two looks at the validation clips
@@ -885,7 +886,7 @@ lab.guess(
 )
 
 # %% [markdown]
-# What are more clips worth? We also fit PCA on a quarter and on half of ours.
+# The shipped model had more clips. What are these worth? We also fit PCA on a quarter and on half of ours.
 
 # %%
 fewer = {}
@@ -1183,8 +1184,9 @@ rulers.round(2).rename_axis("distance to the nearest training clip")
 # - to the **nearest clip**, by the judge;
 # - the [**return error**](glossary.md#return-error): the decoded clip is encoded again. Its squared distance from the
 #   latent is divided by the variance of each dimension;
-# - the [**Fréchet distance**](glossary.md#frechet-distance) to the test clips, by the judge, from the means $m$ and
-#   covariances $C$ of both sets: $\lVert m_1 - m_2\rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2(C_1 C_2)^{1/2}\big)$.
+# - the [**Fréchet distance**](glossary.md#frechet-distance) to the test clips: the judge's numbers of both sets
+#   count as Gaussians, compared by their means $m$ and covariances $C$:
+#   $\lVert m_1 - m_2\rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2(C_1 C_2)^{1/2}\big)$.
 
 # %%
 def measure(clips, latent):
@@ -1213,8 +1215,8 @@ board.loc["real validation clips", "return error"] = np.nan  # nothing was decod
 board.round(2)
 
 # %% [markdown]
-# The box is far from music. Its clips are nearly as far from the nearest training clip as the grey hum. Sharpness falls
-# less, because a clip can be sharp without being music.
+# The clips of the box are nearly as far from the nearest training clip as the grey hum. Sharpness falls less,
+# because a clip can be sharp without being music.
 
 # %% [markdown]
 # ## 13. Holes, and a first remedy
@@ -1273,9 +1275,9 @@ print(f"spread along the first direction: training {np.std(real_points @ first):
 print(f"spread along the first direction: box {np.std(box_points @ first):.1f}")
 
 # %% [markdown]
-# On the left the box lies in the middle of the cloud. Each direction sums up many dimensions, which vary together only
-# in training clips. On the right all 96 dimensions count, and the box is far
-# from every training latent.
+# On the left the box lies in the middle of the cloud (spread 1.0, not 3.9). Each direction sums up many dimensions,
+# which vary together only in training clips (two of them correlate by 0.84). On the right all 96 dimensions count,
+# and the box is far from every training latent.
 #
 # A [**Gaussian mixture**](glossary.md#gaussian-mixture) can learn afterwards where the latents lie. It is a sum of $J$
 # Gaussians with weights $\pi_j$, means $m_j$ and covariances $C_j$:
@@ -1318,10 +1320,10 @@ cm.show_clips(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** A draw of the box is 2.3 times as far from the training latents as a test clip, and its clips are
-# far from music: their Fréchet distance is 47.8, that of rebuilt clips 6.0. One Gaussian goes more than half of the way
-# back (23.1), the mixture 95% (8.1). But the mixture's nearest clip is still at 4.52 in place of 4.01, and it is no
-# sharper than the box (0.78 and 0.78). We tried no more than 16 Gaussians.
+# **What we learned.** A draw of the box is 2.3 times as far from the training latents as a test clip, and its clips
+# are far from music: their Fréchet distance is 47.8, that of rebuilt clips 6.0. One Gaussian goes more than half of
+# the way back (23.1), the mixture 95 % (8.1). But the mixture's nearest clip is still at 4.52 in place of 4.01, and
+# it is no sharper than the box (0.78 and 0.78). We tried no more than 16 Gaussians.
 
 # %% [markdown]
 # The mixture comes afterwards, so the decoder was never trained on its draws. Notebook 03 makes the latents lie where
@@ -1358,9 +1360,9 @@ checks.round(2)
 #
 # 1. **Leave the latents** (5 minutes, easy). Add noise of growing size to the test latents. How does the return error
 #    grow?
-# 2. **Swap the parts** (15 minutes, medium). Put the global part of clip `other` into the hybrid and listen. Then do so
-#    with the local part: first its mean over the beats, then what each beat adds. Which part carries
-#    the sound, which the rhythm?
+# 2. **Swap the parts** (15 minutes, medium). `hybrid` copies the latent of clip `middle` (section 11). Put the
+#    global part of clip `other` into it and listen. Then do so with the local part: first its mean over the beats,
+#    then what each beat adds. Which part carries the sound, which the rhythm?
 # 3. **A cooler box** (5 minutes, easy). Multiply the spread of the box by 0.5. What improves, what is lost?
 # 4. **A loss of your own** (15 minutes, medium). Write a loss that compares the *steps* from each frame to the next. A
 #    clip is a loop, so its last frame is followed by its first.

@@ -213,9 +213,10 @@ cm.show_clips(clips, config, name="03_small", alt=alt, num_columns=4)
 # %% [markdown]
 # ## 2. Where the loss comes from
 #
-# Training clips should have a large density $p(x) = \int p(x \mid z)\, p(z)\, dz$, the *evidence*. For almost every $z$
-# the clip $x$ is impossible, so draws from $p(z)$ would miss the few latents that matter. The posterior $q(z \mid x)$
-# is a *proposal* where to look. Multiply and divide by it, and read the integral as a mean over $q$:
+# Training clips should have a large density $p(x) = \int p(x \mid z)\, p(z)\, dz$, the *evidence*. For almost every
+# $z$ the density $p(x \mid z)$ is nearly zero, so draws from $p(z)$ would miss the few latents that matter. The
+# posterior $q(z \mid x)$ is a *proposal*, a density that says where to look. Multiply and divide by it, and read
+# the integral as a mean over $q$:
 #
 # $$\log p(x) = \log \mathbb E_{q}\!\left[\frac{p(x \mid z)\, p(z)}{q(z \mid x)}\right]
 # \;\ge\; \underbrace{\mathbb E_{q}[\log p(x \mid z)]}_{-\text{reconstruction loss}}
@@ -301,8 +302,8 @@ lab.guess(
 )
 
 # %% [markdown]
-# The mean of $\log q - \log p$ over 200,000 draws should agree with the formula. The narrow posterior costs most,
-# because of $-\log \sigma_j^2$.
+# The mean of $\log q - \log p$ over 200,000 draws should agree with the formula. We try the prior itself, the
+# narrow posterior and a moved one. The narrow one costs most, because of $-\log \sigma_j^2$.
 
 # %%
 mean = np.array([0.0, 0.0, 1.5])
@@ -495,9 +496,9 @@ print(inspect.getsource(cm.Constant.next_weight))
 print(inspect.getsource(cm.Constant.penalty))
 
 # %% [markdown]
-# Early in training the decoder cannot read the latent yet. Its KL is a cost without a gain, so the encoder may give it
-# up for good. This is [posterior collapse](glossary.md#posterior-collapse) (notebook 06). A linear warm-up therefore
-# begins at 0. A cyclical schedule repeats it.
+# Early in training the decoder cannot read the latent yet. The KL is then a cost without a gain, so the encoder may
+# give the latent up for good. This is [posterior collapse](glossary.md#posterior-collapse) (notebook 06). A linear
+# warm-up therefore begins with weight 0. A cyclical schedule repeats the rise.
 
 # %%
 warm_up = {"name": "linear", "weight": 1.0, "warmup_steps": 200}
@@ -587,8 +588,8 @@ ends[["kl", "rms_db", "val_rms_db"]].round(2)
 # %% [markdown]
 # ## 7. The shipped model, and what its encoder chooses
 #
-# The shipped VAE is the class above with weight 1, after 1,440 steps. We put its weights into *your* class and compare
-# the latents.
+# The shipped VAE is the class above with weight 1, after 1,440 steps on twice the clips. We put its weights into
+# *your* class.
 
 # %%
 vae = lab.open_model("vae", features, session, weights, num_steps=num_full_steps)
@@ -696,9 +697,10 @@ pd.DataFrame(moves).round(2)
 # be exact for all clips. The 13 nats lost here are worth 0.004 dB.
 
 # %% [markdown]
-# The first sliders change mean and spread, and play only the mean. The other clips are draws from the model's fitted
-# density (section 9), **not** from the prior. Their [temperature](glossary.md#temperature) multiplies the distance from
-# the centre of a Gaussian.
+# The nine clips below are draws from the model's fitted density, **not** from the prior. It is a sum of Gaussians
+# (section 9), and the [temperature](glossary.md#temperature) multiplies the distance of a draw from the centre of
+# its Gaussian. The first two sliders change mean and spread of the posterior above, and play only the mean. The
+# others make more draws.
 
 # %% tags=["fold"]
 # @title What the sliders call
@@ -971,9 +973,11 @@ axes[0].legend()
 session.show_figure(fig, "03_density", "Draws cover a disc before the fit, two bars after it, their centres at 0.3.")
 
 # %% [markdown]
-# Does the gap change the sound? We decode 300 draws from each of five places. The control is the autoencoder with your
-# `LatentDensity`. The measure is the [Fréchet distance](glossary.md#frechet-distance) to the test clips by a judge
-# (notebook 02). Less is nearer. It is not 0 for so few clips, so we also measure real validation clips.
+# Does the gap change the sound? We decode 300 draws from each of five places. Each uses more of the training
+# latents: nothing, centres and spreads, correlations, the mixture, the posteriors themselves. The control is the
+# autoencoder with your `LatentDensity`. The measure is the [Fréchet distance](glossary.md#frechet-distance) to the
+# test clips by a judge (notebook 02). Less is nearer. It is not 0 for so few clips, so we also measure real
+# validation clips.
 
 # %%
 judge = lab.open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
@@ -1084,11 +1088,11 @@ print(f"shipped VAE: a gap of {gap:.0f} nats is worth {worth:.3f} dB")
 by_weight.rename_axis("KL weight").round(1)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** At its prior the VAE has a Fréchet distance of 53.1, at the density 7.5, and real clips 4.2. So
-# draw from a density. But the autoencoder reaches 8.7 without any prior. The gap's nats are worth 0.032 dB of error, so
-# a slightly better reconstruction outweighs it. After short trainings, weight 10 has a smaller gap than weight 1 (21
-# and 131 nats), but worse draws, from the prior (154.9 and 81.9) and from the density (138.4 and 53.7). Probably its
-# latents hold too little.
+# **What we learned.** At its prior the VAE has a Fréchet distance of 53.1, at the density 7.5, and real clips 4.2.
+# So draw from a density. But the autoencoder reaches 8.7 without any prior. The gap's nats are worth 0.032 dB of
+# error, so a slightly better reconstruction outweighs it. After short trainings, weight 10 has a smaller gap than
+# weight 1 (21 and 131 nats), but worse draws, from the prior (154.9 and 81.9) and from the density (138.4 and
+# 53.7). Probably latents of weight 10 hold too little.
 
 # %% [markdown]
 # ## 10. A walk between two pieces
@@ -1146,8 +1150,8 @@ clips.append(heard(middles["VAE"]["crossfade"][0], "crossfade"))
 cm.show_clips(clips, config, "03_walk", "Two pieces, between them the middle of the arc, then a crossfade.", 4)
 
 # %% [markdown]
-# Half-way on the arc the VAE is nearer to music than both controls, and sharper. But the autoencoder's arc is as good,
-# so the prior did not fill the space between. Inside a genre a walk comes much nearer.
+# Half-way on the arc the VAE is nearer to music than crossfade and average, and sharper. But the autoencoder's arc
+# is as good, so the prior did not fill the space between. Inside a genre a walk comes much nearer.
 
 # %% [markdown]
 # ## 11. What the prior costs
@@ -1200,8 +1204,8 @@ cm.show_clips(clips, config, name="03_cost", alt="A clip beside what the VAE and
 # %% [markdown]
 # ## 12. Then why a VAE at all?
 #
-# So far the prior changed little. Textbooks promise three more things: a decoder that tolerates noise, neighbours that
-# sound alike (has the nearest training latent the same genre?), and a smooth way between clips.
+# Textbooks promise three more things: a decoder that tolerates noise, neighbours that sound alike (has the nearest
+# training latent the same genre?), and a smooth way between clips.
 
 # %%
 def error_at(model, latent):
@@ -1290,13 +1294,13 @@ session.show_figure(fig, "03_meter", alt)
 # Notebooks 06 and 07 try many weights. In 05 the prior is a common target for the latents of all genres.
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Noise adds 0.09 dB in the VAE and 0.10 in the autoencoder, and in both all neighbours have the
-# right genre. So these are no reason for a VAE. Its KL ranks dimensions by what is lost without them (0.88), the
-# autoencoder's spread hardly worse (0.86). Within each group the KL leads, by 0.83 to 0.70 and 0.68 to 0.60. The dial
-# remains, and a common target for latents.
+# **What we learned.** Noise adds 0.09 dB in the VAE and 0.10 in the autoencoder, and in both all neighbours have
+# the right genre. So these are no reason for a VAE. Its KL ranks dimensions by what is lost without them (0.88),
+# the autoencoder's spread hardly worse (0.86). Within each group of dimensions the KL leads it, by 0.83 to 0.70 and
+# 0.68 to 0.60. The dial remains, and a common target for latents.
 
 # %% [markdown]
-# **Limits.** One judge, one architecture, eight beats. You cannot ask this model for a genre: notebook 04.
+# **Limits.** One judge, one architecture, eight beats. You cannot ask this model for a genre (notebook 04).
 #
 # ## Is my run normal?
 #

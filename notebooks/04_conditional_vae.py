@@ -119,7 +119,8 @@ table = test.table.iloc[rows].reset_index(drop=True)
 latents = {name: model.encode(clips).mode() for name, model in models.items()}
 
 # %% [markdown]
-# First we encode a real test clip and ask both models to play its latent as *another* genre.
+# First we encode a real test clip and ask both models to play its latent as *another* genre. A judge (section 2)
+# names the genre that it hears in the deaf model's clip.
 
 
 # %%
@@ -169,6 +170,9 @@ cm.show_clips(
 )
 
 # %% [markdown]
+# The deaf model keeps the falling sweeps of the house kick drum, at the bottom. The cured model holds long notes, as
+# real strings do.
+#
 # Try other clips and genres. With *swap* the latent comes from a real clip of another genre. Without it, the latent
 # is drawn from the latent density of the genre asked for (notebook 03 had one density for all).
 
@@ -225,8 +229,8 @@ lab.drawing("swap_test")
 #
 # Two judges decide. One is a small network on the log-mel, one a logistic regression on descriptors such as
 # brightness. Both learned from real training clips and blurred copies of them, so that blur does not count as a
-# genre. No judge is perfect. Its shares on real clips and on reconstructions are the [ceilings](glossary.md#ceiling)
-# of the scores.
+# genre. No judge is perfect. The share of real clips, or of reconstructions, that it names right is the
+# [ceiling](glossary.md#ceiling) of its scores.
 
 # %%
 steps = 1 + np.arange(len(genre)) % (num_genres - 1)  # 1, 2, 3, 4, 5, 1, 2, …
@@ -289,6 +293,11 @@ for kind in ("swap", "fresh draws"):
     heard.loc[f"{kind}, second judge"] = pd.DataFrame(second).loc[kind]
 heard.round(2)
 
+# %% [markdown]
+# Would a training log have shown the fault? We measure what such a log holds: the KL divergence, the number of
+# [active units](glossary.md#active-units), which are latent dimensions whose posterior mean varies over clips, and
+# the error.
+
 
 # %%
 def training_log(model):
@@ -307,10 +316,10 @@ logs.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The deaf model obeys in 1.00 of class-conditional samples, in 0.20 of fresh draws and in 0.02
-# of swaps. Chance is 0.17, and with so few draws 0.20 cannot be told from it. So the usual way to sample hides the
-# fault. The cured model obeys in 1.00 of all three. The second judge agrees. The training log does not warn: the deaf
-# model has a KL of 306 nats, and all 96 units are [active](glossary.md#active-units). Its error is larger (7.35
-# against 4.66 dB), but it was trained for half as many steps.
+# of swaps. Chance is 0.17, and with so few draws 0.20 may be chance too. So the usual way to sample hides the fault.
+# The cured model obeys in 1.00 of all three. The second judge agrees. The training log does not warn: the deaf model
+# has a KL of 306 nats, and all 96 units are active. Its error is larger (7.35 against 4.66 dB), but it was trained
+# for half as many steps.
 
 # %% [markdown]
 # ## 3. The label once
@@ -427,8 +436,8 @@ lab.guess(
 moves.round(1)
 
 # %% [markdown]
-# The deaf decoder hardly reacts to the label: what it moves is not enough to change the genre. For the cured decoder
-# both inputs count nearly the same.
+# The deaf decoder hardly reacts to the label. Its output moves, but not enough to change the genre. For the cured
+# decoder both inputs count nearly the same.
 
 # %% [markdown]
 # ## 4. The label at every stage
@@ -530,15 +539,16 @@ cm.show_figure(
 display(spread.set_axis(titles).round(3))
 
 # %% [markdown]
-# At every stage FiLM reacts about twice as much to another label as to another latent. In section 3 both inputs counted
-# nearly the same. But FiLM gets only the global part of the latent. The local part enters elsewhere.
+# At every stage FiLM reacts about twice as much to another label as to another latent. In section 3 both inputs
+# counted nearly the same, but there the whole latent was exchanged. FiLM gets only its global part.
 #
-# Does the decoder *need* FiLM to obey? We cut the ways of the label and do not train again:
+# Does the decoder *need* FiLM to obey? The label reaches it in two ways, at the first dense layer (`from_whole`),
+# which we call the entrance, and by FiLM. We cut one or both and do not train again:
 #
-# - *entrance left*: all FiLM weights are zero, so every scale and shift is zero and the blocks are told nothing. The
-#   label enters once, at the first dense layer (`from_whole`);
+# - *FiLM and entrance*: nothing is cut;
+# - *entrance left*: all FiLM weights are zero, so every scale and shift is zero and the blocks are told nothing;
 # - *FiLM left*: the label is cut off at `from_whole`;
-# - *no way into the decoder*: both cuts.
+# - *no way into the decoder*: both are cut.
 #
 # The cured model has one more layer that gets the label, the [mean shift](glossary.md#mean-shift), which moves the
 # latent before it is decoded (notebook 05). We measure everything with and without it.
@@ -600,10 +610,11 @@ ablation.round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The cured model does not need FiLM to obey. With all FiLM weights at zero its label enters
 # once, as in the deaf model. Yet it obeys in 0.93 of swaps, and in 0.89 if the mean shift is off too. So the place of
-# the label does not explain the cure, and what remains is mainly the training. FiLM is not useless: alone it is left
-# with 0.84, and both ways together reach 1.00. Without any way into the decoder swap obedience is 0.17, which is
-# chance. The deaf model is far below chance because it plays the genre of the latent, and this decoder does not even
-# do that. The mean shift alone raises it to 0.22.
+# the label does not explain the cure, and what remains is mainly the training. FiLM is not useless. As the only way
+# it leads to 0.84 (mean shift on), and both ways together reach 1.00. Without any way into the decoder and without
+# the mean shift, swap obedience is 0.17, which is chance. The deaf model is far below chance, because it plays the
+# genre of the latent. This decoder does not, or it would be below chance too. The mean shift alone raises 0.17 to
+# 0.22.
 
 # %% [markdown]
 # ## 5. Is FiLM alone enough? Train it
@@ -724,9 +735,10 @@ cm.show_figure(
 #
 # Everything so far was music composed by a program, in which genres differ clearly. One model of openly licensed
 # recordings ships with the library. It knows four styles. Its decoder is the one of section 4, and it was trained
-# with remedies of notebook 05. It also exaggerates its label ([guidance](glossary.md#guidance), notebook 05): it
-# plays $(1, 0, 0, 0)$ as $(1.75, -0.25, -0.25, -0.25)$. (Its weights, and clips drawn from it, are under CC BY-SA
-# 4.0. `ATTRIBUTION.md` beside the weights names every recording.)
+# with remedies of notebook 05. It also exaggerates its label ([guidance](glossary.md#guidance), notebook 05): asked
+# for $(1, 0, 0, 0)$, it decodes $(1.75, -0.25, -0.25, -0.25)$, and so moves away from the other styles too. (Its
+# weights, and clips drawn from it, are under CC BY-SA 4.0. `ATTRIBUTION.md` beside the weights names every
+# recording.)
 #
 # The four clips below come from one latent. Try to say what they share before you read on.
 
@@ -751,12 +763,14 @@ cm.show_clips(
 )
 
 # %% [markdown]
-# The four clips have their harmonics at the same places. Levels and drums differ.
+# The four clips have their overtones, the bright horizontal lines, at the same places. Levels and drums differ. The
+# player turns down what is too loud to play, here metal most.
 #
 # We cannot ship the recordings, so the swap test of this model is a shipped table too. The network on the log-mel
 # judges the decoded pictures, as above. All other judges hear the *sound* of each clip. One is a classifier of this
-# project. Three are public networks from outside that name tags of music. Nothing in this project was trained with
-# them. But networks 1 and 2 chose the amount of guidance, on validation clips (notebook 05).
+# project. Three are public networks from outside, which learned to tag music with words such as "guitar". A logistic
+# regression on their inner numbers, fitted to real training clips, names the style. No model of this project was
+# trained with them. But the amount of guidance was chosen with networks 1 and 2, on validation clips (notebook 05).
 
 # %% tags=["fold"]
 # @title Two shipped tables become one, with a row for each judge
@@ -802,7 +816,7 @@ real_scores.round(2)
 # disagree. Network 2 names as many swaps as real clips (0.78 and 0.77), network 1 far fewer (0.57 and 0.86). The
 # network on the log-mel reports 0.92, more than its own ceiling of 0.66. This is possible because generated clips can
 # be more typical than real ones, and because this judge resembles the classifiers that the model was trained with. So
-# we trust the outside networks more, and network 3 (0.69 against 0.81) most.
+# we trust the outside networks more, and network 3 (0.69 against 0.81) most, because nothing was chosen with it.
 
 # %% [markdown]
 # ## Is my run normal?

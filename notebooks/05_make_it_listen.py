@@ -30,8 +30,8 @@
 #
 # **What you need to know:** notebook 04, with its swap test and its two models.
 #
-# The numbers in the text are those of the embedded music. With music of your own, the tables and figures show your
-# numbers, and the text does not change.
+# Numbers in the text are those of the embedded music, tables and figures those of your run, except those called
+# shipped.
 #
 # > **Time:** 1.5 minutes on 2 CPU cores with the shipped weights and features from the cache; most of it goes into
 # > one live training. Last full run: 2026-11-29.
@@ -88,10 +88,11 @@ from cvae_music import (
 # %% [markdown]
 # ## 1. What is missing
 #
-# A decoder that gets the [label](glossary.md#label) at every stage *can* use it. But nothing in its loss asks for that,
-# because during training the [latent](glossary.md#latent) says the genre too. This notebook adds four mechanisms, one a
-# section, each with its [ablation](glossary.md#ablation). We open the deaf and the cured model of notebook 04, and its
-# [swap test](glossary.md#swap-obedience).
+# A decoder that gets the [label](glossary.md#label) at every stage *can* use it. But nothing in its loss asks for
+# that, because during training the [latent](glossary.md#latent) says the genre too. This notebook adds four
+# mechanisms: two classifiers (sections 2 and 3), augmentation (section 4) and the mean shift (section 5). For each,
+# an [ablation](glossary.md#ablation) shows the model without it. We open the deaf and the cured model of notebook 04,
+# and its swap test.
 
 # %%
 cured = lab.open_model("cvae", features, session, weights, num_steps=num_full_steps)
@@ -121,8 +122,8 @@ def swap_obedience(model, judge=judges["cnn"]):
 
 
 # %% [markdown]
-# The ablations come from two shipped tables. The first holds the small models of notebook 04 (*label once*: KL weight 1),
-# three seeds, 300 steps. The judge of notebook 04 heard their swaps.
+# The ablations come from two shipped tables. The first holds the small models of notebook 04 (*label once*: KL weight
+# 1), three seeds, 300 steps, by the judge of that notebook.
 
 # %%
 names = {
@@ -136,15 +137,10 @@ composed = shipped.agg(measures).loc[list(names)].rename(names)
 composed.columns = ["swap, mean", "lowest", "highest", "error (dB)", "least", "most"]
 
 # %% [markdown]
-# The second table leaves out one mechanism at a time. Three public networks from outside name the genre of the *sound*.
-# Network 3 is kept for reports. The real music is openly licensed recordings of four styles, split by artist, with the
-# model of this notebook and 1,440 steps. The composed music has a small model and 720 steps. Without classifiers the
-# library uses none of the others, so that row is without all four.
-#
-# Each number is a mean over seeds. A spread is the difference of highest and lowest seed. Chance is 0.25 on real and
-# 0.17 on composed music. The error is that of clips as the model plays them, mean shift included. *Distance* is the
-# [kernel distance](glossary.md#kernel-distance) of new clips to real ones; smaller is nearer. *Harmony kept* is the
-# correlation of a swapped clip's chroma with that of the real clip, over notes and beats.
+# The second table leaves out one mechanism at a time. The outside networks of notebook 04 name the genre of the
+# *sound*. Nothing was chosen with network 3. On real music (four styles, split by artist) the model has the full size
+# and 1,440 steps, on composed music it is small and has 720. Without classifiers the library uses none of the four
+# mechanisms. We begin with the first table.
 
 # %%
 listed = lab.read_rows("ablations")
@@ -212,15 +208,15 @@ composed.loc[["label once", "FiLM alone", "all mechanisms"]].round(2)
 
 # %% [markdown]
 # With the mechanisms of this notebook every swap is heard as asked, with FiLM alone two in three. The price is a
-# slightly larger error, and the seeds do not overlap (*least* and *most*).
+# slightly larger error. The seeds (*least* to *most*) do not overlap.
 
 # %% [markdown]
 # ## 2. Classifiers that listen
 #
-# The first mechanism asks for obedience itself. In every training step, half of the latents are decoded once more with
-# *another* label. A small [genre classifier](glossary.md#genre-classifier) is trained beside the model and hears these
-# swapped clips. The loss is large if it does not hear the genre asked for. The classifier ignores how loud a clip is,
-# or the model could obey by turning up the volume. Section 5 pays for that.
+# The first mechanism asks for obedience itself. In every training step, half of the latents are decoded once more
+# with *another* label. A small [genre classifier](glossary.md#genre-classifier) is trained beside the model and hears
+# these swapped clips. The loss is large if it does not hear the genre asked for. The classifier ignores how loud a
+# clip is, or the model could obey by turning up the volume. This has a cost, which section 5 mends.
 
 
 # %%
@@ -273,10 +269,10 @@ lab.guess(
 print(f"a blind guess costs {nothing:.2f} nats, the logarithm of {num_genres}")
 
 # %% [markdown]
-# The classifier learns from real clips and reconstructions, whose genre is known. The model learns in the same step,
-# but it must not teach the classifier to be content with anything. So a *frozen* classifier judges it. `stateless_call`
-# calls a network with weights that are handed to it, and returns its output and its new states. `ops.stop_gradient`
-# makes constants of the weights.
+# The classifier learns from real clips and reconstructions, whose genre is known. The model learns in the same step.
+# If the swap loss moved the classifier's weights too, it could fall because the classifier accepts anything. So a
+# *frozen* classifier judges the model. `stateless_call` calls a network with weights that are handed to it, and
+# returns its output and its new states. `ops.stop_gradient` makes constants of the weights.
 
 
 # %%
@@ -299,7 +295,8 @@ print("gradient of the clips:", of_clips.shape)
 print("gradient of the first weights:", of_weights[0])
 
 # %% [markdown]
-# The cured model still owns its classifiers. We let the first hear the swapped clips of both models.
+# The clips get gradients, the weights none. The cured model still owns its classifiers. We let the first hear the
+# swapped clips of both models.
 
 
 # %%
@@ -327,7 +324,16 @@ pd.Series({**losses_heard, "a blind guess": nothing}, name="cross-entropy").roun
 # %% [markdown]
 # The swaps of the deaf model cost far more than a blind guess, because the classifier is sure of the old genre.
 #
-# **Ablation.** Composed music, then both musics as outside networks hear them.
+# **Ablation.** First composed music by our judge, then both musics by the outside networks. Numbers are means over
+# seeds:
+#
+# - *error*: of clips as the model plays them, mean shift included;
+# - *spread*: highest seed minus lowest;
+# - *harmony kept*: correlation of the [chroma](glossary.md#chroma) (how strong each of twelve notes is, beat by beat)
+#   of a swapped and the real clip;
+# - *network*: swap obedience. Chance is 0.25 on real and 0.17 on composed music;
+# - *distance*: the [kernel distance](glossary.md#kernel-distance) of new clips to real ones, smaller is nearer.
+#   Compare it within a column.
 
 # %% tags=["fold"]
 # @title Tables: with and without classifiers
@@ -336,17 +342,19 @@ show_ablations("all mechanisms", "without classifiers", CEILING)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** On composed music our judge hears 1.00 of swaps as asked, and with FiLM alone 0.66. The outside
-# networks hear 0.71 to 0.73, and without all four mechanisms 0.46 to 0.62. On real music they hear 0.38, 0.43 and 0.59,
-# and without 0.17, 0.26 and 0.23, which is chance. There all four cost error: 6.97, not 5.95 dB.
+# networks hear 0.71 to 0.73, and for FiLM alone, without the four mechanisms, 0.46 to 0.62. On real music they hear
+# 0.38, 0.43 and 0.59, and without them 0.17, 0.26 and 0.23, which is chance. There all four cost error: 6.97, not
+# 5.95 dB.
 
 # %% [markdown]
 # ## 3. A classifier that remembers the old genre
 #
-# The first classifier learns from clips that have *one* genre. So a few clear cues of the new genre satisfy it, even if
-# cues of the old one remain. The second one, the [adversarial classifier](glossary.md#adversarial-classifier), is also
-# taught where swapped clips *came from*. On one swapped clip it learns to say "jazz", while the model is trained until
-# it says "rock" (a minimax, as in Fader networks; Lample et al., 2017). If the model wins, no cue of the old genre is
-# left that this classifier can find. We let both classifiers hear the swaps of both models.
+# The first classifier learns from clips that have *one* genre. So a few clear cues of the new genre satisfy it, even
+# if cues of the old one remain. The second one, the [adversarial classifier](glossary.md#adversarial-classifier), is
+# also taught where swapped clips *came from*. On one swapped clip it learns to say "jazz", while the model is trained
+# until it says "rock". So they pull in opposite directions (a minimax, as in Fader networks; Lample et al., 2017). If
+# the model wins, no cue of the old genre is left that this classifier can find. We let both classifiers hear the
+# swaps of both models, and average the probabilities that they give.
 
 # %%
 critics = {
@@ -366,6 +374,9 @@ for model_name, model in models.items():
 pd.DataFrame(source_heard).T.round(2)
 
 # %% [markdown]
+# The model wins: in swaps of the cured model the adversarial classifier gives the old genre 0.09, less than chance
+# (0.17).
+#
 # **Ablation.** Without it, the first classifier judges alone.
 
 # %% tags=["fold"]
@@ -373,8 +384,8 @@ pd.DataFrame(source_heard).T.round(2)
 show_ablations("all mechanisms", "without adversarial classifier")
 
 # %% [markdown]
-# The model wins: in its swaps this classifier finds less of the old genre than chance. But swaps obey no better with it
-# than without, on either music (one or two trainings each). Only new clips of real music are nearer with it.
+# Swaps obey no better with it than without, on either music (one or two trainings each). New clips of real music are
+# nearer with it, those of composed music farther.
 
 # %% [markdown]
 # ## 4. What the classifiers hear is augmented
@@ -434,8 +445,9 @@ cm.show_clips([original, augmented], config)
 show_ablations("all mechanisms", "without augmentation", "without both")
 
 # %% [markdown]
-# Augmentation makes no swaps obey either. But without it new clips of real music are farther from real ones, and
-# farther still without both. The evidence is weak: single trainings.
+# Nor does augmentation make more swaps obey. But without it new clips of real music are farther from real ones, and
+# farther still *without both*, it and the adversarial classifier. These are single trainings, so the evidence is
+# weak.
 
 # %% [markdown]
 # ## 5. The mean shift
@@ -588,7 +600,10 @@ for name, clip in heard.items():
 cm.show_clips(mended, config)
 
 # %% [markdown]
+# Without the shift the clip is so loud that its player turned it down by 25.4 dB.
+#
 # **Ablation.** This layer can be switched off after training. The preset `real_cvae` was trained four times as long.
+# It plays here without guidance (section 9), so it scores less than in notebook 04.
 
 # %% tags=["fold"]
 # @title Table: swap obedience on real music with the mean shift off and on
@@ -622,15 +637,16 @@ error.rename("preset, error of clips as their own genre (dB)").to_frame().round(
 # $\lambda$ the `swap_weight` (600), $K_1$ and $K_2$ the classifiers, and $\hat x_{g'}$ a clip decoded with another
 # label $g'$. The third term without $\lambda$ is the *swap loss*. $L_K$ is the classifiers' own loss, and only their
 # weights get gradients from it. The first term, with the contrast loss of notebook 02, is a sum over 16,384 cells.
-# Beside such a sum a blind guess of 1.79 would hardly count, hence the 600.
+# Beside such a sum a blind guess of 1.79 would hardly count, hence the 600. The drawing leaves out that $K_2$ also
+# hears swapped clips.
 
 # %% tags=["fold"]
 # @title Drawing: the loss of the conditional VAE
 lab.drawing("cvae_loss")
 
 # %% [markdown]
-# The first cell holds what the model owns. `decode`, which plays latents, first calls `shift_latent`. A reconstruction
-# does not, because the genre of its clip is known.
+# The first cell holds what the model owns. `decode`, which plays latents, first calls `shift_latent`. In training a
+# reconstruction does not, because the genre of its clip is known.
 
 
 # %%
@@ -705,7 +721,8 @@ class ConditionalVAE(ConditionalVAE):
 
 # %% [markdown]
 # The third cell holds the swaps. Every second latent is decoded with a label that is moved on by a random number of
-# genres, the same for the batch. The gradient of the swap loss reaches the encoder too. The comments are for 32 clips.
+# genres, the same for the batch. The gradient of the swap loss reaches the encoder too. The mean shift has zero
+# weights until training ends. The comments are for 32 clips.
 
 
 # %%
@@ -764,8 +781,7 @@ print("the same clips:", np.array_equal(yours, theirs))
 # %% [markdown]
 # ## 7. Train it
 #
-# We train your class, small and for 300 steps, with all mechanisms. `cm.train` trains as you did in notebooks 02 and 03.
-# Then it fits the latent density and the mean shift, so the shift is off here. After each epoch we run the swap test.
+# We train your class, small and for 300 steps, with all mechanisms. After each epoch we run the swap test.
 
 # %%
 small = {"width": 96, "depth": 1, "global_dim": 32, "local_dim": 4}
@@ -849,10 +865,13 @@ cm.show_figure(
 )
 
 # %% [markdown]
-# Obedience comes early: after the third epoch the model obeys in all swaps, while the error goes on falling.
+# After the third epoch the model obeys in all swaps, while the error goes on falling.
 
 # %% [markdown]
 # ## 8. All ablations side by side
+#
+# The row *with old penalty* has one more term in the loss, a maximum mean discrepancy (MMD; Gretton et al., 2012). It
+# is a distance between the latents of each genre and draws of the prior. Rebuilt clips were not judged on real music.
 
 # %% tags=["fold"]
 # @title Tables: one mechanism left out, on real and on composed music
@@ -886,26 +905,22 @@ cm.show_figure(
     "classifiers lie at chance, the others between chance and the ceilings.",
 )
 
-# %% [markdown]
-# **A mechanism that was taken out.** The old penalty was a maximum mean discrepancy (MMD; Gretton et al., 2012) between
-# the latents of each genre and draws of the prior. On real music networks 1 and 2 hear more swaps as asked with it. But
-# the error grows, and less harmony is kept. We took it out for these two costs.
-
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Our judge hears 1.00 of swaps on composed music as asked. The outside networks hear 0.71 to 0.73,
-# though they name 1.00 of real clips. Rebuilding explains a part: they name only 0.81 to 0.85 of rebuilt clips. On real
-# music they hear 0.38 to 0.59. There the old penalty costs error (7.36, not 6.97 dB) and harmony (0.37, not 0.46).
-# Networks 1 and 2 favour it: they hear 0.49 and 0.51 of its swaps as asked (without it 0.38 and 0.43).
+# **What we learned.** Our judge hears 1.00 of swaps on composed music as asked. The outside networks hear 0.71 to
+# 0.73, though they name 1.00 of real clips. Rebuilding explains a part: they name only 0.81 to 0.85 of rebuilt clips.
+# On real music they hear 0.38 to 0.59. There the old penalty costs error (7.36, not 6.97 dB) and harmony (0.37, not
+# 0.46). Networks 1 and 2 favour it: they hear 0.49 and 0.51 of its swaps as asked (without it 0.38 and 0.43). We took
+# it out for its costs.
 
 # %% [markdown]
 # ## 9. More than a whole label
 #
-# On real music many swaps are not heard as asked. But a label is a row of numbers, so we can ask for more than a whole
-# genre. [Guidance](glossary.md#guidance) $s$ moves the weights further from the mean of all genres, before the mean
-# shift and the decoder: $w' = w + s\,(w - \tfrac1G)$ for $G$ genres. The decoder has learned how its output changes
-# with each weight, and goes on in the same direction. Diffusion models extrapolate two outputs in this way
+# On real music many swaps are not heard as asked. But a label is a row of numbers, so we can ask for more than a
+# whole genre. [Guidance](glossary.md#guidance) $s$ moves the weights further from the mean of all genres, before the
+# mean shift and the decoder: $w' = w + s\,(w - \tfrac1G)$ for $G$ genres. The decoder has learned how its output
+# changes with each weight, and goes on in the same direction. Diffusion models extrapolate two outputs in this way
 # (classifier-free guidance; Ho and Salimans, 2022). Nothing is trained again. The shipped table holds the preset
-# `real_cvae` on test clips.
+# `real_cvae` on test clips. *Energy kept* is a correlation too, of the energy of the beats.
 
 # %%
 guided = lab.read_rows("guidance").query("model == 'real_cvae' and split == 'test'")
@@ -920,8 +935,8 @@ amounts.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Guidance 1 raises the swaps heard as asked from 0.35, 0.45 and 0.60 to 0.57, 0.78 and 0.69. It
-# keeps 0.49 of the harmony in place of 0.58. The amount was chosen on validation clips with networks 1 and 2.
-# So "keep the idea" and "sound like the style" pull against each other, and this is the slider between them.
+# keeps 0.49 of the harmony in place of 0.58. The amount was chosen on validation clips with networks 1 and 2. So more
+# of the style costs some of the idea.
 
 # %% [markdown]
 # ## 10. One idea in every genre
@@ -1006,7 +1021,7 @@ checks.round(2)
 
 # %% [markdown]
 # **Limits.** The classifiers train on something close to the swap score, so the judges have another architecture and
-# learned from real clips only. A caricature of a genre may still satisfy them.
+# learned from real clips and blurred copies only. A caricature of a genre may still satisfy them.
 #
 # ## Exercises
 #
@@ -1096,10 +1111,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Make the loss depend on it. With classifiers that hear swapped clips, our judge hears 1.00 of swaps on composed music
-# as asked (FiLM alone: 0.66). Outside networks hear 0.71 to 0.73 there, and 0.38 to 0.59 on real music (mean shift off:
-# 0.29 to 0.34; no mechanism: chance). Guidance, which trains nothing, raises the swaps of a longer trained model from
-# 0.35, 0.45 and 0.60 to 0.57, 0.78 and 0.69.
+# Make the loss depend on the label. With classifiers that hear swapped clips, our judge hears 1.00 of swaps on
+# composed music as asked (FiLM alone: 0.66). Outside networks hear 0.71 to 0.73 there, and 0.38 to 0.59 on real music
+# (mean shift off: 0.29 to 0.34; no mechanism: chance). Guidance, which trains nothing, raises the swaps of a longer
+# trained model from 0.35, 0.45 and 0.60 to 0.57, 0.78 and 0.69.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

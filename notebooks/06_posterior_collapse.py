@@ -172,9 +172,9 @@ show_sounds(
 # \beta = \min\big(0.1\, e^{0.25 (\text{epoch} - 11)},\; 2\big).$$
 #
 # The negative log-likelihood of a Gaussian decoder with variance $s$ is $\frac{1}{2s}\sum (x-\hat x)^2$ plus a
-# constant. Divide the original's loss by $\beta$. The result is minus the ELBO of such a decoder with $s = \beta/2$.
-# So a weight $\beta$ beside a plain sum of squares **chooses a noise variance of $\beta/2$ for every cell**. At
-# $\beta = 2$ that is 1, where the cells have 1/256.
+# constant. Divide the original's loss by $\beta$. Up to a constant, the result is minus the ELBO of such a decoder
+# with $s = \beta/2$. So a weight $\beta$ beside a plain sum of squares **chooses a noise variance of $\beta/2$ for
+# every cell**. At $\beta = 2$ that is 1, but cells have a variance of 1/256.
 #
 # For a *linear* VAE, whose encoder and decoder are one matrix each, the best solution is known (Lucas et al., 2019).
 # It is PCA with a threshold. The variance of the data along a principal direction is its
@@ -188,8 +188,8 @@ show_sounds(
 # below, the whole posterior collapses.
 #
 # In complex STFT, two pieces may hold the same tone at different phases. Its real and imaginary parts may then be
-# positive in one piece and negative in the other, so the best linear prediction is close to zero. The variance is
-# spread over very many directions.
+# positive in one piece and negative in the other, so no fixed direction fits both. The variance is spread over very
+# many directions, and each has a small eigenvalue.
 
 # %%
 # Eigenvalues of each kind of features; above β / 2 they are counted, up to 64.
@@ -294,11 +294,11 @@ weights_of_ramp = [round(float(ramp.next_weight(step, 0.0, 0.0)), 3) for step in
 print("β over the training:", weights_of_ramp)
 
 # %% [markdown]
-# Then the **networks**. Time is the axis and frequency the channels. Batch norm and dropout follow every convolution,
-# as in the original. Batch norm brings each channel to mean 0 and spread 1 over a batch, and dropout sets a random
-# fifth of the numbers to zero in training. The label stands beside every frame at the encoder's input and enters the
-# decoder once, beside the latent. The comments give shapes for complex STFT, six genres and `width=64`. The argument
-# `every_stage` belongs to the cure of section 8.
+# Then the **networks**. Convolutions slide along time, and frequencies are their channels. Batch norm and dropout
+# follow every convolution, as in the original. Batch norm brings each channel to mean 0 and spread 1 over a batch,
+# and dropout sets a random fifth of the numbers to zero in training. The label stands beside every frame at the
+# encoder's input and enters the decoder once, beside the latent. The comments give shapes for complex STFT, six
+# genres and `width=64`. The argument `every_stage` belongs to the cure of section 8.
 
 
 # %%
@@ -420,7 +420,7 @@ class OriginalVAE(OriginalVAE):
 
 
 # %% [markdown]
-# The encoder needs the label as well.
+# The encoder needs the label as well. The two helpers with an underscore are inherited.
 
 
 # %%
@@ -569,18 +569,18 @@ quieter = 20 * np.log10(np.sqrt(np.mean(stft_test.astype("float32") ** 2) / np.m
 print(f"The generated clips are {quieter:.0f} dB quieter than the real ones.")
 
 # %% [markdown]
-# The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike. On complex
-# STFT all clips are nearly silent, because a network that cannot predict phases minimises its error by staying silent.
-# One number speaks against β as the only cause: at step 120 β is only 0.08, and the KL on complex STFT has already
-# fallen to 5.54 nats. Section 3 keeps every dimension even at five times this β.
+# The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike. On
+# complex STFT all clips are nearly silent, because a network that cannot predict phases minimises its error by
+# staying silent. One number speaks against β as the only cause: at step 120 β is only 0.08, and the KL on complex
+# STFT has already fallen to 5.54 nats. The forecast of section 3 keeps every dimension even at five times this β.
 
 # %% [markdown]
 # ## 6. Does the forecast hold?
 #
 # We compare the forecast with two models. The **linear VAE** is the control. Its loss depends on the clips only
-# through the eigenvalues, so `lab.fit_linear_vae` trains it to the end in seconds, from random weights. It does not
-# use the threshold. The **recipe's network** was trained for 300 steps at each fixed β, without label and dropout. Its
-# rows are shipped (embedded music; the mean of three seeds on log-mel, one seed on complex STFT).
+# through the eigenvalues, so `lab.fit_linear_vae` trains it to the end in seconds, from random weights. It is not
+# told the threshold. The **recipe's network** was trained for 300 steps at each fixed β, without label and dropout.
+# Its rows are shipped (embedded music; the mean of three seeds on log-mel, one seed on complex STFT).
 
 # %%
 linear = []
@@ -700,8 +700,8 @@ for beta, variances in spread.items():
           f"the largest {variances[0]:.3f}")  # fmt: skip
 
 # %% [markdown]
-# These are variances of posterior means: 0 is an unused direction, near 1 a fully used one. The shipped rows have each
-# half by itself after 300 steps, and three longer trainings:
+# These are variances of posterior means: 0 is an unused direction, near 1 a fully used one. The shipped rows have
+# each half by itself after 300 steps, two networks at a tiny β, and three longer trainings:
 
 # %% tags=["fold"]
 # @title Table: networks and matrices, by encoder and decoder
@@ -721,12 +721,14 @@ halves = halves.sort_values(order).reset_index(drop=True)
 display(halves.style.format({"β": "{:g}", "KL (nats)": "{:.2f}", "share explained": "{:.2%}"}))
 
 # %% [markdown]
-# Neither half is the only cause. Exchanging the decoder helps more than exchanging the encoder, and both help most. A
-# small β does not: at 0.001 two networks keep 46 directions and explain 0.03 %. Time does for two matrices, which reach
-# 12.31 % after 1,200 steps, and not for two networks. One result speaks against the forecast: at $\beta = 2$ it allows
-# 0 directions, and your two matrices have 35 above 0.01. But they are small: the largest has 0.036, against 0.562 at
-# $\beta = 0.4$, and after 1,200 steps 14 are left. The forecast describes the end of a training, and these trainings
-# were stopped before it.
+# Neither half is the only cause. Exchanging the decoder helps more than exchanging the encoder, and both help most.
+#
+# A smaller β does not help: at 0.001 two networks keep 46 directions and explain 0.03 %. More time helps two
+# matrices, which reach 12.31 % after 1,200 steps, and not two networks.
+#
+# One result speaks against the forecast: at $\beta = 2$ it allows 0 directions, and your two matrices have 35 above
+# 0.01. But they are small: the largest has 0.036, against 0.562 at $\beta = 0.4$, and after 1,200 steps 14 are left.
+# The forecast describes the end of a training, and these trainings were stopped before it.
 
 # %% [markdown]
 # ### The decoder, told the answer
@@ -895,13 +897,14 @@ print(f"a model that ignores both label and latent: swap obedience {1 / 6:.2f}")
 print(f"silence as the answer to complex STFT: share explained {share_explained('stft', 0):.4f}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** On log-mel your cure raises the share explained from 0.277 to 0.400 and the diversity from 0.187
-# to 0.699. For the share, the latent at every stage is enough: alone it has 0.39 in the table, as both together. On
-# complex STFT the KL rises to 58.6 nats, and the share explained stays at 0.000: the posteriors differ from the prior,
-# but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less than silence
-# (0.0004). So in these short trainings the features decide more than the cure. Active units alone mislead, because
-# *mean batch norm* has 64 by its construction. Even log-mel is not cured: the swap obedience of all eight rows is
-# between 0.06 and 0.19, about chance (0.17) or below. That is condition collapse, and notebook 05 treats it.
+# **What we learned.** On log-mel your cure raises the share explained from 0.277 to 0.400 and the diversity from
+# 0.187 to 0.699. For the share, the latent at every stage is enough: alone it has 0.39 in the table, as both
+# together. On complex STFT the KL rises to 58.6 nats, and the share explained stays at 0.000: the posteriors differ
+# from the prior, but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less
+# than silence (0.0004). So in these short trainings the features decide more than the cure. Active units alone
+# mislead, because *mean batch norm* has 64 by its construction and explains no more. Even log-mel is not cured: the
+# swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. The label is ignored: a
+# condition collapse, which notebook 05 treats.
 
 # %% [markdown]
 # **Limits.** This is one small copy of the original, with 300 steps where it had days. A network that begins late here
@@ -909,8 +912,8 @@ print(f"silence as the answer to complex STFT: share explained {share_explained(
 #
 # ## Is my run normal?
 #
-# Beside your two trainings stand the shipped rows of the same ones, and by how much a run may differ, because another
-# processor or library version rounds otherwise.
+# Another processor or library version rounds otherwise. So your two trainings may differ from the shipped rows, by as
+# much as the table allows.
 
 # %% tags=["fold"]
 # @title Table: your run and the shipped rows

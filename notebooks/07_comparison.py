@@ -104,8 +104,8 @@ judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
 lab.drawing("rate_distortion")
 
 # %% [markdown]
-# A large $\beta$ promises *simpler* latents, with one musical factor in each dimension, and in a conditional model less
-# room for the genre in $z$.
+# A large $\beta$ is said to give *simpler* latents, with one musical factor in each dimension, and in a conditional
+# model less room for the genre in $z$.
 #
 # Our decoder has its [optimal variance](glossary.md#optimal-variance), so both terms are in nats. Papers with averaged
 # or plain squared errors have betas in other units.
@@ -285,18 +285,18 @@ session.show_figure(fig, "07_rate_distortion", alt=alt)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Every rise of β takes rate and adds error, from 165.8 nats and 7.85 dB at $\beta = 0.3$ to 1.3
-# nats and 9.61 dB at $\beta = 300$. The first nats are cheap: at $\beta = 10$ only 25.8 are left, and the error, 8.72
-# dB, has made half of its way. These last nats cost the other half. Not every step is certain: from $\beta = 0.3$ to 1
-# the error rises by less than the seeds differ (± 0.22). At an equal rate your climb has a much smaller error, because
-# its model is larger and was trained four times as long. For the same reason it spends more nats at an equal β: each of
-# them saves it more. So compare the sweep's errors only with each other.
+# nats and 9.61 dB at $\beta = 300$. The nats that go first are cheap: at $\beta = 10$ only 25.8 are left, and the
+# error, 8.72 dB, has risen by half of the way. The last 25.8 nats cost the other half. Not every step is certain:
+# from $\beta = 0.3$ to 1 the error rises by less than the seeds differ (± 0.22). At an equal rate your climb has a
+# much smaller error, because its model is larger and was trained four times as long. For the same reason it spends
+# more nats at an equal β: each of them saves it more. So compare the sweep's errors only with each other.
 
 # %% [markdown]
 # ## 4. Which dimensions are given up?
 #
-# The latent has 32 dimensions for the whole clip and 8 for each of eight beats. A larger β takes
-# most from the dimensions whose nats save little distortion. Which are they? An active unit (notebook 06) can cost as
-# little as 0.005 nats.
+# The latent has 32 dimensions for the whole clip and 8 for each of eight beats. A larger β takes most from the
+# dimensions whose nats save little distortion. Which are they? An active unit, whose posterior mean has a variance
+# above 0.01 over clips, can cost as little as half of that, 0.005 nats.
 
 # %%
 kept = pd.DataFrame({
@@ -338,9 +338,10 @@ session.show_figure(fig, "07_kl_per_dimension", alt=alt)
 # %% [markdown]
 # ## 5. Obedience, variety, and what z gives away
 #
-# [z-leak](glossary.md#z-leak) is the accuracy of a linear probe that names the genre of test clips from their latents.
-# [Diversity](glossary.md#diversity) and sharpness are generated over real, so 1 is right. Fresh-draw obedience was not
-# measured in this sweep. We read it from section 7 for $\beta = 1$ and 10, and measure it on your climb at 300.
+# [z-leak](glossary.md#z-leak) is the accuracy of a linear probe that names the genre of test clips from their
+# latents. [Diversity](glossary.md#diversity) and sharpness are generated over real, so 1 is right. Fresh-draw
+# obedience was not measured in this sweep. For $\beta = 1$ and 10 we take it from the small models of section 7, and
+# at 300 we measure it on your climb.
 
 # %%
 climbing.set_weights(climb.stored[max(climb.stored)])
@@ -380,6 +381,10 @@ ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 alt = "Swap obedience stays at 1, z-leak stays above 0.9; diversity and sharpness fall as beta grows."
 session.show_figure(fig, "07_variety", alt=alt)
 
+# %% [markdown]
+# The same for real music. *Chance* is the share of the largest of four styles among the test clips; for swaps it would
+# be a quarter.
+
 # %% tags=["fold"]
 # @title Table: the same for real music (shipped, four styles, one seed)
 on_recordings = lab.read_rows("beta_real").set_index("value").loc[[1.0, 10.0, 100.0, 300.0]]
@@ -409,8 +414,9 @@ display(on_recordings[list(columns)].rename(columns=columns).rename_axis("β").r
 #
 # A latent is disentangled if each factor of the music has a dimension to itself. [MIG](glossary.md#mig), the mutual
 # information gap (Chen et al., 2018), measures it from 0 to 1, here on the 32 dimensions of the whole clip. Mutual
-# information is how much a dimension tells about a factor. MIG takes that of the best dimension minus that of the second
-# best, divided by the factor's entropy. The factors are mode (major or minor), brightness, density, register and level.
+# information is how much a dimension tells about a factor. MIG takes that of the best dimension minus that of the
+# second best, divided by the factor's entropy, the most that can be told about it. The factors are mode (major or
+# minor), brightness, density (of the notes), register (of the melody) and level.
 #
 # First we calibrate the measure on three latents: the factors themselves, noise, and the factors rotated, so that each
 # dimension holds a bit of everything.
@@ -452,8 +458,8 @@ display(table({"MIG": "mig"}, 3).T)
 #
 # ## 7. Five models on one scoreboard
 #
-# - **PCA**: the clip as coefficients of 96 principal components, with one Gaussian a genre to draw
-#   from. It needs no network and seconds to fit.
+# - **PCA**: the clip as coefficients of 96 principal components, with one Gaussian for each genre to draw from. It
+#   needs no network, and a few seconds to fit.
 # - **AE**: the autoencoder of notebook 02. It has no density to draw from.
 # - **VAE**: with a prior, without a label.
 # - **CVAE**: the cured model of notebooks 04 and 05.
@@ -476,11 +482,12 @@ scores = {name: lab.evaluate_model(model, features, judges) for name, model in m
 scoreboard = pd.DataFrame(scores).T
 
 # %% [markdown]
-# Two columns are new: the share of [class-conditional samples](glossary.md#class-conditional-samples) that obey, whose
-# latents are drawn for the genre asked for, and their [Fréchet distance](glossary.md#frechet-distance) to real clips in
-# the embedding of the network judge (smaller is nearer). "–" means that a model cannot do it. The VAE's diversity is over
-# all genres at once, that of the others within each. Sharpness and obedience favour the networks: a loss is close to
-# sharpness, and the CVAE's classifiers learned from degraded clips like the judge.
+# Two columns are new here: the share of [class-conditional samples](glossary.md#class-conditional-samples) that obey,
+# whose latents are drawn for the genre asked for, and their [Fréchet distance](glossary.md#frechet-distance) to real
+# clips in the embedding of the network judge (smaller is nearer). "–" means that a model cannot do it. The VAE's
+# diversity is over all genres at once, that of the others within each. Sharpness and obedience favour the networks.
+# The contrast loss asks for sharpness, and the CVAE's classifiers learned from augmented clips, as the judge did from
+# blurred ones.
 
 # %% tags=["fold"]
 # @title Guess: whose clips are nearest to real music?
@@ -583,8 +590,8 @@ cm.show_clips(listed, config)
 #
 # k-means and a mixture of Gaussians (GMM) sort the latents of training clips into as many clusters as there are
 # genres, without labels. k-means expects round clusters; our GMM allows each dimension a spread of its own. On test
-# clips [NMI](glossary.md#nmi) says how well clusters and genres agree, from 0 for unrelated to 1 for equal. The
-# intervals are of resampled test clips.
+# clips [NMI](glossary.md#nmi) says how well clusters and genres agree, from 0 for unrelated to 1 for equal. *Low* and
+# *high* bound the middle 95 % of k-means NMI over resampled test clips.
 #
 # Two kinds of raw features stand beside the models: mean and standard deviation over time of each mel band (**log-mel
 # statistics**), and of 20 cepstral coefficients, which describe the shape of a spectrum (**MFCC statistics**).
@@ -730,13 +737,13 @@ for label, number in heard.items():
 cm.show_clips(listed, config)
 
 # %% [markdown]
-# The map of the CVAE looks mixed, but most neighbours still share their genre. Without any genre in $z$ it would be one
-# case in six.
+# The map of the CVAE looks mixed, but most neighbours still share their genre. Without any genre in $z$ it would be
+# one case in six. In the players, the neighbour in the VAE shares the clip's genre, the one in the CVAE does not.
 
 # %% [markdown]
 # ## 11. Real music
 #
-# The shipped rows are of small networks, one seed, four styles. The judges are weaker there.
+# The shipped rows are of small networks, one seed, four styles. The judge is weaker there.
 
 # %% tags=["fold"]
 # @title Table: the comparison on recordings (shipped)
@@ -752,14 +759,16 @@ for name in ("log-mel statistics", "MFCC statistics"):
 print(f"network judge on real clips: {recorded['cnn_real'].max():.2f}")
 
 # %% [markdown]
-# Swaps obey on recordings too; those of PCA that seem to are errors of the judge. As on composed music, PCA is ahead of
-# small networks in error and in Fréchet distance. Clusters say little about real genres: no NMI is above 0.29.
+# Swaps obey on recordings too. PCA has no label, so where its swaps seem to obey, the judge errs. As on composed
+# music, PCA is ahead of small networks in error and in Fréchet distance. Clusters say little about real genres: no
+# NMI is above 0.29.
 
 # %% [markdown]
 # ## 12. So which is best?
 #
-# A model has won a column only if it is ahead by more than the **noise**: twice the standard deviation of the shipped VAE
-# over three seeds, at least 0.01. A model that is behind the first by no more than this shares its place.
+# A model has won a column only if it is ahead by more than the **noise**: twice the standard deviation of the shipped
+# VAE over three seeds, at least 0.01. A model that is behind the first by no more than this shares its place. The
+# VAE's diversity is left out, because it is over all genres.
 
 # %%
 seeds = lab.read_rows("foundation_known").groupby("kind")

@@ -24,16 +24,16 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **What you will hear at the end:** whatever you ask for. The notebook begins with a studio of ten lines: genre, seed,
-# tempo. It ends with a large one: genres to mix, sliders for brightness, density, level and bass, a map to walk on,
-# and your own clip as another genre. In between, we measure what the controls do.
+# **What you will hear at the end:** whatever you ask for. The notebook begins with a studio of ten lines and ends
+# with a large one: genres to mix, sliders, a map to walk on, and your own clip as another genre. In between, we
+# measure what the controls do.
 #
 # **What you need to know:** what a [conditional VAE](glossary.md#conditional-vae) is, and that it obeys if
 # [judges](glossary.md#judge) hear the genre that was asked for (notebooks 04 and 05).
 #
 # > **Time:** 1.6 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
-# > 2026-11-29. In a hurry? `make studio` opens the large studio alone in a browser. One list there chooses the music:
-# > composed, real, or your own after a run on it (`make studio DATA=<folder>`).
+# > 2026-11-29. In a hurry? `make studio` opens the large studio alone in a browser (`make studio DATA=<folder>`: your
+# > own music, after a run on it).
 #
 # On other music, the numbers in the prose remain those of the embedded music; tables and figures are your own.
 
@@ -85,13 +85,14 @@ test = features.subset("test")
 #
 # One call of `cm.make_clip` makes a clip. Its arguments are the keys of this instrument:
 #
-# - the **seed** says which [latent](glossary.md#latent) is drawn. The same seed always gives the same latent, which is
-#   the musical idea;
-# - the **genre** is a name, or several names with weights;
+# - the **seed** says which [latent](glossary.md#latent) is drawn for a genre. The same seed and genre always give the
+#   same latent, which is the musical idea;
+# - the **genre** is a name, or several names with weights. Another genre also draws another latent, unless
+#   `prior_genre` names the genre to draw for;
 # - the **tempo** says how fast. The model counts time in beats (notebook 01), so it never hears a tempo. The tempo is
 #   applied when the frames become sound.
 #
-# Three widgets, one function and one line that joins them are a studio. Open the cell to read them.
+# Three widgets, one function and one line that joins them: open the cell to read them.
 
 # %% tags=["fold", "widget"]
 # @title Turn: a studio of three widgets
@@ -104,8 +105,8 @@ output = widgets.interactive_output(play, {"genre": genre, "seed": idea, "tempo"
 widgets.VBox([genre, idea, tempo, output])
 
 # %% [markdown]
-# What does each key change? We make one clip, make it again, and change one argument at a time. Another genre is a swap
-# here: the latent is drawn as house (`prior_genre`) and decoded as strings.
+# What does each key change? We make one clip, make it again, and change one argument at a time. Another genre is a
+# swap here: the same latent, drawn for house (`prior_genre`), is decoded as strings.
 
 # %%
 one_idea = {"genre": model.genres[0], "seed": 3, "tempo": 110}
@@ -154,11 +155,11 @@ pd.Series(moved, name="mean change of the picture (dB)").round(1).to_frame()
 # with a single 1. There are two ways to ask for half and half:
 #
 # - **mix the labels**: give the decoder the row (0.5, 0.5);
-# - **mix the sounds**: decode the same latent once as each genre, and add the powers by weight, as if two bands played
-#   the same idea on one beat.
+# - **mix the sounds**: decode the same latent once as each genre, and add the powers by weight.
 #
-# We take every pair of genres, draw half of the latents from each, and turn the weight of the first genre from 0 to 1.
-# The two judges of notebook 04, a network and one that reads descriptors, say which genre they hear.
+# We take every pair of genres, draw half of the latents from each, and turn the weight of the first genre from 0
+# to 1. The two judges of notebook 04, a network and one that reads descriptors, say which genre they hear. The table
+# shows the mean of both.
 
 # %%
 # all pairs of up to six genres
@@ -237,9 +238,10 @@ found.round(3)
 # %% [markdown]
 # ## 3. What does one latent dimension do?
 #
-# Which direction in latent space is *brighter*? Such directions are measured on the training split, and ship with the
-# weights as the model's **controls**. These also hold six single dimensions, those of the [global
-# latent](glossary.md#global-latent) with the highest KL divergence.
+# Which direction in latent space makes a clip *brighter*? Section 4 measures such directions. They ship with the
+# weights as the model's **controls**. These also hold six single dimensions of the [global
+# latent](glossary.md#global-latent), those with the highest KL divergence, because they tell most about a clip. We
+# begin with these.
 
 # %%
 is_shipped = lab.uses_shipped_weights(session, weights)
@@ -254,10 +256,12 @@ print("single dimensions:", list(controls.dimensions))
 # - **What does it hold?** This is the rank correlation (the correlation of their orders) of its
 #   [posterior](glossary.md#posterior) mean with an attribute.
 # - **What does it do?** We move it from two standard deviations below its mean to two above, keep all others, decode,
-#   and measure how much the attribute changed, in its standard deviations over clips. This is what a slider does.
+#   and measure how much the attribute changed, in its standard deviations over clips (std). This is what a slider
+#   does.
 #
 # The next section defines four attributes. Three more are *register* (the mean frequency of the notes), *noise* (how
-# flat the spectrum is) and *punch* (how steeply levels rise).
+# flat the spectrum is) and *punch* (how steeply levels rise). In the figure, each point is one dimension and one
+# attribute.
 
 # %%
 words = {
@@ -318,7 +322,8 @@ strongest.rename_axis(["dimension", "attribute"]).round(2)
 # **What we learned.** Over all dimensions and attributes, without signs, holding and doing have a rank correlation of
 # 0.01. Dimension 21 holds noise (0.79) and moves it by 0.87 standard deviations. Dimension 8 holds it nearly as much
 # (-0.72) but moves it by only -0.24. The two dimensions that move the level most hold almost none of it. For
-# brightness alone it is 0.89, for punch -0.89, over six dimensions each. A slider needs what a dimension does.
+# brightness alone the correlation is 0.89, for punch -0.89, but six points each are few. Holding compares clips, in
+# which all dimensions differ together; doing moves one dimension alone. A slider needs what a dimension does.
 
 # %% [markdown]
 # ## 4. Sliders with a meaning
@@ -332,15 +337,17 @@ strongest.rename_axis(["dimension", "attribute"]).round(2)
 # | level | mean power | dB |
 # | bass | power below 160 Hz, over all power | dB |
 #
-# From latents of *training* clips we take random steps $\delta$, forwards and backwards, and measure how each attribute
-# changes. A linear regression of the change on the step gives the **slope** $w_k$ of attribute $k$: the direction that
-# moves it most. But a step along $w_k$ moves other attributes too. With all slopes as rows of $W$, the pseudo-inverse
+# We add a random step $\delta$ to the latent of a *training* clip, subtract the same step, decode both, and measure
+# how far each attribute differs. A linear regression of this change on the step gives the **slope** $w_k$ of
+# attribute $k$: the direction that moves it most. But a step along $w_k$ moves other attributes too. With all slopes
+# as rows of $W$, the pseudo-inverse
 #
 # $$ D = W^\top (W W^\top)^{-1} $$
 #
-# has columns $d_k$ with $w_j \cdot d_k = 0$ for $j \neq k$ and $w_k \cdot d_k = 1$. As far as the decoder is linear, the
-# step $d_k$ changes one attribute by one standard deviation and holds the others. The deviation is that of stepped
-# clips, whose level scatters more than that of real ones. Each genre has its own directions.
+# has columns $d_k$ with $w_j \cdot d_k = 0$ for $j \neq k$ and $w_k \cdot d_k = 1$. As far as the decoder is linear,
+# the step $d_k$ changes one attribute by one standard deviation and leaves the others as they are. The standard
+# deviation is that of the stepped clips of one genre. Their level varies more than that of real clips. Each genre has
+# its own directions.
 #
 # This is the library's code. `log_mel_attributes` measures decoded clips without making sound. The two small numbers,
 # 0.05 and 0.001, are **ridges**: they stop a matrix that is hard to invert from giving huge steps.
@@ -409,16 +416,17 @@ lab.guess(
 cosines.round(2)
 
 # %% [markdown]
-# A tenth of the steps is too few, because a slope in that many dimensions takes many steps. Between genres the
+# A tenth of the steps is too few, because there are hardly more steps than numbers in a slope. Between genres the
 # directions differ, least for the level and most for the bass; a part of this may be noise. A slider takes the
 # directions of the genres that play, by their weights.
 
 # %% [markdown]
 # ## 5. Does each slider do what its name says, in each genre?
 #
-# A direction was fitted on training clips, so we test it on draws that no fit has seen. Its unit is the standard
-# deviation *within a genre*. Ours is that over *all* genres, so that genres can be compared. Every slider moves from -1
-# to 1, and we average the change of its own attribute and of the other three.
+# A direction was fitted on training clips, so we test it on draws that no fit has seen. A step of a slider is one
+# standard deviation *within a genre*. We count in that over *all* genres, so that genres can be compared. Every
+# slider moves from -1 to 1. If both units were equal and the decoder linear, its own attribute would change by 2. In
+# the figure, each column is a slider and each row an attribute; the slider's own is framed.
 
 # %%
 def slider_effects(model, directions, num_clips=48, seed=0):
@@ -436,7 +444,7 @@ def slider_effects(model, directions, num_clips=48, seed=0):
 
 
 # %% [markdown]
-# The shipped controls hold the result for one seed. We draw other clips.
+# The shipped controls hold the result of one draw of clips. We draw others, so our numbers differ from theirs.
 
 # %%
 effect = slider_effects(model, controls.attribute_directions, num_clips=32, seed=seed + 2000)
@@ -486,9 +494,10 @@ print("change of the slider's own attribute:")
 own.round(2)
 
 # %% [markdown]
-# A slider **works** in a genre if it raises its own attribute by 0.25 of this unit at least, and by more than it moves
-# any other. `Controls.idle_sliders` says which do not, by the shipped result. The studio sets those to 0, greys them
-# out, and says why.
+# The level moves by more than 2, because its step was fitted on clips whose level varies more. A slider **works** in
+# a genre if it raises its own attribute by 0.25 of our unit at least, and by more than it moves any other.
+# `Controls.idle_sliders` says which do not, by the shipped result. The studio sets those to 0, greys them out, and
+# says why.
 
 # %%
 for name in model.genres:
@@ -498,7 +507,8 @@ for name in model.genres:
 # %% [markdown]
 # **The sound is the real test**: test clips are encoded, moved, turned into sound, and measured there by librosa. For
 # each clip we also take the rank correlation of the slider's place and the measurement: 1 if each step up raised it.
-# The change is counted in standard deviations of real test clips, not in those above.
+# The slider stands at -2, -1, 1 and 2. The change is counted in standard deviations of real test clips. Their level
+# varies least, so the column of the level is larger than above.
 
 # %%
 places = np.array([-2.0, -1.0, 1.0, 2.0])
@@ -569,8 +579,8 @@ three = {-2: "brightness -2", 0: "as it was", 2: "brightness 2"}
 cm.show_clips([brightened(*each) for each in three.items()], config)
 
 # %% [markdown]
-# The tempo is exact by construction. But is it *heard*? Librosa looks for it in the sound, and like people it may tap at
-# half or at double speed.
+# The tempo is exact by construction. But is it *heard*? We ask for 80 and 160 beats a minute. Librosa looks for them
+# in the sound, and like people it may tap at half or at double speed.
 
 # %%
 by_ear = measured(lambda tempo: {"tempo": tempo}, [80.0, 160.0])
@@ -581,19 +591,20 @@ folded = np.mean(np.abs(octaves - np.round(octaves)) < 0.07)
 print(f"tempo heard as asked: {at_once:.0%}, with half and double: {folded:.0%}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** In decoded clips all sliders but one move their own attribute by 0.79 at least. Bass in house fails
-# with 0.16, because all house clips have nearly the same bass. In the shipped result it moves the bass by 0.17 and the
-# level by 0.86. Bass in rock (0.79) is a close case: in our figure it moves the level further, in the shipped result it
-# does not. In the sound, bass in house moves by 0.09. Its rank correlation is still 1.00, because each tiny step goes the
-# right way. Density is weak there in jazz and in reggae (0.44, with a rank correlation of 0.54). The tempo is heard as
-# asked in 60 % of clips, and in 93 % if half and double are right.
+# **What we learned.** In decoded clips all sliders but one move their own attribute by 0.79 at least. Bass in house
+# fails with 0.16, because all house clips have nearly the same bass, so a step of this slider is small. In the
+# shipped result it moves the bass by 0.17 and the level by 0.86. Bass in rock (0.79) is close: only in our figure
+# does it move the level further. In the sound, bass in house moves by 0.09; its rank correlation is 1.00, because
+# each tiny step goes the right way. Density is weak there in jazz and in reggae (0.44, with a rank correlation of
+# 0.54). The tempo is heard as asked in 60 % of clips, and in 93 % if half and double are right.
 
 # %% [markdown]
 # ## 6. A map
 #
-# The latent has too many dimensions to look at. The map shows training clips along the two directions in which they
-# differ most (the first two principal components, [PCA](glossary.md#pca)). A cursor moves the *current* latent within
-# this plane and keeps everything that the map does not show.
+# The map shows training clips along the two directions in which they differ most (the first two principal components,
+# [PCA](glossary.md#pca)). A cursor moves the *current* latent within this plane and keeps everything that the map
+# does not show. The points have the colour of the attribute that follows the map most, here the noise (nearer to 0 dB
+# is noisier). The table holds rank correlations of both axes with all attributes.
 
 # %%
 points = controls.points  # (clips, 2)
@@ -644,13 +655,15 @@ axes_of_map.round(2)
 # %% [markdown]
 # ## 7. From one sound to another
 #
-# Half-way between two latents, a straight line is nearer to the origin than its ends are. **Spherical interpolation**
-# follows the arc instead (notebook 03) and stays as far out as its ends. Between $a$ and $b$ at an angle $\theta$,
+# The middle of a straight line between two latents is nearer to the origin than its ends are. **Spherical
+# interpolation** follows the arc instead (notebook 03) and stays as far out as its ends. Between $a$ and $b$ at an
+# angle $\theta$,
 #
 # $$ z(s) = \frac{\sin((1 - s)\theta)}{\sin\theta}\, \hat a + \frac{\sin(s\theta)}{\sin\theta}\, \hat b, $$
 #
-# with $\hat a, \hat b$ scaled to length 1. This gives the direction; the length of $z(s)$ goes evenly from that of $a$
-# to that of $b$. [Sharpness](glossary.md#sharpness) measures how far lines and edges stand out; low values are blur.
+# with $\hat a, \hat b$ scaled to length 1. This gives the direction; the length of $z(s)$ goes evenly from that of
+# $a$ to that of $b$. [Sharpness](glossary.md#sharpness) measures how far lines and edges stand out; low values are
+# blur. We compare the middles of many pairs of house latents.
 
 # %%
 ends = [model.sample_latents([0] * 4 * num_judged, seed=seed + k) for k in (1, 2)]
@@ -699,7 +712,7 @@ cm.player(samples, config, label)
 #
 # Your own music takes the same way as the training clips: find the beats, cut eight, compute the log-mel, encode. The
 # encoder is not told a genre, so it takes any recording. Compare with the [ceiling](glossary.md#ceiling), here the
-# clip sent through the features and back to sound without a model. No model can restore what is lost there.
+# clip sent through the features and back to sound without a model.
 #
 # The stand-in here is a test clip, repeated three times in an MP3 file. Put the path of your file in its place.
 
@@ -741,19 +754,18 @@ print(f"from the recording: ceiling {lost:.1f} dB, the clip as {source} {off:.1f
 print(f"verdicts of the judges that are the genre asked for: {obeyed} of {verdicts.size}")
 
 # %% [markdown]
-# Nearly all of the loss comes from the model, and little from the way through the features. The clip still obeys both
-# judges. The test is easy, because the clip comes from the music that the model knows.
+# Nearly all of the loss comes from the model. Both judges hear both clips as asked. The test is easy, because the
+# clip comes from the music that the model knows.
 
 # %% [markdown]
 # ## 9. The studio
 #
-# Here is everything from above with widgets. After a change the sound goes on from the same beat, so you can compare by
-# ear. A click on the map plays there. *Style of* gives the clip the timbre of another one (exercise 4).
-# [Guidance](glossary.md#guidance) exaggerates the genre. *The clip as code* holds the line that makes the clip again.
+# Here is everything with widgets. After a change the sound goes on from the same beat. A click on the map plays
+# there. *Style of* gives the clip the timbre of another one (exercise 4). [Guidance](glossary.md#guidance)
+# exaggerates the genre. *The clip as code* holds the line that makes the clip again.
 #
-# In a notebook of your own, two lines are enough: `import cvae_music as cm`, then
-# `cm.Studio.from_preset("known_cvae")`. **Without a running kernel** you see the last clip, and a picture of the studio
-# below.
+# In a notebook of your own, `cvae_music.Studio.from_preset("known_cvae")` is enough after `import cvae_music`.
+# **Without a running kernel** you see the last clip, and a picture of the studio below.
 
 # %%
 studio = cm.Studio(model, controls)
@@ -766,7 +778,7 @@ if data == "known" and lab.project_folder():
     cm.show_picture(lab.project_folder() / "figures" / "08_studio.png", alt=seen)
 
 # %% [markdown]
-# Is it quick enough to play? A clip must be ready long before the last one ends (see `docs/speed.md`).
+# Is it quick enough to play? A clip must be ready long before the last one ends.
 
 # %%
 taken = []
@@ -783,7 +795,8 @@ print(f"{seconds:.1f} seconds of sound in {np.median(taken):.2f} seconds")
 #
 # The preset `real_cvae` is a model of the same class, trained on 149 openly licensed recordings of four styles. It is
 # far from music: a third of its sharpness is missing, and published networks hear the style asked for in seven of ten
-# new clips (`docs/results.md`). The musicians are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
+# new clips (`docs/results.md`). *Turned down* on a player means that the sound would exceed full scale. The musicians
+# are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
 
 # %%
 real_model = cm.ConditionalVAE.from_preset("real_cvae")
@@ -804,7 +817,7 @@ cm.show_clips([as_shown(clip, clip.genre) for clip in played], real_config, num_
 # %% [markdown]
 # ## Is my run normal?
 #
-# The ranges are those of the embedded music with shipped weights. On other music the judges are worse.
+# The ranges are those of the embedded music with shipped weights.
 
 # %% tags=["fold"]
 # @title Table: your run beside normal ranges
@@ -825,17 +838,16 @@ checks["normal"] = np.where(is_inside, "yes", "look")
 checks.round(3)
 
 # %% [markdown]
-# A direction is right on average, but at the end of a slider the decoder may be far from linear for one clip. Beat
-# tracking of your own clip may start on the off-beat; in the studio, "from (s)" moves it.
+# Beat tracking of your own clip may start on the off-beat; in the studio, "from (s)" moves it.
 #
 # ## Exercises
 #
-# 1. *15 minutes, medium.* In the studio, find a seed and settings for the clip of lowest brightness that the judges
-#    still hear as the genre you asked for. Copy them into the cell below, which prints what a judge hears.
+# 1. *15 minutes, medium.* In the studio, find the seed and settings of the darkest clip that the judges still hear as
+#    the genre you asked for. Copy them into the cell below, which prints what a judge hears.
 # 2. *20 minutes, hard.* Leave out the pseudo-inverse: in `attribute_directions` use $w_k / \lVert w_k \rVert^2$ as the
 #    step. What happens to the side effects of house, and does its bass slider work then?
-# 3. *10 minutes, easy.* With `cm.latent_walk`, play a walk through three latents that ends where it began, as a loop. Is
-#    the leap of the log-mel from its end to its beginning larger than at other multiples of eight beats?
+# 3. *10 minutes, easy.* With `cm.latent_walk`, play a walk through three latents that ends where it began, as a loop.
+#    Does the log-mel change more where the end meets the beginning than at other multiples of eight beats?
 # 4. *20 minutes, medium.* Play the style of one clip with the chords of another. The latent is `model.global_dim`
 #    numbers of the whole clip, then `model.local_dim` for each beat. Which of the two carries the timbre, by
 #    `librosa.feature.mfcc`? Then write `with_style`: the global part, and the *mean* of the beats,

@@ -90,8 +90,8 @@ from cvae_music import VAE, ConditionalVAE, moving_average_matrix
 # falls, it draws a pale one on each of them. The result is blur. The contrast loss of notebook 02 acts against it. The
 # shipped model was trained with it, and still blurs.
 #
-# **Sharpness** measures how strongly levels differ from the bands around them. We give it as a share of what real clips
-# have: 1 is right, and blurred clips are below 1.
+# **Sharpness** measures how strongly levels differ from the median of nine bands around them. We give it as a share
+# of what real clips have: 1 is right, and blurred clips are below 1.
 
 # %%
 cvae = lab.open_model("cvae", features, session, weights, num_steps=num_full_steps)
@@ -132,8 +132,8 @@ print(f"sharpness of reconstructions {rebuilt:.2f}, of new clips {new:.2f}")
 # %% [markdown]
 # ## 2. First the cheap way: an unsharp mask
 #
-# Against the same blur, speech synthesis made its output vary as much as real speech does (the **global variance** of
-# Toda and Tokuda, 2007). We do this for the fine detail of each [mel band](glossary.md#mel-band).
+# Speech synthesis had the same blur. Toda and Tokuda (2007) corrected it by making the output vary as much as real
+# speech does (the **global variance**). We do this for the fine detail of each [mel band](glossary.md#mel-band).
 #
 # The **detail** of a level is the level minus the average of the nine bands around it. The next cell computes it with
 # one matrix product.
@@ -243,15 +243,15 @@ display(both.round(2))
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask adds 18 % of the detail on average, and takes new clips from 0.77 to 0.86 without any
-# training. Reconstructions reach 0.96 and not 1, because sharpness is not quite what the formula fits. But the error
-# rises from 4.68 to 4.80 dB. Some of the rebuilt detail is in the wrong place, and the mask
-# strengthens this part too.
+# training. Reconstructions reach 0.96 and not 1, probably because the formula subtracts an average of nine bands, and
+# sharpness their median. But the error rises from 4.68 to 4.80 dB. Some of the rebuilt detail is in the wrong place,
+# and the mask strengthens this part too.
 
 # %% [markdown]
 # ## 3. A discriminator that sees the blur
 #
 # The mask enlarges the detail that is there. A discriminator can teach the decoder to draw better detail. The drawing
-# shows one step. Blue frames are real clips, brown ones are made by the decoder.
+# shows one step. A clip with a blue border is real, one with a brown border is made by the decoder.
 
 # %% tags=["fold"]
 # @title Drawing: one step against the discriminator
@@ -327,8 +327,9 @@ print(f"{network.count_params():,} weights")
 # 2016). $L_G$ takes the first three, which the decoder has made. The last group is there to make the discriminator
 # compare the clip with the genre. In our 60 steps exercise 3 finds no effect of it yet.
 #
-# **Feature matching** (Larsen et al., 2016) is a second loss for the decoder. A reconstruction should give every layer
-# of the discriminator the same features as its original.
+# **Feature matching** (Larsen et al., 2016) is a second loss for the decoder. A reconstruction should give every
+# layer of the discriminator the same features as its original. We count the mean difference as a share of the
+# original's mean feature.
 
 # %%
 def adversarial_losses(discriminator, real, fakes):
@@ -373,12 +374,14 @@ print(f"real part {float(real_part):.0f}, fake part {float(fake_part):.0f}")
 # ## 4. The model, with two optimisers
 #
 # The model continues from a trained one, in a **second phase** as in RAVE, a VAE of sound (Caillon and Esling, 2021).
-# The encoder is frozen, so latents keep their meaning and the [latent density](glossary.md#latent-density) stays valid.
-# The likelihood stays in the loss at 0.3 of its weight, so that reconstructions stay near their clips. It is a sum over
-# all levels, and the two new losses are means, so these get large weights (600 and 1,000). The classifiers of notebook
-# 05 stay as well.
+# The encoder is frozen, so latents keep their meaning and the [latent density](glossary.md#latent-density) stays
+# valid. The likelihood stays in the loss at 0.3 of its weight, so that reconstructions stay near their clips. (The
+# code weights the whole loss of the VAE, but with a frozen encoder its KL divergence cannot change.) The likelihood
+# is a sum over all levels, and the two new losses are means, so these get large weights (600 and 1,000). The
+# classifiers of notebook 05 stay as well.
 #
-# First what the model **has**: an unsharp mask, a discriminator, and an optimiser for it alone.
+# First what the model **has**: an unsharp mask, a discriminator, and an optimiser for it alone. `trainable = False`
+# only hides the discriminator from the *first* optimiser.
 
 # %%
 class ConditionalVAEGAN(ConditionalVAE):
@@ -719,13 +722,14 @@ def compare(asked, number):
 # ## 6. What did it cost, and would less have done?
 #
 # A sharper clip need not be nearer to music. The shipped tables hold means of one to three trainings over 300 new
-# clips. All began from older conditional VAEs, with a penalty that notebook 05 (section 8) took out, so do not compare
-# them with section 5.
+# clips. All began from older conditional VAEs, with a penalty that notebook 05 (section 8) took out, so they differ
+# from section 5 (0.81 for the discriminator alone there).
 #
 # - **as it was**: the conditional VAE of notebook 05;
 # - **unsharp mask**: the same with the mask. Nothing is trained;
 # - **trained longer**: 480 more steps as before, without a discriminator;
-# - **random features**: 480 steps of feature matching with a discriminator that never learns;
+# - **random features**: 480 steps of feature matching with a discriminator that never learns, to see whether it has
+#   to;
 # - **discriminator**: 480 steps against the discriminator, with the mask off;
 # - **discriminator and mask**: the same with the mask on.
 #
@@ -733,8 +737,9 @@ def compare(asked, number):
 #
 # - *Fréchet* and *kernel* ([kernel distance](glossary.md#kernel-distance)) compare new clips with test clips, as a
 #   [judge](glossary.md#judge) sees them; less is better. *Fréchet of music* is what real training clips score. It is
-#   the smallest value to expect, and not 0 because the clips are few. *Kernel* is an estimate and may fall below 0. Its
-#   unit is not that of other notebooks.
+#   the smallest value to expect, and not 0 because the clips are few. *Its seeds* gives the lowest and the highest
+#   *Fréchet* of the trainings, *seeds* their number. *Kernel* is an estimate and may fall below 0. Its unit is not
+#   that of other notebooks.
 # - *Diversity* is 1 for real clips.
 # - *Swaps in sound* is swap obedience by a judge that hears the sound instead of the picture; more is better. Its
 #   *ceiling*, the share on real clips, can be lower, because generated clips may be more typical than real ones.
@@ -802,12 +807,12 @@ show_table(real)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask alone is as sharp as the discriminator alone (0.85 and 0.84; both together 0.88), and
-# sharper on real music (0.89 and 0.77). It also brings new clips nearer to music: the Fréchet distance falls from 6.56
-# to 5.78, on real music from 15.56 to 12.07. The discriminator takes 162 seconds and does *not*: 6.71 and 15.95. The
-# seeds disagree on these small rises (`docs/results.md`). On the embedded music the kernel distance (0.16 becomes
-# 0.01), diversity (0.90 becomes 0.95) and swaps in sound (0.88 becomes 0.92, with the mask 0.90) favour the
-# discriminator. But random features change the first two as much (-0.01 and 0.95, one seed). Training longer does
-# almost nothing for sharpness (0.77).
+# sharper on real music (0.89 and 0.77). It also brings new clips nearer to music: the Fréchet distance falls from
+# 6.56 to 5.78, on real music from 15.56 to 12.07. The discriminator takes 162 seconds and does *not*: 6.71 and 15.95.
+# The seeds disagree on these small rises (6.01 to 7.71, and 14.24 to 16.88). On the embedded music the kernel
+# distance (0.16 becomes 0.01), diversity (0.90 becomes 0.95) and swaps in sound (0.88 becomes 0.92, with the mask
+# 0.90) favour the discriminator. But random features change the first two as much (-0.01 and 0.95, one seed).
+# Training longer does almost nothing for sharpness (0.77).
 
 # %% [markdown]
 # ## 7. Ask somebody from outside
@@ -830,7 +835,7 @@ shares.round(2)
 
 # %% [markdown]
 # New clips gain for one network only, MTT. Swapped clips gain for neither, and lose for MSD. So the second phase does
-# not buy swap obedience.
+# not raise swap obedience.
 
 # %% [markdown]
 # ## Is my run normal?

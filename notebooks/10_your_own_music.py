@@ -105,7 +105,7 @@ if data == "known":  # the stand-in begins anew each time: there must be somethi
 #   [conditional VAE](glossary.md#conditional-vae) needs two genres.
 # - **Is there a beat?** Clips are cut at beats. Speech, drones and free rhythm do not fit.
 # - **Long files?** A concert of an hour counts as one track, so cut it at its pieces.
-# - **What should you listen for?** First the beat, then the genre you asked for, then whether two seeds differ.
+# - **What should you listen for?** The beat, then the genre asked for, then whether two seeds differ.
 # - **What do bad results sound like?** A steady hum is an average of all clips. The same clip for every seed is a
 #   [posterior collapse](glossary.md#posterior-collapse). The same clip for every genre is an ignored label. Dull
 #   drums are normal after a few minutes.
@@ -189,9 +189,9 @@ print(f"through arrays and back, levels differ by {np.mean(lost):.2f} dB")
 # %% [markdown]
 # ## 3. What will it cost?
 #
-# **A few files, timed.** How many clips will the folder give, and how long will it take to make them? `probe_files`
-# makes the features (log-mels) of a few files, from the smallest to the largest. *train_windows* are the clips of a
-# training file: one begins at every second beat, so they overlap. *eval_windows*, for the other splits, do not.
+# **A few files, timed.** How many clips will the folder give, and how fast? `probe_files` makes the features
+# (log-mels) of a few files, from the smallest to the largest. *train_windows* are the clips of a training file: one
+# begins at every second beat, so they overlap. *eval_windows*, for the other splits, do not.
 
 # %%
 files = lab.probe_files(collection, config)
@@ -220,8 +220,8 @@ shown.drop(columns="source_id").round(3)
 #
 # $$ N \Big( \bar x \pm 2\, \frac{s}{\sqrt n} \sqrt{1 - n/N} \Big). $$
 #
-# What follows ± is two standard errors of the mean. Exercise 1 finds the
-# range often too narrow, because twelve files may miss the unusual ones.
+# The part after ± is two standard errors; it is 0 if all files were read. Exercise 1 finds the range often too
+# narrow, because twelve files may miss the unusual ones.
 #
 # **Several processes** can share the work, but take time to start. With so few small files they save seconds.
 
@@ -242,7 +242,7 @@ workers.round(2)
 # - **A larger batch** keeps a large device busy. In the second table 64 clips won:
 #   slower steps, but half as many.
 #
-# Which is fastest depends on the machine. In the third table half precision costs no quality (*spread* is over seeds).
+# In the third table half precision costs no quality (*spread* is over seeds).
 #
 # </details>
 
@@ -276,10 +276,10 @@ both = {"mean": halves[list(measures)].mean(), "spread": halves[list(measures)].
 pd.concat(both).rename(columns=measures).round(2)
 
 # %% [markdown]
-# **The estimate.** What will it take, and does it fit? *low* and *high* come from the formula, for the training from
-# the fastest and the slowest of six steps. These say little about the next hour: in earlier runs the training took 1.5
-# to 2.1 times the estimate. Therefore we halve *low* and double *high* for the minutes. Judging
-# is not included. *there_is* is what this machine has.
+# **The estimate.** *low* and *high* come from the formula, for the training from the fastest and the slowest of six
+# steps. These say little about the next hour: in earlier runs the training took 1.5 to 2.1 times the estimate.
+# Therefore we halve *low* and double *high* for the minutes. Judging is not included. *there_is* is what this machine
+# has.
 #
 # **Run the notebook to here, and decide.** With a folder of your own, now set `num_tracks = 0` and look again.
 
@@ -402,12 +402,13 @@ table.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** After 74 steps the preset rebuilds validation clips with an error of 6.67 dB, the new weights
-# with 10.31 dB (less is better). In the figure the new weights play beats but hardly any notes. The comparison
-# is not fair, because the preset was trained before.
+# with 10.31 dB (less is better). In the figure the new weights play beats but hardly any notes. But the preset was
+# trained before.
 
 # %% [markdown]
-# And on recordings? A shipped table holds whole trainings on ambient and tracker music, which the preset does not know.
-# The error on validation clips was measured every 120 steps.
+# And on recordings? A shipped table holds trainings on ambient and tracker music, styles that the preset does not
+# know. Each training has a learning-rate schedule of its own length. The error on validation clips was measured every
+# 120 steps.
 
 # %% tags=["fold"]
 # @title Picture and table: whole trainings on recordings
@@ -434,11 +435,10 @@ session.show_figure(fig, "10_overfitting", seen)
 pd.DataFrame.from_dict(rows, orient="index").round(2)
 
 # %% [markdown]
-# The curve of new weights is lowest halfway, then it rises: the model begins to learn its training clips by heart. This
-# is [overfitting](glossary.md#overfitting). The error on training clips goes on falling, so only validation clips show
-# it. To stop there and keep the best weights, give `cm.train` this:
-# `callbacks=keras.callbacks.EarlyStopping("val_rms_db", mode="min", patience=3, restore_best_weights=True)`.
-# From the preset 120 steps are enough; more do harm.
+# The curve of new weights is lowest halfway, then it rises: the model begins to learn its training clips by heart.
+# This is [overfitting](glossary.md#overfitting). The error on training clips goes on falling, so only validation
+# clips show it. To stop there and keep the best weights, give `cm.train` this:
+# `callbacks=keras.callbacks.EarlyStopping("val_rms_db", mode="min", patience=3, restore_best_weights=True)`. More music helps. From the preset the error is lowest at the first point, after 120 steps.
 
 # %% [markdown]
 # ## 6. Training, stopped and resumed
@@ -513,8 +513,7 @@ model = cm.load_model(run / "model.keras", config)
 print("steps at which it began:", begun)
 
 # %% [markdown]
-# The training went on from the end of the last whole pass. So a stop costs at most one pass, which is long in a large
-# collection.
+# The training went on from the end of the last whole pass. A stop costs one pass at most.
 
 # %% [markdown]
 # ## 7. Was the estimate right?
@@ -570,9 +569,9 @@ where.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Counts and disk space were right (0.92 and 0.93 of the estimate). Memory was above *high*, but
-# it includes the larger models of section 5. Minutes are less certain (see *factor*). Steps were timed for seconds, so
-# their factor depends on what else the machine does. The rest takes longer than estimated, because the estimate counts one
-# start and nothing else.
+# it includes the larger models of section 5. Minutes are less certain (see *factor*). Those of the preparation leave
+# out the part that was made before the kill. Steps were timed for seconds, so their factor depends on what else the
+# machine does. The rest takes longer than estimated, because the estimate counts one start and nothing else.
 
 # %% [markdown]
 # ## 8. What can be expected of it?
@@ -782,9 +781,10 @@ pd.DataFrame(rows).T.round(1)
 # - The **error** falls fast, then slowly. (Its clips are augmented, so it differs from section 8.) If it stays where it
 #   began, look at `features.report` and at the levels of the clips.
 # - The **KL divergence** rises and stays high. If it stays near 0, the latent is unused (notebook 06).
-# - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifiers are about clips played as another
-#   genre (notebook 05). It is flat for some 50 steps, then falls far below a blind guess (dotted line). If it stays at
-#   the line, the label is ignored, or nobody could tell your genres apart.
+# - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifiers are about clips played as
+#   another genre (notebook 05). It is flat for some 50 steps, then falls far below a blind guess (dotted line, the
+#   logarithm of the number of genres). If it stays at the line, the label is ignored, or nobody could tell your
+#   genres apart.
 
 # %% tags=["fold"]
 # @title Picture: your curves over the band of normal runs

@@ -83,8 +83,8 @@ TINY = 1e-10  # keeps divisions finite
 # - the fine frequency inside each [mel band](glossary.md#mel-band);
 # - everything below the floor of -70 dB.
 #
-# The last is gone for good. We look for the other two: up to section 4 for the phases alone, with the true magnitude
-# of every frequency kept.
+# The last is gone for good. We look for the other two. Up to section 4 we keep the true magnitude of every frequency
+# and look for the phases alone.
 
 # %%
 is_test = features.table["split"] == "test"
@@ -132,7 +132,7 @@ print(f"largest error with true phases: {gap:.0f} dB, where full scale is 0 dB")
 # ## 2. Zero, or random: buzz and hiss
 #
 # We try the two cheapest choices: all phases zero, so that all waves of a frame peak together at its centre, or all
-# drawn at random.
+# drawn at random. *Turned down* on a player means that the sound would exceed full scale.
 
 # %%
 # The library's own. Every start takes the same arguments, needed or not, so that one
@@ -306,7 +306,7 @@ print(f"mismatch after 32 rounds: {plain:.3f} without momentum, {fast:.3f} with 
 # \qquad \frac{\partial\varphi}{\partial k} = -\frac{\gamma}{h N}\,\frac{\partial \log A}{\partial t},$$
 #
 # with $t$ counted in frames. Our Hann window is close to a Gaussian with $\gamma \approx 0.256\,N^2$. So the
-# magnitudes determine the phases, up to one constant.
+# magnitudes nearly determine the phases, up to one constant.
 
 # %%
 def read_phase_steps(magnitude, loop):
@@ -541,10 +541,12 @@ lab.drawing("vocoder")
 # - **Output:** for each frequency a correction of the curve, and an uncertainty: how far the log-magnitude is
 #   expected to be off, in nats (1 nat is 8.7 dB).
 # - **Loss:** the error of the log-magnitudes plus the mismatch, both *after* the bands were restored by the formula
-#   above. So the network learns only how power spreads inside a band. A third term teaches the uncertainty.
+#   above (the box below the magnitudes in the drawing). So the network learns only how power spreads inside a band. A
+#   third term teaches the uncertainty.
 # - **Music:** 190 recordings of game music and 360 composed pieces, none of them in our tests.
 #
-# We compare curve and vocoder with the true magnitudes. The *distance* is computed like the mismatch.
+# We compare curve and vocoder with the true magnitudes. The *distance* is computed like the mismatch. *Left of the
+# error* is the vocoder's distance over the curve's.
 
 # %%
 vocoder = cm.shipped_vocoder(config)
@@ -675,8 +677,9 @@ print(f"after 6 more that hold the bands: {picture_error(after):.2f} dB")
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The vocoder brings the distance from the true magnitudes from 0.16 to 0.09. It removes most of
 # the error between 1,000 and 4,000 Hz (0.60 becomes 0.17). Below 200 Hz it hardly helps (0.09 and 0.08), but there
-# the curve was right already. Going from 32 to 64 rounds removes 42% of the mismatch with true magnitudes, but 20%
-# with the curve's. Six rounds that hold the bands bring the picture's error from 0.52 to 0.32 dB.
+# the curve was right already. Going from 32 to 64 rounds removes 42% of the mismatch with true magnitudes, but only
+# 20% with the curve's, because no sound has these. Six rounds that hold the bands bring the picture's error from 0.52
+# to 0.32 dB.
 
 # %% [markdown]
 # ## 6. Why hiss comes back as buzz
@@ -706,7 +709,8 @@ hear(hisses)
 pd.Series(crowded, name="crowding").to_frame().round(2)
 
 # %% [markdown]
-# The cure is the second output of the vocoder, its **uncertainty** $u$. Where $u$ is high, the magnitudes are
+# PGHI alone gathers most of the noise's energy near the centres, the default hardly more than the noise itself has
+# there. The cure is the second output of the vocoder, its **uncertainty** $u$. Where $u$ is high, the magnitudes are
 # multiplied by those of white noise $R$. The exponent $s(u)$ rises from 0 to 1 between 0.4 and 0.5 nats, and where it
 # is above a half, the phases of the noise are used as well:
 #
@@ -760,16 +764,15 @@ lab.guess(
 pd.DataFrame(alone).T.round(2)
 
 # %% [markdown]
-# From smooth magnitudes PGHI gathers most of the noise's energy near the centres; with the vocoder's noise it is nearly
-# even. So PGHI alone suits a tone, and not noise. On the clip by the preset of recordings it leaves 4.19 dB, zero
-# phases 1.13. There the vocoder is uncertain in most cells, but noise is not the whole reason: that clip is worse than
-# pure noise. The cure has a price: our clip's error (section 5) rises to 0.36 dB.
+# So PGHI alone suits a tone, and not noise. On the clip by the preset of recordings it leaves 4.19 dB, zero phases
+# 1.13. There the vocoder is uncertain in most cells, but noise is not the whole reason: that clip is worse than pure
+# noise. The cure has a price: with noise our clip's error is 0.36 dB, and was lower without it (section 5).
 
 # %% [markdown]
 # ## 7. All ways compared
 #
-# We compare two measures over one test clip of each genre (median): the error of the picture, and the distance from
-# the true magnitudes, now of the finished sound. Less is better.
+# We compare two measures over one test clip of each genre (the median, not our clip alone): the error of the picture,
+# and the distance from the true magnitudes, now of the finished sound. Less is better.
 
 # %%
 def measured(clip, method):
@@ -799,8 +802,8 @@ hear(tried)
 here.round({"error (dB)": 2, "distance": 3})
 
 # %% [markdown]
-# The same measures for more music: 24 clips of the embedded music and 24 of real music (other pieces of the vocoder's
-# game music).
+# The same measures for more music: 24 clips of the embedded music (*known*) and 24 of real music (game music again,
+# but pieces that the vocoder did not learn from).
 
 # %% tags=["fold"]
 # @title Table: the same ways on 24 composed and 24 real clips (less is better)
@@ -825,7 +828,8 @@ print(f"{1 / seconds:.0f} seconds of sound in one second of the processor")
 # %% [markdown]
 # The distance depends mostly on fine frequencies; our hearing does not. So the benchmark also asked a network that
 # was trained to tag a million songs with styles and moods (musicnn, by Pons and Serra, 2019) how far each way moves a
-# clip. 0 is not at all, 1 is as far as another clip of the style.
+# clip. 0 is not at all, 1 is as far as another clip of the style. Rows with *no vocoder* use other forms of picture.
+# *Bands lost, phases kept* makes the sound with true phases.
 
 # %% tags=["fold"]
 # @title Table: distances that a tagger hears (less is better)
