@@ -1,5 +1,6 @@
 """Numbers of lessons are looked for in the outputs of their section; guesses answer."""
 
+import ipywidgets as widgets
 import lessons
 import nbformat.v4 as v4
 import pytest
@@ -101,6 +102,15 @@ def test_a_guess_is_a_widget_and_a_form():
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "Is 1 &lt; 2?" in bundle["text/html"]
     assert 'data-answer="yes"' in bundle["text/html"]
+
+
+def test_a_guess_is_shown_by_ipywidgets_7_too(monkeypatch):
+    monkeypatch.delattr(widgets.Widget, "_repr_mimebundle_")  # Colab has 7
+    asked = guess("How many?", 3.0)
+    box = asked.widget()
+    monkeypatch.setattr(asked, "widget", lambda: box)
+    shown = asked._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
+    assert shown["model_id"] == box.model_id
 
 
 def test_a_guess_explains_its_answer():

@@ -145,9 +145,14 @@ class Guess:
         )
 
     def _repr_mimebundle_(self, **_: object) -> dict:
-        found = dict(self.widget()._repr_mimebundle_() or {})
-        found["text/plain"] = f"Guess. {self.question} (Answer: {self.told})"
-        return found | {"text/html": self.form()}
+        # Widgets of ipywidgets 7, which Colab has, lack this method.
+        model_id = self.widget().model_id
+        view = {"version_major": 2, "version_minor": 0, "model_id": model_id}
+        return {
+            "application/vnd.jupyter.widget-view+json": view,
+            "text/plain": f"Guess. {self.question} (Answer: {self.told})",
+            "text/html": self.form(),
+        }
 
 
 def guess(
