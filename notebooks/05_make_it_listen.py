@@ -134,7 +134,14 @@ names = {
 shipped = lab.read_rows("collapse_label").groupby("name")
 measures = {name: ["mean", "min", "max"] for name in ("swap", "rms_db")}
 composed = shipped.agg(measures).loc[list(names)].rename(names)
-composed.columns = ["swap, mean", "lowest", "highest", "error (dB)", "least", "most"]
+composed.columns = [
+    "swap, mean",
+    "swap, lowest",
+    "swap, highest",
+    "error (dB)",
+    "error, lowest",
+    "error, highest",
+]
 
 # %% [markdown]
 # The second table leaves out one mechanism at a time. The outside networks of notebook 04 name the genre of the
@@ -208,7 +215,7 @@ composed.loc[["label once", "FiLM alone", "all mechanisms"]].round(2)
 
 # %% [markdown]
 # With the mechanisms of this notebook every swap is heard as asked, with FiLM alone two in three. The price is a
-# slightly larger error. The seeds (*least* to *most*) do not overlap.
+# slightly larger error. The seeds (*lowest* to *highest*) do not overlap.
 
 # %% [markdown]
 # ## 2. Classifiers that listen
