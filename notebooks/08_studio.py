@@ -762,7 +762,7 @@ print(f"verdicts of the judges that are the genre asked for: {obeyed} of {verdic
 #
 # Here is everything with widgets. After a change the sound goes on from the same beat. A click on the map plays
 # there. *Style of* gives the clip the timbre of another one (exercise 4). [Guidance](glossary.md#guidance)
-# exaggerates the genre. *The clip as code* holds the line that makes the clip again.
+# exaggerates the genre. *The clip as code* holds the lines that make the clip again.
 #
 # In a notebook of your own, `cvae_music.Studio.from_preset("known_cvae")` is enough after `import cvae_music`.
 # **Without a running kernel** you see the last clip, and a picture of the studio below.

@@ -17,6 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = """import studio_page
 
 studio_page.MusicChoice({sources!r})"""
+LOOK = ROOT / "lib" / "cvae_music" / "studio" / "studio.css"
+# In place of Voila's "Executing 1 of 2".
+WAITING = """
+<script>
+update_loading_text(1, 2, "Loading the model, about 15 seconds …");
+voila_process = () => {};
+</script>"""
 # By what they are called in the list; the sources are explained in tools/studio_page.py.
 PRESETS = {
     "Composed music, 6 genres": "known_cvae",
@@ -87,7 +94,13 @@ def list_music(first):
 
 
 def write_page(path, code):
-    """Writes the notebook of one cell."""
+    """Writes the notebook: the look, which is there while the model loads, and one cell of code."""
+    look = {
+        "cell_type": "markdown",
+        "id": "look",
+        "source": f"<style>{LOOK.read_text(encoding='utf-8')}</style>{WAITING}",
+        "metadata": {},
+    }
     cell = {
         "cell_type": "code",
         "id": "studio",
@@ -99,7 +112,7 @@ def write_page(path, code):
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     path.parent.mkdir(parents=True, exist_ok=True)
     page = {
-        "cells": [cell],
+        "cells": [look, cell],
         "metadata": {"kernelspec": kernel, "title": "Studio"},
         "nbformat": 4,
         "nbformat_minor": 5,

@@ -4,16 +4,9 @@ import ipywidgets as widgets
 
 import cvae_music as cm
 from cvae_music.studio.panel import message
+from cvae_music.studio.settings import FILES
 
-OWN = """from cvae_music import load_controls, load_model
-model = load_model({model!r})
-controls = load_controls({controls!r})"""
-# In the look of the site's instrument, as far as widgets go.
-TITLE = """<style>
-.jupyter-button { border: 1px solid #8a84a8; border-radius: 8px; }
-.jupyter-button.mod-primary { background: #5b21a6; border-color: #5b21a6; }
-</style>
-<h1>Studio</h1>
+TITLE = """<h1>Studio</h1>
 <p>Keep the idea, change the genre. Press Play, then a genre; move a slider.</p>"""
 # Knobs, and groups of knobs, whose values belong to one model.
 OF_ONE_MODEL = (
@@ -40,9 +33,11 @@ def open_studio(source):
     if isinstance(source, str):
         return cm.Studio.from_preset(source)
     model, controls = source
-    studio = cm.Studio(cm.load_model(model), cm.load_controls(controls))
-    studio.panel.show_setup(*OWN.format(model=model, controls=controls).splitlines())
-    return studio
+    return cm.Studio(
+        cm.load_model(model),
+        cm.load_controls(controls),
+        setup=FILES.format(model, controls),
+    )
 
 
 def in_both(before, studio):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -192,15 +193,96 @@ def test_the_real_clip_is_heard_at_the_same_place(page):
 
 @pytest.mark.in_voila_too
 def test_a_click_on_the_map_plays_there(page):
-    before = listen(page)["samples"]
     where = page.locator("img[alt^='Map of the latents']")
     box = where.bounding_box()
-    place = {"x": 0.6 * box["width"], "y": 0.7 * box["height"]}
-    change(page, lambda: where.click(position=place))
+
+    def click_map(across, down):
+        place = {"x": across * box["width"], "y": down * box["height"]}
+        change(page, lambda: where.click(position=place))
+
+    assert not is_playing(page)
+    page.get_by_label("stay silent after a change").check()
+    click_map(0.4, 0.5)
+    page.wait_for_timeout(500)
+    assert not is_playing(page)
+    page.get_by_label("stay silent after a change").uncheck()
+    before = listen(page)["samples"]
+    click_map(0.6, 0.7)
     wait_checked(page, "play at the cursor")
-    assert "map_position=" in page.get_by_label("as code").input_value()
+    wait_playing(page)  # the click is a press of Play
+    click_map(0.5, 0.6)
+    wait_playing(page)
+    page.get_by_role("button", name="Pause the clip", exact=True).click()
+    assert "map_position=" in page.get_by_label("as code", exact=True).input_value()
     assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
     change(page, lambda: page.get_by_label("play at the cursor").uncheck())
+
+
+@pytest.mark.in_voila_too
+def test_nothing_is_fetched_from_another_host(page):
+    hosts = page.evaluate(
+        """() => performance.getEntriesByType("resource")
+            .filter((entry) => entry.name.startsWith("http") && entry.responseStatus)
+            .map((entry) => new URL(entry.name).hostname)"""
+    )
+    assert set(hosts) == {"127.0.0.1"}
+
+
+# The contrast of all texts that are shown, as WCAG counts it; those of what is switched off do not count.
+FAINT = """() => {
+    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+    const over = ([r, g, b, a = 1], below) => [r, g, b].map((value, k) => a * value + (1 - a) * below[k]);
+    const light = (color) => {
+        const [r, g, b] = color.map((value) => value / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (element) => {
+        if (!element) return [255, 255, 255];
+        const color = numbers(getComputedStyle(element).backgroundColor);
+        return color[3] === 0 ? ground(element.parentElement) : over(color, ground(element.parentElement));
+    };
+    const faint = [];
+    let count = 0;
+    for (const element of document.querySelectorAll(".cvae-studio *, [data-voila] h1, [data-voila] p")) {
+        const isField = element.matches("input, select, textarea");
+        const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        if (element.matches("script, style, option") || !(isField || hasText)) continue;
+        if (!element.checkVisibility({ visibilityProperty: true }) || element.closest(":disabled, [disabled]")) continue;
+        const below = ground(element);
+        const lights = [light(over(numbers(getComputedStyle(element).color), below)), light(below)];
+        const contrast = (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
+        count += 1;
+        if (contrast < 4.5) faint.push([contrast, element.outerHTML.slice(0, 200)]);
+    }
+    return { count, faint, paper: ground(document.querySelector(".cvae-studio")).map(Math.round) };
+}"""
+
+
+def choose_dark(page, is_dark):
+    """The wish of the reader in Voila, the theme in JupyterLab."""
+    if page.host == "voila":
+        page.emulate_media(color_scheme="dark" if is_dark else "light")
+        return
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    item = page.locator(".lm-Menu-itemLabel")
+    item.filter(has_text=re.compile("^Theme$")).click()
+    name = "JupyterLab Dark" if is_dark else "JupyterLab Light"
+    item.filter(has_text=re.compile(f"^{name}$")).click()
+    page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
+    page.wait_for_timeout(500)
+
+
+@pytest.mark.in_voila_too
+def test_all_text_stands_out_in_light_and_in_dark(page):
+    for is_dark in (True, False):
+        choose_dark(page, is_dark)
+        for folds in ([], ["Morph", "own", "Rhythm"], ["Map", "What was", "as code"]):
+            unfold(page, *(folds or ["nothing"]))
+            found = page.evaluate(FAINT)
+            assert found["count"] > 20 and found["faint"] == []
+        assert (max(found["paper"]) < 60) == is_dark, found["paper"]
+        picture(page, f"08_studio_{'dark' if is_dark else 'light'}")
+    unfold(page)
 
 
 @pytest.mark.in_voila_too
@@ -245,6 +327,28 @@ def test_every_number_is_labelled_and_reached_by_tab(page):
 
 
 @pytest.mark.in_voila_too
+def test_folds_open_and_close_by_keys(page):
+    unfold(page, "nothing")
+    head = page.get_by_role("button", name="Map of the latents", exact=True)
+    inside = page.locator("img[alt^='Map of the latents']")
+    for key, is_open in (("Enter", True), ("Space", False), ("Space", True)):
+        head.focus()
+        page.keyboard.press(key)
+        inside.wait_for(state="visible" if is_open else "hidden")
+        assert head.get_attribute("aria-expanded") == str(is_open).lower()
+    unfold(page)
+
+
+@pytest.mark.in_voila_too
+def test_keys_work_as_buttons_do(page):
+    """In JupyterLab they are not its own: Enter would edit the cell."""
+    page.get_by_role("button", name="jazz", exact=True).focus()
+    change(page, lambda: page.keyboard.press("Enter"), "Ready: jazz")
+    page.get_by_role("button", name="house", exact=True).focus()
+    change(page, lambda: page.keyboard.press("Space"), "Ready: house")
+
+
+@pytest.mark.in_voila_too
 def test_genre_swap_and_mix(page):
     before = listen(page)["samples"]
     click(page, "strings", "Ready: strings")
@@ -252,7 +356,7 @@ def test_genre_swap_and_mix(page):
     type_number(page, "jazz", 1)
     assert "50% jazz" in status(page).inner_text()
     picture(page, "08_studio_mix")
-    code = page.get_by_label("as code").input_value()
+    code = page.get_by_label("as code", exact=True).input_value()
     assert "'jazz': 1.0" in code and "'strings': 1.0" in code
     type_number(page, "jazz", 0)
     field = page.get_by_label("strings, number", exact=True)
@@ -304,10 +408,9 @@ def test_other_music_is_chosen_while_it_plays(page):
     assert page.get_by_label("seed", exact=True).input_value() == "5"
     assert page.locator(".cvae-genres button").count() == 4
     unfold(page, "The clip as code")
-    code = page.get_by_label("as code").input_value()
+    code = page.get_by_label("as code", exact=True).input_value()
     assert "seed=5" in code and "genre={'electronic': 1.0}" in code
-    setup = "model = VAE.from_preset('real_cvae')"
-    assert setup in page.locator("pre", has_text="from_preset").inner_text()
+    assert "model = cm.VAE.from_preset('real_cvae')" in code
     assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
     click(page, "folk", "Ready: folk")
     page.locator(".clip.playing").wait_for()
@@ -378,7 +481,7 @@ def test_quick_changes_end_at_the_last(page):
     ).click()  # both before the first sound is made
     # A press is sent at once, and the last of many moves when the kernel has answered
     # the first: so the tempo can come after the genre.
-    text = page.get_by_label("as code")
+    text = page.get_by_label("as code", exact=True)
     page.wait_for_function(
         "([area, tempo]) => area.value.includes(\"genre={'strings': 1.0}\") && area.value.includes(tempo)",
         arg=[text.element_handle(), f"tempo={tempo - 6}"],
@@ -446,7 +549,7 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     assert before["rms"] > 0.001
     click(page, "chiptune", "Ready: chiptune")
     assert np.abs(np.subtract(listen(page)["samples"], before["samples"])).max() > 0.01
-    assert "encode_clip" in page.get_by_label("as code").input_value()
+    assert "encode_clip" in page.get_by_label("as code", exact=True).input_value()
     click(page, "Compare", "to compare with")
     unfold(page, "Map of the latents", "A clip of your own", "The clip as code")
     picture(page, "08_studio_own_clip")
@@ -463,6 +566,38 @@ def test_own_clip_becomes_another_genre(page, tmp_path):
     assert page.get_by_text(
         re.compile(r"large.wav, 1(19|20)\.\d beats a minute")
     ).count()
+
+
+# What a browser tells a page on which a file is dropped.
+DROP = """(area, [name, sound]) => {
+    const bytes = Uint8Array.from(atob(sound), (letter) => letter.charCodeAt());
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name, { type: "audio/wav" }));
+    const tell = (kind) => !area.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+    return [tell("dragover"), tell("drop")]; // whether it is taken from the browser, which would leave the page
+}"""
+
+
+@pytest.mark.in_voila_too
+def test_a_dropped_file_is_an_own_clip(page, tmp_path):
+    unfold(page, "A clip of your own")
+    area = page.locator(".cvae-drop")
+    assert area.get_by_text("or drop the file here").is_visible()
+    file = write_beats(tmp_path / "dropped.wav")
+    sound = base64.b64encode(file.read_bytes()).decode()
+    taken = []
+    change(
+        page, lambda: taken.extend(area.evaluate(DROP, ["dropped.wav", sound])), "Ready"
+    )
+    assert taken == [True, True]
+    assert page.get_by_label("start from").input_value() == "dropped.wav"
+    kept = list(page.folder.glob("output/studio/uploads/dropped*.wav"))
+    assert kept[0].read_bytes() == file.read_bytes()
+    assert page.get_by_text(f"Its code reads {kept[0]}").count()
+    unfold(page)
+    start_from(page, "a seed")
+    upload(page, file, "Ready:")  # the button asks as before
+    start_from(page, "a seed")
 
 
 @pytest.mark.in_voila_too
@@ -499,17 +634,57 @@ def test_surprise_and_history(page):
     assert listen(page)["samples"] == surprised
 
 
-def test_code_makes_the_same_sounds_in_another_process(page, tmp_path):
-    lines, heard = [], []
+# What a terminal does with each text that is pasted: a Python that knows nothing; in one process, for time.
+PASTED = """
+import hashlib, json, sys
+from cvae_music.audio.files import encode_audio
 
-    def note(field="as code", name="the clip"):
-        lines.append(page.get_by_label(field).input_value())
-        heard.append(
-            hashlib.sha256(
-                base64.b64decode(player(page, name).get_attribute("src").split(",")[1])
-            ).hexdigest()
-        )
+for text in json.load(sys.stdin):
+    names = {}
+    exec(text, names)
+    made = names["samples"] if "samples" in names else names["clip"].samples
+    wav = encode_audio(made, names["model"].audio_config)
+    print(hashlib.sha256(wav).hexdigest())
+"""
 
+
+def paste_elsewhere(page, texts):
+    """Hashes of the sounds that texts of Python make in another process."""
+    root = Path(__file__).resolve().parents[2]
+    made = subprocess.run(
+        [page.python, "-c", PASTED],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(root / "lib")},
+        cwd=page.folder,
+    )
+    return made.stdout.split()
+
+
+def copied(page, label):
+    """What the button *Copy* beside a field of code puts on the clipboard."""
+    box = page.locator(".cvae-code", has=page.get_by_label(label, exact=True))
+    box.get_by_role("button", name="Copy").click()
+    box.get_by_text("Copied: these lines make this sound again.").wait_for()
+    box.locator("[role=status]").evaluate("said => { said.textContent = '' }")
+    text = page.evaluate("navigator.clipboard.readText()")
+    assert text == page.get_by_label(label, exact=True).input_value()
+    return text
+
+
+@pytest.mark.in_voila_too
+def test_copied_code_makes_the_same_sounds_in_another_process(page, tmp_path):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    texts, heard = [], []
+
+    def note(label="as code", name="the clip"):
+        texts.append(copied(page, label))
+        sound = player(page, name).get_attribute("src").split(",")[1]
+        heard.append(hashlib.sha256(base64.b64decode(sound)).hexdigest())
+
+    unfold(page)
     click(page, "house", "Ready: house")
     set_seed(page, 12)
     note()
@@ -526,29 +701,13 @@ def test_code_makes_the_same_sounds_in_another_process(page, tmp_path):
     click(page, "Keep as B", "Kept as B")
     click(page, "Morph A to B", "Ready: morph")
     note("morph code", "the morph from A to B")
-    remake = """
-import hashlib, sys
-from cvae_music import ConditionalVAE, shipped_controls
-from cvae_music.audio.files import encode_audio
-from cvae_music import encode_clip, make_clip, make_morph  # the line that the page shows
-model = ConditionalVAE.from_preset("known_cvae")
-controls = shipped_controls(model)
-for line in sys.stdin:
-    exec(line)
-    sound = samples if line.startswith("samples") else clip.samples
-    print(hashlib.sha256(encode_audio(sound, model.audio_config)).hexdigest())
-"""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "lib"),
-    }
-    made = subprocess.run(
-        [page.python, "-c", remake],
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        cwd=page.folder,
-    )
-    assert made.stdout.split() == heard and len(set(heard)) == len(heard) == 6
+    style = page.get_by_label("style of", exact=True)
+    change(page, lambda: style.select_option("the second seed"))
+    note()
+    page.get_by_label("history").select_option(index=1)  # the own clip, once more
+    click(page, "Play again")
+    assert copied(page, "as code") == texts[4]
+    assert paste_elsewhere(page, texts) == heard
+    assert len(set(heard)) == len(heard) == 7
+    start_from(page, "a seed")
+    click(page, "Sliders to 0")

@@ -17,7 +17,13 @@ from cvae_music.controls import Controls, fingerprint, shipped_controls
 from cvae_music.models.autoencoders import VAE
 from cvae_music.studio import sounds, views
 from cvae_music.studio.panel import Panel, message
-from cvae_music.studio.settings import as_code, clip_arguments, in_words, own_clips
+from cvae_music.studio.settings import (
+    as_code,
+    clip_arguments,
+    in_words,
+    own_clips,
+    setup_code,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,16 +81,20 @@ own_clip_action = functools.partial(action, error_field="about_own")
 class Studio:
     """Shows every control of a model beside its sound, as the last value of a cell.
 
-    Nothing plays until play is pressed; from then on a change goes on playing, at the
-    same place of the bar, unless it is told to stay silent. The sound is at the level
-    the model gave it, turned down only where it would clip. `clip` is the last clip
-    made, and `made` the arguments of `make_clip` that make it again.
+    Nothing plays until play, or a place of the map, is pressed; from then on a change
+    goes on playing, at the same place of the bar, unless it is told to stay silent. The
+    sound is at the level the model gave it, turned down only where it would clip.
+    `clip` is the last clip made, and `made` the arguments of `make_clip` that make it
+    again.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
         controls: `Controls` of this model, see `fit_controls`.
-        folder: Folder of uploads and saved clips; None for `studio` in the folder
-            that `CVAE_MUSIC_OUTPUT` names, or in `outputs`.
+        folder: Folder of uploads and saved clips, and of a model that does not ship;
+            None for `studio` in the folder that `CVAE_MUSIC_OUTPUT` names, or in
+            `outputs`.
+        setup: Python that imports `cvae_music` as `cm` and sets `model` and `controls`
+            to these; None for that of what ships, or of files in the folder.
 
     Raises:
         ValueError: If the controls are those of another model.
@@ -92,12 +102,19 @@ class Studio:
     Example:
         >>> from cvae_music import Studio
         >>> studio = Studio.from_preset("known_cvae")
-        >>> studio.code_line()  # doctest: +ELLIPSIS
-        "clip = make_clip(model, controls, seed=0, tempo=110.0, genre={'house': 1.0}..."
+        >>> print(studio.code())  # doctest: +ELLIPSIS
+        import cvae_music as cm
+        model = cm.VAE.from_preset('known_cvae')
+        controls = cm.shipped_controls(model)
+        clip = cm.make_clip(model, controls, seed=0, tempo=110.0, genre={'house': 1.0...
     """
 
     def __init__(
-        self, model: VAE, controls: Controls, folder: str | Path | None = None
+        self,
+        model: VAE,
+        controls: Controls,
+        folder: str | Path | None = None,
+        setup: str | None = None,
     ) -> None:
         if controls.fingerprint != fingerprint(model):
             raise ValueError(
@@ -108,6 +125,7 @@ class Studio:
         self.controls = controls
         self.config = model.audio_config
         self.folder = Path(folder or serialization.results_folder() / "studio")
+        self.setup = setup or setup_code(model, controls, self.folder / "models")
         self.lock = threading.RLock()
         self.is_busy = False
         self.clip: Any = None  # `Clip`, once one is made
@@ -141,24 +159,17 @@ class Studio:
             ValueError: If there is no such preset, or it has no controls.
         """
         model = VAE.from_preset(name)
-        studio = cls(model, shipped_controls(model), folder)
-        lines = (
-            f"model = VAE.from_preset({name!r})",
-            "controls = shipped_controls(model)",
-        )
-        studio.panel.show_setup(*lines)
-        return studio
+        return cls(model, shipped_controls(model), folder)
 
-    def code_line(self) -> str:
-        """Writes one line of Python that makes the clip again."""
-        return f"clip = make_clip(model, controls, {as_code(self.made, self.own)})"
+    def code(self) -> str:
+        """Writes Python that makes the clip again, in any process."""
+        settings = as_code(self.made, self.own)
+        return f"{self.setup}\nclip = cm.make_clip(model, controls, {settings})"
 
     def _repr_mimebundle_(self, **_):
         page = ""
         if self.clip:
-            page = views.static_page(
-                self.clip, self.config, self.picture, self.code_line()
-            )
+            page = views.static_page(self.clip, self.config, self.picture, self.code())
         return {
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,
@@ -184,7 +195,7 @@ class Studio:
         self.made = settings
         self.own = own_clips(state)
         panel.show_own(self.own.get("latent"))
-        panel.code.value = self.code_line()
+        panel.code.value = self.code()
         panel.links.value = ""
         words = in_words(self.clip, settings, self.own, self.controls.dimensions)
         self._draw(words)
@@ -216,7 +227,7 @@ class Studio:
             f"the nearest of {len(points)} clips is {genre}."
         )
         png = self.map.png((x, y), points[nearest])
-        self.panel.map_picture.value = views.image_tag(png, alt, views.CLICK)
+        self.panel.map_picture.value = views.image_tag(png, alt, 'class="cvae-map"')
 
     def _remember(self, words, state):
         """Puts the clip first in the history; a clip made again keeps its number."""
@@ -406,8 +417,8 @@ class Studio:
         about = f"{first_genre} to {second_genre}, {seconds:.1f} s"
         self.panel.journey.play(encode_audio(self.morphed, self.config), about)
         self.panel.journey_code.value = (
-            f"samples = make_morph(model, controls, {first_code}, {second_code}, "
-            f"{as_code(length)})"
+            f"{self.setup}\nsamples = cm.make_morph(model, controls, {first_code}, "
+            f"{second_code}, {as_code(length)})"
         )
         self.panel.journey_links.value = ""
         return f"Ready: morph of {seconds:.1f} s, in the player below its button"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -17,21 +18,16 @@ if TYPE_CHECKING:
     from cvae_music.controls import Controls
     from cvae_music.studio.app import Studio
 
-NARROW = {"style": {"description_width": "128px"}, "layout": {"width": "230px"}}
-WIDE = {"layout": {"width": "auto"}}
-HIGH = {"layout": {"width": "auto", "height": "100px"}}
 # Choices before the clips of one's own; None would mean that nothing is chosen.
 CHOICES = {
     "source": [("a seed", "")],
     "style": [("the same", ""), ("the second seed", SECOND_SEED)],
 }
-# What no widget has: keys of genres that play say so to screen readers.
-PRESSED = """.then(() => {
-for (const key of document.querySelectorAll(".cvae-genres button"))
-  key.setAttribute("aria-pressed", key.classList.contains("mod-primary"));
-})"""
-SETUP = (
-    "from cvae_music import VAE, encode_clip, make_clip, make_morph, shipped_controls"
+PRESSED = ".then(() => window.cvaeStudio?.())"  # see studio.js
+# A script in a widget does not run, the handler of a picture that fails does.
+RUN = '<img hidden alt="" src="data:," onerror="{}">'
+COPY = (
+    '<button class="cvae-copy" type="button">Copy</button> <span role="status"></span>'
 )
 
 
@@ -40,8 +36,21 @@ def message(text: str, role: str = "status") -> str:
     text = html.escape(text)
     if role == "alert":
         text = f"<b>{text}</b>"
-    look = 'style="line-height: 1.4; min-height: 2.8em"'
-    return f'<div role="{role}" aria-live="polite" {look}>{text}</div>'
+    return f'<div class="cvae-said" role="{role}" aria-live="polite">{text}</div>'
+
+
+def page_parts() -> widgets.HTML:
+    """Makes the look of the studio and the script of its page; shows nothing."""
+    style, script = [
+        Path(__file__).with_name(f"studio.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    ]
+    return widgets.HTML(f"<style>{style}</style>{RUN.format(html.escape(script))}")
+
+
+def with_copy(code: widgets.Textarea) -> widgets.VBox:
+    """Puts below a field of code the button that copies it."""
+    return widgets.VBox([code, widgets.HTML(COPY)]).add_class("cvae-code")
 
 
 def slider_row(
@@ -54,43 +63,19 @@ def slider_row(
         readout=False,
         continuous_update=False,
         description_tooltip=tip,
-        style={"description_width": "128px"},
-        layout={"width": "auto", "flex": "1 1 0", "min_width": "200px"},
         **limits,
     )
-    # A slider's handle has no name for a screen reader. The field has one, of no width.
-    field = widgets.BoundedFloatText(
-        description=f"{label}, number",
-        style={"description_width": "0px"},
-        layout={"width": "70px"},
-        **limits,
-    )
+    # Without studio.js a slider has no name for a screen reader. The field has one.
+    field = widgets.BoundedFloatText(description=f"{label}, number", **limits)
     widgets.link((slider, "value"), (field, "value"))
     return widgets.HBox([slider, field])
 
 
-def number_field(label: str, value: int, high: int, low: int = 0, step: int = 1) -> Any:
-    """Makes a field for a whole number."""
-    return widgets.BoundedIntText(
-        value=value, min=low, max=high, step=step, description=label, **NARROW
-    )
-
-
-def checkbox(label: str, value: bool = False) -> widgets.Checkbox:
-    """Makes a box to tick."""
-    return widgets.Checkbox(value=value, description=label, indent=False)
-
-
 def button(label: str, tip: str, action: Callable, *values: Any) -> widgets.Button:
     """Makes a button that calls `action(*values)`."""
-    layout = {"width": "auto", "align_self": "flex-start"}
-    made = widgets.Button(description=label, tooltip=tip, layout=layout)
+    made = widgets.Button(description=label, tooltip=tip)
     made.on_click(lambda _: action(*values))
     return made
-
-
-def _wrapped(children):
-    return widgets.HBox(children, layout={"flex_flow": "row wrap"})
 
 
 def distinct_names(dimensions: dict[int, str]) -> dict[int, str]:
@@ -140,13 +125,11 @@ class Player(widgets.HTML):
         self.wav = wav
         self.about = about
         silent = "data-silent" if self.is_silent else ""
-        # A script in a widget does not run, the handler of a picture that fails does.
-        run = html.escape(player_script() + PRESSED)
+        run = RUN.format(html.escape(player_script() + PRESSED))
         self.value = (
             f'<figure class="cvae" {silent}><figcaption>{html.escape(about)}'
             f"</figcaption>{picture}"
-            f"{audio_tag(wav, self.label, 'audio/wav', self.loop)}</figure>"
-            f'<img hidden alt="" src="data:," onerror="{run}">'
+            f"{audio_tag(wav, self.label, 'audio/wav', self.loop)}</figure>{run}"
         )
 
 
@@ -167,29 +150,27 @@ class Panel:
         self.rows: dict[Any, widgets.HBox] = {}
         self.knobs: dict[Any, Any] = {}
         self._make_sliders(genres, controls, getattr(on.model, "guidance", 0.0))
-        self.knobs["seed"] = number_field("seed", 0, 10**6)
-        self.knobs["morph_to"] = number_field("second seed", 1, 10**6)
+        self.knobs["seed"] = widgets.BoundedIntText(description="seed", max=10**6)
+        self.knobs["morph_to"] = widgets.BoundedIntText(
+            description="second seed", value=1, max=10**6
+        )
         self.own_clips: dict[str, OwnClip] = {}  # by name, as the choices show them
         for key, label in (("source", "start from"), ("style", "style of")):
-            self.knobs[key] = widgets.Dropdown(
-                options=CHOICES[key], description=label, **NARROW
-            )
-        self.knobs["on_map"] = checkbox("play at the cursor")
+            self.knobs[key] = widgets.Dropdown(options=CHOICES[key], description=label)
+        self.knobs["on_map"] = widgets.Checkbox(
+            description="play at the cursor", indent=False
+        )
         self.of_seeds = [self.knobs["seed"]]
         if genres:
             self.knobs["prior_genre"] = widgets.Dropdown(
-                options=genres, description="seed drawn as", **NARROW
+                options=genres, description="seed drawn as"
             )
             self.of_seeds.append(self.knobs["prior_genre"])
         self._make_others()
         self._observe(on)
-        stage = widgets.VBox(
-            self._stage(genres, on), layout={"width": "460px", "max_width": "100%"}
-        )
-        rest = widgets.VBox(
-            self._folds(genres, on), layout={"width": "440px", "max_width": "100%"}
-        )
-        self.box = _wrapped([stage, rest])
+        stage = widgets.VBox(self._stage(genres, on))
+        rest = widgets.VBox(self._folds(genres, on))
+        self.box = widgets.HBox([stage, rest])
         self.box.add_class("cvae-studio").add_class("cvae-group")
         self.journey.add_class("cvae-group")
 
@@ -236,28 +217,24 @@ class Panel:
         self.compared = Player("the sound to compare with")
         self.nearest = Player("the real clip nearest to the cursor")
         self.journey = Player("the morph from A to B")
-        self.silent = checkbox("stay silent after a change")
+        self.silent = widgets.Checkbox(
+            description="stay silent after a change", indent=False
+        )
         # The page writes here where the map was clicked: shares of the picture.
-        self.clicked = widgets.Text(continuous_update=False, layout={"display": "none"})
+        self.clicked = widgets.Text(continuous_update=False)
         self.clicked.add_class("cvae-clicked")
-        self.setup = widgets.HTML()
-        self.show_setup("# model and controls: those of this studio")
-        self.code = widgets.Textarea(description="as code", **HIGH)
-        self.journey_code = widgets.Textarea(description="morph code", **HIGH)
-        self.past = widgets.Select(options=[], rows=6, description="history", **WIDE)
-        self.comparison = widgets.Dropdown(
-            options=COMPARISONS, description="hear", **WIDE
+        self.code = widgets.Textarea(description="as code")
+        self.journey_code = widgets.Textarea(description="morph code")
+        self.past = widgets.Select(description="history")
+        self.comparison = widgets.Dropdown(options=COMPARISONS, description="hear")
+        self.beats = widgets.BoundedIntText(
+            description="morph beats", value=32, min=8, max=64, step=8
         )
-        self.beats = number_field("morph beats", 32, high=64, low=8, step=8)
         self.upload = widgets.FileUpload(
-            accept=",".join(AUDIO_ENDINGS), multiple=False, description="upload a clip"
+            accept=",".join(AUDIO_ENDINGS), description="upload a clip"
         )
-        self.path = widgets.Text(
-            description="or a path", continuous_update=False, **WIDE
-        )
-        self.start = widgets.BoundedFloatText(
-            min=0.0, max=3600.0, description="from (s)", layout={"width": "190px"}
-        )
+        self.path = widgets.Text(description="or a path", continuous_update=False)
+        self.start = widgets.BoundedFloatText(max=3600.0, description="from (s)")
 
     def _observe(self, on):
         for key, widget in self.knobs.items():
@@ -289,26 +266,25 @@ class Panel:
         return [
             self.audio,
             self.status,
-            _wrapped(list(self.swaps.values())).add_class("cvae-genres"),
+            widgets.HBox(list(self.swaps.values())).add_class("cvae-genres"),
             *([self.rows["guidance"]] if genres else []),
             self.knobs["seed"],
             self.rows["tempo"],
             *self._rows_of("sliders"),
             self.idle,
-            _wrapped(buttons),
+            widgets.HBox(buttons),
             self.links,
             self.silent,
+            page_parts(),
         ]
 
     def _folds(self, genres, on):
         """What is wanted later, in folds: each has a title and what it holds."""
-        tip = "remember this sound"
         keep = [
-            button("Keep as A", tip, on.keep, "A"),
-            button("Keep as B", tip, on.keep, "B"),
+            button("Keep as A", "begin with this sound", on.keep, "A"),
+            button("Keep as B", "end with this sound", on.keep, "B"),
             button("Morph A to B", "one long clip", on.morph),
         ]
-        large = "Larger than 10 MB? Give its path: most servers drop such uploads."
         folds = {
             "Mix of genres": self._rows_of("genre"),
             "Map of the latents": [
@@ -326,13 +302,17 @@ class Panel:
                 self.beats,
                 widgets.HBox(keep),
                 self.journey,
-                self.journey_code,
+                with_copy(self.journey_code),
                 button("Save the morph", "write both files", on.save, "morph"),
                 self.journey_links,
             ],
             f"A clip of your own: {READABLE.replace('.', '')}": [
-                self.upload,
-                widgets.HTML(large),
+                widgets.VBox(
+                    [self.upload, widgets.HTML("or drop the file here")]
+                ).add_class("cvae-drop"),
+                widgets.HTML(
+                    "Larger than 10 MB? Give its path: most servers drop such uploads."
+                ),
                 self.path,
                 self.start,
                 button("Read the path", "encode the file", on.take_path),
@@ -357,7 +337,7 @@ class Panel:
                 self.past,
                 button("Play again", "set everything as it was", on.recall),
             ],
-            "The clip as code": [self.code, self.setup],
+            "The clip as code": [with_copy(self.code)],
         }
         made = []
         for title, rows in folds.items():
@@ -396,12 +376,6 @@ class Panel:
             self.knobs[key].options = [*choices, *self.own_clips.items()]
             self.knobs[key].label = chosen
 
-    def show_setup(self, *lines: str) -> None:
-        """Shows the lines of Python that make `model` and `controls` for the code."""
-        text = html.escape("\n".join((SETUP, *lines)))
-        look = 'style="line-height: 1.3; white-space: pre-wrap; font-size: small"'
-        self.setup.value = f"Once, before the code:<pre {look}>{text}</pre>"
-
     def show_genres(self, idle: dict[str, str]) -> None:
         """Marks the genres that play, and disables the sliders that do nothing there.
 
@@ -427,7 +401,8 @@ class Panel:
             beats = "no steady beat found, cut on a grid of 120 a minute"
             if own.clip.is_tracked:
                 beats = "beats tracked"
-            about = f"{describe_clip(own.clip)}, {beats}"
+            path = own.path.absolute()
+            about = f"{describe_clip(own.clip)}, {beats}. Its code reads {path}"
         self.about_own.value = html.escape(about)
         for widget in (*self.of_seeds, *self.rows["temperature"].children):
             widget.disabled = bool(own)

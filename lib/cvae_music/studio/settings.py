@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cvae_music.controls import load_controls
+from cvae_music.saving import WEIGHTS
+
 if TYPE_CHECKING:
+    from cvae_music.controls import Controls
     from cvae_music.generation import Clip
+    from cvae_music.models.autoencoders import VAE
     from cvae_music.studio.sounds import OwnClip
 
 SECOND_SEED = "second seed"  # value of the knob `style` for the seed of `morph_to`
+# Python that loads what the studio plays: what ships by its name, other by its paths.
+PRESET = """import cvae_music as cm
+model = cm.VAE.from_preset({!r})
+controls = cm.shipped_controls(model)"""
+FILES = """import cvae_music as cm
+model = cm.load_model({!r})
+controls = cm.load_controls({!r})"""
 
 
 def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
@@ -70,8 +85,37 @@ def as_code(settings: dict[str, Any], own: dict[str, OwnClip] | None = None) -> 
     parts = {name: repr(value) for name, value in settings.items()}
     for name, clip in (own or {}).items():
         path = clip.path.absolute().as_posix()
-        parts[name] = f"encode_clip(model, {path!r}, {clip.start!r})"
+        parts[name] = f"cm.encode_clip(model, {path!r}, {clip.start!r})"
     return ", ".join(f"{name}={value}" for name, value in parts.items())
+
+
+def setup_code(model: VAE, controls: Controls, folder: Path) -> str:
+    """Writes Python that loads a model and its controls in another process.
+
+    Args:
+        model: The model.
+        controls: Its `Controls`.
+        folder: Where both are saved if they do not ship.
+
+    Returns:
+        Lines that import `cvae_music` as `cm` and set `model` and `controls`.
+    """
+    for path in WEIGHTS.glob("controls_*.npz"):
+        shipped = load_controls(path)
+        is_same_model = shipped.fingerprint == controls.fingerprint
+        if is_same_model and np.array_equal(_steps(shipped), _steps(controls)):
+            return PRESET.format(path.stem.removeprefix("controls_"))
+    paths = [
+        (folder.absolute() / f"{controls.fingerprint}{ending}").as_posix()
+        for ending in (".keras", ".npz")
+    ]
+    model.save(paths[0])
+    controls.save(paths[1])
+    return FILES.format(*paths)
+
+
+def _steps(controls):
+    return list(controls.attribute_directions.values())
 
 
 def in_words(

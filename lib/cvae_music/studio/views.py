@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from cvae_music.generation import Clip
 
 
-# Attributes of the map: a click on it tells the kernel through a hidden field.
-CLICK = (
-    'style="max-width: 100%; cursor: crosshair" onclick="'
-    "const box = this.getBoundingClientRect(); "
-    "const field = this.closest('.cvae-studio').querySelector('.cvae-clicked input'); "
-    "const x = (event.clientX - box.left) / box.width; "
-    "const y = (event.clientY - box.top) / box.height; "
-    "field.value = [x.toFixed(4), y.toFixed(4)]; "
-    "field.dispatchEvent(new Event('change', {bubbles: true}))\""
-)
-
-
 def image_tag(png: bytes, alt: str, attributes: str) -> str:
     """Writes HTML of a picture with alt text; ipywidgets' Image has none.
 
@@ -52,8 +40,7 @@ def download_link(path: Path) -> str:
     name = html.escape(path.name)
     source = data_url(content, f"audio/{path.suffix[1:]}")
     label = f"save {name} ({len(content) / 1000:.0f} kB)"
-    look = 'style="text-decoration: underline"'
-    return f'<a download="{name}" href="{source}" {look}>{label}</a>'
+    return f'<a download="{name}" href="{source}">{label}</a>'
 
 
 def static_page(clip: Clip, config: AudioConfig, picture: str, code: str) -> str:
