@@ -412,27 +412,31 @@ table.round(2)
 
 # %% tags=["fold"]
 # @title Picture and table: whole trainings on recordings
-trainings = lab.read_rows("fine_tuning")
-fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-rows = {}
-for number, row in enumerate(trainings.to_dict("records")):
-    curve = np.array(json.loads(row["validation_curve_db"]))
-    steps = row["num_steps"] * np.arange(1, len(curve) + 1) / len(curve)
-    label = f"{row['start']}, {row['num_steps']:,} steps"
-    ax.plot(steps, curve, ".-", color=cm.COLOURS[number], label=label)
-    rows[label] = {
-        "lowest error (dB)": curve.min(),
-        "after steps": int(steps[curve.argmin()]),
-        "error at the end (dB)": curve[-1],
-    }
-ax.set(xlabel="step", ylabel="validation error (dB)", ylim=(6, 11))
-ax.legend(fontsize="small")
-seen = (
-    "Validation error by step. From new weights it falls to its lowest point halfway and "
-    "rises again. From the preset it begins lower and rises from its first point on."
-)
-session.show_figure(fig, "10_overfitting", seen)
-pd.DataFrame.from_dict(rows, orient="index").round(2)
+def show_trainings(trainings):
+    """Draws the validation curve of each training, and lists where it was lowest."""
+    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    lowest = {}
+    for number, row in enumerate(trainings.to_dict("records")):
+        curve = np.array(json.loads(row["validation_curve_db"]))
+        at = row["num_steps"] * np.arange(1, len(curve) + 1) / len(curve)
+        label = f"{row['start']}, {row['num_steps']:,} steps"
+        ax.plot(at, curve, ".-", color=cm.COLOURS[number], label=label)
+        lowest[label] = {
+            "lowest error (dB)": curve.min(),
+            "after steps": int(at[curve.argmin()]),
+            "error at the end (dB)": curve[-1],
+        }
+    ax.set(xlabel="step", ylabel="validation error (dB)", ylim=(6, 11))
+    ax.legend(fontsize="small")
+    seen = (
+        "Validation error by step. From new weights it falls to its lowest point halfway "
+        "and rises again. From the preset it begins lower and rises from its first point on."
+    )
+    session.show_figure(fig, "10_overfitting", seen)
+    return pd.DataFrame.from_dict(lowest, orient="index").round(2)
+
+
+show_trainings(lab.read_rows("fine_tuning"))
 
 # %% [markdown]
 # The curve of new weights is lowest halfway, then it rises: the model begins to learn its training clips by heart.

@@ -165,6 +165,7 @@ def test_other_continuous_integration_calls_the_same_command(root):
         for name, job in jobs.items()
     }
     assert runs.pop("test") == ["bash .ci/run"]
+    assert runs.pop("colab") == ["make environment NAME=colab PARTS=smoke"]
     assert list(runs) == ["elsewhere"] and jobs["elsewhere"]["continue-on-error"]
     names = re.findall(r"(?:tests|tools)/\w+\.py", "\n".join(runs["elsewhere"]))
     assert names and all((root / name).is_file() for name in names)

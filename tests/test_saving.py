@@ -6,13 +6,16 @@ import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import cvae_music as cm
 from cvae_music import controls, saving, serialization
+from cvae_music.config import AudioConfig
 from cvae_music.serialization import load_arrays, save_arrays
 from cvae_music.training import compile_model
 
@@ -118,11 +121,12 @@ def test_a_file_that_is_read_only_is_kept_and_named(model, tmp_path, monkeypatch
     path.chmod(0o444)
 
     def open_as_user(file, mode="r"):  # the superuser may write to any file
-        if set("wa+") & set(mode) and not os.stat(file).st_mode & 0o200:
+        is_there = os.path.exists(file)
+        if is_there and set("wa+") & set(mode) and not os.stat(file).st_mode & 0o200:
             raise PermissionError(errno.EACCES, "Permission denied", str(file))
         return open(file, mode)
 
-    monkeypatch.setattr(saving, "open", open_as_user, raising=False)
+    monkeypatch.setattr(serialization, "open", open_as_user, raising=False)
     with pytest.raises(PermissionError, match=str(path)):
         SAVES[name](model, path)
     assert path.read_bytes() == b"mine" and list(tmp_path.iterdir()) == [path]
@@ -255,6 +259,102 @@ def test_controls_of_an_earlier_version_are_refused(tmp_path):
     save_arrays(tmp_path / "old.npz", about, {"spread": np.zeros(2)})
     with pytest.raises(ValueError, match="lacks .*latent_std.*cvae-music 0.2.0"):
         cm.load_controls(tmp_path / "old.npz")
+
+
+def test_a_file_of_keras_needs_the_name_of_its_class(tiny_config, tmp_path):
+    """`import cvae_music` loads no model; what was used of it, or `load_model`, does."""
+    path = tmp_path / "a.keras"
+    cm.VAE(tiny_config, global_dim=2, local_dim=1, width=40, depth=1).save(path)
+    program = f"""
+import time
+begin = time.perf_counter()
+import cvae_music
+seconds = time.perf_counter() - begin
+import keras
+try:
+    keras.saving.load_model({str(path)!r})
+except TypeError as error:
+    assert "Could not locate class 'VAE'" in str(error), error
+else:
+    raise AssertionError("it is known: say so in load_model")
+assert type(cvae_music.load_model({str(path)!r})).__name__ == "VAE"
+assert type(keras.saving.load_model({str(path)!r})).__name__ == "VAE"
+assert seconds < 1.0, seconds
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# --- every file that is written --------------------------------------------------------
+
+WRITERS = {
+    "controls": lambda path: nobody().save(path),
+    "preset": lambda path: cm.VAE(AudioConfig(n_mels=16)).save_to_preset(path),
+    "sound": lambda path: cm.write_audio(path, np.zeros(99), AudioConfig()),
+    "text": lambda path: serialization.write_text(path, "text"),
+}
+ENDINGS = {"controls": ".npz", "preset": ".npz", "sound": ".wav", "text": ".txt"}
+
+
+def nobody():
+    """Controls of no model."""
+    zeros = np.zeros((2, 3), np.float32)
+    return cm.Controls("0", {}, {}, zeros[0], zeros, zeros, pd.DataFrame({"genre": []}))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_url_is_no_folder_of_this_disk(name, tmp_path, monkeypatch):
+    """It became a folder called s3:, where nobody looks."""
+    monkeypatch.chdir(tmp_path)
+    for url in ("s3://bucket/a", "gs://bucket/a", Path("https://host/a")):
+        with pytest.raises(
+            ValueError, match="Got the URL '.*expected a path on this d"
+        ):
+            WRITERS[name](f"{url}{ENDINGS[name]}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("letter", ["x", "音"])
+def test_a_file_may_have_the_longest_name(name, letter, tmp_path):
+    """Of 255 bytes; the temporary file beside it had more."""
+    path = tmp_path / (letter * (250 // len(letter.encode())) + ENDINGS[name])
+    WRITERS[name](path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_writer_replaces_what_is_read_only(name, tmp_path, monkeypatch):
+    path = tmp_path / f"mine{ENDINGS[name]}"
+    path.write_bytes(b"mine")
+
+    def refuse(file, mode="r"):  # the superuser may write to any file
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serialization, "open", refuse, raising=False)
+        with pytest.raises(PermissionError, match=str(path)):
+            WRITERS[name](path)
+    assert path.read_bytes() == b"mine" and list(tmp_path.iterdir()) == [path]
+    WRITERS[name](path)
+    assert path.read_bytes() != b"mine"
+
+
+def test_controls_are_saved_and_found_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    nobody().save("~/mine.npz")
+    assert cm.load_controls("~/mine.npz").axes.shape == (2, 3)
+
+
+@pytest.mark.parametrize("given", [None, b"a.keras", 3, "known_cvae"])
+def test_what_is_no_path_of_a_model_is_told(given):
+    with pytest.raises(
+        FileNotFoundError, match="load_model got .*ships comes by from_"
+    ):
+        cm.load_model(given)
+    if given != "known_cvae":
+        with pytest.raises(ValueError, match="There is no preset .*is for load_model"):
+            cm.VAE.from_preset(given)
 
 
 def test_threads_that_write_one_path_leave_one_whole_file(tmp_path):

@@ -1834,3 +1834,144 @@ def test_work_goes_on_after_kills(tmp_path):
 @pytest.mark.parametrize("what", ["prepare", "learn"])
 def test_work_goes_on_after_a_hundred_kills(tmp_path, what):
     assert kills(what, tmp_path, 50, seed=1) >= 50
+
+
+# --- what changes without the music, and what does not ------------------------------------------
+
+
+def id3(title):
+    """A tag in front of an mp3, without room to spare."""
+    frame = b"TIT2" + len(title).to_bytes(4, "big") + b"\0\0" + title
+    places = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    return b"ID3\3\0\0" + places + frame
+
+
+def flac_comment(content, title):
+    """The same FLAC with another comment before its frames; its first block is 38 bytes."""
+    vendor = b"\0\0\0\0" + (1).to_bytes(4, "little")
+    comment = vendor + len(title).to_bytes(4, "little") + title
+    at, last = 42, False
+    while not last:  # what stood there
+        last = content[at] >= 128
+        at += 4 + int.from_bytes(content[at + 1 : at + 4], "big")
+    block = b"\x84" + len(comment).to_bytes(3, "big") + comment
+    return content[:4] + b"\0" + content[5:42] + block + content[at:]
+
+
+@pytest.mark.parametrize("seconds", [5.0, 60.0])
+@pytest.mark.parametrize("kind", ["MP3", "FLAC"])
+def test_music_with_other_tags_keeps_its_cache(tmp_path, kind, seconds):
+    """A title that was corrected, a rating that a player wrote: everything was extracted anew."""
+    root = write_genres(tmp_path)
+    path = root / "jazz" / f"tune.{kind.lower()}"
+    plain = encoded(tune(seconds, 44100), kind)
+    versions = [plain]
+    for title in (b"Blue", b"Blue in Green (remastered)" * 40):
+        if kind == "MP3":
+            versions += [id3(title) + plain, plain + b"TAG" + title[:125].ljust(125)]
+        else:
+            versions.append(flac_comment(plain, b"TITLE=" + title))
+    keys = set()
+    for content in versions:
+        path.write_bytes(content)
+        assert len(files.read_mono(path)[0]) / 44100 == pytest.approx(seconds, abs=0.1)
+        keys.add(folder_collection(root).key())
+    assert len(keys) == 1
+    other = bytearray(versions[1])
+    other[-2000] ^= 1  # of the sound
+    path.write_bytes(other)
+    assert folder_collection(root).key() not in keys
+    path.write_bytes(versions[1][: len(plain) - 5000])
+    assert folder_collection(root).key() not in keys
+
+
+@pytest.mark.parametrize("decibels", [-30, -50])
+@pytest.mark.parametrize("ending", ["wav", "mp3"])
+def test_a_copy_that_is_much_softer_stays_in_one_split(
+    tmp_path, pieces, ending, decibels
+):
+    for number, samples in enumerate(pieces):
+        path = write_path(tmp_path / ("jazz", "rock")[number % 2] / f"{number:02d}.wav")
+        soundfile.write(path, samples, 22050)
+    softer = np.append(np.zeros(9999), pieces[4] * 10 ** (decibels / 20))
+    soundfile.write(tmp_path / "jazz" / f"soft.{ending}", softer, 22050)
+    skipped = folder_collection(tmp_path).skipped
+    assert skipped["path"].tolist() == [f"jazz/soft.{ending}"]
+    assert skipped["detail"].tolist() == ["as jazz/04.wav; kept in one split"]
+
+
+JOINED = {
+    "AIFF": {"format": "AIFF"},
+    "AIFC": {"format": "AIFF", "subtype": "FLOAT"},
+    "AU": {"format": "AU"},
+    "CAF": {"format": "CAF"},
+    "RF64": {"format": "RF64"},
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_files_of_other_formats_joined_by_cat_are_told(tmp_path, kind):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, tune(6.0, 22050), 22050, **JOINED[kind])
+    path = tmp_path / f"capture.{kind.lower()}"
+    path.write_bytes(buffer.getvalue())
+    assert files.count_joined(path) == 1
+    path.write_bytes(2 * buffer.getvalue())
+    assert files.count_joined(path) == 2
+
+
+def test_wavs_with_blocks_before_their_format_are_told_when_joined(tmp_path):
+    wav = encoded(tune(6.0, 22050), "WAV")
+    recorder = wav[:12] + b"bext\x08\0\0\0" + bytes(8) + wav[12:]
+    (tmp_path / "capture.wav").write_bytes(2 * recorder)
+    assert files.count_joined(tmp_path / "capture.wav") == 2
+
+
+def test_what_others_keep_in_the_folder_of_a_cache_stays(tmp_path, tiny_config):
+    """Any file that ended in .tmp was removed, unsaid."""
+    collection = known_factor_collection(18)
+    features = build_features(collection, tiny_config, tmp_path, **QUIET)
+    (features.path / "meta.json").unlink()
+    mine = features.path / "mine.tmp"
+    left = features.path / f"table.csv.{'0123456789abcdef' * 2}.tmp"
+    for path in (mine, left):
+        path.write_text("x")
+    build_features(collection, tiny_config, tmp_path, **QUIET)
+    assert mine.exists() and not left.exists()
+
+
+@pytest.mark.parametrize("count", [-1, 2.5, "2"])
+def test_workers_that_do_not_exist_are_told(tmp_path, tiny_config, count):
+    """-1, which is all of them elsewhere, was one."""
+    with pytest.raises(ValueError, match=f"num_workers={count!r}; expected a whole"):
+        build_features(
+            known_factor_collection(18), tiny_config, tmp_path, num_workers=count
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_no_collection(tmp_path, tiny_config):
+    root = write_genres(tmp_path / "music")
+    with pytest.raises(
+        ValueError, match="music'; expected what open_collection return"
+    ):
+        build_features(str(root), tiny_config, tmp_path / "cache")
+
+
+def test_a_file_is_no_cache_and_nothing_is_to_be_deleted(tmp_path, tiny_config):
+    """It was called damaged, and the advice was to delete it."""
+    features = build_features(
+        known_factor_collection(18), tiny_config, tmp_path, **QUIET
+    )
+    for path in (features.path / "meta.json", tmp_path):
+        with pytest.raises(ValueError, match="no complete features.*folder as .path"):
+            load_features(path)
+
+
+@pytest.mark.parametrize("nothing", ["", np.nan, None])
+def test_clips_without_a_group_are_of_no_group(features, nothing):
+    table = features.table.assign(group=nothing)
+    again = FeatureSet(
+        features.config, features.genres, table, features.log_mel, table[:0]
+    )
+    assert len(again.subset("test")) == 12

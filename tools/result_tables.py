@@ -46,7 +46,7 @@ MEASURES = {
     "active_units": "active units",
     "sharpness_sampled": "sharpness of new clips",
     "num_steps": "steps of training",
-    "seconds": "seconds of training",
+    "seconds": "seconds of training, beside other work",
     "parameters": "weights, in millions",
     "num_test_clips": "test clips",
     "num_sampled_clips": "new clips",

@@ -3,8 +3,6 @@
 `compile_model` uses them. `python tests/benchmarks/step.py` times the whole step.
 """
 
-from __future__ import annotations
-
 import math
 
 import keras

@@ -1,7 +1,5 @@
 """What a clip measures: level, brightness, density and more, from its log-mel."""
 
-from __future__ import annotations
-
 import librosa
 import numpy as np
 import pandas as pd
@@ -48,10 +46,11 @@ def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFr
         6.0
     """
     log_mel_db = np.asarray(log_mel_db, np.float32)
-    if log_mel_db.ndim != 3 or log_mel_db.shape[1:] != config.shape:
+    is_finite = bool(np.isfinite(log_mel_db).all())
+    if log_mel_db.shape[1:] != config.shape or not is_finite:
         raise ValueError(
-            f"log_mel_attributes got shape {log_mel_db.shape}; expected "
-            f"(clips, {config.num_frames}, {config.n_mels}) in dB. "
+            f"log_mel_attributes got shape {log_mel_db.shape}, finite: {is_finite}; "
+            f"expected (clips, {config.num_frames}, {config.n_mels}) in dB. "
             "Use AudioConfig.unscale on a model's clips."
         )
     config.scale(log_mel_db)  # refuses what is scaled

@@ -1,7 +1,5 @@
 """Keras callbacks of `train`: epoch seeds, a stop at NaN, averages, and backups."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import json
@@ -119,11 +117,6 @@ class AveragedWeights(keras.callbacks.Callback):
         self.show()
 
 
-def plain_numbers(value):
-    """Converts an array, a tensor or a scalar of NumPy to what JSON can hold."""
-    return np.asarray(value, float).tolist()
-
-
 class Backup(keras.callbacks.Callback):
     """Keeps the state of a training after each epoch, to go on from after a kill.
 
@@ -153,9 +146,8 @@ class Backup(keras.callbacks.Callback):
 
     def states(self):
         """Lists the files of states that the note names, oldest first."""
-        names = self.about["checksums"]
-        found = sorted(self.folder.glob(STATES))
-        return [path for path in found if path.name in names]
+        names = self.about["checksums"]  # another's note has none
+        return [path for path in sorted(self.folder.glob(STATES)) if path.name in names]
 
     def check(self, about):
         """Compares the note with this training, and writes it anew."""
@@ -255,7 +247,12 @@ class Backup(keras.callbacks.Callback):
         try:
             self.model.save_weights(path)
             self.about["checksums"][path.name] = zlib.crc32(path.read_bytes())
-            write_text(self.note, json.dumps(self.about, default=plain_numbers))
+            write_text(
+                self.note,
+                json.dumps(
+                    self.about, default=lambda value: np.asarray(value, float).tolist()
+                ),
+            )
         except (OSError, TypeError) as error:  # TypeError: a metric that is no number
             print_text(
                 f"Epoch {number} has no backup ({error}), and the training goes on."
@@ -268,8 +265,8 @@ class Backup(keras.callbacks.Callback):
         """Puts the metrics of before a resume in front of those in a `History`."""
         before = self.about["epochs"][:num_before]
         for name in {*history.history}.union(*before):
-            first = [logs.get(name, np.nan) for logs in before]
-            history.history[name] = [*first, *history.history.get(name, [])]
+            values = [logs.get(name, np.nan) for logs in before]
+            history.history[name] = values + history.history.get(name, [])
         history.epoch = [*range(num_before), *history.epoch]
 
     def remove(self):

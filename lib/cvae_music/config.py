@@ -1,7 +1,5 @@
 """The constants of the feature extraction, in one frozen dataclass."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
@@ -10,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 GRIDS = ("beats", "seconds")
 HIGHEST_RATE = 200_000  # Hz; libsndfile crashes on Ogg of a higher rate
@@ -51,10 +48,12 @@ def check_number(
         ValueError: Got seed=-1; expected a whole number of at least 0.
     """
     is_number = isinstance(value, kind) and not isinstance(value, bool)
-    if is_number and least <= value <= most:
+    if is_number and least <= value <= most and value != np.inf:
         return value
     what = "whole number" if kind is numbers.Integral else "number"
-    bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
+    bounds = f"from {least:,} to {most:,}"
+    if most == np.inf:
+        bounds = f"of at least {least:,}"
     raise ValueError(f"Got {name}={value!r}; expected a {what} {bounds}.")
 
 
@@ -108,12 +107,14 @@ class AudioConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type == "int":
+            if field.type is int:
                 is_rate = field.name == "sample_rate"
                 most = HIGHEST_RATE if is_rate else LARGEST_SIZE
                 value = int(check_number(field.name, value, 1, most))
-            elif field.type == "float":
-                checked = check_number(field.name, value, -1e6, 1e6, numbers.Real)
+            elif field.type is float:
+                checked = check_number(
+                    field.name, value, -1_000_000, 1_000_000, numbers.Real
+                )
                 value = float(checked)
             object.__setattr__(self, field.name, value)  # the dataclass is frozen
         if self.grid not in GRIDS:
@@ -157,12 +158,16 @@ class AudioConfig:
 
         Args:
             tempo: Beats a minute; counts on the beat grid only.
+
+        Raises:
+            ValueError: If the tempo is no number from 1 to 10,000.
         """
         if self.grid == "beats":
+            check_number("tempo", tempo, 1, 10_000, numbers.Real)
             return self.num_beats * 60.0 / float(tempo)
         return self.num_frames * self.hop_length / self.sample_rate
 
-    def scale(self, log_mel_db: ArrayLike) -> np.ndarray:
+    def scale(self, log_mel_db: np.ndarray | list) -> np.ndarray:
         """Maps dB to [-1, 1]: the floor to -1, the ceiling to 1.
 
         Args:
@@ -181,10 +186,9 @@ class AudioConfig:
                 "amplitudes; expected dB. A model takes scaled clips as they are; "
                 "AudioConfig.unscale makes dB of them."
             )
-        scaled = (level - self.floor_db) * (1.0 / self.db_per_unit) - 1.0
-        return scaled.astype(np.float32)
+        return (level - self.floor_db) * (1.0 / self.db_per_unit) - 1.0
 
-    def unscale(self, scaled: ArrayLike) -> np.ndarray:
+    def unscale(self, scaled: np.ndarray | list) -> np.ndarray:
         """Maps [-1, 1] back to dB, clipped to floor and ceiling.
 
         Args:
@@ -204,7 +208,7 @@ class AudioConfig:
                 "[-1, 1]. Use it as it is, in dB."
             )
         level = (scaled + 1.0) * self.db_per_unit + self.floor_db
-        return np.clip(level, self.floor_db, self.ceiling_db).astype(np.float32)
+        return np.clip(level, self.floor_db, self.ceiling_db)
 
     def check_scaled(self, clips: Any, what: str) -> None:
         """Checks that clips given to a model are no decibels.
@@ -222,7 +226,7 @@ class AudioConfig:
                 "expected [-1, 1]. Use AudioConfig.scale on dB."
             )
 
-    def check_clip(self, log_mel_db: ArrayLike, what: str) -> np.ndarray:
+    def check_clip(self, log_mel_db: np.ndarray | list, what: str) -> np.ndarray:
         """Checks that levels are one clip in dB, and returns them as float32.
 
         Args:
@@ -234,7 +238,7 @@ class AudioConfig:
                 no decibels.
         """
         level = np.asarray(log_mel_db, np.float32)
-        if level.ndim != 2 or level.shape[1] != self.n_mels or len(level) == 0:
+        if level.shape[1:] != (self.n_mels,) or len(level) == 0:
             raise ValueError(
                 f"{what} got shape {level.shape}; expected (frames, {self.n_mels}), "
                 "one clip in dB. Pass one clip at a time, and use AudioConfig.unscale "
@@ -263,7 +267,7 @@ class AudioConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> AudioConfig:
+    def from_dict(cls, values: dict[str, Any]) -> "AudioConfig":
         """Builds a configuration from the dict that `get_config` returns.
 
         Raises:
@@ -272,8 +276,8 @@ class AudioConfig:
         known = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(set(values) - set(known)):
             raise ValueError(
-                f"AudioConfig got unknown fields {unknown}, of another version; "
-                f"expected {known}."
+                f"AudioConfig got {str(values)[:80]!r} with unknown fields {unknown}, "
+                f"perhaps of another version; expected some of {known}."
             )
         return cls(**values)
 
@@ -282,7 +286,7 @@ class AudioConfig:
         text = json.dumps(self.get_config(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
-    def check_same(self, other: AudioConfig, where: object) -> None:
+    def check_same(self, other: "AudioConfig", where: object) -> None:
         """Checks that another configuration equals this one.
 
         Args:

@@ -1,12 +1,11 @@
 """What a latent does to a clip, and the sliders and the map of the studio."""
 
-from __future__ import annotations
-
 import dataclasses
+import functools
 import hashlib
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,9 @@ from cvae_music import saving, serialization
 from cvae_music.attributes import ATTRIBUTE_WORDS, log_mel_attributes
 from cvae_music.config import check_number
 from cvae_music.data.cache import read_table
+from cvae_music.data.features import FeatureSet, spread_rows
+from cvae_music.models.base import ClipModel
 from cvae_music.models.losses import gaussian_kl
-
-if TYPE_CHECKING:
-    from cvae_music.data.features import FeatureSet
-    from cvae_music.models.base import ClipModel
 
 # Attributes with a slider, and its name. The tempo is set by the resynthesis.
 SLIDERS = {
@@ -52,8 +49,8 @@ def training_clips(
     """
     model.audio_config.check_compatible(features, model.genres)
     train = features.subset("train")
-    rows = np.linspace(0, len(train) - 1, min(num_clips, len(train))).astype(int)
-    rows = np.unique(rows)
+    check_number("number of training clips", len(train), 2)
+    rows = np.unique(spread_rows(len(train), num_clips))
     clips = features.config.scale(train.log_mel[rows])
     table = train.table.iloc[rows].reset_index(drop=True)
     return clips, train.genre_index[rows], table
@@ -96,6 +93,7 @@ def latent_effects(
         >>> list(latent_effects(model, features, [5]))[:4]
         ['dimension', 'kl', 'name', 'effect_level_db']
     """
+    check_number("num_seeds", num_seeds, 1)
     clips, genre, _ = training_clips(model, features, 500)
     mean, log_var = model.encode(clips)
     kl = np.mean(gaussian_kl(mean, log_var), axis=0)
@@ -103,7 +101,7 @@ def latent_effects(
         dimensions = np.argsort(-kl[: model.global_dim])[:NUM_DIMENSIONS]
     attributes = log_mel_attributes(features.config.unscale(clips), features.config)
     attribute_std = attributes.std() + 1e-9
-    seeds = np.linspace(0, len(clips) - 1, min(num_seeds, len(clips))).astype(int)
+    seeds = spread_rows(len(clips), num_seeds)
     rows = []
     for dimension in dimensions:
         extremes = []
@@ -114,8 +112,8 @@ def latent_effects(
             extremes.append(_decoded_attributes(model, perturbed, genre[seeds]))
         effect = (extremes[1] - extremes[0]).mean() / attribute_std
         row = {
-            "dimension": int(dimension),
-            "kl": float(kl[dimension]),
+            "dimension": dimension,
+            "kl": kl[dimension],
             "name": _effect_name(effect),
         }
         rows.append(row | effect.add_prefix("effect_").to_dict())
@@ -173,6 +171,21 @@ class Controls:
     table: pd.DataFrame
     effects: np.ndarray | None = None
 
+    def check_model(self, model: ClipModel) -> None:
+        """Checks that the controls were measured of a model as it is now.
+
+        Args:
+            model: Any model of the series.
+
+        Raises:
+            ValueError: If they were not: its latents mean something else.
+        """
+        if self.fingerprint != fingerprint(model):
+            raise ValueError(
+                "The controls were measured of another model, or before the last "
+                "training of this one; expected those of fit_controls(model, features)."
+            )
+
     @property
     def points(self) -> np.ndarray:
         """Positions of the clips on the map, shape `(points, 2)`."""
@@ -199,23 +212,20 @@ class Controls:
             Float32 array, shape `(latent_dim,)`.
 
         Raises:
-            ValueError: If a slider or dimension is unknown.
+            ValueError: If a slider or dimension is unknown, or an amount is no number
+                from -100 to 100.
         """
         latent = np.array(latent, np.float32)
+        known = list(self.attribute_directions)
         for name, amount in (sliders or {}).items():
-            if name not in self.attribute_directions:
-                raise ValueError(
-                    f"Got the slider {name!r}; "
-                    f"expected some of {list(self.attribute_directions)}."
-                )
-            step = self.attribute_directions[name]
-            if weights is None:
-                step = step.mean(axis=0)
-            else:
-                step = np.asarray(weights, np.float32) @ step
+            if name not in known:
+                raise ValueError(f"Got the slider {name!r}; expected some of {known}.")
+            check_number(f"slider {name}", amount, -100, 100, numbers.Real)
+            step = np.average(self.attribute_directions[name], 0, weights)
             latent += amount * step
         for dimension, amount in (dimensions or {}).items():
             check_number("dimension", dimension, 0, len(latent) - 1)
+            check_number(f"dimension {dimension}", amount, -100, 100, numbers.Real)
             latent[dimension] += amount * self.latent_std[dimension]
         return latent
 
@@ -251,7 +261,7 @@ class Controls:
                     )
         return found
 
-    def move_to(self, latent: np.ndarray, map_position: Sequence[float]) -> np.ndarray:
+    def move_to(self, latent: np.ndarray, map_position: np.ndarray) -> np.ndarray:
         """Moves a latent to a position of the map; what the map does not show stays.
 
         Args:
@@ -326,6 +336,14 @@ def load_controls(path: str | Path) -> Controls:
 
 def fingerprint(model: ClipModel) -> str:
     """Computes ten hexadecimal digits that change with the model's weights."""
+    # A step of training changes the last weights; all of them take milliseconds.
+    last = [*model.encoder.weights[-1:], *model.decoder.weights[-1:]]
+    return _hash_weights(model, *(np.asarray(weight).tobytes() for weight in last))
+
+
+@functools.lru_cache(maxsize=4)
+def _hash_weights(model, *last):
+    """Hashes all weights of encoder and decoder, once for each of their last ones."""
     digest = hashlib.sha256()
     for value in (*model.encoder.weights, *model.decoder.weights):
         digest.update(np.asarray(value, np.float16).tobytes())
@@ -480,12 +498,16 @@ def fit_controls(
         `Controls`.
 
     Raises:
-        ValueError: If the features are not of the model's kind.
+        ValueError: If the features are not of the model's kind, or fewer than two clips
+            are for training.
 
     Example:
         >>> controls = fit_controls(model, features)  # doctest: +SKIP
         >>> controls.save("controls.npz")  # doctest: +SKIP
     """
+    check_number("seed", seed)
+    check_number("num_pairs", num_pairs, 1)
+    saving.warn_unfinished(model)
     clips, genre, table = training_clips(model, features, 240)
     latents = model.encode(clips)[0]
     effects = latent_effects(model, features, num_seeds=48)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from cvae_music import saving
 from cvae_music.audio.analysis import TINY
@@ -82,14 +81,14 @@ def genre_weights(model: ClipModel, genre: GenreLike) -> np.ndarray | None:
     mixture = genre if isinstance(genre, Mapping) else {str(genre): 1.0}
     mixture = {str(name): weight for name, weight in mixture.items()}
     for name, weight in mixture.items():
-        check_number(f"genre weight of {name}", weight, 0, 1e6, numbers.Real)
+        check_number(f"genre weight of {name}", weight, kind=numbers.Real)
     if set(mixture) - set(model.genres) or not any(mixture.values()):
         raise ValueError(
             f"Got the genre {mixture}; expected weights of at least 0, not all 0, "
             f"of {list(model.genres)}."
         )
-    weights = np.array([mixture.get(name, 0.0) for name in model.genres], np.float32)
-    return weights / weights.sum()
+    weights = np.array([mixture.get(name, 0.0) for name in model.genres], float)
+    return (weights / weights.sum()).astype(np.float32)
 
 
 def mix_label(model: ClipModel, weights: np.ndarray | None) -> str:
@@ -170,7 +169,7 @@ def decode_mixture(
     first_rows = np.flatnonzero(np.diff(clip, prepend=-1))
     power = np.add.reduceat(power, first_rows, axis=0)
     level = 10.0 * np.log10(np.maximum(power, TINY))
-    return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
+    return np.clip(level, config.floor_db, config.ceiling_db)
 
 
 def draw_latent(
@@ -208,12 +207,13 @@ def draw_latent(
         )
     check_number("seed", seed)
     check_number("temperature", temperature, 0, 100, numbers.Real)
+    saving.warn_unfinished(model)
     weights = genre_weights(model, prior_genre)
     genre = 0 if weights is None else int(np.argmax(weights))
     return model.sample_latents([genre], seed=seed, temperature=temperature)[0]
 
 
-def join_style(model: ClipModel, style: np.ndarray, latent: np.ndarray) -> np.ndarray:
+def join_style(model: ClipModel, style: Any, latent: Any) -> np.ndarray:
     """Gives a latent the style of another and keeps its changes from beat to beat.
 
     The style is the global part and the mean of the beats' parts: timbre, brightness,
@@ -230,7 +230,7 @@ def join_style(model: ClipModel, style: np.ndarray, latent: np.ndarray) -> np.nd
         Float32 array, shape `(latent_dim,)`.
 
     Raises:
-        ValueError: If a latent has another shape.
+        ValueError: If a latent has another shape, or is not finite.
 
     Example:
         >>> from types import SimpleNamespace
@@ -238,16 +238,35 @@ def join_style(model: ClipModel, style: np.ndarray, latent: np.ndarray) -> np.nd
         >>> join_style(model, [5.0, 1.0, 1.0], [0.0, 2.0, 4.0])
         array([5., 0., 2.], dtype=float32)
     """
-    shapes = {np.shape(style), np.shape(latent)}
-    if shapes != {(model.latent_dim,)}:
-        raise ValueError(
-            f"Got latents of shapes {shapes} to join; expected ({model.latent_dim},) "
-            "of both, as encode_clip and draw_latent return them."
-        )
-    step = np.subtract(style, latent, dtype=np.float32)
+    style = as_array("style_from", style, model.latent_dim)
+    latent = as_array("latent", latent, model.latent_dim)
+    step = style - latent
     of_beats = step[model.global_dim :].reshape(model.num_slots, -1)
     of_beats[:] = of_beats.mean(axis=0)  # in place: a view of `step`
-    return np.add(latent, step, dtype=np.float32)
+    return latent + step
+
+
+def as_array(name: str, values: Any, size: int) -> np.ndarray:
+    """Converts an argument to an array of finite numbers.
+
+    Args:
+        name: Name of the argument, for the message.
+        values: The numbers.
+        size: How many are expected.
+
+    Returns:
+        Float32 array, shape `(size,)`.
+
+    Raises:
+        ValueError: If they are no such numbers.
+    """
+    array = np.asarray(values, np.float32)
+    if array.shape != (size,) or not np.isfinite(array).all():
+        raise ValueError(
+            f"Got {name}={str(values)[:80]}, shape {array.shape}; expected "
+            f"({size},), finite numbers."
+        )
+    return array
 
 
 def resolve_latent(
@@ -278,10 +297,14 @@ def resolve_latent(
     Raises:
         ValueError: As `make_clip`.
     """
-    if controls is None and (sliders or dimensions or map_position is not None):
+    check = getattr(controls, "check_model", None)
+    if check:
+        check(model)
+    elif controls or sliders or dimensions or map_position is not None:
         raise ValueError(
-            "Got sliders, dimensions or a map position without controls; "
-            "expected those of fit_controls(model, features)."
+            f"Got controls={controls!r}; expected those of fit_controls(model, "
+            "features), which sliders, dimensions and a map position need. A genre has "
+            "a name before it: genre='jazz'."
         )
     if prior_genre is None:
         prior_genre = genre
@@ -292,19 +315,19 @@ def resolve_latent(
             f"Got the genre {genre!r} for a model without genres; "
             "expected none, or a ConditionalVAE."
         )
-    if latent is None or model.num_genres:
-        saving.warn_unfinished(model)
     if latent is None:
         latent = draw_latent(model, seed, prior_genre, temperature)
-    latent = np.asarray(latent, np.float32)
+    elif model.num_genres:
+        saving.warn_unfinished(model)
+    latent = as_array("latent", latent, model.latent_dim)
     if style_from is not None:
         if np.ndim(style_from) == 0:
             style_from = draw_latent(
                 model, check_number("style_from", style_from), prior_genre, temperature
             )
-        latent = join_style(model, np.asarray(style_from), latent)
+        latent = join_style(model, style_from, latent)
     if controls is not None and map_position is not None:
-        latent = controls.move_to(latent, map_position)
+        latent = controls.move_to(latent, as_array("map_position", map_position, 2))
     check_number("morph", morph, 0, 1, numbers.Real)
     if morph > 0:
         end = draw_latent(
@@ -314,11 +337,6 @@ def resolve_latent(
     weights = genre_weights(model, genre)
     if controls is not None:
         latent = controls.apply(latent, sliders, dimensions, weights)
-    if not np.isfinite(latent).all():
-        raise ValueError(
-            "The latent holds NaN or infinite numbers; expected finite ones. Look for "
-            "them in latent, style_from, map_position, sliders and dimensions."
-        )
     return latent, weights
 
 
@@ -488,17 +506,17 @@ def slerp(
     )
     cosine = np.sum(first * second, axis=-1, keepdims=True)
     cosine = cosine / (first_norm * second_norm)
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    # Where the arc is a point the sines would cancel badly.
+    angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
     if np.any(angle > np.pi - 1e-6):
         raise ValueError(
             "slerp got two latents in opposite directions; expected one shortest arc. "
             "Move one a little."
         )
-    sine = np.maximum(np.sin(angle), 1e-12)
-    is_same = angle < 1e-6  # there the arc is a point and the sines cancel badly
+    sine = np.sin(angle)
     rest = 1.0 - share
-    first_weight = np.where(is_same, rest, np.sin(rest * angle) / sine)
-    second_weight = np.where(is_same, share, np.sin(share * angle) / sine)
+    first_weight = np.sin(rest * angle) / sine
+    second_weight = np.sin(share * angle) / sine
     norm = rest * first_norm + share * second_norm
     direction = first_weight * first / first_norm + second_weight * second / second_norm
     return (norm * direction).astype(np.float32)
@@ -506,8 +524,8 @@ def slerp(
 
 def latent_walk_log_mel(
     model: ClipModel,
-    latents: ArrayLike,
-    weights: ArrayLike | None,
+    latents: np.ndarray | list,
+    weights: np.ndarray | list | None,
     num_beats: int,
 ) -> np.ndarray:
     """Decodes the levels along a walk of any length, in dB.
@@ -532,7 +550,7 @@ def latent_walk_log_mel(
     """
     config = model.audio_config
     latents = np.asarray(latents, np.float32)
-    if latents.ndim != 2 or latents.shape[1] != model.latent_dim or len(latents) == 0:
+    if latents.shape[1:] != (model.latent_dim,) or len(latents) == 0:
         raise ValueError(
             f"latent_walk got latents of shape {latents.shape}; "
             f"expected (stops, {model.latent_dim}), not empty."
@@ -564,8 +582,8 @@ def latent_walk_log_mel(
 
 def latent_walk(
     model: ClipModel,
-    latents: ArrayLike,
-    weights: ArrayLike | None,
+    latents: np.ndarray | list,
+    weights: np.ndarray | list | None,
     num_beats: int,
     tempo: float = 110.0,
     seed: int = 0,

@@ -1,28 +1,19 @@
 """Figures of the series: functions that draw on the axes they are given."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import io
 import itertools
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from cvae_music import serialization
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
-
-    from cvae_music.config import AudioConfig
+from cvae_music.config import AudioConfig
 
 # The colours of Okabe and Ito, told apart with any colour vision. Markers and hatches
 # repeat what the colours say.
@@ -64,11 +55,11 @@ def plain_text(text: str) -> str:
 def plot_log_mel(
     log_mel_db: np.ndarray,
     config: AudioConfig,
-    ax: Axes,
+    ax: plt.Axes,
     tempo: float | None = None,
     title: str | None = None,
     seconds: bool = False,
-) -> AxesImage:
+) -> plt.matplotlib.image.AxesImage:
     """Draws the log-mel of one clip in dB, with the level limits of its config.
 
     The limits are fixed, so that pictures compare.
@@ -132,9 +123,9 @@ def plot_log_mel(
 
 def plot_history(
     history: Any,
-    ax: Axes,
-    names: Sequence[str] = ("loss",),
-    reference: Mapping[str, Sequence[float]] | None = None,
+    ax: plt.Axes,
+    names: list[str] | tuple[str, ...] = ("loss",),
+    reference: dict[str, list[float]] | None = None,
     unit: str = "nats per clip",
 ) -> None:
     """Draws training (solid) and validation (dashed) curves over epochs.
@@ -167,7 +158,7 @@ def plot_history(
             f"plot_history got names {unknown}; expected some of {sorted(curves)}."
         )
     looks = itertools.cycle(itertools.product((".", *MARKERS), COLOURS))
-    epochs: Sequence[int] = list(getattr(history, "epoch", ()))
+    epochs: list[int] | range = list(getattr(history, "epoch", ()))
     epochs = epochs or range(max(map(len, curves.values()), default=0))
     for name, (marker, colour) in zip(names, looks, strict=False):
         splits = ("training", name, "-"), ("validation", f"val_{name}", "--")
@@ -198,8 +189,8 @@ def plot_history(
 def plot_latent_map(
     points: np.ndarray,
     genre: np.ndarray,
-    genres: Sequence[str],
-    ax: Axes,
+    genres: Any,
+    ax: plt.Axes,
     title: str | None = None,
 ) -> None:
     """Draws clips as points of a plane, with a colour and a marker for each genre.
@@ -225,11 +216,12 @@ def plot_latent_map(
     """
     points = np.asarray(points)
     genre = np.asarray(genre)
-    if points.ndim != 2 or points.shape[1] != 2 or genre.shape != points.shape[:1]:
+    is_known = np.isin(genre, range(len(genres))).all()
+    if points.shape != (len(genre), 2) or not is_known:
         raise ValueError(
-            f"plot_latent_map got points {points.shape} and genre {genre.shape}; "
-            "expected (clips, 2) and (clips,). Project the latents to two dimensions "
-            "first, for instance with PCA."
+            f"plot_latent_map got points {points.shape} and genre {genre[:9]}, shape "
+            f"{genre.shape}; expected (clips, 2) and for each an index into {genres}. "
+            "Project the latents to two dimensions first, for instance with PCA."
         )
     for index, name in enumerate(genres):
         x, y = points[genre == index].T
@@ -251,7 +243,7 @@ def plot_latent_map(
     ax.legend(fontsize="small", markerscale=1.5)
 
 
-def to_png(figure: Figure, dpi: int = 110) -> bytes:
+def to_png(figure: plt.Figure, dpi: int = 110) -> bytes:
     """Draws a figure as PNG bytes with 256 colours, a third of the usual size."""
     from PIL import Image
 
@@ -269,7 +261,7 @@ def to_png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def show_figure(
-    fig: Figure,
+    fig: plt.Figure,
     name: str | None = None,
     alt: str = "",
     folder: str | Path | None = None,
@@ -295,8 +287,11 @@ def show_figure(
     picture = to_png(fig)
     plt.close(fig)
     if name is not None:
-        folder = folder or os.environ.get("CVAE_MUSIC_FIGURES")
-        folder = Path(folder or serialization.results_folder() / "figures")
+        folder = Path(
+            folder
+            or os.environ.get("CVAE_MUSIC_FIGURES")
+            or serialization.results_folder() / "figures"
+        )
         serialization.write_file(
             folder / f"{name}.png", lambda file: file.write(picture)
         )

@@ -69,24 +69,14 @@ def preset_path(name: str | Path) -> Path:
     """
     if name in PRESETS:
         return WEIGHTS / f"{name}.npz"
-    path = Path(name).expanduser()
+    path = Path(str(name)).expanduser()
     if path.suffix == ".npz" and path.is_file():
         return path
     raise ValueError(
         f"There is no preset {str(name)!r}; expected one of {list(PRESETS)}, "
-        "or the path of an .npz file of save_to_preset."
+        "or the path of an .npz file of save_to_preset. A .keras file is for "
+        "load_model."
     )
-
-
-def check_writable(path: Any) -> None:
-    """Raises a `PermissionError` if there is a file that is read-only.
-
-    A file that is written beside it would take its place.
-    """
-    path = Path(path).expanduser()
-    if path.exists():
-        with open(path, "ab"):
-            pass
 
 
 def save_whole(
@@ -111,7 +101,6 @@ def save_whole(
         def __str__(self) -> str:
             return str(path)  # Keras asks for its ending
 
-    check_writable(path)
     content = InMemory()
     save(content, **kwargs)
     write_file(path, lambda file: file.write(content.getbuffer()))
@@ -144,7 +133,6 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
     if Path(path).suffix != ".npz":
         raise ValueError(f"save_compact got {str(path)!r}; expected a .npz file.")
     warn_unfinished(model)
-    check_writable(path)
     about = {
         "class": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),
@@ -229,6 +217,10 @@ def _first_difference(found, expected, variables):
 def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel:
     """Reads a model from a file, whichever way it was saved.
 
+    `keras.saving.load_model` reads a `.keras` file too, once a class of this library
+    was used: `import cvae_music` alone loads none. Begin with
+    `from cvae_music import ConditionalVAE`.
+
     Args:
         path: A `.keras` file of `model.save`, or an `.npz` file of `save_compact`.
         config: The `AudioConfig` it must have; None accepts any.
@@ -249,11 +241,12 @@ def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel
     """
     import keras
 
-    path = Path(path).expanduser()
+    path = Path(str(path)).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
             f"load_model got {str(path)!r}, and there is no such file. Expected a "
-            ".keras file of model.save, or an .npz file of save_compact."
+            ".keras file of model.save, or an .npz file of save_compact. A model that "
+            "ships comes by from_preset."
         )
     try:
         check_size(path)

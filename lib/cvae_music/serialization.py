@@ -1,7 +1,5 @@
 """Atomic writes, the .npz container of models and controls, and printing."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -9,9 +7,9 @@ import re
 import sys
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +35,7 @@ NOT_FETCHED = {
 OLD_FILES = "If an earlier version wrote it, load it with cvae-music 0.2.0."
 
 
-def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
+def write_file(path: str | Path, write: Callable) -> None:
     """Writes a file atomically: whole, or not at all.
 
     The content goes to a temporary file of its own beside the path, which takes the
@@ -46,10 +44,23 @@ def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
     Args:
         path: File to write.
         write: Function that writes the content to an open binary file.
+
+    Raises:
+        PermissionError: If there is a file that is read-only.
+        ValueError: If the path is a URL.
     """
+    if re.match(r"\w{2,}:/", str(path)):  # C:/ is a disk
+        raise ValueError(
+            f"Got the URL {str(path)!r}; expected a path on this disk. Write the file "
+            "there, and copy it."
+        )
     path = Path(path).expanduser().resolve()  # what a link leads to
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    if path.exists():
+        with open(path, "ab"):  # a read-only file would be replaced
+            pass
+    # A name may have 255 bytes, and a letter four.
+    temporary = path.with_name(f"{path.name[:48]}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -68,7 +79,7 @@ def write_file(path: str | Path, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def what_it_is(
-    start: bytes, kinds: Mapping[bytes, tuple[str, str]] = NOT_FETCHED
+    start: bytes, kinds: dict[bytes, tuple[str, str]] = NOT_FETCHED
 ) -> tuple[str, str] | None:
     """Tells from its first bytes what a file is that is not what it should be.
 
@@ -99,7 +110,7 @@ def print_text(text: str) -> None:
 
 
 def save_arrays(
-    path: str | Path, about: Mapping[str, Any], arrays: Mapping[str, Any]
+    path: str | Path, about: dict[str, Any], arrays: dict[str, Any]
 ) -> None:
     """Writes named arrays and a description to one `.npz` file.
 
@@ -150,6 +161,7 @@ def load_arrays(
             unpack to more than `MAX_BYTES`.
     """
     try:
+        path = Path(path).expanduser()
         check_size(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

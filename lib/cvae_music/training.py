@@ -1,8 +1,7 @@
 """Training: optimizer, schedule, averaged weights, resume, and post-hoc layers."""
 
-from __future__ import annotations
-
 import json
+import numbers
 import re
 
 import keras
@@ -27,6 +26,9 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
         learning_rate: Highest learning rate of the schedule.
         jit_compile: As for `keras.Model.compile`.
 
+    Raises:
+        ValueError: If `num_steps` or `learning_rate` is no number above 0.
+
     Example:
         >>> from cvae_music import AudioConfig, Autoencoder
         >>> model = Autoencoder(AudioConfig(n_mels=16), width=40, depth=1)
@@ -34,6 +36,8 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
         >>> type(model.optimizer).__name__
         'FusedAdam'
     """
+    check_number("num_steps", num_steps, 1)
+    check_number("learning_rate", learning_rate, 1e-9, 1, numbers.Real)
     warmup = max(1, num_steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.05 * learning_rate,
@@ -42,15 +46,18 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
         warmup_target=learning_rate,
         warmup_steps=warmup,
     )
-    momentum = max(0.0, min(0.995, 1.0 - 10.0 / max(1, num_steps)))
+    momentum = max(0.0, min(0.995, 1.0 - 10.0 / num_steps))
     optimizer = FusedAdam(
         schedule, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
     )
     # Built now: a restored backup finds its moments and averages in a built optimizer.
     optimizer.build(model.trainable_variables)
     # Keras starts averages at zero, and keeps zero where loss scaling skips all steps.
-    averages = optimizer._model_variables_moving_average
-    for average, weight in zip(averages, model.trainable_variables, strict=True):
+    for average, weight in zip(
+        optimizer._model_variables_moving_average,
+        model.trainable_variables,
+        strict=True,
+    ):
         average.assign(weight)
     accelerate(model)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
@@ -100,8 +107,8 @@ def train(
         KeyboardInterrupt: If it is interrupted; the model then has the averaged weights
             so far, and `fit_posthoc_layers` finishes it.
         ValueError: If the features have another `AudioConfig` or other genres than the
-            model, `backup_dir` holds the state of another training, or something among
-            the callbacks is none.
+            model, a number is out of range, `backup_dir` holds the state of another
+            training, or something among the callbacks is none.
 
     Example:
         >>> history = train(model, features, num_steps=100)  # doctest: +SKIP
@@ -110,27 +117,32 @@ def train(
     model.audio_config.check_compatible(features, model.genres)
     check_number("num_steps", num_steps, 1)
     check_number("batch_size", batch_size, 1)
-    check_number("seed", seed)
-    callbacks = [each for each in keras.tree.flatten(callbacks) if each is not None]
+    callbacks = list(filter(None, keras.tree.flatten(callbacks)))
     for each in callbacks:
         if not isinstance(each, keras.callbacks.Callback):
             raise ValueError(
                 f"train got the callback {each!r}. Expected Keras callbacks, made with "
                 "brackets: EarlyStopping()."
             )
-        if isinstance(each, keras.callbacks.ReduceLROnPlateau):
+        if isinstance(
+            each,
+            (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau),
+        ):
             raise ValueError(
-                "train got ReduceLROnPlateau, but it has a schedule of the learning "
-                "rate. Leave the callback out, or compile and fit the model yourself."
+                f"train got {type(each).__name__}, but it has a schedule of the "
+                "learning rate. Leave the callback out, or compile and fit the model "
+                "yourself."
             )
     counter = EpochCounter()
     batch_size = max(1, min(batch_size, len(features.subset("train"))))
     training = make_dataset(
         features, "train", batch_size, seed=seed, augment=True, epoch=counter.epoch
     )
-    validation = None
-    if len(features.subset("validation")):
-        validation = make_dataset(features, "validation", batch_size)
+    validation = (
+        make_dataset(features, "validation", batch_size)
+        if len(features.subset("validation"))
+        else None
+    )
     steps_per_epoch = int(training.cardinality())
     epochs = max(1, round(num_steps / steps_per_epoch))
     compile_model(model, epochs * steps_per_epoch, learning_rate, jit_compile)
@@ -194,13 +206,15 @@ def fit_posthoc_layers(model, features, seed=0):
 
     Raises:
         ValueError: If the features have another `AudioConfig` or other genres than the
-            model, which stays as it was.
+            model, or the seed is no whole number of at least 0. The model then stays as
+            it was.
 
     Example:
         >>> model = load_model("best.keras")  # doctest: +SKIP
         >>> fit_posthoc_layers(model, features)  # doctest: +SKIP
     """
     model.audio_config.check_compatible(features, model.genres)
+    check_number("seed", seed)
     # A decoder that was never asked for another genre gets no shift either.
     for name in ("mean_shift", "unsharp_mask"):
         if hasattr(model, name) and model.swap_weight:

@@ -1,26 +1,21 @@
 """Log-mel spectrograms of samples, with frames at any moments."""
 
-from __future__ import annotations
-
 import functools
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import scipy.fft
-from numpy.typing import ArrayLike
 
 from cvae_music.config import AudioConfig
 
 TINY = 1e-10
+LOUDEST = 1000.0  # samples beyond are no fractions of full scale
 FRAMES_AT_ONCE = 128  # their spectra fit the cache of a core
 BANDS_AT_ONCE = 16
 
-ArrayFunction = TypeVar("ArrayFunction", bound=Callable[..., np.ndarray])
 
-
-def read_only_cache(function: ArrayFunction) -> ArrayFunction:
+def read_only_cache(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """Caches the arrays of a function, and makes them read-only.
 
     Each caller gets the same array. If one could change it, the features of all
@@ -44,7 +39,7 @@ def read_only_cache(function: ArrayFunction) -> ArrayFunction:
         array.flags.writeable = False
         return array
 
-    return cached  # type: ignore[return-value]  # lru_cache hides the signature
+    return cached
 
 
 @read_only_cache
@@ -141,8 +136,8 @@ def hann_window(n_fft: int) -> np.ndarray:
 
 
 def log_mel(
-    samples: ArrayLike,
-    frame_times: ArrayLike,
+    samples: np.ndarray | list[float],
+    frame_times: np.ndarray | list[float],
     config: AudioConfig,
     wrap: bool = False,
 ) -> np.ndarray:
@@ -161,24 +156,26 @@ def log_mel(
         its bin; its band reads that to within 1.7 dB, before the ceiling.
 
     Raises:
-        ValueError: If `samples` is not one-dimensional or is empty.
+        ValueError: If `samples` is not one-dimensional, is empty, or holds NaN or
+            integers of a sound file.
 
     Example:
         >>> log_mel(np.zeros(22050), [0.1, 0.2], AudioConfig()).max()
         np.float32(-70.0)
     """
     mono = np.asarray(samples, np.float32)
-    if mono.ndim != 1 or len(mono) == 0:
+    if mono.ndim != 1 or len(mono) == 0 or not np.abs(mono).max() <= LOUDEST:
         raise ValueError(
-            f"log_mel got samples of shape {mono.shape}; expected mono, (samples,). "
-            "Mix or reshape it."
+            f"log_mel got samples of shape {mono.shape}, the largest "
+            f"{np.abs(mono).max(initial=0.0):g}; expected finite mono, (samples,), "
+            "full scale at 1. Mix, reshape or divide it."
         )
     positions = np.asarray(frame_times, np.float64) * config.sample_rate
     centres = np.round(positions).astype(np.int64)
     power = band_power(mono, centres, mel_filters(config), config.n_fft, wrap)
     full_scale = (2.0 / hann_window(config.n_fft).sum()) ** 2
     level = 10.0 * np.log10(np.maximum(power * full_scale, TINY))
-    return np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
+    return np.clip(level, config.floor_db, config.ceiling_db)
 
 
 def band_power(
@@ -225,7 +222,9 @@ def band_power(
     return power
 
 
-def beat_frame_times(beat_times: ArrayLike, config: AudioConfig) -> np.ndarray:
+def beat_frame_times(
+    beat_times: np.ndarray | list[float], config: AudioConfig
+) -> np.ndarray:
     """Places `frames_per_beat` frames in each beat, in seconds.
 
     Args:

@@ -1,7 +1,5 @@
 """Beat tracking, after librosa and some ten times faster."""
 
-from __future__ import annotations
-
 import numpy as np
 import scipy.fft
 

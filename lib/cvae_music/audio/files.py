@@ -1,7 +1,5 @@
 """Sound files: reading a part of one, writing one."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math
@@ -16,7 +14,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import ArrayLike
 
 from cvae_music.config import AudioConfig
 from cvae_music.serialization import NOT_FETCHED, what_it_is, write_file
@@ -69,7 +66,10 @@ NOT_SOUND = {
     ),
 }
 # What files begin with of which several may have been joined, such as by `cat`.
-FILE_MARKS = (b"OggS\0\2", b"fLaC\0\0\0\x22", b"WAVEfmt ")
+FILE_MARKS = (
+    b"OggS\0\2|fLaC\0\0\0\x22|WAVEfmt |WAVEJUNK|WAVEbext|WAVEds64|AIFFCOMM|AIFCFVER"
+    b"|.snd\0\0\0|caff\0\1\0\0desc"
+).split(b"|")
 
 
 class AudioError(ValueError):
@@ -166,7 +166,7 @@ def count_joined(path: Path | str) -> int:
     An mp3 counts as one: it is read to its end.
 
     Args:
-        path: An Ogg, FLAC or WAV file.
+        path: A sound file.
 
     Returns:
         1 for most files.
@@ -198,8 +198,7 @@ def _with_frame_count(
         unknown = b"data" + bytes([255] * 4)
         return io.BytesIO(re.sub(rb"data\0{4}", unknown, content, count=1))
     with open(path, "rb") as file:
-        _skip_tags(file)
-        first = file.tell()
+        first = _skip_tags(file)
         start = file.read(HEADER_BYTES)
         if re.search(b"Xing|Info|VBRI", start):
             # Flags, number of frames, number of bytes. More of these are joined files.
@@ -211,7 +210,7 @@ def _with_frame_count(
     return io.BytesIO(_xing_frame(sound.samplerate, sound.channels) + content)
 
 
-def _skip_tags(file: BinaryIO) -> None:
+def _skip_tags(file: BinaryIO) -> int:
     """Moves to the first byte of an mp3 after its ID3 tags, which may hold pictures."""
     start = 0
     tag = file.read(10)
@@ -222,7 +221,32 @@ def _skip_tags(file: BinaryIO) -> None:
         start += 10 + size
         file.seek(start)
         tag = file.read(10)
-    file.seek(start)
+    return file.seek(start)
+
+
+def sound_span(file: BinaryIO) -> tuple[int, int]:
+    """Finds where a file's sound begins and ends, without its tags.
+
+    Tags are those of ID3, before and behind an mp3, and the blocks before the frames of
+    a FLAC. Other formats keep theirs among the sound.
+
+    Args:
+        file: An open file.
+
+    Returns:
+        `(first, last)`: bytes from the beginning of the file.
+    """
+    first = _skip_tags(file)
+    is_last = file.read(4) != b"fLaC"
+    while not is_last:
+        block = file.read(4)
+        is_last = not b"" < block[:1] < b"\x80"
+        first = file.seek(int.from_bytes(block[1:], "big"), os.SEEK_CUR)
+    last = file.seek(0, os.SEEK_END)
+    file.seek(max(0, last - 128))
+    if file.read(3) == b"TAG":
+        last -= 128
+    return first, last
 
 
 def _xing_frame(rate: int, channels: int) -> bytes:
@@ -280,8 +304,7 @@ def audio_duration(path: Path | str) -> tuple[float, float]:
         if len(file.read(1)):
             return claimed, claimed
     with open_sound(path) as file:
-        num_frames = sum(len(block) for block in _read_blocks(file))
-        seconds = num_frames / file.samplerate
+        seconds = sum(map(len, _read_blocks(file))) / file.samplerate
     return seconds, claimed if claimed < LONGEST else np.inf
 
 
@@ -389,7 +412,8 @@ def read_mono(
         raise AudioError(
             path,
             "no audio",
-            f"Nothing to read from {start:.2f} s on; it may be cut off or damaged.",
+            f"Nothing to read from {start:.2f} s on; it may be cut off, damaged, or "
+            "several files in one.",
         )
     return samples, rate
 
@@ -465,7 +489,7 @@ def full_scale(samples: np.ndarray) -> tuple[np.ndarray, float]:
     return samples / peak, 20.0 * np.log10(peak)
 
 
-def encode_audio(samples: ArrayLike, config: AudioConfig, kind: str = "wav") -> bytes:
+def encode_audio(samples: np.ndarray, config: AudioConfig, kind: str = "wav") -> bytes:
     """Encodes samples as the bytes of a sound file.
 
     Args:
@@ -495,11 +519,14 @@ def encode_audio(samples: ArrayLike, config: AudioConfig, kind: str = "wav") -> 
             f"{MP3_RATES}, or a wav."
         )
     samples = np.asarray(samples)
-    is_finite = samples.dtype.kind == "f" and bool(np.all(np.isfinite(samples)))
-    if samples.ndim != 1 or len(samples) == 0 or not is_finite:
+    is_sound = samples.dtype.kind == "f"
+    if is_sound:  # a clip that is loud in all bands is some 30 dB above full scale
+        is_sound = bool(np.all(np.abs(samples) <= 100 * LOUDEST))
+    if samples.ndim != 1 or len(samples) == 0 or not is_sound:
         raise ValueError(
-            f"Got {samples.dtype} of shape {samples.shape}, finite: {is_finite}; "
-            "expected finite mono samples, (samples,), floats with full scale at 1."
+            f"Got {samples.dtype} of shape {samples.shape}, finite and below 1,000: "
+            f"{is_sound}; expected finite mono samples, (samples,), floats with full "
+            "scale at 1. Divide 16-bit integers by 32768."
         )
     samples, _ = full_scale(samples.astype(np.float32))
     buffer = io.BytesIO()
@@ -511,7 +538,7 @@ def encode_audio(samples: ArrayLike, config: AudioConfig, kind: str = "wav") -> 
     return buffer.getvalue()
 
 
-def write_audio(path: Path | str, samples: ArrayLike, config: AudioConfig) -> None:
+def write_audio(path: Path | str, samples: np.ndarray, config: AudioConfig) -> None:
     """Writes samples to a sound file, atomically.
 
     Args:
@@ -531,4 +558,4 @@ def write_audio(path: Path | str, samples: ArrayLike, config: AudioConfig) -> No
         (1.0, 1.0)
     """
     content = encode_audio(samples, config, Path(path).suffix.lower().removeprefix("."))
-    write_file(os.path.expanduser(path), lambda file: file.write(content))
+    write_file(path, lambda file: file.write(content))

@@ -1,15 +1,12 @@
 """Samples from log-mel levels: bands to frequencies, then phases, all around a loop."""
 
-from __future__ import annotations
-
 import numbers
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 import scipy.ndimage
-from numpy.typing import ArrayLike
 
 from cvae_music.audio import phase_retrieval
 from cvae_music.audio.analysis import (
@@ -20,9 +17,6 @@ from cvae_music.audio.analysis import (
     mel_to_stft_weights,
 )
 from cvae_music.config import AudioConfig, check_number
-
-if TYPE_CHECKING:
-    from cvae_music.audio.vocoder import Vocoder
 
 # Beats a minute; a slower clip would fill the memory, a faster one is no music.
 TEMPI = (10, 1000)
@@ -77,7 +71,7 @@ class LoopSTFT:
         True
     """
 
-    def __init__(self, centres: ArrayLike, length: int, n_fft: int) -> None:
+    def __init__(self, centres: np.ndarray, length: int, n_fft: int) -> None:
         self.centres = np.asarray(centres, np.int64)
         self.length = int(length)
         self.n_fft = n_fft
@@ -139,7 +133,7 @@ class LoopSTFT:
 
 
 def mel_to_linear(
-    mel_power: ArrayLike,
+    mel_power: np.ndarray,
     config: AudioConfig,
     num_rounds: int | None = None,
     start: np.ndarray | None = None,
@@ -185,7 +179,7 @@ def mel_to_linear(
 
 
 def to_audio(
-    log_mel_db: ArrayLike,
+    log_mel_db: np.ndarray,
     config: AudioConfig,
     tempo: float = 110.0,
     seed: int = 0,
@@ -248,9 +242,7 @@ def to_audio(
     return project_to_mel(samples, given, loop, config, chosen.band_rounds)
 
 
-def _find_method(
-    name: str | None, config: AudioConfig
-) -> tuple[Method, Vocoder | None]:
+def _find_method(name, config):
     """Returns the `Method` of a name, and the vocoder that it needs or `None`."""
     if name is not None and name not in METHODS:
         raise ValueError(
@@ -305,7 +297,7 @@ def frame_grid(
     level += share * (np.roll(level, -finer, axis=0) - level)
     # The floor means "no sound" and must not come back as a hiss of 128 bands.
     is_silent = level <= config.floor_db + 0.01
-    power = np.where(is_silent, 0.0, 10.0 ** (level / 10.0)).astype(np.float32)
+    power = np.where(is_silent, np.float32(0.0), 10.0 ** (level / 10.0))
     return LoopSTFT(centres, round(len(log_mel_db) * step), config.n_fft), power
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import heapq
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,7 +201,7 @@ def phase_gradient_integration(
 
 
 @functools.cache
-def _compiled_integration() -> Callable[..., None]:
+def _compiled_integration():
     """Compiles `_integrate`; keeps the machine code on disk where it can be written."""
     import numba
 

@@ -1,7 +1,5 @@
 """A small neural vocoder: how power spreads over frequencies inside mel bands."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 
@@ -132,20 +130,17 @@ def build_network(
     dense = functools.partial(layers.Dense, dtype="float32")
     norm = functools.partial(layers.LayerNormalization, epsilon=1e-5, dtype="float32")
     bands = keras.Input((None, n_mels), name="bands", dtype="float32")
-    x = layers.Conv1D(width, 7, padding="same", name="bands_in", dtype="float32")(bands)
-    for number in range(num_blocks):
-        name = f"block_{number}"
-        h = layers.DepthwiseConv1D(
-            7, padding="same", name=f"{name}_time", dtype="float32"
-        )(x)
-        h = norm(name=f"{name}_norm")(h)
-        h = dense(3 * width, activation="gelu", name=f"{name}_wide")(h)
-        h = dense(width, kernel_initializer="zeros", name=f"{name}_out")(h)
-        x = layers.Add(name=f"{name}_add", dtype="float32")([x, h])
-    x = norm(name="last_norm")(x)
+    x = layers.Conv1D(width, 7, padding="same", dtype="float32")(bands)
+    for _ in range(num_blocks):
+        h = layers.DepthwiseConv1D(7, padding="same", dtype="float32")(x)
+        h = norm()(h)
+        h = dense(3 * width, activation="gelu")(h)
+        h = dense(width, kernel_initializer="zeros")(h)
+        x = layers.Add(dtype="float32")([x, h])
+    x = norm()(x)
     correction = dense(num_bins, kernel_initializer="zeros", name="bins")(x)
     h = ops.stop_gradient(x)
-    h = dense(width, activation="gelu", name="uncertainty_wide")(h)
+    h = dense(width, activation="gelu")(h)
     uncertainty = dense(num_bins, activation="softplus", name="uncertainty")(h)
     return keras.Model(bands, [correction, uncertainty], name="network")
 

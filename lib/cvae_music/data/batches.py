@@ -66,6 +66,7 @@ def make_dataset(
     import tensorflow as tf
 
     check_number("batch_size", batch_size, 1)
+    check_number("seed", seed)
     part = features.subset(split)
     config = features.config
     is_training = split == "train"

@@ -5,8 +5,6 @@ work of an hour to a kill or a full disk. Every file is written under another na
 renamed when complete; `meta.json` comes last and says that everything is there.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import errno
@@ -16,7 +14,6 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -131,7 +128,8 @@ def _write_tables(
     )
     for name, part in {"table.csv": table, "skipped.csv": found.skipped}.items():
         write_text(folder / name, part.to_csv(index=False, lineterminator="\n"))
-    for leftover in folder.glob("*.tmp"):  # of processes that were killed
+    # Of `write_file` in processes that were killed.
+    for leftover in folder.glob(f"*.{'[0-9a-f]' * 32}.tmp"):
         leftover.unlink(missing_ok=True)
     meta = {"config": config.get_config(), "genres": found.genres, "shards": about}
     write_text(folder / "meta.json", json.dumps(meta))
@@ -165,7 +163,7 @@ def read_table(text: str) -> pd.DataFrame:
 
 
 @contextlib.contextmanager
-def _explain_errors(folder: Path, num_shards: int) -> Iterator[None]:
+def _explain_errors(folder, num_shards):
     """Says what to do when a folder cannot be written, and how far a run came."""
     try:
         yield
@@ -176,11 +174,11 @@ def _explain_errors(folder: Path, num_shards: int) -> Iterator[None]:
                 "a folder to write to. Pass another cache_dir, or set CVAE_MUSIC_CACHE "
                 "before the session starts."
             ) from error
-        done = len(list(folder.glob("shard-*.json")))
         raise OSError(
             error.errno,
-            f"The disk of {str(folder)!r} is full, with {done} of {num_shards} shards "
-            "of the features made. Free some space, or pass a cache_dir on another "
+            f"The disk of {str(folder)!r} is full, with "
+            f"{len(list(folder.glob('shard-*.json')))} of {num_shards} shards of the "
+            "features made. Free some space, or pass a cache_dir on another "
             "disk; the same call resumes from there",
         ) from error
 

@@ -1,17 +1,13 @@
 """Collections: which sources of music there are, of which genre, in which split."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib
-import os
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from cvae_music.audio.files import READABLE
+from cvae_music.audio.files import READABLE, sound_span
 
 SPLITS = ("train", "validation", "test")
 MIN_GROUPS = 3  # one for each split
@@ -23,7 +19,7 @@ KEY_BLOCK_BYTES = 4096
 SMALL_FILE = 2**18  # bytes; of a file up to this, all count
 
 
-def skipped_table(rows: Iterable[tuple] = ()) -> pd.DataFrame:
+def skipped_table(rows: list[tuple] | tuple = ()) -> pd.DataFrame:
     """Builds a report of what was left out: columns `path`, `reason`, `detail`."""
     return pd.DataFrame(list(rows), columns=list(SKIPPED_COLUMNS), dtype=object)
 
@@ -39,7 +35,8 @@ def check_splits(where: str, table: pd.DataFrame) -> None:
         if name not in table:
             continue
         pairs = table[[name, "split"]].drop_duplicates()
-        shared = pairs.loc[pairs[name].duplicated() & (pairs[name] != ""), name]
+        is_named = pairs[name].fillna("") != ""
+        shared = pairs.loc[pairs[name].duplicated() & is_named, name]
         if len(shared):
             raise ValueError(
                 f"{where} has {name}s in two splits: {list(shared[:5])}; expected each "
@@ -48,7 +45,7 @@ def check_splits(where: str, table: pd.DataFrame) -> None:
             )
 
 
-def count_splits(table: pd.DataFrame, genres: Iterable) -> pd.DataFrame:
+def count_splits(table: pd.DataFrame, genres: list | tuple) -> pd.DataFrame:
     """Counts the rows of each genre in each split, genres as rows."""
     counts = pd.crosstab(table["genre"], table["split"])
     return counts.reindex(index=list(genres), columns=list(SPLITS), fill_value=0)
@@ -102,9 +99,9 @@ class Collection:
         cls,
         name: str,
         table: pd.DataFrame,
-        genres: Sequence,
+        genres: list | tuple,
         skipped: list[tuple],
-    ) -> Collection:
+    ) -> "Collection":
         """Builds a collection of the genres that are in every split.
 
         The others could not be scored and go into the report.
@@ -154,8 +151,9 @@ class Collection:
     def key(self) -> str:
         """Returns ten hexadecimal digits that change with table, genres or content.
 
-        Of each file its size and some blocks count, not its place and its time: music
-        that was moved, unpacked or mounted again keeps its cache.
+        Of each file the size and some blocks of its sound count, not its place, its
+        time and its tags: music that was moved, unpacked, mounted or tagged again
+        keeps its cache.
         """
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
         table = self.table.drop(columns="path")
@@ -166,21 +164,24 @@ class Collection:
 
 
 def _content_sample(path: str) -> bytes:
-    """Returns the size of a file and blocks from its first byte to its last."""
+    """Returns the size of a file without tags, and blocks from its first byte on."""
     sample = b""
     # Composed music has no file; what cannot be read is reported by the extraction.
     with contextlib.suppress(OSError), open(path, "rb") as file:
-        size = os.path.getsize(path)
+        first, last = sound_span(file)
+        size = last - first
         sample = b"%d" % size
+        file.seek(first)
         if size <= SMALL_FILE:
-            return sample + file.read()
+            return sample + file.read(size)
         for block in range(KEY_BLOCKS):
-            file.seek((size - KEY_BLOCK_BYTES) * block // (KEY_BLOCKS - 1))
+            step = (size - KEY_BLOCK_BYTES) * block // (KEY_BLOCKS - 1)
+            file.seek(first + step)
             sample += file.read(KEY_BLOCK_BYTES)
     return sample
 
 
-def split_groups(groups: Sequence[str], seed: int | Sequence[int] = 0) -> dict:
+def split_groups(groups: list[str], seed: int | tuple[int, ...] = 0) -> dict:
     """Assigns the groups of one genre to splits, 80/10/10.
 
     Validation and test get at least one each.

@@ -1,9 +1,6 @@
 """Copies of one recording, told by how it sounds: names, formats, levels may differ."""
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,7 +16,8 @@ from cvae_music.data.collection import SPLITS
 RATE = 4000  # Hz: what every codec keeps
 SECONDS = 8.0  # of sound that are compared, from the first one on
 SHORTEST = 2.0  # seconds
-SILENCE = 0.01  # full scale at 1; less is left out at the beginning
+SILENCE = 0.01  # of the peak; less is left out at the beginning
+QUIETEST = 0.1  # full scale at 1: of a peak below it, SILENCE of this is left out
 WINDOW = 1024  # samples, for the spectrum
 SMOOTHING = 17  # frequencies
 # Of 21 recordings in four styles, copies as MP3, Vorbis and Opus had a likeness of at
@@ -31,14 +29,17 @@ MOST_COMPARED = 5
 BLOCK = 256  # files
 
 
-def find_copies(paths: Sequence[str]) -> np.ndarray:
+def find_copies(paths: list[str]) -> np.ndarray:
     """Finds files that begin with the same recording.
 
-    Silence in front, level, format, sample rate and the first three seconds may differ.
-    Of each file the average spectrum of its first seconds is kept; files with nearly
-    the same are read again and compared by cross-correlation. An excerpt that begins in
-    the middle of a song is not found beside the song: that would need all of each file
-    decoded and compared.
+    Silence in front, level (by up to 50 dB), format, sample rate and the first three
+    seconds may differ. Of each file the average spectrum of its first seconds is kept;
+    files with nearly the same are read again and compared by cross-correlation.
+
+    Two kinds are not found. One is an excerpt from the middle of a song: each file
+    would have to be decoded to its end, a second for a minute of mp3, each time a
+    folder is opened. The other is a copy that is played faster or slower: its spectrum
+    is stretched, and its samples drift away from those of the other at once.
 
     Args:
         paths: Paths of sound files.
@@ -99,12 +100,14 @@ def _opening(path: str) -> np.ndarray:
     """Reads the first seconds of sound, silence left out, at `RATE`."""
     for seconds in (SECONDS + 1.0, 60.0):  # more where it begins with silence
         samples, rate = read_mono(path, 0.0, seconds)
-        is_sound = np.abs(samples) > SILENCE
+        level = np.abs(samples)
+        is_sound = level > SILENCE * max(QUIETEST, level.max())
         start = int(is_sound.argmax())
         sound = samples[start : start + int(SECONDS * rate)]
         if is_sound.any() and len(sound) >= SHORTEST * rate:
             break
-    return soxr.resample(sound - sound.mean(), rate, RATE, quality="LQ")
+    sound = (sound - sound.mean()) / (level.max() + TINY)
+    return soxr.resample(sound, rate, RATE, quality="LQ")
 
 
 def _spectrum(path: str) -> np.ndarray | None:

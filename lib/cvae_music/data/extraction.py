@@ -3,10 +3,7 @@
 Each process of an extraction loads this module, so it imports nothing heavy.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,14 +32,11 @@ STRIDE_BEATS = 2
 # less than twice as much. Each has beats of its own, so a tempo may change.
 BLOCK_SECONDS = 60.0
 MAX_WINDOWS = 256  # of one source: all of five minutes at 100 beats a minute
-
-Source = dict[str, Any]
 # Rows of the clips, the clips, and what was left out, as of `extract_source`.
-Extracted = tuple[list[dict], np.ndarray, list[tuple]]
 
 
 def make_shard(
-    path: Path, sources: list[Source], config: AudioConfig, max_windows: int
+    path: Path, sources: list[dict], config: AudioConfig, max_windows: int
 ) -> int:
     """Extracts and writes one shard.
 
@@ -73,8 +67,8 @@ def make_shard(
 
 
 def extract_source(
-    source: Source, config: AudioConfig, max_windows: int = MAX_WINDOWS
-) -> Extracted:
+    source: dict, config: AudioConfig, max_windows: int = MAX_WINDOWS
+) -> tuple[list[dict], np.ndarray, list[tuple]]:
     """Extracts the clips of one source, spread over all of it.
 
     Args:
@@ -97,11 +91,13 @@ def extract_source(
     except Exception as error:  # a strange file costs one line, never the whole run
         reason = "analysis failed"
         detail = f"{type(error).__name__}: {error}"
-    nothing = np.zeros((0, *config.shape), np.float16)
-    return [], nothing, [(source["source_id"], reason, detail)]
+    clips = np.zeros((0, *config.shape), np.float16)
+    return [], clips, [(source["source_id"], reason, detail)]
 
 
-def _extract_composed(source: Source, config: AudioConfig) -> Extracted:
+def _extract_composed(
+    source: dict, config: AudioConfig
+) -> tuple[list[dict], np.ndarray, list[tuple]]:
     start = 0.0
     grid = "known"
     if config.grid == "seconds":  # begins anywhere in the loop, as a cut from a record
@@ -117,7 +113,9 @@ def _extract_composed(source: Source, config: AudioConfig) -> Extracted:
     return [row], load_window(row, config).log_mel[None].astype(np.float16), []
 
 
-def _extract_file(source: Source, config: AudioConfig, max_windows: int) -> Extracted:
+def _extract_file(
+    source: dict, config: AudioConfig, max_windows: int
+) -> tuple[list[dict], np.ndarray, list[tuple]]:
     path = source["path"]
     duration, claimed = _duration(path)
     num_blocks = max(1, int(duration // BLOCK_SECONDS))
@@ -175,22 +173,24 @@ def _extract_file(source: Source, config: AudioConfig, max_windows: int) -> Extr
             )
         )
     if (num_joined := count_joined(path)) > 1:
-        line = (
-            "joined files",
-            f"{num_joined} files stand in it in turn, and the first is used. Split it "
-            "for the others",
+        lost.append(
+            (
+                "joined files",
+                f"{num_joined} files stand in it in turn, and the first is used. Split "
+                "it for the others",
+            )
         )
-        lost.append(line)
     if num_loud < num_windows:
         reason = "silent windows" if rows else "silent"
         lost.append((reason, f"{num_windows - num_loud} of {num_windows} windows"))
     if len(rows) < num_loud or len(blocks) < num_blocks:
-        line = (
-            "long file",
-            f"{_covered(rows):.0f} of {max(total, duration):.0f} s used, in "
-            f"{len(rows)} windows; raise max_windows for more",
+        lost.append(
+            (
+                "long file",
+                f"{_covered(rows):.0f} of {max(total, duration):.0f} s used, in "
+                f"{len(rows)} windows; raise max_windows for more",
+            )
         )
-        lost.append(line)
     skipped = [(source["source_id"], *line) for line in lost]
     return rows, np.concatenate(clips), skipped
 

@@ -1,7 +1,5 @@
 """Log-mel features of a collection: made once, then read from a cache when used."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re
@@ -19,6 +17,11 @@ from cvae_music.data.shards import ShardedArray, is_url, read_bytes
 from cvae_music.serialization import print_text
 
 UNEQUAL = 3.0  # times as many clips as the smallest genre: then the summary says so
+
+
+def spread_rows(num_rows: int, most: int) -> np.ndarray:
+    """Chooses at most so many rows, spread evenly from the first to the last."""
+    return np.linspace(0, num_rows - 1, min(num_rows, most)).astype(int)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +92,7 @@ class FeatureSet:
         """Number of genres."""
         return len(self.genres)
 
-    def subset(self, split: str) -> FeatureSet:
+    def subset(self, split: str) -> "FeatureSet":
         """Selects the clips of one split; those of a cache stay on disk.
 
         Args:
@@ -129,8 +132,7 @@ class FeatureSet:
 
         Where their files lie does not count.
         """
-        sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(int)
-        clips = np.asarray(self.log_mel[sample])
+        clips = np.asarray(self.log_mel[spread_rows(len(self), 64)])
         table = self.table.drop(columns="path", errors="ignore")
         text = table.to_csv(lineterminator="\n")
         return joblib.hash((self.config.key(), self.genres, text, clips))[:10]
@@ -159,15 +161,15 @@ class FeatureSet:
                 "there lie on a fixed grid of 120 BPM."
             )
         if len(self.report):
-            counts = self.report["reason"].value_counts()
+            details = self.report.set_index("reason")["detail"]
+            counts = details.index.value_counts()
             reasons = ", ".join(f"{n} {reason}" for reason, n in counts.items())
             lines.append(f"Left out or noted: {reasons} (see .report).")
             for reason in ("genre with too few tracks", "name nearly the same"):
-                is_so = self.report["reason"] == reason
-                for detail in self.report.loc[is_so, "detail"].unique():
+                for detail in details[details.index == reason].unique():
                     lines.append(f"{reason.capitalize()}: {detail}.")
-            is_long = self.report["reason"] == "long file"
-            seconds = self.report.loc[is_long, "detail"].str.extract(r"(\d+) of (\d+)")
+            long = details[details.index == "long file"]
+            seconds = long.str.extract(r"(\d+) of (\d+)")
             if len(seconds):
                 used, there = seconds.astype(int).sum()
                 lines.append(
@@ -208,8 +210,8 @@ def build_features(
         `FeatureSet`.
 
     Raises:
-        ValueError: If nothing usable is left, `max_windows` is no number above 0, or
-            `cache_dir` is a URL.
+        ValueError: If nothing usable is left, `max_windows` or `num_workers` is no
+            number above 0, `cache_dir` is a URL, or `collection` no `Collection`.
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
 
@@ -226,6 +228,12 @@ def build_features(
         (18, 64, 8)
     """
     check_number("max_windows", max_windows, 1)
+    check_number("num_workers", num_workers or 1, 1)
+    if not isinstance(collection, Collection):
+        raise ValueError(
+            f"build_features got the collection {collection!r}; expected what "
+            "open_collection returns of a path."
+        )
     if is_url(cache_dir):
         raise ValueError(
             f"build_features got cache_dir={cache_dir!r}; expected a folder on this "
@@ -284,10 +292,10 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
     try:
         meta = json.loads(read_bytes(folder, "meta.json"))
         is_current = "shards" in meta
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
             f"{shown} holds no complete features. Run build_features; it resumes where "
-            "it stopped."
+            "it stopped. What it returns names the folder as .path."
         ) from error
     except (OSError, TypeError, ValueError) as error:
         raise _damaged(shown, error) from error

@@ -1,7 +1,5 @@
 """FMA, the Free Music Archive data set: finding it, reading its table and splits."""
 
-from __future__ import annotations
-
 import csv
 import os
 import re
@@ -11,7 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from cvae_music.audio.files import printable
-from cvae_music.data.collection import SOURCE_COLUMNS, Collection, drop_split_leaks
+from cvae_music.data.collection import (
+    SOURCE_COLUMNS,
+    SPLITS,
+    Collection,
+    drop_split_leaks,
+)
 from cvae_music.data.copies import drop_copies, find_copies
 
 SUBSETS = ("small", "medium", "large", "full")
@@ -19,15 +22,7 @@ SUBSETS = ("small", "medium", "large", "full")
 KAGGLE_HANDLE = "imsparsh/fma-free-music-archive-small-medium/versions/1"
 MOUNT = "/kaggle/input"
 SEARCH_DEPTH = 5
-BAD_CLIPS = {
-    98565: "short",
-    98567: "short",
-    98569: "short",
-    99134: "silent",
-    108925: "silent",
-    133297: "silent",
-}
-SPLIT_NAMES = {"training": "train", "validation": "validation", "test": "test"}
+BAD_CLIPS = {98565, 98567, 98569, 99134, 108925, 133297}
 TRACK_COLUMNS = {
     "genre": ("track", "genre_top"),
     "split": ("set", "split"),
@@ -203,6 +198,7 @@ def read_tracks(path: Path | str) -> pd.DataFrame:
             f"the columns {sorted(TRACK_COLUMNS.values())}. Take it from "
             "fma_metadata.zip."
         ) from error
+    tracks["split"] = tracks["split"].replace("training", "train")
     tracks["subset"] = pd.Categorical(tracks["subset"], list(SUBSETS), ordered=True)
     return tracks
 
@@ -265,9 +261,14 @@ def fma_collection(
         group = f"track-{number}"
         if pd.notna(track["artist"]):
             group = f"artist-{track['artist']}"
-        split = SPLIT_NAMES[track["split"]]
         rows.append(
-            (_clip_name(number), str(files[number]), track["genre"], split, group)
+            (
+                _clip_name(number),
+                str(files[number]),
+                track["genre"],
+                track["split"],
+                group,
+            )
         )
     table = pd.DataFrame(rows, columns=list(SOURCE_COLUMNS), dtype=object)
     genres = sorted(set(table["genre"]))
@@ -285,10 +286,10 @@ def _reason_to_skip(
         return "missing file", "in tracks.csv, but there is no mp3"
     if pd.isna(track["genre"]):
         return "no genre", "genre_top is empty"
-    if track["split"] not in SPLIT_NAMES:
+    if track["split"] not in SPLITS:
         return "no split", f"set/split is {track['split']!r}"
     if number in BAD_CLIPS:
-        return "known bad clip", f"{BAD_CLIPS[number]} in FMA as published"
+        return "known bad clip", "short or silent in FMA as published"
     return None
 
 

@@ -7,8 +7,6 @@ last, `meta.json`. Shards are never joined. A folder may be copied to any place 
 fsspec can read, such as an object store.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -153,7 +151,7 @@ class ShardedArray:
         """Bytes of all clips, were they in memory."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
-    def select(self, rows: np.ndarray) -> ShardedArray:
+    def select(self, rows: np.ndarray) -> "ShardedArray":
         """Returns some of the clips, still unread.
 
         Args:

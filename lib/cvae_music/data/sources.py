@@ -1,7 +1,5 @@
 """Sources of music: composed pieces, a folder of genres, or FMA, as collections."""
 
-from __future__ import annotations
-
 import os
 import re
 import unicodedata
@@ -230,19 +228,19 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
         parts = unicodedata.normalize("NFC", place).split("/")
         ending = printable(path.suffix).lower()
         if ending in PARTIAL_ENDINGS:  # iCloud's are hidden files
-            skipped.append((name, "not downloaded", "only a part; download it whole"))
+            why = "not downloaded", "only a part; download it whole"
         elif any(map(_is_hidden, parts)):
-            skipped.append((name, "hidden file", ""))
+            why = "hidden file", ""
         elif ending not in AUDIO_ENDINGS:
-            skipped.append((name, *_what_else(path, ending)))
+            why = _what_else(path, ending)
         elif name != place:
-            skipped.append((name, "name is not UTF-8", "rename it, or its folder"))
+            why = "name is not UTF-8", "rename it, or its folder"
         elif not os.path.isfile(path):
-            skipped.append(
-                (name, "no file", "such as a link to nowhere, or no permission")
-            )
+            why = "no file", "such as a link to nowhere, or no permission"
         else:
             tunes.append((name, path, parts))
+            continue
+        skipped.append((name, *why))
     return tunes
 
 
@@ -334,11 +332,14 @@ def _similar_genres(genres: list[str]) -> list[tuple]:
     for genre in genres:
         other = first.setdefault(_plain_name(genre), genre)
         if other != genre:
-            detail = (
-                f"{genre!a} and {other!a} are two genres here. Give the folders one "
-                "name if they are one"
+            lines.append(
+                (
+                    genre,
+                    "name nearly the same",
+                    f"{genre!a} and {other!a} are two genres here. Give the folders "
+                    "one name if they are one",
+                )
             )
-            lines.append((genre, "name nearly the same", detail))
     return lines
 
 

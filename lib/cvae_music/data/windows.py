@@ -1,12 +1,9 @@
 """Clips of real music: a window of any file, or of a row of a collection's table."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +41,7 @@ class RealClip:
     is_tracked: bool
 
 
-def load_window(row: Mapping[str, Any], config: AudioConfig) -> RealClip:
+def load_window(row: Mapping, config: AudioConfig) -> RealClip:
     """Loads a clip of a collection: composes it again, or reads it from its file.
 
     Args:
@@ -138,8 +135,8 @@ def load_first_window(
             f"Found {found}; expected at least {wanted}. Choose a longer file or an "
             "earlier start.",
         )
-    ends = np.round(edges[[0, config.num_frames]] * config.sample_rate)
-    first, last = ends.astype(int)
+    ends = edges[[0, config.num_frames]] * config.sample_rate
+    first, last = ends.round().astype(int)
     return RealClip(
         name=printable(path.name),
         samples=samples[first:last],

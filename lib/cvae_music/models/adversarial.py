@@ -3,8 +3,6 @@
 Written in notebook 09.
 """
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import tensorflow as tf

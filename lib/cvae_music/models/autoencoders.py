@@ -6,8 +6,6 @@ adds up the terms of the loss. What all models share, such as `encode` and `deco
 NumPy arrays, is in `base.py`; the recipe of a training is `train` in `training.py`.
 """
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import tensorflow as tf

@@ -1,8 +1,7 @@
 """The base class of all models: checks, NumPy arrays in batches, metrics, configs."""
 
-from __future__ import annotations
-
 import functools
+import inspect
 import numbers
 import os
 import re
@@ -23,13 +22,24 @@ from cvae_music.models.networks import SLOT_FRAMES
 
 def _checked(method):
     """Makes a method of `keras.Model` that checks its data, with the same signature."""
+    plain = getattr(keras.Model, method)
 
-    @functools.wraps(getattr(keras.Model, method))
+    @functools.wraps(plain)
     def call(self, *args, **kwargs):
-        return self._run(method, *args, **kwargs)
+        given = inspect.signature(plain).bind(self, *args, **kwargs).arguments
+        given |= given.pop("kwargs", {})
+        return ClipModel._run(method=method, **given)
 
     call.__doc__ = f"Calls `keras.Model.{method}`; refuses dB and labels of no genre."
     return call
+
+
+def _rows(array, batch_size):
+    """Returns a slice of rows for each batch of an array."""
+    check_number("batch_size", batch_size, 1)
+    return [
+        slice(start, start + batch_size) for start in range(0, len(array), batch_size)
+    ]
 
 
 class ClipModel(keras.Model):
@@ -78,15 +88,15 @@ class ClipModel(keras.Model):
                 f"Got num_frames={audio_config.num_frames}; expected a multiple of "
                 f"{SLOT_FRAMES}."
             )
-        if isinstance(genres, str):
-            raise ValueError(
-                f"{type(self).__name__} got genres={genres!r}; expected a list of "
-                f"names, such as [{genres!r}]."
-            )
         self.audio_config = audio_config
         self.num_slots = audio_config.num_frames // SLOT_FRAMES
-        self.genres = tuple(str(genre) for genre in genres)
+        self.genres = tuple(map(str, genres))
         self.num_genres = len(self.genres)
+        if isinstance(genres, str) or len(set(self.genres)) < self.num_genres:
+            raise ValueError(
+                f"{type(self).__name__} got genres={genres!r}; expected a list of "
+                "different names, such as ['jazz', 'rock']."
+            )
         self.seed = int(check_number("seed", seed))
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.validation_seed_generator = keras.random.SeedGenerator(self.seed)
@@ -119,10 +129,10 @@ class ClipModel(keras.Model):
         clip = (None, *self.audio_config.shape)
         code = (None, self.outputs_per_latent * self.latent_dim)
         for name, got, expected in (
-            ("encoder input", encoder.inputs[0].shape, clip),
-            ("encoder output", encoder.outputs[0].shape, code),
+            ("encoder input", encoder.input_shape, clip),
+            ("encoder output", encoder.output_shape, code),
             ("decoder input", decoder.inputs[0].shape, (None, self.latent_dim)),
-            ("decoder output", decoder.outputs[0].shape, clip),
+            ("decoder output", decoder.output_shape, clip),
         ):
             if tuple(got) != expected:
                 raise ValueError(f"Got {name} of shape {got}; expected {expected}.")
@@ -149,17 +159,17 @@ class ClipModel(keras.Model):
             ValueError: If a label is missing, or weights or a loss were given.
         """
         log_mel, genre, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        name = type(self).__name__
         self.check_label(genre)
         if sample_weight is not None:
             raise ValueError(
-                f"{name} takes no sample_weight or class_weight: its likelihood has "
-                "one variance for the whole batch. Repeat clips that should count more."
+                f"{type(self).__name__} takes no sample_weight or class_weight: its "
+                "likelihood has one variance for the whole batch. Repeat clips that "
+                "should count more."
             )
         if self.loss is not None:
             raise ValueError(
-                f"{name} computes its own loss. Call compile() without loss=, and add "
-                "terms with add_loss."
+                f"{type(self).__name__} computes its own loss. Call compile() without "
+                "loss=, and add terms with add_loss."
             )
         return log_mel, genre
 
@@ -178,15 +188,18 @@ class ClipModel(keras.Model):
             tracker.update_state(losses[tracker.name])
         return self.compute_metrics(log_mel, log_mel, rebuilt)
 
-    def _run(self, method, x=None, *args, **kwargs):
+    def _run(self, method, x=None, **given):
         """Calls a method of Keras, and refuses decibels and labels of no genre.
 
         Density and mean shift are those of old latents after a step of training, and
-        become zero; where no step was taken, as after an error, they stay.
+        become zero; where no step was taken, as after an error, they stay. Each
+        evaluation has the same noise.
         """
-        check = functools.partial(self._check_data, what=method)
-        if "validation_data" in kwargs:
-            kwargs["validation_data"] = check(kwargs["validation_data"])
+        if "validation_data" in given:
+            held_out = self._check_data(given["validation_data"], method)
+            given["validation_data"] = held_out
+        if given.get("batch_size") is not None:
+            check_number("batch_size", given["batch_size"], 1)
         kept = [
             (layer.means, np.array(layer.means))
             for layer in self.layers
@@ -197,9 +210,12 @@ class ClipModel(keras.Model):
         if method in ("fit", "train_on_batch") and kept and self.encoder.trainable:
             for means, value in kept:
                 means.assign(0.0 * value)
+        if method == "evaluate":
+            first = keras.random.SeedGenerator(self.seed).state
+            self.validation_seed_generator.state.assign(first)
         try:
-            x = check(x, labels=kwargs.get("y", args[0] if args else None))
-            return getattr(super(), method)(x, *args, **kwargs)
+            x = self._check_data(x, method, given.get("y"))
+            return getattr(super(), method)(x, **given)
         except tf.errors.InvalidArgumentError as error:
             found = re.search(r"ValueError: (\w+ got .*; expected .*)", error.message)
             if found:
@@ -211,17 +227,11 @@ class ClipModel(keras.Model):
                     means.assign(value)
 
     fit = _checked("fit")
+    evaluate = _checked("evaluate")
     predict = _checked("predict")
     train_on_batch = _checked("train_on_batch")
     test_on_batch = _checked("test_on_batch")
     predict_on_batch = _checked("predict_on_batch")
-
-    def evaluate(self, x=None, *args, **kwargs):
-        """Evaluates as `keras.Model.evaluate`, with the same noise at each call."""
-        self.validation_seed_generator.state.assign(
-            keras.random.SeedGenerator(self.seed).state
-        )
-        return self._run("evaluate", x, *args, **kwargs)
 
     def _check_data(self, data, what, labels=None):
         """Refuses decibels and labels of no genre; batches as they are read."""
@@ -232,7 +242,7 @@ class ClipModel(keras.Model):
             clips, *others = tf.nest.flatten(first) or [None]
             self.audio_config.check_scaled(clips, what)
             labels = others[0] if others else labels
-            if np.ndim(labels):  # or it is a number, such as a size of batches
+            if np.ndim(labels):
                 self._genre_rows(labels, len(labels), what)
             return data
 
@@ -296,8 +306,10 @@ class ClipModel(keras.Model):
         Returns:
             Float tensor, shape `(batch, num_frames, n_mels)`.
         """
-        is_pair = isinstance(inputs, (tuple, list))
-        log_mel, genre = inputs if is_pair else (inputs, None)
+        log_mel = inputs
+        genre = None
+        if isinstance(inputs, (tuple, list)):
+            log_mel, genre = inputs
         self.check_label(genre)
         if hasattr(log_mel, "numpy"):  # has values, as outside a graph
             self._check_data((log_mel, genre), "call")
@@ -316,21 +328,21 @@ class ClipModel(keras.Model):
             of shape `(clips, latent_dim)`.
 
         Raises:
-            ValueError: If the clips have another shape, or look like dB.
+            ValueError: If the clips have another shape or look like dB, or the batches
+                no size.
         """
         log_mel = np.asarray(log_mel, np.float32)
-        if log_mel.ndim != 3 or log_mel.shape[1:] != self.audio_config.shape:
+        if log_mel.shape[1:] != self.audio_config.shape:
             raise ValueError(
                 f"encode got shape {log_mel.shape}; expected "
                 f"{('clips', *self.audio_config.shape)}, scaled to [-1, 1]. Use "
                 "AudioConfig.scale on dB."
             )
         self.audio_config.check_scaled(log_mel, "encode")
-        batches = [
-            self._encode_graph(log_mel[start : start + batch_size])
-            for start in range(0, len(log_mel) or 1, batch_size)
-        ]
-        return DiagonalGaussian(*map(np.concatenate, zip(*batches, strict=True)))
+        batches = [np.zeros((2, 0, self.latent_dim), "float32")]
+        for rows in _rows(log_mel, batch_size):
+            batches.append(self._encode_graph(log_mel[rows]))
+        return DiagonalGaussian(*np.concatenate(batches, axis=1))
 
     def decode(self, latent, genre=None, batch_size=64, guidance=None):
         """Decodes NumPy latents in batches.
@@ -351,7 +363,7 @@ class ClipModel(keras.Model):
                 guidance is no number from 0 to 10.
         """
         latent = np.asarray(latent, np.float32)
-        if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
+        if latent.shape[1:] != (self.latent_dim,):
             raise ValueError(
                 f"decode got latents of shape {latent.shape}; expected "
                 f"(clips, {self.latent_dim})."
@@ -359,9 +371,8 @@ class ClipModel(keras.Model):
         if guidance is not None:
             check_number("guidance", guidance, 0, 10, numbers.Real)
         weights = self.guide(self._genre_rows(genre, len(latent)), guidance)
-        clips = []
-        for start in range(0, len(latent) or 1, batch_size):
-            rows = slice(start, start + batch_size)
+        clips = [np.zeros((0, *self.audio_config.shape), "float32")]
+        for rows in _rows(latent, batch_size):
             clips.append(self._decode_graph(latent[rows], weights[rows]))
         return np.concatenate(clips)
 
@@ -373,12 +384,13 @@ class ClipModel(keras.Model):
         is_rows = found.shape == (num_clips, self.num_genres)
         if is_rows and np.allclose(found.sum(axis=1), 1.0, atol=1e-3):
             return found.astype(np.float32)
-        is_index = np.isin(found, range(self.num_genres))
-        if found.shape != (num_clips,) or not is_index.all():
+        is_index = np.isin(found, range(self.num_genres)).all()
+        if found.shape != (num_clips,) or not is_index:
             raise ValueError(
-                f"{what} got {num_clips} clips and genre={np.unique(found).tolist()}; "
-                f"expected for each clip an index, 0 to {self.num_genres - 1} into "
-                f"{list(self.genres)}, or {self.num_genres} weights that sum to 1."
+                f"{what} got {num_clips} clips and "
+                f"genre={np.unique(found)[:9].tolist()}; expected for each clip an "
+                f"index, 0 to {self.num_genres - 1} into {list(self.genres)}, or "
+                f"{self.num_genres} weights that sum to 1."
             )
         return np.eye(self.num_genres, dtype=np.float32)[found.astype(int)]
 
@@ -411,11 +423,10 @@ class ClipModel(keras.Model):
         """
         signature = [keras.InputSpec("float32", (None, *self.audio_config.shape))]
         if self.num_genres:
-            genre = keras.InputSpec("float32", (None, self.num_genres))
-            signature = [[*signature, genre]]
+            signature.append(keras.InputSpec("float32", (None, self.num_genres)))
+            signature = [signature]
         kwargs.setdefault("input_signature", signature)
-        filepath = os.path.expanduser(filepath)
-        return super().export(filepath, format=format, **kwargs)
+        return super().export(os.path.expanduser(filepath), format, **kwargs)
 
     def get_config(self):
         """Returns the arguments of `__init__`, ready for `from_config`."""
@@ -485,8 +496,9 @@ class ClipModel(keras.Model):
         config = {**model.get_config(), "genres": genres, "guidance": 0.0}
         successor = type(model).from_config(config)
         # What depends on the genres has another shape where there is one genre more.
-        names = (*model.genres, "one more")
-        larger = type(model).from_config({**config, "genres": names})
+        larger = type(model).from_config(
+            {**config, "genres": (*model.genres, "one more")}
+        )
         for old, new, other in zip(
             model.weights, successor.weights, larger.weights, strict=True
         ):

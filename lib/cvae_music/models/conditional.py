@@ -1,7 +1,5 @@
 """ConditionalVAE: a VAE whose decoder is given a genre. Written in notebook 05."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 from keras import ops

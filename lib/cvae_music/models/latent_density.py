@@ -1,7 +1,5 @@
 """Class-conditional Gaussian mixtures over latents (ex-post density estimation)."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 from keras import ops
@@ -176,7 +174,6 @@ def fit_latent_density(model, features, seed=0):
     for split in ("train", "validation"):
         clips, genre = features.arrays(split)
         mean, log_var = model.encode(clips)
-        noise = rng.standard_normal(mean.shape)
-        data.append(mean + np.exp(0.5 * log_var) * noise)
+        data.append(rng.normal(mean, np.exp(0.5 * log_var)))
         data.append(genre if model.num_genres else np.zeros_like(genre))
     return model.latent_density.fit(*data, seed=seed)

@@ -1,7 +1,5 @@
 """The terms of the loss: likelihood, KL divergence, contrast, cross-entropy."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

@@ -6,8 +6,6 @@ tokens of a few frames: a quarter of a beat (4 frames) near the spectrogram, hal
 Notebook 02 writes encoder and decoder, 04 the conditional decoder, 05 the classifier.
 """
 
-from __future__ import annotations
-
 import keras
 from keras import layers, ops
 

@@ -4,11 +4,9 @@
 latent dimensions and averaged over the batch. A schedule computes the last term.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
-from typing import Any
+import numbers
 
 from keras import ops
 
@@ -167,10 +165,10 @@ def get_schedule(kl):
     """
     if isinstance(kl, Constant):
         return kl
-    if isinstance(kl, (int, float)) and not isinstance(kl, bool):
-        return Constant(kl)
+    if isinstance(kl, numbers.Real) and not isinstance(kl, bool):
+        return Constant(float(kl))
     arguments = dict(kl) if isinstance(kl, dict) else {"name": kl}
-    kinds: dict[str, Any] = {"constant": Constant}
+    kinds: dict[str, type] = {"constant": Constant}
     for kind in Constant.__subclasses__():  # also a notebook's own
         kinds[kind.__name__.lower()] = kind
     found = kinds.get(str(arguments.pop("name", None)).replace("_", "").lower())
