@@ -244,7 +244,7 @@ def test_each_figure_is_written_by_a_notebook_or_a_browser_test(root):
         ("model path", 10_870),
         ("cvae_lab", 33_300),
         ("known_music", 6_400),
-        ("lib", 88_220),
+        ("lib", 88_230),
     ],
 )
 def test_the_library_is_thin(part, bound):

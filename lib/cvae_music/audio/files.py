@@ -67,9 +67,17 @@ NOT_SOUND = {
 }
 # What files begin with of which several may have been joined, such as by `cat`.
 FILE_MARKS = (
-    b"OggS\0\2|fLaC\0\0\0\x22|WAVEfmt |WAVEJUNK|WAVEbext|WAVEds64|AIFFCOMM|AIFCFVER"
-    b"|.snd\0\0\0|caff\0\1\0\0desc"
-).split(b"|")
+    b"OggS\0\2",
+    b"fLaC\0\0\0\x22",
+    b"WAVEfmt ",
+    b"WAVEJUNK",
+    b"WAVEbext",
+    b"WAVEds64",
+    b"AIFFCOMM",
+    b"AIFCFVER",
+    b".snd\0\0\0",
+    b"caff\0\1\0\0desc",
+)
 
 
 class AudioError(ValueError):
@@ -240,7 +248,7 @@ def sound_span(file: BinaryIO) -> tuple[int, int]:
     is_last = file.read(4) != b"fLaC"
     while not is_last:
         block = file.read(4)
-        is_last = not b"" < block[:1] < b"\x80"
+        is_last = not block or block[0] >= 128  # the highest bit says so
         first = file.seek(int.from_bytes(block[1:], "big"), os.SEEK_CUR)
     last = file.seek(0, os.SEEK_END)
     file.seek(max(0, last - 128))

@@ -32,7 +32,6 @@ STRIDE_BEATS = 2
 # less than twice as much. Each has beats of its own, so a tempo may change.
 BLOCK_SECONDS = 60.0
 MAX_WINDOWS = 256  # of one source: all of five minutes at 100 beats a minute
-# Rows of the clips, the clips, and what was left out, as of `extract_source`.
 
 
 def make_shard(
