@@ -128,13 +128,14 @@ class ClipModel(keras.Model):
             decoder = decoder or own[1]
         clip = (None, *self.audio_config.shape)
         code = (None, self.outputs_per_latent * self.latent_dim)
-        for name, got, expected in (
-            ("encoder input", encoder.input_shape, clip),
-            ("encoder output", encoder.output_shape, code),
-            ("decoder input", decoder.inputs[0].shape, (None, self.latent_dim)),
-            ("decoder output", decoder.output_shape, clip),
+        for name, tensors, expected in (
+            ("encoder input", encoder.inputs, clip),
+            ("encoder output", encoder.outputs, code),
+            ("decoder input", decoder.inputs, (None, self.latent_dim)),
+            ("decoder output", decoder.outputs, clip),
         ):
-            if tuple(got) != expected:
+            got = tuple(tensors[0].shape)
+            if got != expected:
                 raise ValueError(f"Got {name} of shape {got}; expected {expected}.")
         self.encoder = encoder
         self.decoder = decoder
@@ -196,8 +197,9 @@ class ClipModel(keras.Model):
         evaluation has the same noise.
         """
         if "validation_data" in given:
-            held_out = self._check_data(given["validation_data"], method)
-            given["validation_data"] = held_out
+            given["validation_data"] = self._check_data(
+                given["validation_data"], method
+            )
         if given.get("batch_size") is not None:
             check_number("batch_size", given["batch_size"], 1)
         kept = [
