@@ -663,6 +663,90 @@ def render_fine_tuning():
     return f"**{rows['music'].iloc[0].capitalize()}** (`fine_tuning.csv`); real clips {real}\n\n{table(lines)}"
 
 
+HEARERS = (
+    "MSD_musicnn",
+    "MTT_vgg",
+)  # of `quality.csv`; the last was used for no choice
+COMPARED = {  # measures of each hearer, and their heading
+    "frechet_infinity": "Fréchet distance, n → ∞",
+    "kad": "kernel distance",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "two_sample_accuracy": "told from real",
+}
+HEARD = {  # measures of madmom and basic-pitch
+    "tempo_as_asked": "tempo as asked",
+    "tempo_as_asked_or_octave": "or an octave off",
+    "key_kept": "key kept",
+    "notes_kept": "notes kept",
+    "notes_kept_by_chance": "notes kept by chance",
+}
+COPIED = {
+    "median_ratio": "median ratio",
+    "below_1": "below 1 %",
+    "below_5": "below 5 %",
+}
+
+
+def quality_table(rows, title):
+    """Markdown of what two networks say of each kind of clips; a pair of numbers is both."""
+    lines = [["clips", "n", *COMPARED.values()]]
+    for (model, kind), part in rows.groupby(["model", "kind"], sort=False):
+        heard = part.set_index("network")
+        if not set(HEARERS) <= set(heard.index):
+            continue
+        cells = [
+            " / ".join(f"{heard.at[name, measure]:.2f}" for name in HEARERS)
+            for measure in COMPARED
+        ]
+        lines.append([f"{kind}, `{model}`" if model else kind, len_of(heard), *cells])
+    return f"**{title}** (`quality.csv`)\n\n{table(lines)}"
+
+
+def len_of(heard):
+    """Number of clips that the first hearer got."""
+    return f"{heard.at[HEARERS[0], 'clips']:.0f}"
+
+
+def plain_table(rows, measures, first):
+    """Markdown of columns as they are, a line a row; a dash where a number is missing."""
+    lines = [[first, *measures.values()]]
+    for _, row in rows.iterrows():
+        name = f"{row['kind']}, `{row['model']}`" if row["model"] else row["kind"]
+        cells = [
+            NOTHING if pd.isna(row[measure]) else f"{row[measure]:.2f}"
+            for measure in measures
+        ]
+        lines.append([name, *cells])
+    return table(lines)
+
+
+def render_quality():
+    """Draws three tables for each music: distances, what is heard, near copies."""
+    parts = []
+    rows = read("quality").fillna({"model": ""})
+    for music, part in rows.groupby("music", sort=False):
+        title = MUSIC[music].partition(":")[0]
+        copies = part["kind"].str.startswith("near copies")
+        heard = part[part["network"] == "madmom, basic-pitch"]
+        parts += [
+            quality_table(part[~copies], title),
+            plain_table(heard, HEARD, "heard by madmom and basic-pitch"),
+            plain_table(
+                part[copies].assign(
+                    kind=part["kind"].str.removeprefix("near copies: ")
+                    + ", "
+                    + part["network"]
+                ),
+                COPIED,
+                "near copies",
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 MODELS = ROOT / "lib/cvae_music/weights/README.md"
@@ -682,6 +766,7 @@ PARTS = {  # name of a part -> the page it stands on, and what makes it
     "ablations": (DOCS / "results.md", render_ablations),
     "guidance": (DOCS / "results.md", render_guidance),
     "fine-tuning": (DOCS / "results.md", render_fine_tuning),
+    "quality": (DOCS / "results.md", render_quality),
     "second-phase": (
         DOCS / "results.md",
         lambda: render_study("discriminator", "name", WAYS, SECOND),
