@@ -1885,6 +1885,14 @@ def test_music_with_other_tags_keeps_its_cache(tmp_path, kind, seconds):
     assert folder_collection(root).key() not in keys
 
 
+def test_all_counts_of_a_file_whose_tags_are_damaged(tmp_path):
+    """A tag that claims more than there is hides no sound from the key."""
+    path = tmp_path / "tune.mp3"
+    path.write_bytes(b"ID3\4\0\0\x7f\x7f\x7f\x7f" + bytes(500))
+    with open(path, "rb") as file:
+        assert files.sound_span(file) == (0, 510)
+
+
 @pytest.mark.parametrize("decibels", [-30, -50])
 @pytest.mark.parametrize("ending", ["wav", "mp3"])
 def test_a_copy_that_is_much_softer_stays_in_one_split(

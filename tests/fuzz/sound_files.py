@@ -35,6 +35,10 @@ def check(data):
     path = os.path.join(FOLDER.name, f"input{ending}")
     with open(path, "wb") as file:
         file.write(content)
+    with open(path, "rb") as file:
+        first, last = files.sound_span(file)
+    assert 0 <= first < last <= len(content) or (first, last) == (0, len(content))
+    assert files.count_joined(path) >= 1
     try:
         seconds, claimed = files.audio_duration(path)
         samples, rate = files.read_mono(path)

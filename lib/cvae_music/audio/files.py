@@ -250,10 +250,13 @@ def sound_span(file: BinaryIO) -> tuple[int, int]:
         block = file.read(4)
         is_last = not block or block[0] >= 128  # the highest bit says so
         first = file.seek(int.from_bytes(block[1:], "big"), os.SEEK_CUR)
-    last = file.seek(0, os.SEEK_END)
-    file.seek(max(0, last - 128))
+    size = file.seek(0, os.SEEK_END)
+    last = size
+    file.seek(max(0, size - 128))
     if file.read(3) == b"TAG":
         last -= 128
+    if first >= last:  # damaged tags: all of it counts
+        return 0, size
     return first, last
 
 
