@@ -366,3 +366,13 @@ def test_a_map_shows_every_clip_or_says_why_not(genre):
     cm.plot_latent_map(np.zeros((3, 2)), [0, 1, 1], ["a", "b"], ax)
     assert [len(part.get_offsets()) for part in ax.collections] == [1, 2]
     plt.close(figure)
+
+
+def test_a_table_of_genre_and_split_is_enough(tiny_config, features):
+    table = features.table[["genre", "split"]]
+    plain = cm.FeatureSet(tiny_config, GENRES, table, features.log_mel, table[:0])
+    model = make(tiny_config, cm.VAE)
+    assert np.isfinite(cm.train(model, plain, 2, verbose=0).history["loss"]).all()
+    assert "from 40 sources: 32 train, 8 validation" in plain.summary()
+    assert list(table) == ["genre", "split"]  # that of the caller
+    assert repr(plain) == plain.summary()  # not all numbers, as in a message of Keras

@@ -24,7 +24,7 @@ def spread_rows(num_rows: int, most: int) -> np.ndarray:
     return np.linspace(0, num_rows - 1, min(num_rows, most)).astype(int)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class FeatureSet:
     """Clips of a collection as log-mel features.
 
@@ -34,7 +34,8 @@ class FeatureSet:
         table: One row a clip, in any order: `clip_id`, `source_id`, `path`, `genre`,
             `split`, `group`, `start` and `end` (seconds into the source), `tempo`
             (beats a minute), `grid` (`"known"`, `"tracked"`, `"fallback"` or
-            `"seconds"`), and the factors where they are known.
+            `"seconds"`), and the factors where they are known. `genre` and `split`
+            are enough to train a model.
         log_mel: Float16 array, shape `(len(table), num_frames, n_mels)`, dB; from a
             cache a `ShardedArray`, which is read when indexed.
         report: What was left out: `path`, `reason`, `detail`.
@@ -74,6 +75,9 @@ class FeatureSet:
                     f"FeatureSet got {name} {sorted(map(str, unknown))}; expected some "
                     f"of {list(known)}. Name all that are in the table."
                 )
+        if "grid" not in self.table:
+            table = self.table.assign(grid="tracked")
+            object.__setattr__(self, "table", table)  # the dataclass is frozen
         if isinstance(self.log_mel, np.ndarray):
             self.config.scale(self.log_mel[:1])  # refuses what is scaled
         check_splits("FeatureSet", self.table)
@@ -144,18 +148,21 @@ class FeatureSet:
     def summary(self) -> str:
         """Says in a few lines how many clips there are, and what was left out why."""
         splits = ", ".join(f"{n:,} {split}" for split, n in self.counts().sum().items())
-        sources = self.table["source_id"].nunique()
+        table = self.table
+        if "source_id" not in table:  # as in a table made by hand
+            table = table.assign(source_id=table.index)
+        sources = table["source_id"].nunique()
         genres = "1 genre" if self.num_genres == 1 else f"{self.num_genres} genres"
         lines = [f"{len(self):,} clips of {genres} from {sources:,} sources: {splits}."]
-        counts = self.table["genre"].value_counts()
+        counts = table["genre"].value_counts()
         if counts.max() > UNEQUAL * counts.min():
-            tracks = self.table.groupby("genre")["source_id"].nunique()
+            tracks = table.groupby("genre")["source_id"].nunique()
             each = [
                 f"{genre} {n:,} of {tracks[genre]:,}" for genre, n in counts.items()
             ]
             lines.append(f"Unequal genres (clips of sources): {', '.join(each)}.")
-        is_loose = self.table["grid"] == "fallback"
-        if num_loose := self.table.loc[is_loose, "source_id"].nunique():
+        is_loose = table["grid"] == "fallback"
+        if num_loose := table.loc[is_loose, "source_id"].nunique():
             lines.append(
                 f"No steady beat in {num_loose} sources, or in parts of them: clips "
                 "there lie on a fixed grid of 120 BPM."
@@ -177,6 +184,8 @@ class FeatureSet:
                     "build_features for more."
                 )
         return "\n".join(lines)
+
+    __repr__ = summary
 
 
 def build_features(
