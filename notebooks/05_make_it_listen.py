@@ -644,8 +644,8 @@ error.rename("preset, error of clips as their own genre (dB)").to_frame().round(
 # $\lambda$ the `swap_weight` (600), $K_1$ and $K_2$ the classifiers, and $\hat x_{g'}$ a clip decoded with another
 # label $g'$. The third term without $\lambda$ is the *swap loss*. $L_K$ is the classifiers' own loss, and only their
 # weights get gradients from it. The first term, with the contrast loss of notebook 02, is a sum over 16,384 cells.
-# Beside such a sum a blind guess of 1.79 would hardly count, hence the 600. The drawing leaves out that $K_2$ also
-# hears swapped clips.
+# Beside such a sum a blind guess of 1.79 would hardly count, hence the 600. $K_2$ hears swapped
+# clips too (line in the drawing).
 
 # %% tags=["fold"]
 # @title Drawing: the loss of the conditional VAE

@@ -766,7 +766,8 @@ def cvae_loss():
         "The loss of the conditional VAE",
         "A jazz clip is encoded to z. z is decoded as jazz, which rebuilds the clip, and "
         "as rock, which is a swapped clip for frozen copies of the classifiers. The classifiers "
-        "learn from clips as they are, real or rebuilt. The terms of the "
+        "learn from clips as they are, real or rebuilt, the adversarial one from swapped "
+        "clips too. The terms of the "
         f"loss are: {told}. Their sum, in nats, is what training lowers.",
         y + 44,
     )
@@ -792,6 +793,7 @@ def cvae_loss():
     for y, text in ((swapped, "frozen"), (taught, "classifiers")):
         d.arrow((102, y + 2), (118, y + 2))
         d.box(120, y - 16, 92, 36, text, "net")
+    d.path([(110, swapped + 2), (110, taught + 2)])  # to the adversarial one
     d.arrow((166, taught - 18), (166, swapped + 22))
     d.label(188, (swapped + taught) / 2 + 7, "copy")
     for node, x in (
