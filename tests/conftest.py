@@ -61,6 +61,35 @@ def tiny_config():
     )
 
 
+@pytest.fixture(scope="session")
+def two_levels(tiny_config):
+    """Forty clips of noise at the level of their genre, loud or soft; 32 are for training."""
+    import numpy as np
+    import pandas as pd
+
+    from cvae_music.data.features import FeatureSet
+
+    genres = ("loud", "soft")
+    genre = np.arange(40) % 2
+    level = np.where(genre, -40.0, -10.0)[:, None, None]
+    noise = np.random.default_rng(0).normal(0.0, 3.0, (40, *tiny_config.shape))
+    split = ["train"] * 32 + ["validation"] * 8
+    columns = {"genre": np.array(genres)[genre], "split": split, "grid": "known"}
+    table = pd.DataFrame(columns)
+    clips = (level + noise).clip(-70.0, 0.0).astype(np.float16)
+    return FeatureSet(tiny_config, genres, table, clips, table[:0], None)
+
+
+@pytest.fixture(scope="module")
+def run_eagerly():
+    """Functions run as Python: tracing takes longer than a few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture
 def session_folders(tmp_path, monkeypatch):
     """Sends caches, results and figures of a test to a folder of its own."""

@@ -22,25 +22,12 @@ SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
 GENRES = ("loud", "soft")
 
 
-@pytest.fixture(autouse=True)
-def eager():
-    """Functions run as Python: tracing takes longer than a few steps."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("run_eagerly")
 
 
 @pytest.fixture(scope="module")
-def features(tiny_config):
-    """Forty clips of noise at the level of their genre; 32 are for training."""
-    genre = np.arange(40) % 2
-    level = np.where(genre, -40.0, -10.0)[:, None, None]
-    noise = np.random.default_rng(0).normal(0.0, 3.0, (40, *tiny_config.shape))
-    split = ["train"] * 32 + ["validation"] * 8
-    columns = {"genre": np.array(GENRES)[genre], "split": split, "grid": "known"}
-    table = pd.DataFrame(columns)
-    clips = (level + noise).clip(-70.0, 0.0).astype(np.float16)
-    return cm.FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
+def features(two_levels):
+    return two_levels
 
 
 def make(config, cls=cm.Autoencoder):

@@ -4,9 +4,7 @@ import warnings
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
-import tensorflow as tf
 
 import cvae_music as cm
 from cvae_music import controls as controls_module
@@ -19,25 +17,12 @@ NO_COUNTS = (0, -1, 2.5, "8")  # of clips, steps or pairs
 NO_SEEDS = (-1, 1.5, "3", None)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def eager():
-    """Functions run as Python: tracing takes longer than a few steps."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("run_eagerly")
 
 
 @pytest.fixture(scope="module")
-def features(tiny_config):
-    """Forty clips of noise at the level of their genre; 32 are for training."""
-    genre = np.arange(40) % 2
-    level = np.where(genre, -40.0, -10.0)[:, None, None]
-    noise = np.random.default_rng(0).normal(0.0, 3.0, (40, *tiny_config.shape))
-    split = ["train"] * 32 + ["validation"] * 8
-    columns = {"genre": np.array(GENRES)[genre], "split": split, "grid": "known"}
-    table = pd.DataFrame(columns)
-    clips = (level + noise).clip(-70.0, 0.0).astype(np.float16)
-    return cm.FeatureSet(tiny_config, GENRES, table, clips, table[:0], None)
+def features(two_levels):
+    return two_levels
 
 
 def make(config, cls=cm.ConditionalVAE, **changes):
