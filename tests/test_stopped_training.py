@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import shutil
-import warnings
 from pathlib import Path
 
 import keras
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from helpers import warned
 from keras import layers
 
 import cvae_music as cm
@@ -57,15 +57,6 @@ def at_epoch(number, action):
 
 def press_stop():
     raise KeyboardInterrupt
-
-
-def warned(action):
-    """The warnings of an action that say that something is not finished."""
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        action()
-    texts = [str(each.message) for each in found]
-    return [text for text in texts if "not finished" in text]
 
 
 # --- damaged backups -------------------------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
 """What strangers type: each kind of argument that was once played, trained or answered wrongly, on its smallest case."""
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
+from helpers import warned
 
 import cvae_music as cm
 from cvae_music import controls as controls_module
@@ -41,15 +40,6 @@ def model(tiny_config, features):
 @pytest.fixture(scope="module")
 def controls(model, features):
     return cm.fit_controls(model, features, num_pairs=20)
-
-
-def warned(action):
-    """The warnings of an action that say that something is not finished."""
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        action()
-    texts = [str(each.message) for each in found]
-    return [text for text in texts if "not finished" in text]
 
 
 # --- whose controls they are -----------------------------------------------------------

@@ -352,8 +352,7 @@ def default_jobs():
 def environment_of(output, jobs):
     """Variables of the kernels: where they write, and their share of the cores.
 
-    Threads of OpenMP wait busily, so two kernels with as many threads as there are cores keep each other from working:
-    k-means side by side took three times as long.
+    Threads of OpenMP wait busily, so two kernels with as many threads as there are cores keep each other from working.
     """
     environment = {"CVAE_MUSIC_OUTPUT": str(output)}
     if jobs > 1 and "OMP_NUM_THREADS" not in os.environ:
