@@ -358,13 +358,14 @@ steps = (
     (axes[2], mel, "3. mel power", "mel band"),
 )
 for ax, picture, title, unit in steps:
-    ax.imshow(
+    drawn = ax.imshow(
         picture.T,
         origin="lower",
         aspect="auto",
         cmap="magma",
         extent=(0, config.num_beats, 0, picture.shape[1]),
     )
+    fig.colorbar(drawn, ax=ax, label="power")
     ax.set(title=title, xlabel="time (beats)", ylabel=unit)
 image = cm.plot_log_mel(level, config, ax=axes[3], title="4. log-mel")
 fig.colorbar(image, ax=axes[3], label="level (dB)")
@@ -448,6 +449,7 @@ looks = ((cm.COLOURS[4], cm.MARKERS[0]), (cm.COLOURS[0], cm.MARKERS[1]))
 for (label, cost), (colour, marker) in zip(costs.items(), looks, strict=True):
     ax.plot(loudness, cost, color=colour, marker=marker, markersize=4, label=label)
 ax.set(xlabel="loudness a of the answer", ylabel="squared error (silence = 1)")
+ax.set_title(r"complex $1 + a^2$ on average, magnitude $(1 - a)^2$", fontsize="medium")
 ax.legend()
 seen = "The complex error is smallest at loudness zero, the magnitude error at one."
 session.show_figure(fig, "01_phase", seen)

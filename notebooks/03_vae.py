@@ -582,8 +582,8 @@ ends = pd.DataFrame({f"KL weight {kl:g}": curve.iloc[-1] for kl, curve in curves
 ends[["kl", "rms_db", "val_rms_db"]].round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** With ten times the weight the latent holds 31 nats in place of 180, and the validation error
-# rises from 9.02 to 10.04 dB. So a KL weight trades information in the latent against accuracy.
+# **What we learned.** With ten times the weight the latent holds 31 nats in place of 178, and the validation error
+# rises from 9.03 to 10.06 dB. So a KL weight trades information in the latent against accuracy.
 
 # %% [markdown]
 # ## 7. The shipped model, and what its encoder chooses
@@ -1004,9 +1004,9 @@ def places(model, number=300):
     return {
         "prior": noise,  # N(0, I), for the autoencoder too
         # The box of notebook 02. There were 240 draws, so its distance is a little different.
-        "+ centres, spreads": centre + cloud.std(axis=0) * noise,
-        # One Gaussian with all covariances.
-        "+ correlations": centre + mixed / np.sqrt(len(cloud)),
+        "diagonal Gaussian": centre + cloud.std(axis=0) * noise,
+        # With all covariances.
+        "full Gaussian": centre + mixed / np.sqrt(len(cloud)),
         "fitted density": model.latent_density.sample(np.zeros(number, int), rng),
         # Of training clips: draws from the aggregate posterior itself.
         "posteriors": cloud[rng.choice(len(cloud), number)],
@@ -1091,8 +1091,8 @@ by_weight.rename_axis("KL weight").round(1)
 # **What we learned.** At its prior the VAE has a Fréchet distance of 53.1, at the density 7.5, and real clips 4.2.
 # So draw from a density. But the autoencoder reaches 8.7 without any prior. The gap's nats are worth 0.032 dB of
 # error, so a slightly better reconstruction outweighs it. After short trainings, weight 10 has a smaller gap than
-# weight 1 (21 and 131 nats), but worse draws, from the prior (154.9 and 81.9) and from the density (138.4 and
-# 53.7). Probably latents of weight 10 hold too little.
+# weight 1 (22 and 130 nats), but worse draws, from the prior (156.5 and 82.3) and from the density (140.1 and
+# 55.3). Probably latents of weight 10 hold too little.
 
 # %% [markdown]
 # ## 10. A walk between two pieces
@@ -1401,7 +1401,7 @@ lab.guess(
 # The prior buys hardly better samples. The VAE's Fréchet distance to music (less is better) is 53.1 at the prior and
 # 7.5 at a density fitted afterwards. The autoencoder reaches 8.7 with one. The prior costs no detail (−0.08 dB). It
 # buys a count of nats, which ranks dimensions hardly better than spreads do (0.88, 0.86), and a dial. At KL weight 10 a
-# short training keeps 31 nats, not 180, and the error rises by about 1 dB.
+# short training keeps 31 nats, not 178, and the error rises by about 1 dB.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

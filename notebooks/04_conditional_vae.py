@@ -291,6 +291,7 @@ lab.guess(
 heard = pd.DataFrame(scores)
 for kind in ("swap", "fresh draws"):
     heard.loc[f"{kind}, second judge"] = pd.DataFrame(second).loc[kind]
+print(f"clips a score: {len(asked)} for draws, {len(clips)} for swaps and ceilings")
 heard.round(2)
 
 # %% [markdown]
@@ -726,7 +727,7 @@ cm.show_figure(
 # **What we learned.** FiLM helps and is not enough. Over three seeds, swap obedience is 0.10 for label once at KL
 # weight 1 and 0.66 for FiLM alone. So the place of the label matters if nothing else makes the decoder listen. A KL
 # weight of 0.1 changes little (0.09). The seeds of FiLM alone lie between 0.48 and 0.76, so a single training such as
-# ours (0.50) says little about the exact number. In ours it hardly grows after the second epoch, from 0.44 to 0.50.
+# ours (0.49) says little about the exact number. In ours it hardly grows after the second epoch, from 0.44 to 0.49.
 # Class-conditional samples are right in 1.00 of cases all the same. There latent and label agree, as they do in
 # training, so training does not reward more use of the label.
 

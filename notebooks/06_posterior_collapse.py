@@ -541,10 +541,11 @@ for number, (kind, history) in enumerate(histories.items()):
     axes[1].semilogy(steps_done, history["kl"], **style)
 axes[2].semilogy(steps_done, history["kl_weight"], color="0.3")
 axes[0].axhline(1.0, color="0.4", linestyle="--", label="mean clip")
-labels = ("squared error / that of mean clip", "KL (nats)", "β")
+labels = ("squared error / that of mean clip\n(axis ends at 2)", "KL (nats)", "β")
 for ax, label in zip(axes, labels, strict=True):
     ax.set(xlabel="step", ylabel=label)
-axes[0].legend(fontsize="small")
+for ax in axes[:2]:
+    ax.legend(fontsize="small")
 axes[0].set_ylim(0, 2)
 alt = "On log-mel the error falls and the KL stays high; on complex STFT the error stays at that of the mean clip."
 session.show_figure(fig, "06_training", alt=alt)
@@ -572,7 +573,7 @@ print(f"The generated clips are {quieter:.0f} dB quieter than the real ones.")
 # The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike. On
 # complex STFT all clips are nearly silent, because a network that cannot predict phases minimises its error by
 # staying silent. One number speaks against β as the only cause: at step 120 β is only 0.08, and the KL on complex
-# STFT has already fallen to 5.54 nats. The forecast of section 3 keeps every dimension even at five times this β.
+# STFT has already fallen to 5.25 nats. The forecast of section 3 keeps every dimension even at five times this β.
 
 # %% [markdown]
 # ## 6. Does the forecast hold?
@@ -780,7 +781,7 @@ print(f"of PCA's share: {max(early, 0):.0%} after {num_steps} steps, {share[-1]:
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Told the answer, the decoder explains 0 % of PCA's share after 300 steps, where the recipe ends,
-# and 54 % after 1,159. So it can learn this, but it begins late. Until then the encoder gains nothing by encoding, and
+# and 53 % after 1,159. So it can learn this, but it begins late. Until then the encoder gains nothing by encoding, and
 # β pushes its posteriors to the prior. We do **not** know why this decoder begins so late. Time alone is no cure: with
 # two networks the share explained is still 0.03 % after 1,200 steps.
 
@@ -897,9 +898,9 @@ print(f"a model that ignores both label and latent: swap obedience {1 / 6:.2f}")
 print(f"silence as the answer to complex STFT: share explained {share_explained('stft', 0):.4f}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** On log-mel your cure raises the share explained from 0.277 to 0.400 and the diversity from
+# **What we learned.** On log-mel your cure raises the share explained from 0.274 to 0.395 and the diversity from
 # 0.187 to 0.699. For the share, the latent at every stage is enough: alone it has 0.39 in the table, as both
-# together. On complex STFT the KL rises to 58.6 nats, and the share explained stays at 0.000: the posteriors differ
+# together. On complex STFT the KL rises to 58.9 nats, and the share explained stays at 0.000: the posteriors differ
 # from the prior, but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less
 # than silence (0.0004). So in these short trainings the features decide more than the cure. Active units alone
 # mislead, because *mean batch norm* has 64 by its construction and explains no more. Even log-mel is not cured: the
@@ -1003,8 +1004,8 @@ lab.guess(
 #
 # The copy has two faults. Its β of 2 beside a plain sum of squares allows 0 of 64 directions on its scaled complex
 # STFT, and 64 on log-mel. Its decoder learns too late: told the answer, it explains 0 % of PCA's share after 300
-# steps, where the recipe ends, and 54 % after 1,159. The features matter most, because a cure raised the share
-# explained on log-mel from 0.277 to 0.400 and not on complex STFT.
+# steps, where the recipe ends, and 53 % after 1,159. The features matter most, because a cure raised the share
+# explained on log-mel from 0.274 to 0.395 and not on complex STFT.
 
 # %% [markdown]
 # **Next:** notebook 07 changes β on purpose, in a model that works, and asks what it trades.

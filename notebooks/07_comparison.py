@@ -537,7 +537,7 @@ display(pd.DataFrame(small, index=means.index.rename("model")))
 # nearest to real clips (Fréchet distance 7.06, PCA 12.54). PCA's draws are the most varied (0.99). Only the CVAEs follow a
 # label. PCA ignores it: fresh draws are right by chance, 0.17, and swaps never, 0.00, because they always ask for another
 # genre. Its class-conditional 1.00 comes from the latent. But small networks lose to PCA: the best has 7.66 dB against
-# 5.41, and a Fréchet distance of 18.14 against 12.54.
+# 5.41, and a Fréchet distance of 17.88 against 12.54.
 
 # %% [markdown]
 # ## 8. Listen to them
@@ -590,8 +590,8 @@ cm.show_clips(listed, config)
 #
 # k-means and a mixture of Gaussians (GMM) sort the latents of training clips into as many clusters as there are
 # genres, without labels. k-means expects round clusters; our GMM allows each dimension a spread of its own. On test
-# clips [NMI](glossary.md#nmi) says how well clusters and genres agree, from 0 for unrelated to 1 for equal. *Low* and
-# *high* bound the middle 95 % of k-means NMI over resampled test clips.
+# clips [NMI](glossary.md#nmi) says how well clusters and genres agree, from 0 for unrelated to 1 for equal. *Lower* and
+# *upper* bound the middle 95 % of k-means NMI over resampled test clips.
 #
 # Two kinds of raw features stand beside the models: mean and standard deviation over time of each mel band (**log-mel
 # statistics**), and of 20 cepstral coefficients, which describe the shape of a spectrum (**MFCC statistics**).
@@ -612,8 +612,8 @@ for name, (train_points, test_points) in points.items():
     found = lab.cluster_scores(train_points, train_genre, test_points, genre, num_boots=100)
     nmi[name] = {
         "k-means NMI": found.loc["kmeans_nmi", "score"],
-        "low": found.loc["kmeans_nmi", "low"],
-        "high": found.loc["kmeans_nmi", "high"],
+        "k-means lower": found.loc["kmeans_nmi", "low"],
+        "k-means upper": found.loc["kmeans_nmi", "high"],
         "GMM NMI": found.loc["gmm_nmi", "score"],
     }
 nmi = pd.DataFrame(nmi).T
@@ -634,7 +634,7 @@ lab.guess(
 display(nmi.style.format(precision=2, na_rep="–"))
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.4), sharey=True, layout="constrained")
 height = np.arange(len(nmi))
-ends = [nmi["k-means NMI"] - nmi["low"], nmi["high"] - nmi["k-means NMI"]]
+ends = [nmi["k-means NMI"] - nmi["k-means lower"], nmi["k-means upper"] - nmi["k-means NMI"]]
 style = {"fmt": "o", "capsize": 3, "color": cm.COLOURS[0]}
 axes[0].errorbar(nmi["k-means NMI"], height, xerr=np.clip(ends, 0, None), **style)
 axes[1].plot(nmi["GMM NMI"], height, "s", color=cm.COLOURS[0], label="GMM NMI")

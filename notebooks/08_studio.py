@@ -31,8 +31,8 @@
 # **What you need to know:** what a [conditional VAE](glossary.md#conditional-vae) is, and that it obeys if
 # [judges](glossary.md#judge) hear the genre that was asked for (notebooks 04 and 05).
 #
-# > **Time:** 1.6 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
-# > 2026-11-29. In a hurry? `make studio` opens the large studio alone in a browser (`make studio DATA=<folder>`: your
+# > **Time:** 6.3 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-12-01. In a hurry? `make studio` opens the large studio alone in a browser (`make studio DATA=<folder>`: your
 # > own music, after a run on it).
 #
 # On other music, the numbers in the prose remain those of the embedded music; tables and figures are your own.
@@ -604,7 +604,7 @@ print(f"tempo heard as asked: {at_once:.0%}, with half and double: {folded:.0%}"
 # The map shows training clips along the two directions in which they differ most (the first two principal components,
 # [PCA](glossary.md#pca)). A cursor moves the *current* latent within this plane and keeps everything that the map
 # does not show. The points have the colour of the attribute that follows the map most, here the noise (nearer to 0 dB
-# is noisier). The table holds rank correlations of both axes with all attributes.
+# is noisier), and a marker for each genre. The table holds rank correlations of both axes with all attributes.
 
 # %%
 points = controls.points  # (clips, 2)
@@ -633,15 +633,20 @@ lab.guess(
 # @title Picture: the map, coloured by the attribute that follows it most
 shown = axes_of_map.abs().max(axis=1).idxmax()
 attribute = {word: name for name, word in words.items()}[shown]
-fig, ax = plt.subplots(figsize=(5.4, 3.6), layout="constrained")
-dots = ax.scatter(*points.T, c=sounds[attribute], cmap="viridis", s=18)
+fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+levels = sounds[attribute]
+look = {"cmap": "viridis", "s": 22, "vmin": levels.min(), "vmax": levels.max()}
+for k, (name, marker) in enumerate(zip(model.genres, cm.MARKERS, strict=False)):
+    rows = starts_as == k
+    dots = ax.scatter(*points[rows].T, c=levels[rows], marker=marker, label=name, **look)
 ax.set(xlabel="map x", ylabel="map y")
+fig.legend(fontsize="small", loc="outside right upper")
 unit_of = {"db": "dB", "hz": "Hz", "beat": "onsets a beat"}
 fig.colorbar(dots, ax=ax, label=f"{shown} ({unit_of[attribute.split('_')[-1]]})")
 session.show_figure(
     fig,
     "08_map",
-    alt="Real clips as points of the map; the colour, an attribute of their sound, changes from one side to the other.",
+    alt="Real clips as points of the map, a marker for each genre; the colour, an attribute of their sound, changes from one side to the other.",
 )
 
 # %%
@@ -649,7 +654,7 @@ print(f"nearest clip of the same genre: {neighbour:.0%}, by chance {chance:.0%}"
 axes_of_map.round(2)
 
 # %% [markdown]
-# Genres form loose groups. (The map in section 9 marks genres.) The map orders the sound as well: from left to right it
+# Genres form loose groups. The map orders the sound as well: from left to right it
 # gets noisier and brighter, and upwards the density falls.
 
 # %% [markdown]
