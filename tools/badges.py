@@ -2,8 +2,7 @@
 
 `make badges REPO=owner/name KAGGLE=owner` sets the two names of `[tool.badges]` in pyproject.toml first. Without a
 repository there are no badges and no address of a zip, for there is nothing yet that they could lead to. The set-up
-cell of every notebook is the text of tools/setup_cell.py, its minutes are those of published_runs.csv. `--check` only
-compares.
+cell of every notebook is the text of tools/setup_cell.py, its minutes are those of published_runs.csv.
 """
 
 import argparse

@@ -22,7 +22,7 @@ LAYOUT = {
     tokenize.ENDMARKER,
 }
 # Networks, losses, schedules, models, density, training: what a model of notebooks 02 to
-# 04 runs through. Its base class, callbacks and faster variants count too: moving code
+# 05 runs through. Its base class, callbacks and faster variants count too: moving code
 # from one of these files to another saves nothing.
 MODEL_PATH = (
     "cvae_music/models/networks.py",

@@ -1,4 +1,4 @@
-"""The sweeps of notebooks 05 and 06: which recipes collapse, on STFT and log-mel."""
+"""The sweeps of notebooks 04 to 06: which recipes collapse, on STFT and log-mel."""
 
 from __future__ import annotations
 
