@@ -91,7 +91,7 @@ lab: $(INSTALLED)  ## open JupyterLab on the notebooks; uploads up to 200 MB
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
 		--ServerApp.tornado_settings="{'websocket_max_message_size': 200_000_000}"
 
-studio: $(INSTALLED)  ## open the studio in the browser: make studio, make studio DATA=~/music or PRESET=real_cvae
+studio: $(INSTALLED)  ## open the studio in the browser: make studio, make studio DATA=~/music or PRESET=real_cvaegan
 	$(PY) tools/open_studio.py --data "$(DATA)" --preset "$(PRESET)"
 
 site: $(INSTALLED)  ## build the static site into outputs/site; the model plays in its front page (needs npm)

@@ -31,8 +31,8 @@
 # **What you need to know:** what a [conditional VAE](glossary.md#conditional-vae) is, and that it obeys if
 # [judges](glossary.md#judge) hear the genre that was asked for (notebooks 04 and 05).
 #
-# > **Time:** 6.3 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
-# > 2026-12-01. In a hurry? `make studio` opens the large studio alone in a browser (`make studio DATA=<folder>`: your
+# > **Time:** 1.6 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-29. In a hurry? `make studio` opens the large studio alone in a browser (`make studio DATA=<folder>`: your
 # > own music, after a run on it).
 #
 # On other music, the numbers in the prose remain those of the embedded music; tables and figures are your own.

@@ -20,7 +20,7 @@ from cvae_music.models.conditional import ConditionalVAE
 from cvae_music.models.latent_density import LatentDensity
 from cvae_music.models.losses import DiagonalGaussian
 from cvae_music.models.schedules import Linear
-from cvae_music.saving import load_compact, load_model, save_compact
+from cvae_music.saving import load_compact, load_model, presets, save_compact
 from cvae_music.training import train
 
 SIZE = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 1}
@@ -63,10 +63,7 @@ def batch(features, size=8):
     return clips[:size], genre[:size]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["known_autoencoder", "known_vae", "known_cvae", "known_cvaegan", "real_cvae"],
-)
+@pytest.mark.parametrize("name", list(presets()))
 def test_presets_load_and_obey(name):
     model = Autoencoder.from_preset(name)
     genre = np.arange(model.num_genres or 1)

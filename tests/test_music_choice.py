@@ -46,7 +46,7 @@ def test_other_music_is_opened_once_when_it_is_chosen(page):
     assert page.children[-1] is real.panel.box and page.status.value == ""
     labels = [key[1] for key in real.panel.rows if key[0] == "genre"]
     assert labels == list(real.model.genres) == list(real.panel.swaps)
-    assert "real_cvae" in real.panel.code.value
+    assert "real_cvaegan" in real.panel.code.value
     assert np.array_equal(run_code(real).samples, real.clip.samples)
     page.music.value = COMPOSED
     assert page.studio is composed and page.children[-1] is composed.panel.box

@@ -57,7 +57,7 @@ def run_page(sources):
     return names["shown"]
 
 
-@pytest.mark.parametrize("preset", ["known_cvae", "real_cvae"])
+@pytest.mark.parametrize("preset", ["known_cvae", "real_cvaegan"])
 def test_the_page_opens_on_the_preset_asked_for_and_offers_both(
     preset, tmp_path, monkeypatch
 ):
@@ -73,7 +73,7 @@ def test_the_page_opens_on_the_preset_asked_for_and_offers_both(
 
 def test_another_preset_stands_before_the_two():
     music = open_studio.list_music(("known_cvaegan", "known_cvaegan"))
-    assert list(music.values()) == ["known_cvaegan", "known_cvae", "real_cvae"]
+    assert list(music.values()) == ["known_cvaegan", "known_cvae", "real_cvaegan"]
 
 
 def test_controls_of_a_model_of_ones_own_are_measured_once(
@@ -102,4 +102,4 @@ def test_controls_of_a_model_of_ones_own_are_measured_once(
     measured = load_controls(kept)
     assert shown.studio.controls.fingerprint == measured.fingerprint
     assert shown.music.value == "Your own music, music"
-    assert list(shown.sources.values())[1:] == ["known_cvae", "real_cvae"]
+    assert list(shown.sources.values())[1:] == ["known_cvae", "real_cvaegan"]

@@ -143,5 +143,5 @@ def test_the_shipped_controls_know_the_one_slider_that_fails():
     known = load_controls(WEIGHTS / "controls_known_cvae.npz")
     idle = [list(known.idle_sliders(weights)) for weights in np.eye(6)]
     assert idle == [["bass"], [], [], [], [], []]
-    real = load_controls(WEIGHTS / "controls_real_cvae.npz")
+    real = load_controls(WEIGHTS / "controls_real_cvaegan.npz")
     assert not any(real.idle_sliders(weights) for weights in np.eye(4))

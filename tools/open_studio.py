@@ -27,7 +27,7 @@ voila_process = () => {};
 # By what they are called in the list; the sources are explained in tools/studio_page.py.
 PRESETS = {
     "Composed music, 6 genres": "known_cvae",
-    "Real music, 4 genres": "real_cvae",
+    "Real music, 4 genres": "real_cvaegan",
 }
 # What a run leaves in `models`, the best for playing first.
 KINDS = ("cvaegan-*.npz", "cvae-*.npz", "finetuned-cvae-*.npz", "vae-*.npz")

@@ -2,8 +2,7 @@
 
     python tools/readme_clips.py [--check]
 
-`--check` writes nothing and fails where a file is missing or was made from other weights. The preset `real_cvae` adds
-`real.mp3` once it ships.
+`--check` writes nothing and fails where a file is missing or was made from other weights.
 """
 
 import argparse
@@ -23,7 +22,7 @@ WEIGHTS = {
     "known_cvae": ROOT / "lib/cvae_music/weights/known_cvae.npz",
     "known_deaf": ROOT / "lib/cvae_lab/weights/known_deaf.npz",
     "vocoder": ROOT / "lib/cvae_music/weights/vocoder.npz",
-    "real_cvae": ROOT / "lib/cvae_music/weights/real_cvae.npz",
+    "real_cvaegan": ROOT / "lib/cvae_music/weights/real_cvaegan.npz",
 }
 MADE_FROM = CLIPS / "made_from.json"
 TEMPO = 120.0  # beats a minute: eight beats are 4 s
@@ -171,9 +170,8 @@ def make():
         sounds["cured"] = as_other_genres(cured, rock, "strings")
         sounds["own_clip"] = as_other_genres(cured, house, "jazz", "chiptune")
     sounds["back_to_sound"] = ways_back(clips["jazz"].log_mel, config)
-    if WEIGHTS["real_cvae"].exists():
-        real = ideas(cm.ConditionalVAE.from_preset("real_cvae"))
-        sounds["real"] = np.concatenate([clip.samples for clip in real.values()])
+    real = ideas(cm.ConditionalVAE.from_preset("real_cvaegan"))
+    sounds["real"] = np.concatenate([clip.samples for clip in real.values()])
     made = {
         f"{name}.mp3": mp3(samples, config.sample_rate)
         for name, samples in sounds.items()

@@ -125,7 +125,7 @@ MUSIC = {
     "known": "Composed music, six genres",
     "real": "Real music, four styles in folders",
     "real_music": "Real music, four styles in FMA's layout",
-    "open_music": "Open music, four styles, split by artist: the preset `real_cvae`",
+    "open_music": "Open music, four styles, split by artist: the presets `real_*`",
 }
 
 
@@ -351,6 +351,16 @@ def render_sound():
     for name, title in others.items():
         cells = [NOTHING] * len(measures)
         lines.append([title, *cells, both(heard, name, "paired", 2), NOTHING])
+    return table(lines)
+
+
+def render_site():
+    """Median milliseconds from what is done on the front page to its sound."""
+    lines = [["done", "ready after (ms)", "of the processor (ms)", "limit (ms)"]]
+    for row in read("site_timings").itertuples():
+        times = row.wall_ms, row.processor_ms, row.goal_ms
+        shown = [NOTHING if pd.isna(time) else f"{time:,.0f}" for time in times]
+        lines.append([row.what, *shown])
     return table(lines)
 
 
@@ -626,17 +636,16 @@ def outside_cells(row, measures):
 
 
 def render_guidance():
-    """Draws one table for each split of each model: amounts of guidance as rows."""
+    """Draws one table for each split: models and amounts of guidance as rows."""
     parts = []
-    for (model, split), part in read("guidance").groupby(
-        ["model", "split"], sort=False
-    ):
-        lines = [["guidance", *GUIDED.values()]]
-        for _, row in part.sort_values("guidance").iterrows():
-            lines.append([f"{row['guidance']:g}", *outside_cells(row, GUIDED)])
+    for split, part in read("guidance").groupby("split", sort=False):
+        lines = [["model", "guidance", *GUIDED.values()]]
+        for _, row in part.iterrows():
+            about = row["model"], f"{row['guidance']:g}"
+            lines.append([*about, *outside_cells(row, GUIDED)])
         real = " / ".join(f"{part[f'real_{name}'].iloc[0]:.2f}" for name in OUTSIDE)
         parts.append(
-            f"**`{model}`, {split} clips** (`guidance.csv`); real clips {real}\n\n{table(lines)}"
+            f"**{split.capitalize()} clips** (`guidance.csv`); real clips {real}\n\n{table(lines)}"
         )
     return "\n\n".join(parts)
 
@@ -777,6 +786,7 @@ PARTS = {  # name of a part -> the page it stands on, and what makes it
     ),
     "sound": (DOCS / "speed.md", render_sound),
     "studio": (DOCS / "speed.md", render_studio),
+    "site": (DOCS / "speed.md", render_site),
     **{
         f"speed-of-{name}": (DOCS / "speed.md", lambda name=name: render_speed(name))
         for name in SPEED

@@ -17,16 +17,16 @@ MARGIN = 4096  # samples of the loop to each side of a finished clip
 
 
 def shipped():
-    """Names of the conditional models that ship and whose weights are there."""
+    """Names of the presets with controls, for each kind of music the last listed."""
     from cvae_music import presets, saving
 
-    return [
-        name
-        for name, about in presets().items()
-        if about["kind"] == "ConditionalVAE"
-        and saving.preset_path(name).is_file()
-        and (saving.WEIGHTS / f"controls_{name}.npz").is_file()
-    ]
+    return list(
+        {
+            about["music"]: name
+            for name, about in presets().items()
+            if (saving.WEIGHTS / f"controls_{name}.npz").is_file()
+        }.values()
+    )
 
 
 def write_presets(names, folder, kept):

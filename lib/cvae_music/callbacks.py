@@ -43,8 +43,8 @@ class EpochCounter(keras.callbacks.Callback):
 class StopOnNaN(keras.callbacks.Callback):
     """Stops at the first loss that is not a number and restores weights that are good.
 
-    Good are the weights at the beginning of the last epoch whose first batch had a
-    finite loss, at first those that `fit` began with.
+    The good weights are those at the beginning of the last epoch whose first batch had
+    a finite loss. Before there is one, they are the weights that `fit` began with.
 
     Raises:
         FloatingPointError: From `fit`; says where and what to try.
@@ -123,8 +123,8 @@ class Backup(keras.callbacks.Callback):
     A state appears when it is whole, with its epoch in its name, and the one before it
     is kept too: Keras' own backup, killed at a bad moment, counts an epoch twice or
     cannot be read. A note beside the states says of which training they are, what the
-    metrics were, and the checksums of the states. A state that cannot be written, as on
-    a full disk, is told, and the training goes on.
+    metrics were, and the checksums of the states. If a state cannot be written, as on
+    a full disk, a line says so and the training goes on.
 
     Args:
         folder: Where to keep them. Other files in it are left alone.
@@ -135,7 +135,7 @@ class Backup(keras.callbacks.Callback):
             which they are.
     """
 
-    is_finished = False  # once a state of after the last epoch is restored
+    is_finished = False  # True once `restore` loads what `finish` wrote
 
     def __init__(self, folder, about):
         super().__init__()
@@ -150,7 +150,11 @@ class Backup(keras.callbacks.Callback):
         return [path for path in sorted(self.folder.glob(STATES)) if path.name in names]
 
     def check(self, about):
-        """Compares the note with this training, and writes it anew."""
+        """Compares the note with this training, and writes it anew.
+
+        Raises:
+            ValueError: If the note cannot be read, or is of another training.
+        """
         if self.note.exists() or any(self.folder.glob(STATES)):
             new = self.about
             try:

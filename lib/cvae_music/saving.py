@@ -35,6 +35,7 @@ PRESETS = {
     "known_cvae": ("ConditionalVAE", COMPOSED, 4.67),
     "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.93),
     "real_cvae": ("ConditionalVAE", OPEN, 5.85),
+    "real_cvaegan": ("ConditionalVAEGAN", OPEN, 6.86),
 }
 
 

@@ -16,9 +16,11 @@ from cvae_music.models.latent_density import fit_latent_density
 def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     """Compiles a model with Adam, warm-up, cosine decay, clipping and averaging.
 
-    The weights are averaged over about a tenth of the steps (momentum 1 - 10 / steps),
-    so that a short run does not end half-way to its first weights. `FusedAdam` and
-    `accelerate` compute the same as Keras' Adam and layers, faster.
+    The learning rate rises over the first tenth of the steps, from 5 % of its highest
+    value, then falls to 2 %. The weights are averaged over about a tenth of the steps
+    (momentum 1 - 10 / steps, at most 0.995), so that a short run does not end half-way
+    to its first weights. `FusedAdam` and `accelerate` compute the same as Keras' Adam
+    and layers, faster.
 
     Args:
         model: `Autoencoder`, `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
@@ -27,7 +29,8 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
         jit_compile: As for `keras.Model.compile`.
 
     Raises:
-        ValueError: If `num_steps` or `learning_rate` is no number above 0.
+        ValueError: If `num_steps` is no whole number above 0, or `learning_rate` is not
+            between 1e-9 and 1.
 
     Example:
         >>> from cvae_music import AudioConfig, Autoencoder
@@ -108,7 +111,7 @@ def train(
             so far, and `fit_posthoc_layers` finishes it.
         ValueError: If the features have another `AudioConfig` or other genres than the
             model, a number is out of range, `backup_dir` holds the state of another
-            training, or something among the callbacks is none.
+            training, or a callback is not a Keras callback or sets the learning rate.
 
     Example:
         >>> history = train(model, features, num_steps=100)  # doctest: +SKIP
@@ -153,15 +156,15 @@ def train(
         run = {
             **model.get_config(),
             "name": "",
-            "guidance": None,  # no matter of training
+            "guidance": None,  # does not change training
             "num_steps": num_steps,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "order": seed,
             "music": features.key(),
         }
-        for name in run.keys() & {"encoder", "decoder"}:  # of one's own
-            # Keras counts the layers that were made before: dense_3.
+        for name in run.keys() & {"encoder", "decoder"}:  # given by the user
+            # Keras numbers layers by how many were made before, as in dense_3.
             run[name] = re.sub(r"_\d+\b", "", json.dumps(run[name]))
         backup = Backup(backup_dir, run)
         initial_epoch = backup.restore(model)
@@ -219,6 +222,6 @@ def fit_posthoc_layers(model, features, seed=0):
     for name in ("mean_shift", "unsharp_mask"):
         if hasattr(model, name) and model.swap_weight:
             getattr(model, name).fit(model, features)
-    # Last: it is by its density that an unfinished model is known.
+    # Last, because `warn_unfinished` takes a model with a density for a finished one.
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)

@@ -50,7 +50,7 @@ def test_the_front_page_plays_and_its_clips_are_those_of_make_clip(fox, address)
     exec(fox.evaluate("document.getElementById('code').innerText"), names)
     found = np.frombuffer(base64.b64decode(levels), np.float32)
     np.testing.assert_allclose(found, names["clip"].log_mel.ravel(), atol=0.01)
-    fox.click("[name=music][value=real_cvae] + span")
+    fox.click("[name=music][value=real_cvaegan] + span")
     fox.wait_for(status_says("Ready: electronic"))
     assert fox.complaints == []
 

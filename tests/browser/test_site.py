@@ -802,7 +802,7 @@ def test_a_server_that_has_the_browser_unpack_gz_is_understood(browser, address,
 
 @pytest.mark.parametrize(
     "name, genre, drawn, has_controls",
-    [("real_cvae", "folk", "metal", True), (SECOND.stem, "strings", "jazz", False)],
+    [("real_cvaegan", "folk", "metal", True), (SECOND.stem, "strings", "jazz", False)],
 )
 def test_another_kind_of_music_is_loaded_when_it_is_chosen(
     browser, address, name, genre, drawn, has_controls

@@ -410,7 +410,7 @@ def test_other_music_is_chosen_while_it_plays(page):
     unfold(page, "The clip as code")
     code = page.get_by_label("as code", exact=True).input_value()
     assert "seed=5" in code and "genre={'electronic': 1.0}" in code
-    assert "model = cm.VAE.from_preset('real_cvae')" in code
+    assert "model = cm.VAE.from_preset('real_cvaegan')" in code
     assert np.abs(np.subtract(listen(page)["samples"], before)).max() > 0.01
     click(page, "folk", "Ready: folk")
     page.locator(".clip.playing").wait_for()

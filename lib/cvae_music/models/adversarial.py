@@ -1,4 +1,4 @@
-"""ConditionalVAEGAN: a conditional VAE trained on against a discriminator.
+"""ConditionalVAEGAN: a conditional VAE trained further with a discriminator.
 
 Written in notebook 09.
 """
@@ -28,8 +28,8 @@ def build_discriminator(shape, num_genres, width=16):
 
     Returns:
         A `keras.Model` from `[log_mel, genre_weights]` to `[logits, *features]`: logits
-        of each patch, shape `(batch, patches, patches)`, high where it looks real, and
-        the outputs of the four layers.
+        of each patch, shape `(batch, num_frames / 8, n_mels / 8)`, high where it looks
+        real, and the outputs of the four layers.
 
     Source: patches from Isola et al. (2017), arXiv:1611.07004; the label by projection,
     Miyato and Koyama (2018), arXiv:1802.05637.
@@ -41,6 +41,7 @@ def build_discriminator(shape, num_genres, width=16):
     """
     clip = keras.Input(shape, name="log_mel")
     genre = keras.Input((num_genres,), name="genre_weights")
+    # A turn of the sine takes a beat, 16 frames.
     beat = np.pi / 8 * np.arange(shape[0])[:, None]
     band = np.linspace(-1.0, 1.0, shape[1])
     position = np.stack(np.broadcast_arrays(np.sin(beat), np.cos(beat), band), axis=-1)
@@ -71,8 +72,9 @@ def build_discriminator(shape, num_genres, width=16):
 class UnsharpMask(keras.layers.Layer):
     """Adds a share of its detail to each mel band; the identity until `fit`.
 
-    The shares are those with which the detail of reconstructions has the root mean
-    square of that of the clips.
+    `fit` sets each share so that the detail of reconstructions becomes as strong, in
+    root mean square, as the detail of real clips. Detail is what `mel_highpass` keeps.
+    A share is never negative.
 
     Args:
         n_mels: Number of bands.
@@ -117,6 +119,7 @@ class UnsharpMask(keras.layers.Layer):
 
     @staticmethod
     def _detail_deviation(clips):
+        """Returns the root mean square of the detail of each band, `(n_mels,)`."""
         detail = ops.convert_to_numpy(mel_highpass(clips))
         return np.sqrt(np.mean(np.square(detail), axis=(0, 1)))
 
@@ -177,10 +180,11 @@ def adversarial_losses(discriminator, real, fakes):
 
 
 class ConditionalVAEGAN(ConditionalVAE):
-    """A trained conditional VAE whose decoder is trained on against a discriminator.
+    """Conditional VAE whose decoder is trained further against a discriminator.
 
-    The encoder is frozen, as in the second phase of RAVE: what a latent means stays.
-    Make one with `from_cvae`. Inputs, output and latent are those of `ConditionalVAE`.
+    The encoder is frozen, as in the second phase of RAVE, so that latents keep their
+    meaning. Make one with `from_cvae`. Inputs, output and latent are those of
+    `ConditionalVAE`.
 
     Args:
         audio_config: As for `ConditionalVAE`.

@@ -32,8 +32,8 @@ class Autoencoder(ClipModel):
         audio_config: `AudioConfig` (or its dict) of the features; saved with the model.
         global_dim: Latent dimensions that describe the whole clip.
         local_dim: Latent dimensions of each slot of 16 frames.
-        width: Channels of the networks.
-        depth: Residual blocks of the encoder and of the decoder.
+        width: Channels of the inner tokens of the networks, more than 32.
+        depth: Residual blocks on the inner tokens, in encoder and decoder each.
         contrast_weight: Weight of `contrast_loss` beside the squared error.
         encoder: A network of your own in place of `build_encoder`'s; all its outputs
             are then global latent dimensions.
@@ -175,8 +175,8 @@ class VAE(Autoencoder):
         **kwargs: As for `Autoencoder`. An `encoder` of your own has
             `2 * latent_dim` outputs: means, then log-variances.
 
-    Source: Kingma and Welling (2014), arXiv:1312.6114; the variance Rybkin et al.
-    (2021), arXiv:2006.13202.
+    Source: Kingma and Welling (2014), arXiv:1312.6114; for the variance Rybkin et
+    al. (2021), arXiv:2006.13202.
 
     Example:
         >>> from cvae_music import AudioConfig
@@ -249,7 +249,7 @@ class VAE(Autoencoder):
         return losses, rebuilt
 
     def sample_latents(self, genre, seed=0, temperature=1.0):
-        """Draws latents of new clips from the fitted density, before that the prior.
+        """Draws latents of new clips from the density, or from the prior before a fit.
 
         Args:
             genre: Genre indices, shape `(clips,)`; only their number counts for a model

@@ -30,7 +30,7 @@ def _checked(method):
         given |= given.pop("kwargs", {})
         return ClipModel._run(method=method, **given)
 
-    call.__doc__ = f"Calls `keras.Model.{method}`; refuses dB and labels of no genre."
+    call.__doc__ = f"Calls `keras.Model.{method}`; refuses dB and unknown genres."
     return call
 
 
@@ -55,7 +55,8 @@ class ClipModel(keras.Model):
         **kwargs: As for `keras.Model`: `name`, `dtype`, `trainable`.
 
     Raises:
-        ValueError: If the number of frames is no multiple of 16.
+        ValueError: If the number of frames is no multiple of 16, `genres` is a string
+            or names a genre twice, or the seed is no whole number.
 
     Example:
         >>> class MeanLevel(ClipModel):  # a latent of one number
@@ -146,7 +147,7 @@ class ClipModel(keras.Model):
         return self.global_dim + self.num_slots * self.local_dim
 
     def check_label(self, genre):
-        """Refuses clips without labels where the model needs some."""
+        """Raises `ValueError` if a model with genres gets clips without labels."""
         if self.num_genres and genre is None:
             raise ValueError(
                 f"{type(self).__name__} got clips without genre labels; expected "
@@ -190,11 +191,11 @@ class ClipModel(keras.Model):
         return self.compute_metrics(log_mel, log_mel, rebuilt)
 
     def _run(self, method, x=None, **given):
-        """Calls a method of Keras, and refuses decibels and labels of no genre.
+        """Calls a method of Keras; refuses clips in dB and unknown genres.
 
-        Density and mean shift are those of old latents after a step of training, and
-        become zero; where no step was taken, as after an error, they stay. Each
-        evaluation has the same noise.
+        A training step changes the latents, so the means of density and mean shift no
+        longer fit them and become zero. The old means return if no step was taken, as
+        after an error. Every evaluation draws the same noise.
         """
         if "validation_data" in given:
             given["validation_data"] = self._check_data(
@@ -219,11 +220,13 @@ class ClipModel(keras.Model):
             x = self._check_data(x, method, given.get("y"))
             return getattr(super(), method)(x, **given)
         except tf.errors.InvalidArgumentError as error:
+            # `check_first` runs inside a graph, which wraps its ValueError in text.
             found = re.search(r"ValueError: (\w+ got .*; expected .*)", error.message)
             if found:
                 raise ValueError(found[1]) from error
             raise
         finally:
+            # No step was taken, so the latents are the old ones.
             if np.array(steps) == num_before:
                 for means, value in kept:
                     means.assign(value)
@@ -236,10 +239,11 @@ class ClipModel(keras.Model):
     predict_on_batch = _checked("predict_on_batch")
 
     def _check_data(self, data, what, labels=None):
-        """Refuses decibels and labels of no genre; batches as they are read."""
+        """Refuses clips in dB and unknown genres; of a dataset in its first batch."""
         if isinstance(data, Iterator):
             return (self._check_data(batch, what) for batch in data)
         if not isinstance(data, tf.data.Dataset):
+            # A `PyDataset` has `num_batches`; its first batch is checked.
             first = data[0] if hasattr(data, "num_batches") else data
             clips, *others = tf.nest.flatten(first) or [None]
             self.audio_config.check_scaled(clips, what)
@@ -266,7 +270,7 @@ class ClipModel(keras.Model):
         """Saves as `keras.Model.save`, to a `.keras` file.
 
         Raises:
-            ValueError: If the path ends otherwise.
+            ValueError: If the path does not end in `.keras`.
         """
         if Path(filepath).suffix != ".keras":
             raise ValueError(
@@ -330,8 +334,8 @@ class ClipModel(keras.Model):
             of shape `(clips, latent_dim)`.
 
         Raises:
-            ValueError: If the clips have another shape or look like dB, or the batches
-                no size.
+            ValueError: If the clips have another shape or look like dB, or `batch_size`
+                is below 1.
         """
         log_mel = np.asarray(log_mel, np.float32)
         if log_mel.shape[1:] != self.audio_config.shape:
@@ -354,7 +358,7 @@ class ClipModel(keras.Model):
             genre: Genre indices `(clips,)`, or weights `(clips, num_genres)` that sum
                 to 1; ignored by models without a label.
             batch_size: Clips at a time.
-            guidance: As of `ConditionalVAE`; None for that of the model.
+            guidance: See `ConditionalVAE`, from 0 to 10; None for the model's own.
 
         Returns:
             Float32 array, scaled log-mel, shape `(clips, num_frames, n_mels)`. Values
@@ -379,7 +383,13 @@ class ClipModel(keras.Model):
         return np.concatenate(clips)
 
     def _genre_rows(self, genre, num_clips, what="decode"):
-        """Returns weights `(num_clips, num_genres)` of indices or such weights."""
+        """Returns genre weights of indices or rows, shape `(num_clips, num_genres)`.
+
+        A model without genres gets one column of zeros.
+
+        Raises:
+            ValueError: If a genre is unknown, or a shape or a row's sum is wrong.
+        """
         if not self.num_genres:
             return np.zeros((num_clips, 1), np.float32)
         found = np.asarray(genre)
@@ -408,11 +418,11 @@ class ClipModel(keras.Model):
         return self.decode_latent(self.shift_latent(latent, weights), weights)
 
     def guide(self, genre_weights, guidance=None):
-        """Returns genre weights as `decode` asks for them; here as they are."""
+        """Returns the genre weights unchanged; `ConditionalVAE` exaggerates them."""
         return genre_weights
 
     def shift_latent(self, latent, genre_weights):
-        """Returns latents as `decode` decodes them; here as they are."""
+        """Returns the latents unchanged; `ConditionalVAE` shifts them."""
         return latent
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
@@ -497,7 +507,7 @@ class ClipModel(keras.Model):
         # The guidance was chosen for the old genres.
         config = {**model.get_config(), "genres": genres, "guidance": 0.0}
         successor = type(model).from_config(config)
-        # What depends on the genres has another shape where there is one genre more.
+        # A weight depends on the genres if one genre more changes its shape.
         larger = type(model).from_config(
             {**config, "genres": (*model.genres, "one more")}
         )

@@ -15,10 +15,11 @@ from cvae_music.models.networks import (
 
 
 class ClassMeanShift(keras.layers.Layer):
-    """Exchanges the mean of a latent's own genre for that of the genre asked for.
+    """Subtracts the mean latent of the source genre, and adds the target genre's.
 
-    The output is z + Σ_g (w_g − p(g given z)) μ_g, with genre weights w, mean latents
-    μ, and p from linear discriminant analysis. It is the identity until `fit`.
+    The source genre is estimated from the latent. The output is
+    z + Σ_g (w_g − p(g given z)) μ_g, with genre weights w, mean latents μ, and p from
+    linear discriminant analysis with equal priors. It is the identity until `fit`.
 
     Args:
         num_genres: Number of genres.
@@ -54,7 +55,8 @@ class ClassMeanShift(keras.layers.Layer):
 
         Args:
             model: Trained `ConditionalVAE`.
-            features: `FeatureSet`; its training split is encoded.
+            features: `FeatureSet`; its training split is encoded. A genre without
+                training clips keeps a mean of zero.
         """
         clips, genre = features.arrays("train")
         latents = model.encode(clips).mode()
@@ -117,18 +119,19 @@ class ConditionalVAE(VAE):
     The encoder gets no label. Half of the latents are also decoded with another label,
     and two genre classifiers, trained beside the model, judge these swapped clips. The
     second is also trained to predict the source genre of a swapped clip, so leftover
-    cues of it are penalised. What of the genre is left in a latent, `ClassMeanShift`
-    exchanges before it is decoded.
+    cues of it are penalised. `ClassMeanShift` then exchanges what is left of the
+    genre in a latent, before the latent is decoded.
 
     Inputs: scaled log-mel `(batch, num_frames, n_mels)` and genre indices `(batch,)` or
-    weights `(batch, num_genres)`. Output: log-mel of the same shape. The latent's
+    weights `(batch, num_genres)`. Output: log-mel of the clips' shape. The latent's
     layout is that of `Autoencoder`.
 
     Args:
         audio_config: As for `VAE`.
         genres: Names of the genres in order; saved with the model.
-        swap_weight: Weight of the classifiers' cross-entropy on label-swapped clips, a
-            few nats beside a sum over all cells of a clip; 0 leaves them out.
+        swap_weight: Weight of the classifiers' cross-entropy on label-swapped clips. It
+            is large because a cross-entropy is a few nats, and the likelihood is a sum
+            over all values of a clip. 0 leaves the classifiers out.
         source_weight: Weight of the second classifier's loss on the source genre.
         guidance: How far `decode` exaggerates the genre asked for, see `guide`; 0
             keeps most of the latent's idea, 1 sounds more like the genre.
@@ -257,11 +260,11 @@ class ConditionalVAE(VAE):
             the model could lower it by changing them.
         """
         seed = self.seed_generator if training else self.validation_seed_generator
-        # Another genre for every second latent, as many places on for the whole batch.
+        # Every second latent gets another genre: all move on by the same `steps`.
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         sources = genre_weights[::2]
         targets = ops.roll(sources, steps, axis=1)
-        shifted = self.shift_latent(latent[::2], targets)  # as it is until fitted
+        shifted = self.shift_latent(latent[::2], targets)  # identity until `fit`
         swapped = self.decode_latent(shifted, targets, training)
         swapped = augment_for_critics(swapped, seed)
         # The classifiers learn from clips as they are, real and rebuilt.
@@ -279,7 +282,7 @@ class ConditionalVAE(VAE):
         classifier_loss += cross_entropy(labels, logits[:count])
         classifier_loss += self.source_weight * source_loss
 
-        # The decoder, and the encoder behind it, learn: the genre asked for is heard.
+        # Trains decoder and encoder: both classifiers should hear the genre asked for.
         swap_loss = 0.5 * (
             cross_entropy(targets, frozen_call(self.classifier, swapped))
             + cross_entropy(targets, frozen_call(self.adversarial_classifier, swapped))

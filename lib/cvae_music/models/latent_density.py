@@ -5,14 +5,16 @@ import numpy as np
 from keras import ops
 from sklearn.mixture import GaussianMixture
 
+# Numbers of Gaussians that `fit` tries for a genre.
 MIXTURE_SIZES = (1, 2, 4, 8)
+# A genre gets one Gaussian more only for so many more training clips.
 CLIPS_PER_COMPONENT = 50
 
 
 class LatentDensity(keras.layers.Layer):
     """A Gaussian mixture of latents for each genre, saved with its model.
 
-    Before `fit` each is the prior N(0, I). Written in notebook 03.
+    Before `fit` every mixture is the prior N(0, I). Written in notebook 03.
 
     Args:
         num_genres: Number of mixtures; 1 for a model without a label.
@@ -124,6 +126,7 @@ class LatentDensity(keras.layers.Layer):
         Returns:
             Float tensor, shape `(batch, latent_dim)`.
         """
+        # 1e-9 keeps the logarithm of an unused Gaussian's share finite.
         logits = ops.log(ops.matmul(genre_weights, self.shares) + 1e-9)
         component = keras.random.categorical(logits, 1, seed=seed)[:, 0]
         component = ops.one_hot(component, self.num_components)
@@ -153,7 +156,7 @@ def fit_latent_density(model, features, seed=0):
         seed: Seed of the posterior draws and of the fit.
 
     Returns:
-        List of the number of Gaussians chosen for each genre.
+        List of the number of Gaussians chosen for each genre, see `LatentDensity.fit`.
 
     Raises:
         ValueError: If the features have another `AudioConfig` or other genres.

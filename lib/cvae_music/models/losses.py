@@ -9,7 +9,7 @@ from keras import ops
 
 
 def gaussian_kl(mean, log_var):
-    """Computes the KL divergence from the unit Gaussian of each dimension, in nats.
+    """Computes each dimension's KL divergence from the unit Gaussian, in nats.
 
     Args:
         mean: Float tensor, shape `(batch, latent_dim)`.
@@ -65,7 +65,7 @@ class DiagonalGaussian(NamedTuple):
         return self.mean
 
     def kl(self):
-        """Computes `gaussian_kl`, shape `(batch, latent_dim)`, in nats."""
+        """Computes `gaussian_kl` of each dimension, shape `(batch, latent_dim)`."""
         return gaussian_kl(self.mean, self.log_var)
 
 
@@ -97,8 +97,8 @@ def moving_average_matrix(size, width):
 
     Args:
         size: Length of the signal.
-        width: Neighbours up to `width / 2` away are averaged, so an even width takes
-            one more; fewer at the ends.
+        width: Number of values in an average. Neighbours up to `width / 2` away count,
+            so an even width averages `width + 1` values. The ends have fewer.
 
     Returns:
         Float32 array, shape `(size, size)`; each row sums to 1.
@@ -114,7 +114,7 @@ def moving_average_matrix(size, width):
 
 
 def mel_highpass(log_mel):
-    """Subtracts from each level the average of the nine bands around it.
+    """Subtracts from each level the average of nine bands, its own in the middle.
 
     Args:
         log_mel: Float tensor, shape `(batch, num_frames, n_mels)`, scaled or in dB.
@@ -152,7 +152,8 @@ def contrast_loss(target, rebuilt):
         >>> float(contrast_loss(clip, clip))
         0.0
     """
-    # Averages around every second frame and every fourth band: blocks that overlap.
+    # An even width averages one value more: 5 frames and 9 bands. The steps of 2 and 4
+    # are smaller, so the blocks overlap.
     over_time = moving_average_matrix(target.shape[1], 4)[2::2]
     over_bands = moving_average_matrix(target.shape[2], 8)[4::4].T
 
@@ -171,7 +172,8 @@ def augment_for_critics(log_mel, seed):
 
     Args:
         log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
-        seed: `keras.random.SeedGenerator`; a number would draw the same for all.
+        seed: `keras.random.SeedGenerator`; a whole number would repeat the
+            same draws.
 
     Returns:
         Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or

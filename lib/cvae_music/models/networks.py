@@ -1,8 +1,9 @@
 """Encoder, decoder and genre classifier: functional networks over time.
 
-Time is the axis of the convolutions, mel bands are channels. Both networks work on
-tokens of a few frames: a quarter of a beat (4 frames) near the spectrogram, half a beat
-(8 frames) further in. Most of the work is then matrix products over 16 or 32 tokens.
+Time is the axis of the convolutions, mel bands are channels. Encoder and decoder work
+on tokens of a few frames: a quarter of a beat (4 frames) near the spectrogram, half a
+beat (8 frames) further in. Most of the work is then matrix products over 16 or 32
+tokens. Shapes in comments are those of the default `AudioConfig` and `width=208`.
 Notebook 02 writes encoder and decoder, 04 the conditional decoder, 05 the classifier.
 """
 
@@ -21,7 +22,8 @@ def block(x, name, condition=None):
         x: Float tensor, shape `(batch, tokens, channels)`.
         name: Start of the names of its layers.
         condition: Float tensor, shape `(batch, size)`, from which a scale and a shift
-            of each channel are computed (FiLM); None for a block without.
+            of each channel are computed (FiLM); None for a block without
+            modulation.
 
     Returns:
         Float tensor, shape `(batch, tokens, channels)`.
@@ -43,6 +45,7 @@ def block(x, name, condition=None):
     h = layers.Conv1D(width, 3, padding="same", activation="gelu", name=f"{name}_conv")(
         h
     )
+    # Small: every block begins close to the identity.
     small = keras.initializers.RandomNormal(stddev=0.01)
     h = layers.Dense(width, kernel_initializer=small, name=f"{name}_out")(h)
     return x + h

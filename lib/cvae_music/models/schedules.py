@@ -1,7 +1,8 @@
 """Six schedules for the weight of the KL divergence, as one argument of a VAE.
 
 `loss = reconstruction + kl_weight * kl`, with both in nats, summed over features and
-latent dimensions and averaged over the batch. A schedule computes the last term.
+latent dimensions and averaged over the batch. A schedule computes the last
+term, `kl_weight * kl`, or what stands in its place.
 """
 
 import dataclasses
@@ -71,7 +72,12 @@ class Constant:
 
 @dataclasses.dataclass
 class Linear(Constant):
-    """Weight that rises from 0 over `warmup_steps` (Bowman et al., 2016)."""
+    """Weight that rises from 0 over `warmup_steps` (Bowman et al., 2016).
+
+    Args:
+        weight: KL weight after the rise.
+        warmup_steps: Training steps of the rise.
+    """
 
     warmup_steps: int = 500
 
@@ -83,7 +89,13 @@ class Linear(Constant):
 
 @dataclasses.dataclass
 class Cyclical(Constant):
-    """Weight that rises in each cycle, then stays (Fu et al., 2019)."""
+    """Weight that rises in each cycle, then stays (Fu et al., 2019).
+
+    Args:
+        weight: KL weight at the end of each rise.
+        cycle_steps: Training steps of one cycle.
+        ramp: Share of a cycle in which the weight rises, from 0 to 1.
+    """
 
     cycle_steps: int = 500
     ramp: float = 0.5
@@ -98,7 +110,12 @@ class Cyclical(Constant):
 
 @dataclasses.dataclass
 class FreeBits(Constant):
-    """No penalty below `bits` in each latent dimension (Kingma et al., 2016)."""
+    """No penalty below `bits` in each latent dimension (Kingma et al., 2016).
+
+    Args:
+        weight: Factor of the KL divergence.
+        bits: Free KL divergence of each dimension, in bits; 1 bit is 0.69 nats.
+    """
 
     bits: float = 0.25
 
@@ -111,6 +128,11 @@ class FreeBits(Constant):
 @dataclasses.dataclass
 class Capacity(Constant):
     """Penalty weight·|KL − C|, where C grows to `capacity` nats.
+
+    Args:
+        weight: Factor of the distance from C.
+        capacity: Last value of C, in nats.
+        growth_steps: Training steps in which C grows from 0, linearly.
 
     Source: Burgess et al. (2018), arXiv:1804.03599.
     """
@@ -130,6 +152,13 @@ class TargetKL(Constant):
 
     An integral controller on the logarithm of the weight, a simplification of
     ControlVAE (Shao et al., 2020).
+
+    Args:
+        target: KL divergence to hold, summed over dimensions, in nats.
+        weight: KL weight of the first step.
+        rate: Largest change of the weight's logarithm in one step.
+        lowest: Smallest weight.
+        highest: Largest weight.
     """
 
     target: float = 80.0
@@ -158,6 +187,7 @@ def get_schedule(kl):
 
     Raises:
         ValueError: If it is none of these.
+        TypeError: If the dict holds an argument that the class does not take.
 
     Example:
         >>> get_schedule("free_bits")
