@@ -25,7 +25,7 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **What you will hear at the end:** the same latent, played by the conditional VAE of notebook 05, by the same model
+# **What you will hear:** the same latent, played by the conditional VAE of notebook 05, by the same model
 # with an unsharp mask, which strengthens the detail of the picture, and by a model whose decoder was trained against
 # a discriminator.
 #
@@ -244,7 +244,7 @@ display(both.round(2))
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask adds 18 % of the detail on average, and takes new clips from 0.77 to 0.86 without any
 # training. Reconstructions reach 0.96 and not 1, probably because the formula subtracts an average of nine bands, and
-# sharpness their median. But the error rises from 4.68 to 4.80 dB. Some of the rebuilt detail is in the wrong place,
+# sharpness their median. But the error rises from 4.68 to 4.80 dB. Probably some rebuilt detail is in the wrong place,
 # and the mask strengthens this part too.
 
 # %% [markdown]
@@ -325,7 +325,7 @@ print(f"{network.count_params():,} weights")
 # more, so it learns from the patches that are still in doubt. Four groups of clips count as fakes in $L_D$, in this
 # order: reconstructions, clips with a swapped genre, new clips, and *real* clips with a wrong genre (Reed et al.,
 # 2016). $L_G$ takes the first three, which the decoder has made. The last group is there to make the discriminator
-# compare the clip with the genre. In our 60 steps exercise 3 finds no effect of it yet.
+# compare the clip with the genre. In our 60 steps exercise 3 finds no effect of it.
 #
 # **Feature matching** (Larsen et al., 2016) is a second loss for the decoder. A reconstruction should give every
 # layer of the discriminator the same features as its original. We count the mean difference as a share of the
@@ -715,8 +715,8 @@ def compare(asked, number):
 
 # %% [markdown]
 # Both together are hardly sharper than the mask alone, and a mask is part of that model. The discriminator alone reaches
-# 0.81, no more than our short training had on its way. In the picture the mask changes levels only along the lines that
-# are there, the discriminator in other places too. Whether that is nearer to music, the next section measures.
+# 0.81, no more than our short training had on its way. In the picture the mask's changes follow the lines that are
+# there, those of both together not always. Whether that is nearer to music, the next section measures.
 
 # %% [markdown]
 # ## 6. What did it cost, and would less have done?
@@ -725,7 +725,7 @@ def compare(asked, number):
 # clips. All began from older conditional VAEs, with a penalty that notebook 05 (section 8) took out, so they differ
 # from section 5 (0.81 for the discriminator alone there).
 #
-# - **as it was**: the conditional VAE of notebook 05;
+# - **as it was**: that older conditional VAE;
 # - **unsharp mask**: the same with the mask. Nothing is trained;
 # - **trained longer**: 480 more steps as before, without a discriminator;
 # - **random features**: 480 steps of feature matching with a discriminator that never learns, to see whether it has
@@ -738,15 +738,15 @@ def compare(asked, number):
 # - *Fréchet* and *kernel* ([kernel distance](glossary.md#kernel-distance)) compare new clips with test clips, as a
 #   [judge](glossary.md#judge) sees them; less is better. *Fréchet of music* is what real training clips score. It is
 #   the smallest value to expect, and not 0 because the clips are few. *Its seeds* gives the lowest and the highest
-#   *Fréchet* of the trainings, *seeds* their number. *Kernel* is an estimate and may fall below 0. Its unit is not
-#   that of other notebooks.
+#   *Fréchet* of the trainings, *seeds* their number. *Kernel* is an estimate and may fall below 0. Its unit
+#   holds in these tables only.
 # - *Diversity* is 1 for real clips.
 # - *Swaps in sound* is swap obedience by a judge that hears the sound instead of the picture; more is better. Its
 #   *ceiling*, the share on real clips, can be lower, because generated clips may be more typical than real ones.
 # - *Error* is that of reconstructions; less is better.
-# - *Seconds* are those of the second phase. A dash was not measured.
+# - *Seconds* are those of the second phase, on 2 cores. A dash was not measured.
 #
-# The contrast loss and the mask fit almost what *sharpness* measures, so it is no independent evidence.
+# The contrast loss and the mask fit almost what *sharpness* measures, so sharpness is no independent evidence.
 
 # %%
 columns = {
@@ -808,11 +808,11 @@ show_table(real)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask alone is as sharp as the discriminator alone (0.85 and 0.84; both together 0.88), and
 # sharper on real music (0.89 and 0.77). It also brings new clips nearer to music: the Fréchet distance falls from
-# 6.56 to 5.78, on real music from 15.56 to 12.07. The discriminator takes 162 seconds and does *not*: 6.71 and 15.95.
-# The seeds disagree on these small rises (6.01 to 7.71, and 14.24 to 16.88). On the embedded music the kernel
-# distance (0.16 becomes 0.01), diversity (0.90 becomes 0.95) and swaps in sound (0.88 becomes 0.92, with the mask
+# 6.56 to 5.78, on real music from 15.56 to 12.07. The discriminator does *not* (6.71 and 15.95), and it raises that of
+# the mask (6.57 and 13.69). The seeds disagree on the first (6.01 to 7.71, and 14.24 to 16.88). On the embedded music the kernel
+# distance (0.16 becomes 0.01), diversity (0.90 becomes 0.95) and swaps in sound (0.88 becomes 0.92, the mask's
 # 0.90) favour the discriminator. But random features change the first two as much (-0.01 and 0.95, one seed).
-# Training longer does almost nothing for sharpness (0.77).
+# Neither they nor longer training sharpen (0.78, 0.77).
 
 # %% [markdown]
 # ## 7. Ask somebody from outside
@@ -820,12 +820,13 @@ show_table(real)
 # Our own measures may be too kind to our models. Therefore the three outside networks of notebook 04 hear test clips
 # of recordings. `real_cvae` is compared with itself with the mask and with `real_cvaegan`, which went on for 672 steps
 # and has a mask too. The table has the shares heard as asked, beside those of real clips, and the *kernel distance* of
-# fresh draws from music (less is better). Only network 3 was used for no choice.
+# fresh draws from music (less is better). Networks 1 and 2 helped to choose.
 
 # %%
 played = lab.read_rows("guidance").query("split == 'test' and guidance == 1")
 played = played.set_index("model")
-titles = {"real": "real clips", "swap": "swaps", "fresh": "fresh draws", "kernel": "kernel distance"}
+titles = {"real": "real clips", "swap": "swaps", "fresh": "fresh draws"}
+titles["kernel"] = "kernel distance"
 outside = {}
 for number, network in enumerate(("MSD_musicnn", "MSD_vgg", "MTT_vgg"), 1):
     part = played[[f"{measure}_{network}" for measure in titles]]
@@ -834,8 +835,8 @@ pd.concat(outside).round(2)
 
 # %% [markdown]
 # Every network finds fresh draws nearest to music after the second phase. To network 3 their distance is 3.10, with
-# the mask alone 5.70, without both 6.77. The price: network 1 hears fewer swaps as asked than with the mask alone (0.49
-# and 0.68). This is one training.
+# the mask alone 5.70, without both 6.77. Network 1 hears fewer swaps as asked than with the mask (0.49, 0.68); networks
+# 2 and 3 hear more. This is one training.
 
 # %% tags=["fold"]
 # @title Sound: one latent, played by real_cvae and by real_cvaegan
@@ -900,7 +901,7 @@ lab.guess(
 # %% tags=["fold"]
 # @title Question 2
 lab.guess(
-    "Which group of fakes teaches the discriminator to look at the genre?",
+    "Which fakes should teach the discriminator to look at the genre?",
     "real clips with a wrong genre",
     choices=["reconstructions", "new clips", "real clips with a wrong genre"],
 )
@@ -920,10 +921,11 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Yes: alone, the discriminator takes new clips from 0.77 to 0.84 of the sharpness of real ones. But less would have
+# Yes: alone, the discriminator takes section 6's new clips from 0.77 to 0.84 of real sharpness. But less would have
 # done. The unsharp mask reaches 0.85 without a training step, and both together 0.88. The discriminator takes 162
-# seconds, and the Fréchet distance does not fall (6.56 becomes 6.71). With the mask it does (5.78). So begin with the
-# mask. On recordings and with more steps, outside networks find both together nearer to music (3.10 and 5.70).
+# seconds, and the Fréchet distance does not fall (6.56 becomes 6.71). The mask alone lowers it (5.78). So begin with it.
+# On recordings our judge prefers the mask alone too (12.07, both 13.69), but outside networks prefer both, after more
+# steps.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
