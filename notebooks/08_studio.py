@@ -798,13 +798,13 @@ print(f"{seconds:.1f} seconds of sound in {np.median(taken):.2f} seconds")
 # %% [markdown]
 # ### Recordings in place of composed music
 #
-# The preset `real_cvae` is a model of the same class, trained on 149 openly licensed recordings of four styles. It is
-# far from music: a third of its sharpness is missing, and published networks hear the style asked for in seven of ten
-# new clips (`docs/results.md`). *Turned down* on a player means that the sound would exceed full scale. The musicians
+# The preset `real_cvaegan` learned from 149 openly licensed recordings of four styles: first as our model did, then
+# once more against a network that finds fakes (notebook 09). It is far from music: published networks tell three of
+# four new clips from recordings (`docs/results.md`). *Turned down* on a player means that the sound would exceed full scale. The musicians
 # are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
 
 # %%
-real_model = cm.ConditionalVAE.from_preset("real_cvae")
+real_model = cm.ConditionalVAE.from_preset("real_cvaegan")
 real_controls = cm.shipped_controls(real_model)
 for name in real_model.genres:
     off_there = real_controls.idle_sliders(cm.genre_weights(real_model, name))
