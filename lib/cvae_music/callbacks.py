@@ -85,7 +85,9 @@ class AveragedWeights(keras.callbacks.Callback):
     """Validates with the averaged weights, which are those that `fit` ends with.
 
     Callbacks that come later in the list, such as `ModelCheckpoint`, see them too.
-    Needs an optimizer with `use_ema=True`.
+    Needs an optimizer with `use_ema=True`. `keras.callbacks.SwapEMAWeights` exchanges
+    weights and averages instead, by additions that round. A training that another
+    callback stops early then ends with the weights that are not averaged.
     """
 
     raw = None
