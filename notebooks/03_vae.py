@@ -1237,7 +1237,7 @@ def promises(name):
 pd.DataFrame({name: promises(name) for name in models}).round(2)
 
 # %% [markdown]
-# None of these needs a prior. Two reasons remain.
+# None of these needs a prior. Two candidates remain.
 #
 # **A meter.** A dimension with a large KL should be one that the decoder needs. We set one dimension at a time to its
 # mean over clips and measure how much the error grows. An autoencoder has no KL, so we take the spread of each latent.
@@ -1290,7 +1290,7 @@ alt = "Points rise from left to right: a dimension with a larger KL is missed mo
 session.show_figure(fig, "03_meter", alt)
 
 # %% [markdown]
-# **A dial.** The KL weight sets how much a latent holds (section 6). An autoencoder can only be given fewer dimensions.
+# **A dial.** The KL weight limits what a latent can hold (section 6). An autoencoder can only be given fewer dimensions.
 # Notebooks 06 and 07 try many weights. In 05 the prior is a common target for the latents of all genres.
 
 # %% [markdown] tags=["lesson"]
@@ -1399,7 +1399,7 @@ lab.guess(
 # ## The answer
 #
 # The prior buys hardly better samples. The VAE's Fréchet distance to music (less is better) is 53.1 at the prior and
-# 7.5 at a density fitted afterwards. The autoencoder reaches 8.7 with one. The prior costs no detail (−0.08 dB). It
+# 7.5 at a density fitted afterwards. The autoencoder reaches 8.7 with one. The prior adds no error (−0.08 dB). It
 # buys a count of nats, which ranks dimensions hardly better than spreads do (0.88, 0.86), and a dial. At KL weight 10 a
 # short training keeps 31 nats, not 178, and the error rises by about 1 dB.
 
