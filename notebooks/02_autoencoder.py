@@ -333,7 +333,7 @@ cm.show_clips(
 )
 
 # %% [markdown]
-# A short training already beats the best linear way, though by little.
+# With 32 numbers a short training beats PCA (6.60 against 6.70 dB).
 
 # %% [markdown]
 # ## 4. The networks of the series
@@ -1448,7 +1448,7 @@ lab.guess(
 # ## The answer
 #
 # That depends on the error you accept. The average clip leaves 11.3 dB, a small network with 16 of 16,384 numbers
-# 7.19 dB. With 96, PCA leaves 5.41 dB and the shipped autoencoder 4.67 dB. Random lists fail, because latents fill a
+# 7.19 dB. With 96, PCA leaves 5.41 dB and the shipped autoencoder 4.67 dB. Numbers drawn independently fail, because latents fill a
 # small part of the space. The box is 2.3 times as far from training latents as test clips, and its Fréchet distance is
 # 47.8 in place of 6.0. A mixture fitted afterwards brings it to 8.1.
 
