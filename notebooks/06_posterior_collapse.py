@@ -187,9 +187,8 @@ show_sounds(
 # dimensions are used up. A direction below the threshold would cost more KL than it saves in squared error. If all are
 # below, the whole posterior collapses.
 #
-# In complex STFT, two pieces may hold the same tone at different phases. Its real and imaginary parts may then be
-# positive in one piece and negative in the other, so no fixed direction fits both. The variance is spread over very
-# many directions, and each has a small eigenvalue.
+# In complex STFT, two pieces may hold the same tone at different phases. Such a tone needs two directions, and other
+# tones and moments need their own. The variance is spread over very many directions, and each has a small eigenvalue.
 
 # %%
 # Eigenvalues of each kind of features; above β / 2 they are counted, up to 64.
@@ -571,9 +570,9 @@ print(f"The generated clips are {quieter:.0f} dB quieter than the real ones.")
 
 # %% [markdown]
 # The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike. On
-# complex STFT all clips are nearly silent, because a network that cannot predict phases minimises its error by
-# staying silent. One number speaks against β as the only cause: at step 120 β is only 0.08, and the KL on complex
-# STFT has already fallen to 5.25 nats. The forecast of section 3 keeps every dimension even at five times this β.
+# complex STFT all clips are nearly silent, close to the mean clip, in which opposite phases cancel. One number speaks
+# against β as the only cause: at step 120 β is only 0.08, and the KL on complex STFT has already fallen to 5.25 nats.
+# The forecast of section 3 keeps every dimension even at five times this β.
 
 # %% [markdown]
 # ## 6. Does the forecast hold?
@@ -904,8 +903,8 @@ print(f"silence as the answer to complex STFT: share explained {share_explained(
 # from the prior, but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less
 # than silence (0.0004). So in these short trainings the features decide more than the cure. Active units alone
 # mislead, because *mean batch norm* has 64 by its construction and explains no more. Even log-mel is not cured: the
-# swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. The label is ignored: a
-# condition collapse, which notebook 05 treats.
+# swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. Clearly below chance, this is
+# a condition collapse, which notebook 05 treats.
 
 # %% [markdown]
 # **Limits.** This is one small copy of the original, with 300 steps where it had days. A network that begins late here
