@@ -220,8 +220,8 @@ shown.drop(columns="source_id").round(3)
 #
 # $$ N \Big( \bar x \pm 2\, \frac{s}{\sqrt n} \sqrt{1 - n/N} \Big). $$
 #
-# The part after ± is two standard errors; it is 0 if all files were read. Exercise 1 finds the range often too
-# narrow, because twelve files may miss the unusual ones.
+# The part after ± is two standard errors; it is 0 if all files were read. The range may be too narrow, because twelve
+# files may miss the unusual ones.
 #
 # **Several processes** can share the work, but take time to start. With so few small files they save seconds.
 
@@ -447,8 +447,8 @@ show_trainings(lab.read_rows("fine_tuning"))
 # %% [markdown]
 # ## 6. Training, stopped and resumed
 #
-# Now the model of the rehearsal. It begins with new weights, because the preset needs `size = "standard"`. For a real
-# run on recordings, set `preset = "real_cvae"` in the next cell.
+# Now the model of the rehearsal. It begins with new weights, because the preset has the standard size. For a real run
+# on recordings, set `preset = "real_cvae"` in the next cell.
 #
 # `cm.train` makes whole passes over the training clips, so 200 steps become five passes of 37. After each pass it saves
 # the weights, the state of the optimiser, and its place in the clips and the random numbers. We stop it in the second
@@ -517,7 +517,7 @@ model = cm.load_model(run / "model.keras", config)
 print("steps at which it began:", begun)
 
 # %% [markdown]
-# The training went on from the end of the last whole pass. A stop costs one pass at most.
+# Training went on from the last whole pass. A stop costs a pass and a start at most.
 
 # %% [markdown]
 # ## 7. Was the estimate right?
