@@ -350,8 +350,8 @@ show_ablations("all mechanisms", "without classifiers", CEILING)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** On composed music our judge hears 1.00 of swaps as asked, and with FiLM alone 0.66. The outside
 # networks hear 0.71 to 0.73, and for FiLM alone, without the four mechanisms, 0.46 to 0.62. On real music they hear
-# 0.38, 0.43 and 0.59, and without them 0.17, 0.26 and 0.23, which is chance. There all four cost error: 6.97, not
-# 5.95 dB.
+# 0.38, 0.43 and 0.59, and without the mechanisms 0.17, 0.26 and 0.23, about chance. There all four cost error: 6.97,
+# not 5.95 dB.
 
 # %% [markdown]
 # ## 3. A classifier that remembers the old genre
@@ -452,8 +452,8 @@ cm.show_clips([original, augmented], config)
 show_ablations("all mechanisms", "without augmentation", "without both")
 
 # %% [markdown]
-# Nor does augmentation make more swaps obey. But without it new clips of real music are farther from real ones, and
-# farther still *without both*, it and the adversarial classifier. These are single trainings, so the evidence is
+# Without augmentation all networks hear slightly more swaps as asked. But new clips of real music are farther from real
+# ones, and farther still *without both* (no adversarial classifier). These are single trainings, so the evidence is
 # weak.
 
 # %% [markdown]
@@ -644,8 +644,8 @@ error.rename("preset, error of clips as their own genre (dB)").to_frame().round(
 # $\lambda$ the `swap_weight` (600), $K_1$ and $K_2$ the classifiers, and $\hat x_{g'}$ a clip decoded with another
 # label $g'$. The third term without $\lambda$ is the *swap loss*. $L_K$ is the classifiers' own loss, and only their
 # weights get gradients from it. The first term, with the contrast loss of notebook 02, is a sum over 16,384 cells.
-# Beside such a sum a blind guess of 1.79 would hardly count, hence the 600. $K_2$ hears swapped
-# clips too (line in the drawing).
+# Beside such a sum a blind guess of 1.79 would hardly count, hence the 600. $K_2$ also learns from swapped clips (line
+# in the drawing).
 
 # %% tags=["fold"]
 # @title Drawing: the loss of the conditional VAE
@@ -913,11 +913,11 @@ cm.show_figure(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Our judge hears 1.00 of swaps on composed music as asked. The outside networks hear 0.71 to
-# 0.73, though they name 1.00 of real clips. Rebuilding explains a part: they name only 0.81 to 0.85 of rebuilt clips.
-# On real music they hear 0.38 to 0.59. There the old penalty costs error (7.36, not 6.97 dB) and harmony (0.37, not
-# 0.46). Networks 1 and 2 favour it: they hear 0.49 and 0.51 of its swaps as asked (without it 0.38 and 0.43). We took
-# it out for its costs.
+# **What we learned.** Our judge hears 1.00 of swaps on composed music as asked. The outside networks hear 0.71 to 0.73,
+# though they name 1.00 of real clips. Rebuilding explains a part: they name only 0.81 to 0.85 of rebuilt clips. On real
+# music they hear 0.38 to 0.59. There the old penalty costs error (7.36, not 6.97 dB) and harmony (0.37, not 0.46).
+# Networks 1 and 2 hear more of its swaps (0.49 and 0.51, not 0.38 and 0.43), network 3 equally many (0.59). We removed
+# it for its costs.
 
 # %% [markdown]
 # ## 9. More than a whole label
@@ -1027,8 +1027,8 @@ checks["normal"] = np.where(is_inside, "yes", "look")
 checks.round(2)
 
 # %% [markdown]
-# **Limits.** The classifiers train on something close to the swap score, so the judges have another architecture and
-# learned from real clips and blurred copies only. A caricature of a genre may still satisfy them.
+# **Limits.** The model trains on something close to the swap score, so the judges have another architecture and learned
+# from real clips and blurred copies only. A caricature of a genre may still satisfy them.
 #
 # ## Exercises
 #
