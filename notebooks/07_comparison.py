@@ -400,10 +400,10 @@ display(on_recordings[list(columns)].rename(columns=columns).rename_axis("β").r
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** On composed music β buys no obedience, because swap obedience is 1.00 at every β, and fresh-draw
-# obedience at three of them. Nor does it drive the genre out of $z$: at $\beta = 300$ the probe is still right for
-# 0.92 of the clips. The price is variety. Diversity falls from 0.76 to 0.35 and sharpness from 0.61 to 0.43. On real
-# music β does buy obedience: with swaps it rises from 0.84 at $\beta = 1$ to 1.00 at $\beta = 300$, but diversity
-# falls from 0.67 to 0.20. The judge names only 0.62 of the real clips, so 1.00 means clips that suit the judge.
+# obedience at three of them. Nor does it drive the genre out of $z$: at $\beta = 300$ the probe is still right for 0.92
+# of the clips. The price is variety. Diversity falls from 0.76 to 0.35 and sharpness from 0.61 to 0.43. On real music
+# (one seed) swap obedience rises from 0.84 at $\beta = 1$ to 1.00 at $\beta = 300$, but diversity falls from 0.67 to
+# 0.20. The judge names only 0.62 of the real clips, so 1.00 means clips that suit the judge.
 
 # %% [markdown]
 # How can one nat give the genre away, if naming one of six takes $\ln 6 = 1.8$ nats? The rate limits what noisy draws
@@ -448,9 +448,9 @@ lab.guess(
 display(table({"MIG": "mig"}, 3).T)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** No β gives a factor a dimension of its own. The best MIG is 0.008, near the 0.002 of noise, and
-# factors that were only rotated have 0.16. One reason is that the KL to a round Gaussian is the same for every rotation of
-# the latent (Locatello et al., 2019), so it cannot ask for single factors. There is no best β either: at $\beta = 3$ the
+# **What we learned.** No β gives a factor a dimension of its own. The best MIG is 0.008. Noise has 0.002, and factors
+# that were only rotated have 0.16. One reason is that the KL to a round Gaussian is the same for every rotation of the
+# latent (Locatello et al., 2019), so it cannot ask for single factors. There is no best β either: at $\beta = 3$ the
 # seeds differ by 0.008, as much as the measure itself.
 
 # %% [markdown]
@@ -652,9 +652,9 @@ alt = "NMI of seven descriptions: high for raw features, PCA, AE and VAE, low fo
 session.show_figure(fig, "07_clustering", alt=alt)
 
 # %% [markdown]
-# By k-means MFCC statistics are first and the AE is second, but their intervals overlap, so their order is open. By GMM
-# PCA is first. The CVAEs have the lowest NMI, as they should. Yet the genre is not gone from their $z$: the probe, which
-# learns from labels, still names it in all clips (1.00).
+# By k-means MFCC statistics are first. But the AE's and VAE's intervals overlap theirs, so the order is open. By GMM
+# PCA is first. The CVAEs have the lowest NMI, as they should. Yet the genre is not gone from their $z$: the probe,
+# which learns from labels, still names it in all clips (1.00).
 
 # %% [markdown]
 # ## 10. A map to click on
@@ -809,9 +809,9 @@ display(pd.DataFrame(firsts).T.style.format(precision=3))
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** No model is best in every column. The VAE is first in rebuilding, PCA in variety, and the CVAE in
-# Fréchet distance, with 7.06. Both CVAEs share the first place in obedience. To change genres, take a CVAE. To have a
-# model after seconds, take PCA. To sort genres, try MFCC statistics and PCA before any network, because each leads by
-# one method of section 9. But the noise was measured on only one of the five models.
+# Fréchet distance, with 7.06. Both CVAEs share the first place in obedience. To change genres, take a CVAE. To train no
+# network, take PCA. To sort genres, try MFCC statistics and PCA first. Each leads by one method, but the AE may equal
+# MFCC. But the noise was measured on only one of the five models.
 
 # %% [markdown]
 # **Limits.** Distances are taken in the embedding of a judge that knows six genres and ignores much else. Embedded
