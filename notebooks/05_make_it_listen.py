@@ -453,8 +453,8 @@ show_ablations("all mechanisms", "without augmentation", "without both")
 
 # %% [markdown]
 # Without augmentation all networks hear slightly more swaps as asked. But new clips of real music are farther from real
-# ones, and farther still *without both* (no adversarial classifier). These are single trainings, so the evidence is
-# weak.
+# ones, and farther still *without both* (no adversarial classifier either). These are single trainings, so the evidence
+# is weak.
 
 # %% [markdown]
 # ## 5. The mean shift

@@ -903,8 +903,8 @@ print(f"silence as the answer to complex STFT: share explained {share_explained(
 # from the prior, but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less
 # than silence (0.0004). So in these short trainings the features decide more than the cure. Active units alone
 # mislead, because *mean batch norm* has 64 by its construction and explains no more. Even log-mel is not cured: the
-# swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. Clearly below chance, this is
-# a condition collapse, which notebook 05 treats.
+# swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. Rows clearly below chance
+# show a condition collapse, which notebook 05 treats.
 
 # %% [markdown]
 # **Limits.** This is one small copy of the original, with 300 steps where it had days. A network that begins late here

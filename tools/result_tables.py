@@ -640,7 +640,7 @@ def render_guidance():
     parts = []
     for split, part in read("guidance").groupby("split", sort=False):
         lines = [["model", "guidance", *GUIDED.values()]]
-        for _, row in part.iterrows():
+        for _, row in part.sort_values(["model", "guidance"]).iterrows():
             about = row["model"], f"{row['guidance']:g}"
             lines.append([*about, *outside_cells(row, GUIDED)])
         real = " / ".join(f"{part[f'real_{name}'].iloc[0]:.2f}" for name in OUTSIDE)

@@ -167,8 +167,8 @@ pd.DataFrame(rows).T.rename_axis("KL weight").round(2)
 # %% [markdown]
 # The larger the constant weight, the fewer nats the latent holds: 58.45 at weight 3 and 7.27 at weight 30. The error
 # rises from 10.27 to 10.68 dB. With `warm_up` the latent holds most, 130.49 nats, because its weight is smaller than 3
-# in every step. The error is 10.16 dB, a little below that of weight 3. One short training of each cannot show that a warm-up is
-# better than a constant weight.
+# in every step. The error is 10.16 dB, a little below that of weight 3. One short training of each cannot show that a
+# warm-up is better than a constant weight.
 #
 # ## 4. KL between two diagonal Gaussians
 #

@@ -5,6 +5,7 @@
 writes a row for each split and each amount into `lib/cvae_lab/results/guidance.csv`: what the listeners of
 `ablations.py` hear in swaps and fresh draws, what of a clip a swap keeps, and how far fresh draws are from music. The
 amount is chosen on clips of the validation split, with `LISTENERS` but the last; the test split and the last report.
+With `--mask` the model gets the unsharp mask of the second phase without its training, and " with mask" in its name.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from cvae_lab.notebook.session import cache_folder
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
+from cvae_music.models.adversarial import ConditionalVAEGAN
 from cvae_music.models.conditional import ConditionalVAE
 
 RESULTS = tagger.RESULTS / "guidance.csv"
@@ -50,15 +52,20 @@ def main():
     add("--model", default="known_cvae", help="name of a preset, or a file")
     add("--guidance", nargs="+", type=float, default=[0.0, 0.5, 1.0, 1.5])
     add("--splits", nargs="+", default=["validation", "test"])
+    add("--mask", action="store_true", help="with the mask of a ConditionalVAEGAN")
     options = parser.parse_args()
     collection = open_collection(options.data)
     features = build_features(collection, AudioConfig(), cache_folder())
     model = ConditionalVAE.from_preset(options.model)
+    name = options.model
+    if options.mask:
+        model = ConditionalVAEGAN.from_cvae(model, features)
+        name = f"{name} with mask"
     table = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame()
     for split in options.splits:
         panel = Panel(features, split=split)
         for guidance in options.guidance:
-            row = {"model": options.model, "split": split, "guidance": guidance}
+            row = {"model": name, "split": split, "guidance": guidance}
             row |= measure(model, panel, guidance)
             table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
             table = table.drop_duplicates(["model", "split", "guidance"], keep="last")

@@ -31,7 +31,7 @@ PREFERENCES = {
 
 
 class Page:
-    """The only page of a Firefox; `complaints` are errors that it wrote."""
+    """The only page of a Firefox; `complaints` are errors since it was opened last."""
 
     def __init__(self, socket, patience):
         self.socket = socket
@@ -53,7 +53,9 @@ class Page:
             if answer.get("method") == "log.entryAdded":
                 entry = answer["params"]
                 if entry["level"] == "error":
-                    self.complaints.append(entry["text"])
+                    calls = entry.get("stackTrace", {}).get("callFrames", [])
+                    places = [f"{call['url']}:{call['lineNumber']}" for call in calls]
+                    self.complaints.append(" ".join([entry["text"], *places]))
             elif answer.get("id") == number:
                 assert answer["type"] == "success", answer
                 return answer["result"]
@@ -64,6 +66,7 @@ class Page:
         self.send("script.addPreloadScript", functionDeclaration=declaration)
 
     def open(self, address):
+        self.complaints.clear()  # of another test, or of its first try
         about = {"context": self.context, "url": address}
         self.send("browsingContext.navigate", **about, wait="complete")
 
