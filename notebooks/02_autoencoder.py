@@ -217,7 +217,7 @@ def listen(numbers, clip):
     cm.show_clips(squeezed(clip, numbers), config)
 
 # %% [markdown]
-# More numbers help slowly. The error is smaller on training clips, so part of what PCA learned holds for those clips
+# More numbers help slowly. From 8 on, errors are smaller on training clips. Part of what PCA learned holds for them
 # alone.
 
 # %% [markdown]

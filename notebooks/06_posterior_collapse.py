@@ -780,9 +780,9 @@ print(f"of PCA's share: {max(early, 0):.0%} after {num_steps} steps, {share[-1]:
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Told the answer, the decoder explains 0 % of PCA's share after 300 steps, where the recipe ends,
-# and 53 % after 1,159. So it can learn this, but it begins late. Until then the encoder gains nothing by encoding, and
-# β pushes its posteriors to the prior. We do **not** know why this decoder begins so late. Time alone is no cure: with
-# two networks the share explained is still 0.03 % after 1,200 steps.
+# and 53 % after 1,159. So it can learn this, but it begins late. Probably the encoder gains nothing until then, and β
+# pushes its posteriors to the prior. We do **not** know why it begins late. Time alone is no cure: with two networks
+# the share explained is still 0.03 % after 1,200 steps.
 
 # %% [markdown]
 # ## 8. A cure, written by you
@@ -1001,10 +1001,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# The copy has two faults. Its β of 2 beside a plain sum of squares allows 0 of 64 directions on its scaled complex
-# STFT, and 64 on log-mel. Its decoder learns too late: told the answer, it explains 0 % of PCA's share after 300
-# steps, where the recipe ends, and 53 % after 1,159. The features matter most, because a cure raised the share
-# explained on log-mel from 0.274 to 0.395 and not on complex STFT.
+# The copy has two faults. At β = 2 a linear VAE keeps 0 of 64 directions on its complex STFT, and 64 on log-mel. A
+# smaller β alone is no cure. The decoder learns late: told the answer, it explains 0 % of PCA's share after 300 steps,
+# and 53 % after 1,159. In these short trainings the features decide more: a cure raised the share explained on log-mel
+# from 0.274 to 0.395, not on complex STFT.
 
 # %% [markdown]
 # **Next:** notebook 07 changes β on purpose, in a model that works, and asks what it trades.

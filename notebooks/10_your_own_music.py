@@ -447,8 +447,8 @@ show_trainings(lab.read_rows("fine_tuning"))
 # %% [markdown]
 # ## 6. Training, stopped and resumed
 #
-# Now the model of the rehearsal. It begins with new weights, because the preset has the standard size. For a real run
-# on recordings, set `preset = "real_cvae"` in the next cell.
+# Now the model of the rehearsal. It begins with new weights, because the preset has the standard size. On recordings,
+# set `preset = "real_cvae"` below and a small `num_steps` (section 5).
 #
 # `cm.train` makes whole passes over the training clips, so 200 steps become five passes of 37. After each pass it saves
 # the weights, the state of the optimiser, and its place in the clips and the random numbers. We stop it in the second
@@ -639,8 +639,8 @@ copies.set_index("clips")[["num_generated", "median_ratio", "passes"]].round(2)
 # copies.
 
 # %% [markdown]
-# From a real run on real music you can expect the genre and the beat, but not the detail of a recording (sharpness in
-# the last column).
+# On real music expect the beat. Our judges also hear the genre, outside networks less often (notebook 05). Detail is
+# missing (sharpness in the last column).
 #
 # ## 9. Listen, and play
 #
