@@ -20,7 +20,6 @@ def fox(tmp_path_factory):
         pytest.skip("not on the path: apt-get install firefox-esr pulseaudio")
     pytest.importorskip("websockets")
     with firefox.opened(tmp_path_factory.mktemp("firefox"), PATIENCE / 1000) as page:
-        page.run_first(LISTEN)
         yield page
 
 
@@ -29,7 +28,7 @@ def status_says(words):
 
 
 def test_the_front_page_plays_and_its_clips_are_those_of_make_clip(fox, address):  # noqa: F811
-    fox.open(address)
+    fox.open(address, LISTEN)
     fox.wait_for(status_says("Ready: house"))
     fox.click("#play")
     fox.wait_for("heard.length === 1")
@@ -65,7 +64,7 @@ def test_the_front_page_fits_a_phone(fox, address):  # noqa: F811
 
 
 def test_players_of_a_notebook(fox, notebook, tmp_path):  # noqa: F811
-    fox.open(next(in_nbconvert(notebook, tmp_path)))
+    fox.open(next(in_nbconvert(notebook, tmp_path)), LISTEN)
     fox.wait_for("document.querySelectorAll('.clip').length === 3")
     assert fox.evaluate("[...document.querySelectorAll('audio')].every(a => a.hidden)")
     fox.wait_for("document.querySelectorAll('.clip .length')[1].innerText === '3.0 s'")
