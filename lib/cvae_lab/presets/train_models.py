@@ -73,7 +73,8 @@ def train_row(
 ) -> dict[str, Any]:
     """Trains one model, measures it, and keeps its weights if it is the first.
 
-    The weights are those of the epoch that rebuilt the validation clips best.
+    The weights are those of the epoch that rebuilt the validation clips best. The
+    second phase gives up some of that for detail, so it keeps its last weights.
 
     Args:
         kind: One of `KINDS`.
@@ -92,9 +93,10 @@ def train_row(
     backup = path.with_name(f"backup_{path.stem}_{seed}")
     settings: dict[str, Any] = {"num_steps": num_steps, "seed": seed, "verbose": 2}
     settings["backup_dir"] = backup
-    settings["callbacks"] = keras.callbacks.EarlyStopping(
-        "val_rms_db", mode="min", patience=num_steps, restore_best_weights=True
-    )
+    if kind != "cvaegan":
+        settings["callbacks"] = keras.callbacks.EarlyStopping(
+            "val_rms_db", mode="min", patience=num_steps, restore_best_weights=True
+        )
     started = time.perf_counter()
     if kind == "cvaegan":
         first = saving.load_model(weights_path("cvae", features, data, preset))
@@ -110,7 +112,7 @@ def train_row(
             return judges["cnn"].embedding(config.scale(levels))
 
         copies = check_near_copies(model, features, describe=describe)
-        print(copies.to_string(index=False), flush=True)
+        print(copies.to_string(index=False))
     if seed == 0 or not path.exists():
         saving.save_compact(model, path)
     row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
@@ -133,8 +135,8 @@ def train_row(
 def add_row(path: Path, row: dict[str, Any]) -> None:
     """Adds a row to the table of scores; other processes wait."""
     with lock_for(path):
-        table = joined(path, pd.DataFrame([row])).sort_values(["kind", "seed"])
-        table = table.dropna(axis="columns", how="all")
+        table = joined(path, pd.DataFrame([row])).dropna(axis="columns", how="all")
+        table = table.sort_values(["kind", "seed"])
         serialization.write_text(path, table.to_csv(index=False))
 
 
