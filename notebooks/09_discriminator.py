@@ -152,7 +152,7 @@ def mel_highpass(log_mel):
 # $$ x' = x + a \cdot \mathrm{detail}(x), \qquad a = \max\left(\frac{\sigma_\mathrm{real}}{\sigma_\mathrm{rebuilt}} - 1,\ 0\right), $$
 #
 # where $\sigma$ is the root mean square of the detail in that band, over frames and training clips. No training step is
-# needed. We write the layer in two cells. This is what it *has*:
+# needed. This is what the layer *has*:
 
 # %%
 class UnsharpMask(keras.layers.Layer):
@@ -436,9 +436,7 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
         model.audio_config.check_compatible(features, model.genres)
         config = model.get_config()
         # All settings of the first model; its successor has a name of its own.
-        config = {
-            name: config[name] for name in config if name not in ("name", "trainable")
-        }
+        del config["name"], config["trainable"]
         successor = cls.from_config(config | settings)
         parts = (
             "encoder",
@@ -629,9 +627,10 @@ display(sharpness.round(3).to_frame().T)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** In 60 steps the discriminator begins to tell fakes from real clips: its loss falls from 1.99 in
-# the first ten steps to 1.37 in the last ten. It goes up and down, because the decoder answers. The decoder alone gets
-# sharper at first, from 0.771 to 0.827 after 40 steps, and ends at 0.798, below the 0.86 of the mask. Feature matching
-# gets worse (0.37 becomes 0.56), probably because a discriminator that sees more finds more differences.
+# the first ten steps to 1.37 in the last ten. It goes up and down, probably because the decoder answers. The decoder
+# alone gets sharper at first, from 0.771 to 0.827 after 40 steps, and ends at 0.798, below the 0.86 of the mask.
+# Feature matching gets worse (0.37 becomes 0.56), probably because a discriminator that sees more finds more
+# differences.
 
 # %% [markdown]
 # ## 5. Listen
@@ -714,9 +713,9 @@ def compare(asked, number):
 
 
 # %% [markdown]
-# Both together are hardly sharper than the mask alone, and a mask is part of that model. The discriminator alone reaches
-# 0.81, no more than our short training had on its way. In the picture the mask's changes follow the lines that are
-# there, those of both together not always. Whether that is nearer to music, the next section measures.
+# Both together are hardly sharper than the mask alone, and a mask is part of that model. The discriminator alone
+# reaches 0.81, no more than our short training had on its way. In the picture the mask's changes follow the lines that
+# are there, those of both together not always.
 
 # %% [markdown]
 # ## 6. What did it cost, and would less have done?
@@ -807,20 +806,20 @@ show_table(real)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask alone is as sharp as the discriminator alone (0.85 and 0.84; both together 0.88), and
-# sharper on real music (0.89 and 0.77). It also brings new clips nearer to music: the Fréchet distance falls from
-# 6.56 to 5.78, on real music from 15.56 to 12.07. The discriminator does *not* (6.71 and 15.95), and it raises that of
-# the mask (6.57 and 13.69). The seeds disagree on the first (6.01 to 7.71, and 14.24 to 16.88). On the embedded music the kernel
-# distance (0.16 becomes 0.01), diversity (0.90 becomes 0.95) and swaps in sound (0.88 becomes 0.92, the mask's
-# 0.90) favour the discriminator. But random features change the first two as much (-0.01 and 0.95, one seed).
-# Neither they nor longer training sharpen (0.78, 0.77).
+# sharper on real music (0.89 and 0.77). It also brings new clips nearer to music: the Fréchet distance falls from 6.56
+# to 5.78, on real music from 15.56 to 12.07. On average the discriminator does *not* (6.71 and 15.95), and it raises
+# that of the mask (6.57 and 13.69). But seeds disagree, alone (6.01 to 7.71, and 14.24 to 16.88) and on the embedded
+# music with the mask (5.86 to 7.58). On the embedded music the kernel distance (0.16 becomes 0.01), diversity (0.90
+# becomes 0.95) and swaps in sound (0.88 becomes 0.92, the mask's 0.90) favour the discriminator. But random features
+# change the first two as much (-0.01 and 0.95, one seed). Neither they nor longer training sharpen (0.78, 0.77).
 
 # %% [markdown]
 # ## 7. Ask somebody from outside
 #
-# Our own measures may be too kind to our models. Therefore the three outside networks of notebook 04 hear test clips
-# of recordings. `real_cvae` is compared with itself with the mask and with `real_cvaegan`, which went on for 672 steps
-# and has a mask too. The table has the shares heard as asked, beside those of real clips, and the *kernel distance* of
-# fresh draws from music (less is better). Networks 1 and 2 helped to choose.
+# Our own measures may be too kind to our models. Therefore the three outside networks of notebook 04 hear test clips of
+# recordings. `real_cvae` is compared with itself with the mask and with `real_cvaegan`, which went on for 672 steps and
+# has a mask too, all at guidance 1 (notebook 05). The table has the shares heard as asked, beside those of real clips,
+# and the *kernel distance* of fresh draws from music (less is better). Networks 1 and 2 helped to choose.
 
 # %%
 played = lab.read_rows("guidance").query("split == 'test' and guidance == 1")
@@ -851,7 +850,7 @@ cm.show_clips(both, config)
 #
 # - The discriminator's loss begins near 2 and falls, but not smoothly. If it is below 0.5 after 60 steps, lower
 #   `discriminator_rate`, because the decoder then cannot keep up.
-# - The reconstruction error rises, because the likelihood counts less than before.
+# - The reconstruction error rises, probably because the likelihood counts less than before.
 # - A loss of NaN stops the training with the last good weights in place.
 #
 # One limit: a patch is little more than two beats, so nothing asks the discriminator whether eight beats make a phrase.
@@ -923,9 +922,9 @@ lab.guess(
 #
 # Yes: alone, the discriminator takes section 6's new clips from 0.77 to 0.84 of real sharpness. But less would have
 # done. The unsharp mask reaches 0.85 without a training step, and both together 0.88. The discriminator takes 162
-# seconds, and the Fréchet distance does not fall (6.56 becomes 6.71). The mask alone lowers it (5.78). So begin with it.
-# On recordings our judge prefers the mask alone too (12.07, both 13.69), but outside networks prefer both, after more
-# steps.
+# seconds, and the mean Fréchet distance does not fall (6.56 becomes 6.71). The mask alone lowers it (5.78). So begin
+# with it. On recordings our judge prefers the mask too (12.07, both 13.69), but outside networks prefer both, after
+# more steps.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

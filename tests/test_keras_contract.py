@@ -438,9 +438,7 @@ def test_clips_to_validate_in_decibels_are_told_before_the_first_epoch(
 
 @pytest.mark.parametrize("name", ["house", "jazz"])
 def test_one_genre_is_no_list_of_letters(tiny_config, name):
-    with pytest.raises(
-        ValueError, match="genres='house'; expected a list|two differen"
-    ):
+    with pytest.raises(ValueError, match=f"genres='{name}'; expected a list"):
         cm.ConditionalVAE(tiny_config, genres=name, **SIZE)
 
 

@@ -258,9 +258,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         """
         model.audio_config.check_compatible(features, model.genres)
         config = model.get_config()
-        config = {
-            name: config[name] for name in config if name not in ("name", "trainable")
-        }
+        del config["name"], config["trainable"]
         successor = cls.from_config(config | settings)
         parts = (
             "encoder",

@@ -1,5 +1,6 @@
 """The base class of all models: checks, NumPy arrays in batches, metrics, configs."""
 
+import contextlib
 import functools
 import inspect
 import numbers
@@ -123,8 +124,10 @@ class ClipModel(keras.Model):
             self.global_dim = encoder.output_shape[-1] // self.outputs_per_latent
             self.local_dim = 0
         if encoder is None or decoder is None:
-            sizes = (self.global_dim, self.local_dim, self.width, self.depth)
-            own = self.build_networks(self.audio_config.shape, *sizes)
+            shape = self.audio_config.shape
+            own = self.build_networks(
+                shape, self.global_dim, self.local_dim, self.width, self.depth
+            )
             encoder = encoder or own[0]
             decoder = decoder or own[1]
         clip = (None, *self.audio_config.shape)
@@ -193,9 +196,7 @@ class ClipModel(keras.Model):
     def _run(self, method, x=None, **given):
         """Calls a method of Keras; refuses clips in dB and unknown genres.
 
-        A training step changes the latents, so the means of density and mean shift no
-        longer fit them and become zero. The old means return if no step was taken, as
-        after an error. Every evaluation draws the same noise.
+        Every evaluation draws the same noise.
         """
         if "validation_data" in given:
             given["validation_data"] = self._check_data(
@@ -203,30 +204,40 @@ class ClipModel(keras.Model):
             )
         if given.get("batch_size") is not None:
             check_number("batch_size", given["batch_size"], 1)
-        kept = [
-            (layer.means, np.array(layer.means))
-            for layer in self.layers
-            if hasattr(layer, "means")
-        ]
-        steps = getattr(self.optimizer, "iterations", 0)
-        num_before = np.array(steps)
-        if method in ("fit", "train_on_batch") and kept and self.encoder.trainable:
-            for means, value in kept:
-                means.assign(0.0 * value)
         if method == "evaluate":
             first = keras.random.SeedGenerator(self.seed).state
             self.validation_seed_generator.state.assign(first)
         try:
-            x = self._check_data(x, method, given.get("y"))
-            return getattr(super(), method)(x, **given)
+            with self._means_cleared(method):
+                x = self._check_data(x, method, given.get("y"))
+                return getattr(super(), method)(x, **given)
         except tf.errors.InvalidArgumentError as error:
             # `check_first` runs inside a graph, which wraps its ValueError in text.
             found = re.search(r"ValueError: (\w+ got .*; expected .*)", error.message)
             if found:
                 raise ValueError(found[1]) from error
             raise
+
+    @contextlib.contextmanager
+    def _means_cleared(self, method):
+        """Clears the means of density and mean shift: training moves the latents.
+
+        The old means return if no step was taken, as after an error.
+        """
+        kept = [
+            (layer.means, np.array(layer.means))
+            for layer in self.layers
+            if method in ("fit", "train_on_batch")
+            and hasattr(layer, "means")
+            and self.encoder.trainable
+        ]
+        for means, value in kept:
+            means.assign(0.0 * value)
+        steps = getattr(self.optimizer, "iterations", 0)
+        num_before = np.array(steps)
+        try:
+            yield
         finally:
-            # No step was taken, so the latents are the old ones.
             if np.array(steps) == num_before:
                 for means, value in kept:
                     means.assign(value)

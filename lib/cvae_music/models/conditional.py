@@ -163,10 +163,11 @@ class ConditionalVAE(VAE):
         guidance=0.0,
         **kwargs,
     ):
-        if len(set(genres)) != len(genres) or len(genres) < 2:
-            found = f"{type(self).__name__} got genres={list(genres)}"
-            expected = "two different names or more; a model of one genre is a VAE"
-            raise ValueError(f"{found}; expected {expected}.")
+        if len(genres) < 2:
+            raise ValueError(
+                f"{type(self).__name__} got genres={list(genres)}; expected two "
+                "different names or more; a model of one genre is a VAE."
+            )
         super().__init__(audio_config, genres=genres, **kwargs)
         self.swap_weight = swap_weight
         self.source_weight = source_weight
