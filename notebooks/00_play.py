@@ -73,7 +73,8 @@ import known_music
 # gives another clip. Change the genre, the seed or the tempo, and run both cells again.
 
 # %%
-# The models that ship with the series, whatever `data` is.
+# The models that ship with the series, whatever `data` is. "cvae" is short for
+# conditional VAE (notebook 04). None: a model that ships needs no music to train on.
 shipped = dataclasses.replace(session, data="known")
 cured = lab.open_model("cvae", None, shipped)  # section 3 says why it has this name
 genres = list(cured.genres)
@@ -91,13 +92,13 @@ cm.show_clips(clip, cured.audio_config, name="00_first", alt=seen, num_columns=1
 # Flat lines are notes, upright stripes are drums. Notebook 01 teaches you the rest.
 #
 # The drawing shows the way from a sound to a new sound; start at the top left. A sound file holds samples, 22,050
-# numbers a second (117,600 for eight beats at 90 a minute). They become a picture, the
-# [log-mel](glossary.md#log-mel). A network, the [encoder](glossary.md#encoder), packs the picture into 96 numbers,
-# the [latent](glossary.md#latent). A second network, the [decoder](glossary.md#decoder), makes a new picture from
-# the latent and the genre that you ask for. The picture lacks two things that a sound needs. A third network, the
-# [vocoder](glossary.md#vocoder), says how loud each exact frequency is. The [phases](glossary.md#phase) say where
-# in its swing each wave stands; they are estimated, too. For a new clip we draw the latent at random and start at
-# the green box, without the encoder.
+# numbers a second (117,600 for eight beats at 90 a minute). They become a picture, the [log-mel](glossary.md#log-mel).
+# A network, the [encoder](glossary.md#encoder), packs the picture into 96 numbers, the [latent](glossary.md#latent). A
+# second network, the [decoder](glossary.md#decoder), makes a new picture from the latent and the genre that you ask
+# for. The picture lacks two things that a sound needs, exact frequencies and phases. A third network, the
+# [vocoder](glossary.md#vocoder), says how loud each exact frequency is. The [phases](glossary.md#phase) say where in
+# its swing each wave stands. They are estimated, too. For a new clip we draw the latent at random and start at the
+# green box, without the encoder.
 
 # %% tags=["fold"]
 # @title Drawing: from sound to a new sound
@@ -108,7 +109,7 @@ lab.drawing("whole_way")
 #
 # Now we draw one latent and decode it six times. Only the genre that we ask for changes. Each genre brings its own
 # drums and instruments. Listen for what stays, such as the bass, the lowest bright line. In most of the pictures it
-# rises at mark 1 of the time axis, falls at mark 4 and rises again at mark 5 (a clip begins at mark 0). A label may
+# rises half-way between 0 and 2 on the time axis, falls at 4, and rises again half-way between 4 and 6. A label may
 # say *turned down*. Such a clip was too loud for a sound file, so we made it softer.
 
 # %%
@@ -204,7 +205,7 @@ lab.guess(
     "we asked for?",
     float(100 * obeyed.loc["deaf model", "another genre"]),
     "%",
-    why="It plays the genre that it reads in the latent, the old one.",
+    why="In the picture above it keeps the old genre, which the latent shows.",
 )
 
 # %%
@@ -212,11 +213,11 @@ obeyed.round(3)  # NaN, no number: a real clip cannot be asked for another genre
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Asked for another genre, the deaf model obeys in 0.8 % of 120 clips (one clip), the cured one
-# in 100 %. A genre chosen by chance would be right in one clip of six. The deaf model does worse, because it keeps
-# the old genre, as in the picture. Asked for the clip's own genre, both models are right in 100 %. So the deaf
-# model looks healthy until somebody asks it for a change. The judge also names 100 % of the real clips right,
-# because these genres are easy to tell apart. The numbers do not say how good a clip sounds. Notebook 04 measures
-# the same on other clips.
+# in 100 %. A genre chosen by chance would be right in one clip of six. The deaf model does worse than chance. In the
+# picture it keeps the old genre. Asked for the clip's own genre, both models are right in 100 %. So the deaf model
+# looks healthy until somebody asks it for a change. The judge also names 100 % of the real clips right, so it can
+# tell these genres apart. The numbers do not say how good a clip sounds. Notebook 04 measures the same on other
+# clips.
 
 # %% [markdown]
 # ## 4. Which clip is real?
@@ -326,8 +327,8 @@ cm.show_clips(revealed, config, name="00_pairs", alt=seen, num_columns=2)
 # %% [markdown]
 # Made pictures are often a little blurred. So here is a rule: the clip with the sharper picture is the real one.
 # [Sharpness](glossary.md#sharpness), here in dB, says how much neighbouring rows of the picture differ; more is
-# sharper. The table gives its mean over the real and over the made clips of 120 pairs, and the share of pairs in
-# which the rule is right.
+# sharper. The table gives its mean over the real and over the made clips of 120 pairs, 20 of each genre, and the
+# share of pairs in which the rule is right.
 
 # %%
 latents = np.stack(
@@ -361,17 +362,17 @@ by_genre.astype(float).round(3)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The rule finds the real clip in 90 % of 120 pairs, because in every genre made clips are less
 # sharp on average. If you are right more often than the rule in many pairs, you hear more than sharpness (in few
-# pairs it may be luck). The rule is right least often for house, in 80 %. There even the real pictures have few
-# thin lines (sharpness 4.3 dB). Notebook 09 asks what makes clips sharper.
+# pairs it may be luck). For house the rule is right in 80 %, for reggae and rock in 85 %. That is a difference of one
+# pair in 20, so it does not show that house is harder. Notebook 09 asks what makes clips sharper.
 
 # %% [markdown]
 # ## 5. Open the composer
 #
 # The real clips, which later notebooks call the *embedded music*, come from the [composer](glossary.md#composer), a
 # small program of this project. For each clip it draws nine [factors](glossary.md#factor), such as tempo and key,
-# and plays them in one of six genres. A seed decides the rest, such as the melody. Because every factor is known,
-# later notebooks can check what a network has learned about it. Turn the factors yourself; the table below the data
-# card explains them.
+# and plays them in one of six genres. Key and mode say which seven notes a clip uses. A seed decides the rest, such as
+# the melody. Because every factor is known, later notebooks can check what a network has learned about it. Turn the
+# factors yourself; the table below the data card explains them. BPM means beats a minute.
 
 # %% tags=["fold"]
 # @title Helper: a slider for each factor
@@ -490,14 +491,17 @@ seen = "Four pictures, blurrier than those of composed music, with faint beats."
 cm.show_clips(of_styles, real_model.audio_config, name="00_styles", alt=seen, num_columns=2)
 
 # %% [markdown]
-# A judge that others trained on other music names the style of recordings that our model did not learn from, of new
-# clips, and of *swapped* clips. The latents of the new clips are drawn from all styles alike. A swapped clip is a
-# recording that was encoded, and decoded as another style, as in section 3. The table gives the share that is named
-# right; more is better, and [chance](glossary.md#chance) is 0.25. It was measured once, because the recordings are
-# not here.
+# The judge is a network that others trained on other music. Only its last step was fitted here, to recordings that
+# our model learned from. It hears the sound and names the style of 96 clips each of three kinds: of recordings that
+# the model did *not* learn from, of new clips, and of *swapped* clips. The latents of the new clips are drawn from all
+# styles alike. A swapped clip is a recording that was encoded, and decoded as another style, as in section 3. The
+# table gives the share that is named as asked, for recordings the share that is named right. More is better, and
+# [chance](glossary.md#chance) is 0.25. With 96 clips a share is uncertain by about 0.05 (one standard error). The
+# recordings are not here, so the table was measured before.
 
 # %%
-# MSD_musicnn is the judge; guidance is how strongly the model stresses a style.
+# MSD_musicnn is the judge. Guidance is how strongly the model stresses a style
+# (notebook 05). It was chosen with this judge and another, on other recordings.
 measured = lab.read_rows("guidance").query("model == 'real_cvae' and split == 'test'")
 measured = measured.set_index("guidance").loc[real_model.guidance]
 judged = {
@@ -508,9 +512,10 @@ judged = {
 pd.Series(judged, name="share named as asked").astype(float).round(2).to_frame()
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** On recordings the method works, but less well than on composed music. The judge names 86 % of
+# **What we learned.** On recordings the model obeys more often than chance, but not always. The judge names 86 % of
 # the recordings right, 67 % of the new clips, and 57 % of the swapped clips. So a result on composed music says
-# little about recordings until it is measured there, too. Later notebooks show more numbers for real music.
+# little about recordings until it is measured there, too. This is one model and one judge. Notebook 04 asks four
+# other judges.
 
 # %% [markdown]
 # ## 7. Where to go from here
@@ -524,6 +529,8 @@ pd.Series(judged, name="share named as asked").astype(float).round(2).to_frame()
 # - **Models:** 00, 02 to 07, 09. You write every network yourself, and what it is trained for.
 # - **Audio:** 00, 01, 11. You follow the sound into the picture and back.
 # - **Own music:** 00, 04, 10. You train a model on files of your own.
+#
+# Without notebooks 02 and 03, read sections 1, 2 and 6 of notebook 04. The others explain how its networks are built.
 
 # %% tags=["fold"]
 # @title Drawing: the notebooks and four paths
@@ -559,10 +566,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Mostly, but not always. A rule that picks the sharper picture is right in 90 % of 120 pairs, and in 80 % for house.
-# Your own score stands in section 4. [Obedience](glossary.md#obedience) is easier to judge. Asked for another genre,
-# the cured model plays it in 100 % of the clips, the deaf one in 0.8 %. On recordings a judge hears the style asked for
-# in 67 % of the new clips, so there is much left to do.
+# A rule can in 90 % of 120 pairs, because made pictures are less sharp. Your own score stands in section 4.
+# [Obedience](glossary.md#obedience), playing the genre asked for, is easier to judge. Asked for another genre, the
+# cured model plays it in 100 % of the clips, the deaf one in 0.8 %. Trained on recordings, such a model plays the style
+# asked for in 67 % of new clips, says a judge that names 86 % of recordings right.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
