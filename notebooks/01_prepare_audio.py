@@ -27,8 +27,8 @@
 # **What you will hear at the end:** one clip of each genre, two of them after a trip into a picture and back to
 # sound, and one at two other tempos, with its pitch unchanged.
 #
-# **What you need to know:** a little Python and NumPy, and what a frequency is. Every other term is defined where
-# it first appears.
+# **What you need to know:** a little Python and NumPy, complex numbers, and what a frequency is. Other terms are
+# defined where they first appear.
 #
 # > **Time:** 0.3 minutes on 2 CPU cores, and longer the first time. Last full run: 2026-11-29.
 #
@@ -76,8 +76,8 @@ from IPython.display import display
 #
 # The embedded music comes from a small program of this project, the [composer](glossary.md#composer). For each
 # piece it draws nine [factors](glossary.md#factor), such as tempo, key and brightness. Then it plays them with the
-# drums, instruments and chords of one of six genres. The draws do not depend on the genre, so no genre is slower or
-# brighter on average.
+# drums, instruments and chords of one of six genres. The draws do not depend on the genre, so no genre is slower on
+# average.
 #
 # `data` can also be a folder with one subfolder for each genre, or that of FMA (the Free Music Archive).
 
@@ -171,7 +171,7 @@ lab.guess(
 #
 # The pictures above are [log-mel](glossary.md#log-mel) spectrograms. Time runs from left to right, frequency from
 # bottom to top, and bright means loud. The drawing shows one **bar** of a clip, its first four beats. (The axis of
-# a figure counts the beats that have passed, so beat 1 begins at its 0.)
+# a figure counts the beats that have passed, so beat 1 begins at 0.)
 
 # %% tags=["fold"]
 # @title Drawing: how to read a log-mel
@@ -245,7 +245,8 @@ print(f"{len(sound):,} samples, {config.sample_rate:,} a second: {duration:.2f} 
 # %%
 beat_times = np.linspace(0.0, duration, config.num_beats + 1)
 frame_times = cm.beat_frame_times(beat_times, config)
-# Fades in and out, because hard edges would add frequencies.
+# Fades in and out, because hard edges would add frequencies. Without its last value, a
+# second zero, the window repeats every `n_fft` samples, as the waves of the bins do.
 window = np.hanning(config.n_fft + 1)[:-1]
 
 
@@ -309,7 +310,7 @@ print("the library's triangles:", np.array_equal(filters, cm.mel_filters(config)
 #
 # $$L_t[b] = \min\!\big(\text{ceiling},\, \max\!\big(\text{floor},\; 10 \log_{10} M_t[b]\big)\big)$$
 #
-# This is the log-mel, as the library's `log_mel` computes it.
+# This is the log-mel.
 
 # %%
 level = 10.0 * np.log10(np.maximum(mel, 1e-10))  # zero has no logarithm
@@ -413,11 +414,13 @@ print(f"the same for silence in place of the sound: {silence_change:.1f} dB")
 
 # %% [markdown]
 # That is worse than silence, because a millisecond is half a swing at 500 Hz. There the delayed wave is minus the
-# first, so their difference has four times the power. At 1,000 Hz it is a whole swing, and the difference is zero.
-# The 183 % are the mean over all frequencies, weighted by their power.
+# first, so their difference has four times the power. At 1,000 Hz the difference is zero, and below 167 Hz it has less
+# power than the sound. The 183 % are the mean over all frequencies, weighted by the power of *this* clip. A clip that
+# is mostly bass can stay below 100 %.
 #
-# Now imagine a network that knows the magnitudes perfectly and the phases not at all. It answers with the right
-# magnitudes times a loudness $a$, at phases drawn at random. Its expected squared error, divided by that of silence, is
+# The next argument holds for any clip. A network knows the magnitudes perfectly and the phases not at all. It answers
+# with the right magnitudes times a loudness $a$, at phases drawn at random. Its expected squared error, divided by that
+# of silence, is
 #
 # $$\frac{\mathbb E\,\big|X - a|X|e^{i\varphi}\big|^2}{|X|^2} = 1 + a^2 ,$$
 #
@@ -460,10 +463,10 @@ print(f"best loudness with unknown phases: {loudness[complex_cost.argmin()]:.1f}
 print(f"best loudness without phases: {loudness[magnitude_cost.argmin()]:.1f}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** A delay that nobody hears costs 183 % of what silence costs, so the squared error of the
-# complex spectrum prefers silence to the right sound. In the log-mel the same delay changes levels by 0.22 dB,
-# silence by 18.1 dB. A network that cannot predict phases minimises the complex error by staying silent: its best
-# loudness is 0.0. So we leave the phases out, and must find them again before we can listen (section 7).
+# **What we learned.** For this clip a delay that nobody hears costs 183 % of what silence costs, so the squared error
+# of the complex spectrum prefers silence to the right sound. In the log-mel the same delay changes levels by 0.22 dB,
+# silence by 18.1 dB. A network that cannot predict phases minimises the complex error of any clip by staying silent,
+# at loudness 0.0. So we leave the phases out, and must find them again before we can listen (section 7).
 
 # %% [markdown]
 # ## 5. One scale for all, or one for each file?
@@ -473,9 +476,9 @@ print(f"best loudness without phases: {loudness[magnitude_cost.argmin()]:.1f}")
 #
 # $$s = \frac{2\,(L - \text{floor})}{\text{ceiling} - \text{floor}} - 1$$
 #
-# We compare both ways on three inputs: the clip, the clip 20 dB softer, and the faint hiss of a recorder in an empty
-# room. The standard deviation of the scaled numbers, their **spread**, says how much there is to see. It is 0 if the
-# network gets the same number in every cell.
+# We compare both ways on the clip, the clip 20 dB softer, and the faint hiss of a recorder in an empty room. The
+# standard deviation of the scaled numbers, their **spread**, says how much there is to see. It is 0 if the network gets
+# the same number in every cell.
 
 # %%
 deep = dataclasses.replace(config, floor_db=-100.0)  # so low that hiss lies above it
@@ -634,8 +637,8 @@ grids.round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Between two clips of a genre the pulses correlate 0.01 on the grid of seconds and 0.81 on the
 # beat grid. So on the beat grid a network need not learn where each beat falls. The correlation is lowest for reggae
-# (0.69), because its rhythms differ most from one another. The numbers hold for music whose beats are known. A tracker
-# that errs does harm, and music without a beat gains nothing; `AudioConfig(grid="seconds")` is there for it.
+# (0.69), probably because its rhythms differ most. The numbers hold for music whose beats are known. A tracker that
+# errs may do harm, and music without a beat gains nothing; `AudioConfig(grid="seconds")` is there for it.
 
 # %% [markdown]
 # The beat grid also lets eight beats loop, and makes the tempo a control of its own. It does not say which beat begins
@@ -715,9 +718,9 @@ for place in (order[0], order[-1]):
     )
 
 # %% [markdown]
-# In the third column, red cells came back louder. Most were quiet before, because gaps between notes fill up a
-# little. Listen to each pair for notes that begin more softly or waver. From here on, when we judge a model by ear,
-# real clips make the same trip first, so both have its faults.
+# In the third column, red cells came back louder. Probably gaps between notes fill up a little. Listen to each pair for
+# notes that begin more softly or waver. From here on, when we judge a model by ear, real clips make the same trip
+# first, so both have its faults.
 #
 # A record played faster also sounds higher. What happens to our clip at another tempo? We make it at 80 and at 150
 # BPM, and compare the mean level of each band. Higher notes would fall into other bands. The yardstick is a clip of
@@ -745,10 +748,10 @@ cm.show_clips(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The trip changes levels by 0.36 dB on average, and by 0.47 dB for the worst clip. That is
-# little, but no model of this series can sound better, because everything comes back this way. The tempo moves without
-# the pitch: two tempos differ by 0.25 dB, two genres by 9.57 dB. The picture does not hold the tempo, so a note fades
-# in the same number of beats at any tempo; a real instrument would not do that.
+# **What we learned.** The trip changes levels by 0.36 dB on average over six clips, and by 0.47 dB for the worst. That
+# is little, but no model of this series can sound better, because everything comes back this way. The tempo moves
+# without the pitch: two tempos of a clip differ by 0.25 dB, clips of two genres by 9.57 dB. The picture does not hold
+# the tempo, so a note fades in the same number of beats at any tempo; a real instrument would not do that.
 
 # %% [markdown]
 # ## 8. Something to turn: tempo and number of bands
@@ -768,8 +771,7 @@ def turn(bpm, num_bands):
     cm.show_clips(made | {"label": f"{num_bands} bands, {bpm} BPM"}, coarse, seconds=True)
 
 # %% [markdown]
-# The same in numbers: we make the sound from fewer bands, and compare its picture of the usual 128 bands with that
-# of the clip.
+# In numbers: we make the sound from fewer bands, and compare its picture of 128 bands with that of the clip.
 
 # %%
 def from_bands(num_bands):
@@ -804,7 +806,7 @@ cm.show_clips(shown, config, name="01_bands", alt=seen, num_columns=2)
 # %% [markdown]
 # ## Is my run normal?
 #
-# The ranges below are those of the embedded music. An error far above its range means that constants were changed.
+# The ranges below are those of the embedded music.
 
 # %% tags=["fold"]
 # @title Table: your run beside the normal ranges
@@ -823,8 +825,7 @@ ranges["normal"] = np.where(inside, "yes", "look")
 ranges.round(2)
 
 # %% [markdown]
-# **Next:** notebook 02 asks how few numbers such a picture can be packed into. Notebook 10 shows what happens to your
-# own files.
+# **Next:** notebook 02 asks how few numbers such a picture can be packed into.
 #
 # ## Exercises
 #
@@ -832,8 +833,8 @@ ranges.round(2)
 #    become levels in dB. The cell below the function checks it.
 # 2. **Break the grid** (5 minutes). `on_beats` holds the pictures of the last genre. Shift each by a random number of
 #    frames (`np.roll`) and compute the correlation of the pulses again. How far does it fall?
-# 3. **Compose with a brush** (15 minutes). A picture can be edited before it becomes sound. Make the clip play its bass
-#    and drums alone, or swap its two bars.
+# 3. **Compose with a brush** (15 minutes). A picture can be edited before it becomes sound. Silence all bands that peak
+#    above 250 Hz (`filters.argmax(axis=1)` is the bin of each peak), or swap the two bars.
 
 # %% tags=["exercise"]
 def decibels(scaled):
@@ -850,11 +851,14 @@ print(
 )
 
 # %%
-shifted = list(on_beats)  # exercise 2: roll each picture by a random number of frames
+# Exercise 2: roll each picture, shape (frames, bands), along axis 0.
+shifted = list(on_beats)
 print(f"correlation of the pulses, {genre}: {agreement(shifted):.2f}")
 
 # %%
-painted = level.copy()  # exercise 3: change the picture, shape (frames, bands), then listen
+# Exercise 3: change the picture, shape (frames, bands), then listen.
+# Silence is `config.floor_db`, and a bin is `config.sample_rate / config.n_fft` Hz wide.
+painted = level.copy()
 painted_sound = cm.to_audio(painted, config, tempo)
 cm.player(painted_sound, config, f"{names[0]}, painted")
 
@@ -890,7 +894,7 @@ lab.guess(
 # ## The answer
 #
 # A network gets a picture of eight beats: 128 frames by 128 mel bands, levels from −70 to 0 dB, scaled to [−1, 1].
-# Phases are left out, because a delay of a millisecond costs 183 % of the error of silence. On the beat grid the
+# Phases are left out, because a network that cannot predict them does best by silence. On the beat grid the
 # pulses of two clips correlate 0.81, on a grid of seconds 0.01. The way back to sound changes levels by 0.36 dB.
 # No model here can sound better.
 
