@@ -103,9 +103,9 @@ print(f"{num_cells:,} numbers in each clip")
 # %% [markdown]
 # ## 1. How much of a clip can be predicted?
 #
-# Most of the 16,384 numbers of a clip can be predicted from the others, because hits and notes repeat. We look for a
-# short list of numbers $z$ from which the picture $x$ can be rebuilt as $\hat x$. The **RMS error** in dB, over all $N$
-# cells of all clips, says what is lost:
+# Hits and notes repeat, so many numbers of a clip may be predictable from the others. We look for a short list of
+# numbers $z$ from which the picture $x$ can be rebuilt as $\hat x$. The **RMS error** in dB, over all $N$ cells of all
+# clips, says what is lost:
 #
 # $$\text{error} = \sqrt{\frac1N \sum_i (x_i - \hat x_i)^2} .$$
 #
@@ -339,7 +339,7 @@ cm.show_clips(
 # ## 4. The networks of the series
 #
 # A dense layer has to learn a drum hit anew for every place in a beat. A **convolution** learns it once, because it
-# slides the same weights along time. You now write the networks that the library runs.
+# slides the same weights along time.
 #
 # They work on [**tokens**](glossary.md#token), vectors that each describe a few frames. The numbers of a token are its
 # [**channels**](glossary.md#channel). A [**residual block**](glossary.md#residual-block) computes something from its
@@ -417,7 +417,7 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
     whole = layers.Flatten(name="whole")(whole)  # (batch, 256)
     whole = layers.Dense(128, activation="gelu", name="summary")(whole)  # (batch, 128)
     parts = []
-    for index in range(outputs_per_latent):  # one here; notebook 03 asks for two
+    for index in range(outputs_per_latent):  # one here; a posterior (notebook 03) has two
         # global part: (batch, 32)
         parts.append(layers.Dense(global_dim, name=f"global_{index}")(whole))
         if local_dim:
@@ -428,10 +428,8 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
         clip, layers.Concatenate(name="parameters")(parts), name="encoder"
     )
 
-# %% [markdown]
-# The widths were found by trying.
-
 # %%
+# The widths were found by trying.
 encoder = build_encoder(config.shape, global_dim=32, local_dim=8, width=208, depth=3)
 print(f"{encoder.count_params():,} weights")
 
@@ -588,13 +586,10 @@ line = np.zeros((1, 1, 11), np.float32)
 line[..., 5] = 9.0
 print(np.array(mel_highpass(line))[0, 0].round(1))  # one line of 9: it stands out by 8
 
-# %% [markdown]
-# The blocks overlap.
-
 # %%
 def contrast_loss(target, rebuilt):
     """Compares the strength of fine detail in blocks of 5 frames and 9 bands."""
-    # one block at every second frame and every fourth band
+    # one block at every second frame and every fourth band, so the blocks overlap
     over_time = moving_average_matrix(target.shape[1], 4)[2::2]  # (63, 128)
     over_bands = moving_average_matrix(target.shape[2], 8)[4::4].T  # (128, 31)
 
@@ -638,8 +633,8 @@ preference.round(4)
 # ## 6. The model and its step
 #
 # The base class `ClipModel` checks shapes, works in batches (`encode`, `decode`), keeps metrics, and writes files.
-# Notebook 03 needs a Gaussian for each clip, so `encode_posterior` returns one, and `mode()` is its mean. Here the
-# latent is one point, so the variance is next to nothing.
+# In notebook 03 the encoder answers with a Gaussian, the *posterior* of the clip. So `encode_posterior` returns a
+# Gaussian here too, and `mode()` is its mean. Here the latent is one point, so the variance is next to nothing.
 
 # %%
 class Autoencoder(ClipModel):
@@ -680,9 +675,8 @@ class Autoencoder(ClipModel):
         return self.decoder(latent, training=training)  # (batch, 128, 128)
 
 # %% [markdown]
-# `reconstruction` is minus the log-likelihood. In `loss`, which training makes small, 0.6 times the contrast joins the
-# squared error under the logarithm. With this term **`loss` is no likelihood** any more, so models are compared by
-# `reconstruction`, in nats.
+# `reconstruction` is minus the log-likelihood. In `loss`, 0.6 times the contrast joins the squared error under the
+# logarithm. With this term **`loss` is no likelihood** any more, so models are compared by `reconstruction`, in nats.
 
 # %%
 class Autoencoder(Autoencoder):  # goes on with the class above
@@ -705,7 +699,7 @@ class Autoencoder(Autoencoder):  # goes on with the class above
 
 # %% [markdown]
 # Keras calls `train_step` for each batch. A *tape* records the computation and goes back over it for the gradient.
-# The optimizer then moves the weights. (Here `self.losses` is empty and `scale_loss` changes nothing.)
+# The optimizer then moves the weights.
 
 # %%
 class Autoencoder(Autoencoder):
@@ -714,8 +708,8 @@ class Autoencoder(Autoencoder):
         log_mel, genre = self.unpack(data)  # by ClipModel, as is update_metrics
         with tf.GradientTape() as tape:
             losses, rebuilt = self.compute_losses(log_mel, genre, training=True)
-            losses["loss"] += sum(self.losses)  # regularisers and add_loss
-            loss = self.optimizer.scale_loss(losses["loss"])  # mixed precision
+            losses["loss"] += sum(self.losses)  # regularisers and add_loss; none here
+            loss = self.optimizer.scale_loss(losses["loss"])  # for mixed precision only
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
         return self.update_metrics(losses, log_mel, rebuilt)
@@ -758,11 +752,10 @@ losses, _ = mine.compute_losses(log_mel)
 print(log_mel.shape, {name: round(float(value), 2) for name, value in losses.items()})
 
 # %% [markdown]
-# Untrained, the model leaves 25.5 dB, more than the average clip. The optimizer is **Adam**. Its learning rate
-# **warms up** and then falls along a **cosine**. Random weights need small steps at first, because Adam does not
-# know the usual size of the gradients yet. Small steps at the end let the weights settle. A gradient longer than 5
-# is **clipped** to that length. The model ends with a running **average** of its weights, because single steps jump
-# about.
+# The optimizer is **Adam**. Its learning rate **warms up** and then falls along a **cosine**. Random weights need small
+# steps at first, because Adam does not know the usual size of the gradients yet. Small steps at the end let the weights
+# settle. A gradient longer than 5 is **clipped** to that length. The model ends with a running **average** of its
+# weights, because single steps jump about.
 
 # %%
 look_every = 20  # steps between two looks at the validation clips
@@ -813,8 +806,9 @@ lab.guess(
 )
 
 # %% [markdown]
-# Your model saw each clip five times, the small network of section 3 twelve times. Yours is behind both that network
-# and PCA. Its curves fall together. If the validation curve turned upwards, it would be learning clips by heart.
+# Your model saw each clip five times, the small network of section 3 twelve times. Yours, at 7.69 dB, is behind both
+# that network and PCA. In the picture its curves fall together. If the validation curve turned upwards, it would be
+# learning clips by heart.
 
 # %% tags=["fold"]
 # @title Picture: error by step (training points are means of 20 steps, so they lag)
@@ -845,7 +839,7 @@ print(f"PCA with {mine.latent_dim} numbers: {same_size_error:.2f} dB")
 # ## 8. The shipped model
 #
 # The shipped model was trained longer, by `cm.train` with 1,440 steps, on **twice the clips**: 3,840 by the same
-# composer, none of them among your test clips. Its weights go into *your* class.
+# composer, none of them yours. Its weights go into *your* class.
 
 # %%
 model = lab.open_model(
@@ -886,7 +880,7 @@ lab.guess(
 )
 
 # %% [markdown]
-# The shipped model had more clips. What are these worth? We also fit PCA on a quarter and on half of ours.
+# What are more clips worth to PCA? We also fit it on a quarter and on half of ours.
 
 # %%
 fewer = {}
@@ -908,7 +902,7 @@ scores = scores.round(2).rename_axis(f"{model.latent_dim} numbers a clip")
 scores.astype(object).where(scores.notna(), "not measured")
 
 # %% [markdown]
-# The *round trip* is the real picture, turned into sound. No rebuilt clip can sound better.
+# The *round trip* is the real picture, turned into sound as the rebuilt ones are.
 
 # %% tags=["fold"]
 # @title Sound: a clip, its round trip, and three rebuilt versions
@@ -926,9 +920,9 @@ cm.show_clips(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** With 96 numbers the shipped model leaves 4.67 dB and PCA 5.41 dB. More clips explain only a part,
-# because PCA gains little from 960 to 1,920 clips (5.57 to 5.41 dB). Both blur (sharpness 0.87 and 0.75). Yours, at 7.7
-# dB, has not passed PCA.
+# **What we learned.** With 96 numbers the shipped model leaves 4.67 dB, PCA 5.41 dB, and yours 7.69 dB. All three blur
+# (sharpness 0.87, 0.75 and 0.58). PCA gains little from 960 to 1,920 clips (5.57 to 5.41 dB). For a network this was
+# not measured.
 
 # %% [markdown]
 # ## 9. How few numbers?
@@ -1116,14 +1110,15 @@ print({name: f"{distance:.1f} dB" for name, distance in apart.items()})
 print(f"sharpness: walk {sharpness_of(walk):.2f}, crossfade {sharpness_of(fade):.2f}")
 
 # %% [markdown]
-# For this pair a walk is little more than a crossfade, and only a little sharper. Notebook 03 compares many pairs.
+# For this pair the two middles are 3.8 dB apart, the two ends 11.1 dB. The walk's is a little sharper (0.63 and 0.57).
+# Notebook 03 compares many pairs.
 
 # %% [markdown]
 # ## 12. Fill the list at random
 #
 # If a latent makes a clip, a *random* latent should make a new one. We draw each dimension from a Gaussian of its own,
-# with its centre and spread over the training clips. We call these draws the **box**, whose sides do not depend on each
-# other.
+# with its centre and spread over the training clips. We call these draws the **box**, because its sides do not
+# depend on each other.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -1215,14 +1210,14 @@ board.loc["real validation clips", "return error"] = np.nan  # nothing was decod
 board.round(2)
 
 # %% [markdown]
-# The clips of the box are nearly as far from the nearest training clip as the grey hum. Sharpness falls less,
-# because a clip can be sharp without being music.
+# To the judge the box is nearly as far from the nearest training clip as the grey hum. Sharpness shows little of this
+# (0.78, rebuilt clips 0.89), because a clip can be sharp without being music.
 
 # %% [markdown]
 # ## 13. Holes, and a first remedy
 #
-# Each dimension of the box has the right centre and spread, but the draws ignore which values go *together*. The
-# training latents fill a small part of the space. Most of the box lies outside it, in **holes** where the decoder was
+# Each dimension of the box has the right centre and spread, but the draws ignore which values go *together*. If the
+# training latents fill a small part of the space, most of the box lies outside it, in **holes** where the decoder was
 # never trained.
 
 # %%
@@ -1275,13 +1270,13 @@ print(f"spread along the first direction: training {np.std(real_points @ first):
 print(f"spread along the first direction: box {np.std(box_points @ first):.1f}")
 
 # %% [markdown]
-# On the left the box lies in the middle of the cloud (spread 1.0, not 3.9). Each direction sums up many dimensions,
-# which vary together only in training clips (two of them correlate by 0.84). On the right all 96 dimensions count,
-# and the box is far from every training latent.
+# On the left the box seems to lie inside the cloud. But a direction adds up many dimensions. In training clips these
+# vary together (two correlate by 0.84), so the sum has a large spread (3.9). In the box they partly cancel (1.0). On
+# the right all 96 dimensions count, and nearly every draw is farther from the training latents than any test clip.
 #
 # A [**Gaussian mixture**](glossary.md#gaussian-mixture) can learn afterwards where the latents lie. It is a sum of $J$
 # Gaussians with weights $\pi_j$, means $m_j$ and covariances $C_j$:
-# $q(z) = \sum_j \pi_j\, \mathcal N(z \mid m_j, C_j)$. We fit it to the training latents and draw from it (Ghosh et al.,
+# $\sum_j \pi_j\, \mathcal N(z \mid m_j, C_j)$. We fit it to the training latents and draw from it (Ghosh et al.,
 # 2020, arXiv:1903.12436). One Gaussian learns which values go together, several learn separate patches. We take the $J$
 # that makes the validation latents most likely.
 
@@ -1322,12 +1317,12 @@ cm.show_clips(
 # %% [markdown] tags=["lesson"]
 # **What we learned.** A draw of the box is 2.3 times as far from the training latents as a test clip, and its clips
 # are far from music: their Fréchet distance is 47.8, that of rebuilt clips 6.0. One Gaussian goes more than half of
-# the way back (23.1), the mixture 95 % (8.1). But the mixture's nearest clip is still at 4.53 in place of 4.01, and
-# it is no sharper than the box (0.78 and 0.78). We tried no more than 16 Gaussians.
+# the way back (23.1), the mixture 95 % (8.1). But the mixture's nearest clip is still at 4.53, that of real clips at
+# 4.01, and it is no sharper than the box (0.78 and 0.78). We tried no more than 16 Gaussians.
 
 # %% [markdown]
-# The mixture comes afterwards, so the decoder was never trained on its draws. Notebook 03 makes the latents lie where
-# we want to sample *while* the networks learn. The distribution that they should have is called a prior.
+# The mixture comes afterwards, so the decoder was never trained on its draws. Notebook 03 asks the latents to lie
+# where we want to sample *while* the networks learn. The distribution that they should have is called a prior.
 #
 # ## Is my run normal?
 #
@@ -1360,9 +1355,9 @@ checks.round(2)
 #
 # 1. **Leave the latents** (5 minutes, easy). Add noise of growing size to the test latents. How does the return error
 #    grow?
-# 2. **Swap the parts** (15 minutes, medium). `hybrid` copies the latent of clip `middle` (section 11). Put the
-#    global part of clip `other` into it and listen. Then do so with the local part: first its mean over the beats,
-#    then what each beat adds. Which part carries the sound, which the rhythm?
+# 2. **Swap the parts** (15 minutes, medium). `hybrid` copies the latent of clip `middle` (section 8). Put the
+#    global part of clip `other` (section 11) into it and listen. Then do so with the local part: first its mean over
+#    the beats, then what each beat adds. Which part carries the sound, which the rhythm?
 # 3. **A cooler box** (5 minutes, easy). Multiply the spread of the box by 0.5. What improves, what is lost?
 # 4. **A loss of your own** (15 minutes, medium). Write a loss that compares the *steps* from each frame to the next. A
 #    clip is a loop, so its last frame is followed by its first.
