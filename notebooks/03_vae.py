@@ -110,7 +110,7 @@ real_db = config.unscale(test)
 # - The loss has a second term, the [KL divergence](glossary.md#kl-divergence), which says how far the posterior is from
 #   the prior.
 #
-# A new clip is then a draw from the prior, decoded. How good are such clips?
+# A new clip is then a draw from the prior, decoded.
 
 # %% tags=["fold"]
 # @title Drawing: a VAE (black dot: the draw; broken outlines: for notebook 04)
@@ -118,7 +118,7 @@ lab.drawing("model_vae")
 
 # %% [markdown]
 # The small model has 32 latent dimensions. Its reconstruction loss is that of notebook 02 without constant and
-# contrast. Comments name the sections that explain the rest.
+# contrast.
 
 # %%
 class SmallVAE(keras.Model):
@@ -207,8 +207,8 @@ alt = "A clip with clear lines, its softer reconstruction, and two draws from th
 cm.show_clips(clips, config, name="03_small", alt=alt, num_columns=4)
 
 # %% [markdown]
-# The small VAE rebuilds much better than the average clip. But its draws from the prior are a haze without a rhythm.
-# Section 8 asks why.
+# The small VAE rebuilds better than the average clip. But its draws from the prior are an even haze, with all
+# bands at nearly one level. Section 8 asks why.
 
 # %% [markdown]
 # ## 2. Where the loss comes from
@@ -223,10 +223,10 @@ cm.show_clips(clips, config, name="03_small", alt=alt, num_columns=4)
 # - \underbrace{\mathrm{KL}\big(q(z \mid x) \,\|\, p(z)\big)}_{\text{KL divergence}} .$$
 #
 # The inequality holds because the logarithm of a mean is never below the mean of the logarithm. The right-hand side is
-# the evidence lower bound, [ELBO](glossary.md#elbo). The KL divergence is the mean of $\log q - \log p$ under $q$. All
-# terms are counted in nats.
+# the evidence lower bound, [ELBO](glossary.md#elbo). The KL divergence is the mean of $\log q - \log p$ under $q$.
 #
-# The bound is exact if $q$ is $p(z \mid x)$. We test this on a model that can be solved on paper. With
+# The bound is exact if $q$ is $p(z \mid x)$, the density of latents given the clip. We test this on a model that can be
+# solved on paper. With
 # $p(z) = \mathcal N(0, 1)$ and $p(x \mid z) = \mathcal N(2z, 0.25)$, clips have $p(x) = \mathcal N(0, 2^2 + 0.25)$. We
 # take $x = 1$, give $q$ the variance of $p(z \mid x)$ and move its mean.
 
@@ -302,8 +302,8 @@ lab.guess(
 )
 
 # %% [markdown]
-# The mean of $\log q - \log p$ over 200,000 draws should agree with the formula. We try the prior itself, the
-# narrow posterior and a moved one. The narrow one costs most, because of $-\log \sigma_j^2$.
+# The mean of $\log q - \log p$ over 200,000 draws should agree with the formula. Of three posteriors the narrow one
+# costs most, because of $-\log \sigma_j^2$.
 
 # %%
 mean = np.array([0.0, 0.0, 1.5])
@@ -375,7 +375,7 @@ print("KL of each dimension:", np.array(posterior.kl()).round(3))
 # ## 5. The model of the series
 #
 # This VAE has the same parts as the small one. Blocks, reconstruction loss and `train_step` are those of the
-# `Autoencoder` of notebook 02. First the networks and the posterior.
+# `Autoencoder` of notebook 02.
 #
 # The log-variance $v$ goes through the soft bound of section 1, $5 \tanh\frac{v + 3}5 - 3$, which keeps it in
 # $(-8, 2)$. Sections 6 and 9 explain `get_schedule` and `LatentDensity`. In a new model they mean "weight 1" and "the
@@ -411,11 +411,11 @@ class VAE(Autoencoder):
         # (batch, 128, 128) -> (batch, 192): 96 means, 96 log-variances
         parameters = self.encoder(log_mel, training=training)
         mean, log_var = ops.split(ops.cast(parameters, "float32"), 2, axis=-1)
-        # Bounded to (-8, 2): without it the KL of one training jumped, 80 to 257 nats.
+        # Bounded to (-8, 2): unbounded, the KL once rose from 80 to 257 nats in an epoch.
         return DiagonalGaussian(mean, 5.0 * ops.tanh((log_var + 3.0) / 5.0) - 3.0)
 
 # %% [markdown]
-# Then the loss. It adds the KL, times the KL weight [$\beta$](glossary.md#beta), to the reconstruction loss. Both are
+# The loss adds the KL, times the KL weight [$\beta$](glossary.md#beta), to the reconstruction loss. Both are
 # in nats, **summed over cells and over latent dimensions, averaged over the batch**. With $\beta = 1$ the sum of
 # `reconstruction` and `kl` is minus the ELBO. The `loss` is a little larger, because training also asks for contrast
 # (notebook 02). Code that takes means in place of sums needs another $\beta$.
@@ -472,10 +472,8 @@ unfitted = LatentDensity(num_genres=1, latent_dim=96)
 drawn = unfitted.sample(np.zeros(1000, int), np.random.default_rng(seed))
 print(f"density before the fit: mean {drawn.mean():.2f}, spread {drawn.std():.2f}")
 
-# %% [markdown]
-# The inherited `train_step` calls the `compute_losses` above.
-
 # %%
+# Inherited, but it calls the compute_losses above.
 print(inspect.getsource(VAE.train_step))
 
 # %%
@@ -526,7 +524,7 @@ fig.legend(loc="outside right upper")
 session.show_figure(fig, "03_schedules", "One weight stays at 1, one rises to 1 once, one rises to 1 twice.")
 
 # %% [markdown]
-# Here we train with two constant weights, 1 and 10, otherwise as in notebook 02.
+# We train with two constant weights, 1 and 10, otherwise as in notebook 02.
 
 # %%
 look_every = 15  # steps
@@ -567,7 +565,7 @@ lab.guess(
 )
 
 # %% tags=["fold"]
-# @title Picture: error and KL while training at two weights (training: means of 15 steps)
+# @title Picture and table: error (rms_db, val_rms_db, in dB) and KL (nats) at two weights (training: means of 15 steps)
 fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 for (kl, curve), colour in zip(curves.items(), cm.COLOURS, strict=False):
     steps = look_every * np.arange(1, len(curve) + 1)
@@ -583,7 +581,7 @@ ends[["kl", "rms_db", "val_rms_db"]].round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** With ten times the weight the training KL ends at 31 nats, not 178. The validation error ends at
-# 10.06 dB, not 9.03. So a larger weight lowers the KL and costs accuracy.
+# 10.06 dB, not 9.03. So the larger weight lowers the KL and raises the error.
 
 # %% [markdown]
 # ## 7. The shipped model, and what its encoder chooses
@@ -668,7 +666,7 @@ pd.Series(
 # The reconstruction loss is $D \log r$ plus a constant, for $D$ = 16,384 cells and an error of $r$ dB. So $n$ nats are
 # worth $r\,(1 - e^{-n/D})$ dB, the last row.
 #
-# Why is the encoder's mean not the best? We compare ten test clips with ten training clips.
+# Is this clip an exception? We try ten test and ten training clips, all new to the shipped model.
 
 # %%
 def best_move(clip):
@@ -692,15 +690,14 @@ for name, clips in {"test": test, "training": train}.items():
 pd.DataFrame(moves).round(2)
 
 # %% [markdown]
-# The encoder's spread is nearly the best, far below the prior's 1. Its mean misses by nearly five of its spreads. New
-# clips are not the reason, because on training clips it misses as far and loses more nats. Probably one network cannot
-# be exact for all clips. The 13 nats lost here are worth 0.004 dB.
+# The encoder's spread is nearly the best, far below the prior's 1. Its mean misses by nearly five of its spreads, which
+# costs 0.004 dB. For other clips it misses as far (0.23 and 0.24 on average). One likely reason is that one network
+# cannot be exact for all clips.
 
 # %% [markdown]
 # The nine clips below are draws from the model's fitted density, **not** from the prior. It is a sum of Gaussians
 # (section 9), and the [temperature](glossary.md#temperature) multiplies the distance of a draw from the centre of
-# its Gaussian. The first two sliders change mean and spread of the posterior above, and play only the mean. The
-# others make more draws.
+# its Gaussian. The first two sliders change mean and spread of the posterior above. Only the mean is played.
 
 # %% tags=["fold"]
 # @title What the sliders call
@@ -740,15 +737,15 @@ display(turns, heat)
 # %% [markdown]
 # ## 8. Do the latents of music look like the prior?
 #
-# Draw a training clip, then a latent from its posterior. Such latents form the [aggregate
-# posterior](glossary.md#aggregate-posterior) $q(z) = \frac1N \sum_n q(z \mid x_n)$. The decoder was trained on it.
-# Draws from the prior give music only if $q(z)$ looks like $p(z)$. The loss never compares these two, only each clip's
-# own posterior with the prior.
+# Draw a clip of this music, then a latent from its posterior. Such latents form the [aggregate
+# posterior](glossary.md#aggregate-posterior) $q(z)$, the mean of $q(z \mid x)$ over clips $x$. The decoder was trained
+# on draws from it. Draws from the prior give music only if $q(z)$ looks like $p(z)$. The loss never compares these two,
+# only each clip's own posterior with the prior.
 
 # %%
 train_mean, train_log_var = vae.encode(train)
 spread_of_clip = np.exp(0.5 * train_log_var)
-cloud = train_mean + spread_of_clip * rng.standard_normal(train_mean.shape)  # of q(z)
+cloud = train_mean + spread_of_clip * rng.standard_normal(train_mean.shape)  # draws from q(z)
 total = np.array(gaussian_kl(train_mean, train_log_var)).sum(axis=1).mean()
 wider = cloud.std(axis=0).mean() / spread_of_clip.mean()
 
@@ -762,8 +759,8 @@ lab.guess(
 
 # %% [markdown]
 # The **gap** is $\mathrm{KL}(q(z) \,\|\, p(z))$, a part of the KL of the loss (appendix). It cannot be computed
-# exactly, but it has a lower bound: the mean of $\log m(z) - \log p(z)$ over latents of *new* clips, for a density $m$.
-# Ours is the mixture of section 9, fitted to training latents.
+# exactly, but it has a lower bound: the mean of $\log m(z) - \log p(z)$ over latents of *new* clips, for any density
+# $m$. Ours is the mixture of section 9, fitted to training latents.
 
 # %%
 def log_mixture(density, latents):
@@ -819,8 +816,8 @@ session.show_figure(fig, "03_gap", alt)
 print(f"correlation of the two dimensions: {np.corrcoef(cloud[:, first], cloud[:, second])[0, 1]:.2f}")
 
 # %% [markdown]
-# In so many dimensions posteriors that are 22.5 times narrower than the whole set hardly overlap. And the latents do
-# not look like the prior: two dimensions correlate by 0.89, and at least 114 of the 309 nats are gap.
+# One posterior is 22.5 times narrower than all latents together, so overlaps should be rare. The latents do not look
+# like the prior, because two dimensions correlate by 0.89. Of the KL of the loss, 309 nats, at least 114 are gap.
 
 # %% [markdown]
 # <details><summary>Appendix: why this is a bound, and why the KL of the loss is larger</summary>
@@ -829,10 +826,10 @@ print(f"correlation of the two dimensions: {np.corrcoef(cloud[:, first], cloud[:
 # $\mathrm{KL}(q \,\|\, p) - \mathrm{KL}(q \,\|\, m)$. The second term is never negative, so the mean is at most the gap.
 # The clips must be new, because $m$ could learn known ones by heart.
 #
-# Hoffman and Johnson (2016) split the KL of the loss into $I(n; z) + \mathrm{KL}(q(z) \,\|\, p(z))$. The mutual
-# information $I$ says which of $N$ clips a latent belongs to. It is at most $\log N$, here 7.6 nats, so for these clips
-# nearly all of the KL is gap. With more clips $I$ grows and the gap shrinks. The gap of all such music lies between our
-# bound and the KL.
+# For $N$ clips and $q_N(z) = \frac1N \sum_n q(z \mid x_n)$, Hoffman and Johnson (2016) split the KL of the loss into
+# $I(n; z) + \mathrm{KL}(q_N(z) \,\|\, p(z))$. The mutual information $I$ says which clip a latent belongs to. It is at
+# most $\log N$, here 7.6 nats, so nearly all of the KL is the second term. With more clips $I$ grows, and the second
+# term shrinks towards the gap, which lies between our bound and the KL.
 #
 # </details>
 
@@ -975,9 +972,9 @@ session.show_figure(fig, "03_density", "Draws cover a disc before the fit, two b
 # %% [markdown]
 # Does the gap change the sound? We decode 300 draws from each of five places. Each uses more of the training
 # latents: nothing, centres and spreads, correlations, the mixture, the posteriors themselves. The control is the
-# autoencoder with your `LatentDensity`. The measure is the [Fréchet distance](glossary.md#frechet-distance) to the
-# test clips by a judge (notebook 02). Less is nearer. It is not 0 for so few clips, so we also measure real
-# validation clips.
+# autoencoder with your `LatentDensity`, fitted to half as many clips as the VAE's. The measure is the [Fréchet
+# distance](glossary.md#frechet-distance) to the test clips by a judge (notebook 02). Less is nearer. It is not 0 for so
+# few clips, so we also measure real validation clips.
 
 # %%
 judge = lab.open_judges(features, session, weights, num_steps=num_judge_steps)["cnn"]
@@ -1084,15 +1081,15 @@ def at_weight(model):
 
 by_weight = pd.DataFrame({kl: at_weight(model) for kl, model in live.items()}).T
 worth = -error * np.expm1(-gap / num_cells)
-print(f"shipped VAE: a gap of {gap:.0f} nats is worth {worth:.3f} dB")
+print(f"shipped VAE: a gap of at least {gap:.0f} nats is worth {worth:.3f} dB")
 by_weight.rename_axis("KL weight").round(1)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** At its prior the VAE has a Fréchet distance of 53.1, at the density 7.5, and real clips 4.2.
-# So draw from a density. But the autoencoder reaches 8.7 without any prior. The gap's nats are worth 0.032 dB of
-# error, so a slightly better reconstruction outweighs it. After short trainings, weight 10 has a smaller gap than
-# weight 1 (22 and 130 nats), but worse draws, from the prior (156.5 and 82.3) and from the density (140.1 and
-# 55.3). Probably latents of weight 10 hold too little.
+# So draw from a density. But the autoencoder reaches 8.7 without any prior. The 114 nats that we can prove are worth
+# 0.032 dB of error, so a slightly better reconstruction outweighs them. After short trainings the gap is at least
+# 130 nats at weight 1, and at most the KL, 31 nats, at weight 10. But weight 10 has worse draws, from the prior
+# (156.5 and 82.3) and from the density (140.1 and 55.3). Probably its latents hold too little.
 
 # %% [markdown]
 # ## 10. A walk between two pieces
@@ -1151,7 +1148,7 @@ cm.show_clips(clips, config, "03_walk", "Two pieces, between them the middle of 
 
 # %% [markdown]
 # Half-way on the arc the VAE is nearer to music than crossfade and average, and sharper. But the autoencoder's arc
-# is as good, so the prior did not fill the space between. Inside a genre a walk comes much nearer.
+# is as near (24.5 and 25.2), so this needs no prior. Inside a genre a walk comes much nearer.
 
 # %% [markdown]
 # ## 11. What the prior costs
@@ -1198,8 +1195,9 @@ for name, model in models.items():
 cm.show_clips(clips, config, name="03_cost", alt="A clip beside what the VAE and the autoencoder rebuild.")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The prior costs nothing here: the error changes by −0.08 dB, because posteriors that hardly
-# overlap blur nothing. It proves no gain: VAEs differ by 0.05 dB, and we have one autoencoder.
+# **What we learned.** The prior costs nothing here, because the error changes by −0.08 dB and rebuilt clips are as
+# sharp. One likely reason is that narrow posteriors seldom overlap. It proves no gain, because VAEs differ by 0.05 dB,
+# and we have one autoencoder.
 
 # %% [markdown]
 # ## 12. Then why a VAE at all?
@@ -1294,10 +1292,10 @@ session.show_figure(fig, "03_meter", alt)
 # Notebooks 06 and 07 try many weights. In 05 the prior is a common target for the latents of all genres.
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Noise adds 0.09 dB in the VAE and 0.10 in the autoencoder, and in both all neighbours have
-# the right genre. So these are no reason for a VAE. Its KL ranks dimensions by what is lost without them (0.88),
-# the autoencoder's spread hardly worse (0.86). Within each group of dimensions the KL leads it, by 0.83 to 0.70 and
-# 0.68 to 0.60. The dial remains, and a common target for latents.
+# **What we learned.** Noise adds 0.09 dB in the VAE and 0.10 in the autoencoder, and in both the neighbours have the
+# right genre (1.00). So these are no reason for a VAE. The rank correlation with what is lost is 0.88 for the VAE's KL,
+# 0.86 for the autoencoder's spread. Among dimensions of the whole clip it is 0.83 and 0.70, among those of one beat
+# 0.68 and 0.60. The dial remains, and a common target for latents.
 
 # %% [markdown]
 # **Limits.** One judge, one architecture, eight beats. You cannot ask this model for a genre (notebook 04).
