@@ -26,15 +26,15 @@
 # <!-- end of links -->
 #
 # **What you will hear at the end:** four styles of real music from one latent. On the way you hear a model that
-# ignores the genre you ask for, and you learn a test that proves it.
+# ignores the genre you ask for, and you learn a test that shows it.
 #
 # **What you need to know:** what a VAE is, its prior and its KL divergence (notebook 03), and the networks of notebook
-# 02.
+# 02. Without these, read sections 1, 2 and 6.
 #
 # Numbers in the text are those of the embedded music, tables and figures those of your run.
 #
-# > **Time:** 1.3 minutes on 2 CPU cores with the shipped weights and features from the cache; most of it goes into
-# > one live training. Last full run: 2026-11-29.
+# > **Time:** 1.3 minutes on 2 CPU cores with the shipped weights and features from the cache. Last full run:
+# > 2026-11-29.
 
 # %% tags=["parameters"]
 data = "known"  # or the path of a folder of genres, or of FMA
@@ -99,11 +99,12 @@ lab.drawing("model_cvae")
 # %% [markdown]
 # Two such models ship with this notebook. Both know house, rock, jazz, chiptune, reggae and strings. They differ in
 # how the decoder gets the label, and in how they were trained. We call the first the *deaf model* and the second the
-# *cured model*. You will hear why.
+# *cured model*.
 
 # %%
 cured = lab.open_model("cvae", features, session, weights, num_steps=num_full_steps)
 deaf = lab.open_model("deaf", features, session, weights, num_steps=num_full_steps // 2)
+# Section 2 explains the two judges, "cnn" (a network) and "descriptors" (a regression).
 judges = lab.open_judges(features, session, weights, num_steps=num_judge_steps)
 
 # %%
@@ -397,7 +398,7 @@ yours = mine.decode(latents["deaf"], other)
 print("the same clips:", np.array_equal(yours, deaf.decode(latents["deaf"], other)))
 
 # %% [markdown]
-# Which input moves the output? We change the label and keep the latent, then we change the latent and keep the label.
+# Which input moves the output? We change the label alone, then the latent alone.
 
 
 # %%
@@ -437,8 +438,8 @@ lab.guess(
 moves.round(1)
 
 # %% [markdown]
-# The deaf decoder hardly reacts to the label. Its output moves, but not enough to change the genre. For the cured
-# decoder both inputs count nearly the same.
+# Another label moves the deaf model by 2.6 dB, a quarter of what another latent does. By the swap test this is too
+# little to change the genre. For the cured model both inputs count nearly the same.
 
 # %% [markdown]
 # ## 4. The label at every stage
@@ -611,11 +612,11 @@ ablation.round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The cured model does not need FiLM to obey. With all FiLM weights at zero its label enters
 # once, as in the deaf model. Yet it obeys in 0.93 of swaps, and in 0.89 if the mean shift is off too. So the place of
-# the label does not explain the cure, and what remains is mainly the training. FiLM is not useless. As the only way
-# it leads to 0.84 (mean shift on), and both ways together reach 1.00. Without any way into the decoder and without
-# the mean shift, swap obedience is 0.17, which is chance. The deaf model is far below chance, because it plays the
-# genre of the latent. This decoder does not, or it would be below chance too. The mean shift alone raises 0.17 to
-# 0.22.
+# the label alone does not explain the cure. The training differs too (remedies of notebook 05, KL weight, length). But
+# this is one model, and it was trained *with* FiLM. As the only way FiLM leads to 0.84 (mean shift on), and both ways
+# together reach 1.00. Without any way into the decoder and without the mean shift, swap obedience is 0.17, which is
+# chance. The deaf model is far below, because it plays the genre of the latent. The mean shift alone adds little
+# (0.22).
 
 # %% [markdown]
 # ## 5. Is FiLM alone enough? Train it
@@ -724,10 +725,11 @@ cm.show_figure(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** FiLM helps and is not enough. Over three seeds, swap obedience is 0.10 for label once at KL
-# weight 1 and 0.66 for FiLM alone. So the place of the label matters if nothing else makes the decoder listen. A KL
-# weight of 0.1 changes little (0.09). The seeds of FiLM alone lie between 0.48 and 0.76, so a single training such as
-# ours (0.49) says little about the exact number. In ours it hardly grows after the second epoch, from 0.44 to 0.49.
+# **What we learned.** The decoder with FiLM obeys more often, but not enough. Over three seeds, swap obedience is 0.10
+# for label once at KL weight 1 and 0.66 for FiLM alone. So the way in matters if nothing else makes the decoder listen.
+# The two decoders also differ in how the latent enters, so FiLM need not be the whole reason. A KL weight of 0.1
+# changes little (0.09). The seeds of FiLM alone lie between 0.48 and 0.76. Ours (0.49) repeats the lowest, seed 0. Its
+# obedience hardly grows after the second epoch, from 0.44 to 0.49.
 # Class-conditional samples are right in 1.00 of cases all the same. There latent and label agree, as they do in
 # training, so training does not reward more use of the label.
 
@@ -737,9 +739,8 @@ cm.show_figure(
 # Everything so far was music composed by a program, in which genres differ clearly. One model of openly licensed
 # recordings ships with the library. It knows four styles. Its decoder is the one of section 4, and it was trained
 # with remedies of notebook 05. It also exaggerates its label ([guidance](glossary.md#guidance), notebook 05): asked
-# for $(1, 0, 0, 0)$, it decodes $(1.75, -0.25, -0.25, -0.25)$, and so moves away from the other styles too. (Its
-# weights, and clips drawn from it, are under CC BY-SA 4.0. `ATTRIBUTION.md` beside the weights names every
-# recording.)
+# for $(1, 0, 0, 0)$, it decodes $(1.75, -0.25, -0.25, -0.25)$, and so moves away from the other styles too. (Weights
+# and clips are under CC BY-SA 4.0. `ATTRIBUTION.md` beside the weights names every recording.)
 #
 # The four clips below come from one latent. Try to say what they share before you read on.
 
@@ -772,6 +773,7 @@ cm.show_clips(
 # project. Three are public networks from outside, which learned to tag music with words such as "guitar". A logistic
 # regression on their inner numbers, fitted to real training clips, names the style. No model of this project was
 # trained with them. But the amount of guidance was chosen with networks 1 and 2, on validation clips (notebook 05).
+# Each judge of sound heard 96 clips of each kind, so the standard error of a share is about 0.05.
 
 # %% tags=["fold"]
 # @title Two shipped tables become one, with a row for each judge
@@ -839,21 +841,19 @@ checks["normal"] = np.where(inside, "yes", "look")
 checks.round(2)
 
 # %% [markdown]
-# **Limits.** A judge is not a listener. A caricature of a genre satisfies a judge too. If a trait occurs in one genre
-# only, the decoder learns it with the label, so a swap does not carry it to another genre.
+# **Limits.** A caricature of a genre satisfies a judge too. If a trait occurs in one genre only, the decoder learns it
+# with the label, so a swap does not carry it to another genre.
 #
 # ## Exercises
 #
 # 1. **Without the density** (5 minutes, easy). `lab.evaluate_model(cured, features, judges, sampler=draw)` takes its
-#    latents from `draw(genres, rng)`. Write a `draw` that draws from the prior $\mathcal N(0, I)$, whatever the
-#    genres. How much of the fresh-draw obedience (`cnn_fresh`) of the cured model is due to the fitted density?
+#    latents, shape `(len(genres), 96)`, from `draw(genres, rng)`. Write a `draw` that draws from the prior
+#    $\mathcal N(0, I)$, whatever the genres. How much of the fresh-draw obedience (`cnn_fresh`) of the cured model is
+#    due to the fitted density?
 # 2. **Which stage?** (10 minutes, easy). Set `num_deaf` in the cell below to 1, 2, … 7. So many FiLM stages, from the
 #    entrance on, then get zero weights. The mean shift is off. At which stage does swap obedience fall most?
 # 3. **Write the score** (10 minutes, medium). `share_heard` computes swap obedience from what the judge heard, but it
-#    averages over clips. Average over genres, so that a rare genre counts as much as a common one. The cell below it
-#    says whether yours is right.
-#
-# Solutions are in `solutions/04_conditional_vae`. Next: notebook 05 makes the decoder listen.
+#    averages over clips. Average over genres, so that a rare genre counts as much as a common one.
 
 # %%
 num_deaf = 0  # exercise 2: try 1, 2, … 7
@@ -924,7 +924,7 @@ lab.guess(
 #
 # Yes, one model plays six genres. Only a test with latents of *other* genres shows whether it obeys. Told once, a
 # decoder obeys in 0.02 of swaps, small ones in 0.10. FiLM alone, also small, reaches 0.66. A model trained to listen
-# reaches 1.00, and 0.93 without FiLM. On real music, with exaggerated labels, outside networks hear 0.57 to 0.78 of
+# reaches 1.00, and 0.93 with FiLM cut. On real music, with exaggerated labels, outside networks hear 0.57 to 0.78 of
 # swaps as asked. They name 0.77 to 0.86 of real clips, and chance is 0.25.
 
 # %% [markdown]
