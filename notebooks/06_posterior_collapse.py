@@ -25,10 +25,10 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **The original** is the student project from which this series grew: a conditional VAE with a weight $\beta$ on its
-# KL divergence (a "beta-CVAE"), trained for days on a GPU on the complex STFT of songs of the Free Music Archive
-# (FMA). It played the same clip for every latent and every genre. Here you rebuild a small copy, watch it fail, and
-# measure why.
+# **The original** is the student project from which this series grew: a conditional VAE with a weight $\beta$ on its KL
+# divergence (a "beta-CVAE"), trained for days on a GPU on the complex STFT of songs of the Free Music Archive (FMA). It
+# played the same clip for every latent and every genre. Here you rebuild a small copy on composed music, and measure
+# why the copy fails.
 #
 # **What you will hear:** real clips, the nearly silent clips of the copy, and clips of the same network on log-mel,
 # before and after a cure that you write.
@@ -86,10 +86,11 @@ from cvae_music import DiagonalGaussian, optimal_variance_nll
 # A conditional VAE can fail in two ways, and in both the clips ignore an input.
 #
 # In a [posterior collapse](glossary.md#posterior-collapse) the encoder gives the prior for every clip. The
-# [latent](glossary.md#latent) then says nothing, and all clips of a genre are the same. In a
-# [condition collapse](glossary.md#condition-collapse) the latent is full of information, and the decoder reads the
-# genre there instead of in the label. The first shows in the [KL divergence](glossary.md#kl-divergence), the second
-# only in swapped clips. Notebooks 04 and 05 treat the second, this one the first.
+# [latent](glossary.md#latent) then says nothing, and all clips of a genre are the same. In the original even genres
+# were alike, and section 5 shows this in the copy. In a [condition collapse](glossary.md#condition-collapse) the latent
+# is full of information, and the decoder reads the genre there instead of in the label. The first shows as a
+# [KL divergence](glossary.md#kl-divergence) near 0, the second only in swapped clips. Notebooks 04 and 05 treat the
+# second, this one the first.
 
 # %% tags=["fold"]
 # @title Drawing: posterior collapse and condition collapse
@@ -101,7 +102,7 @@ lab.drawing("two_collapses")
 # In place of log-mel pictures the original got the **complex [STFT](glossary.md#stft)** of 10 s of music: the real and
 # the imaginary parts of 513 frequencies in 862 frames. These hold the [phases](glossary.md#phase), so the sound can be
 # restored exactly. The real parts were divided by 16 times their standard deviation, and so were the imaginary parts.
-# The mean variance of a cell is then $1/16^2 = 1/256$.
+# The mean variance of a cell (one of these numbers) is then $1/16^2 = 1/256$.
 #
 # Our small version keeps the window of 23 ms and this scaling. `lab.clips_of` cuts two pieces of 1.5 s from each of
 # 1,200 clips, at random moments. A piece has 128 frames of 256 numbers: the real and the imaginary parts of 128
@@ -174,7 +175,7 @@ show_sounds(
 # The negative log-likelihood of a Gaussian decoder with variance $s$ is $\frac{1}{2s}\sum (x-\hat x)^2$ plus a
 # constant. Divide the original's loss by $\beta$. Up to a constant, the result is minus the ELBO of such a decoder
 # with $s = \beta/2$. So a weight $\beta$ beside a plain sum of squares **chooses a noise variance of $\beta/2$ for
-# every cell**. At $\beta = 2$ that is 1, but cells have a variance of 1/256.
+# every cell**. At $\beta = 2$ that is 1, which is 256 times the variance of a cell.
 #
 # For a *linear* VAE, whose encoder and decoder are one matrix each, the best solution is known (Lucas et al., 2019).
 # It is PCA with a threshold. The variance of the data along a principal direction is its
@@ -187,8 +188,9 @@ show_sounds(
 # dimensions are used up. A direction below the threshold would cost more KL than it saves in squared error. If all are
 # below, the whole posterior collapses.
 #
-# In complex STFT, two pieces may hold the same tone at different phases. Such a tone needs two directions, and other
-# tones and moments need their own. The variance is spread over very many directions, and each has a small eigenvalue.
+# In complex STFT, two pieces may hold the same tone at different phases. Such a tone needs two directions, a cosine and
+# a sine, and other tones and moments need their own. The variance is spread over very many directions, and each has a
+# small eigenvalue.
 
 # %%
 # Eigenvalues of each kind of features; above β / 2 they are counted, up to 64.
@@ -249,19 +251,18 @@ few = few.replace({"features": titles}).rename(columns={"beta": "β"})
 display(few.style.format({"β": "{:g}"}).hide(axis="index"))
 
 # %% [markdown]
-# **Turn it:** move β over the spectrum. Nothing is trained. Find the β at which complex STFT would keep about half of
-# the 64 dimensions.
+# **Turn it:** move β over the spectrum. Find the β at which complex STFT would keep about half of the 64 dimensions.
 
 # %% tags=["widget"]
 slider = widgets.FloatLogSlider(value=0.4, min=-2, max=3, step=0.05, description="β")
 turned = widgets.interact(draw_survivors, beta=slider, name=widgets.fixed(None))
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** At the end of its ramp, $\beta = 2$, the original's features have 0 directions that are worth
-# their KL, and log-mel has all 64. So the collapse can be forecast from β and the features. Their scale is part of
-# this: with a smaller divisor, complex STFT would keep directions too (exercise 3). One number speaks against this as
-# the whole story: at $\beta = 1$ there would still be 28 directions on complex STFT, and by its formula the original
-# had a smaller β than that for two thirds of its epochs.
+# **What we learned.** At $\beta = 2$, where the ramp ends, the copy's complex STFT has 0 directions that are worth
+# their KL, and log-mel has all 64. So the collapse of a linear VAE can be forecast from β and the features. Their scale
+# is part of this: with a smaller divisor, complex STFT would keep directions too (exercise 3). One number speaks
+# against this as the whole story: at $\beta = 1$ 28 directions are left on complex STFT, and by its formula the
+# original had a smaller β than that for two thirds of its epochs.
 
 # %% [markdown]
 # ## 4. The recipe, written
@@ -294,10 +295,9 @@ print("β over the training:", weights_of_ramp)
 
 # %% [markdown]
 # Then the **networks**. Convolutions slide along time, and frequencies are their channels. Batch norm and dropout
-# follow every convolution, as in the original. Batch norm brings each channel to mean 0 and spread 1 over a batch,
-# and dropout sets a random fifth of the numbers to zero in training. The label stands beside every frame at the
-# encoder's input and enters the decoder once, beside the latent. The comments give shapes for complex STFT, six
-# genres and `width=64`. The argument `every_stage` belongs to the cure of section 8.
+# follow every convolution, as in the original. The label stands beside every frame at the encoder's input and enters
+# the decoder once, beside the latent. The comments give shapes for complex STFT, six genres and `width=64`. The
+# argument `every_stage` belongs to the cure of section 8.
 
 
 # %%
@@ -355,8 +355,7 @@ def build_original_networks(
 
 # %% [markdown]
 # Last the **model**. It is the VAE of notebook 03 with other networks and another loss. `train_step` and `test_step`
-# are inherited, and so is `elbo_losses`, which adds $\beta$ times the KL. As before, `class OriginalVAE(OriginalVAE)`
-# goes on with the class above.
+# are inherited, and so is `elbo_losses`, which adds $\beta$ times the KL.
 
 # %%
 VAE = cm.VAE
@@ -569,18 +568,18 @@ quieter = 20 * np.log10(np.sqrt(np.mean(stft_test.astype("float32") ** 2) / np.m
 print(f"The generated clips are {quieter:.0f} dB quieter than the real ones.")
 
 # %% [markdown]
-# The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike. On
-# complex STFT all clips are nearly silent, close to the mean clip, in which opposite phases cancel. One number speaks
-# against β as the only cause: at step 120 β is only 0.08, and the KL on complex STFT has already fallen to 5.25 nats.
-# The forecast of section 3 keeps every dimension even at five times this β.
+# The same class, ramp and steps end in two ways. Even on log-mel, clips drawn from the prior are too alike (diversity
+# 0.187). On complex STFT the clips of all genres are nearly silent, close to the mean clip, in which opposite phases
+# cancel. One number speaks against β as the only cause: at step 120 β is only 0.08, and the KL on complex STFT has
+# already fallen to 5.25 nats. The forecast of section 3 keeps every dimension even at five times this β.
 
 # %% [markdown]
 # ## 6. Does the forecast hold?
 #
-# We compare the forecast with two models. The **linear VAE** is the control. Its loss depends on the clips only
-# through the eigenvalues, so `lab.fit_linear_vae` trains it to the end in seconds, from random weights. It is not
-# told the threshold. The **recipe's network** was trained for 300 steps at each fixed β, without label and dropout.
-# Its rows are shipped (embedded music; the mean of three seeds on log-mel, one seed on complex STFT).
+# We compare the forecast with two models. The **linear VAE** is the control. Its loss depends on the clips only through
+# the eigenvalues, so `lab.fit_linear_vae` trains it to the end in seconds, from random weights. It is not told the
+# threshold. The **recipe's network** was trained for 300 steps at each fixed β, without label and dropout. Its rows are
+# shipped (mean of three seeds on log-mel, one on complex STFT).
 
 # %%
 linear = []
@@ -645,8 +644,9 @@ session.show_figure(fig, "06_forecast", alt=alt)
 # ## 7. Encoder or decoder?
 #
 # At $\beta = 0.4$ something other than β prevents a latent on complex STFT. To find out which half of the network is
-# responsible, put one matrix in place of the encoder, of the decoder, or of both, and change nothing else. Both
-# together are the linear VAE of section 6, but trained on clips and stopped after 300 steps.
+# responsible, put one matrix in place of the encoder, of the decoder, or of both. As in section 6, β is fixed, and
+# label and dropout are left out. Both together are the linear VAE of section 6, but trained on clips and stopped after
+# 300 steps.
 
 
 # %%
@@ -700,8 +700,8 @@ for beta, variances in spread.items():
           f"the largest {variances[0]:.3f}")  # fmt: skip
 
 # %% [markdown]
-# These are variances of posterior means: 0 is an unused direction, near 1 a fully used one. The shipped rows have
-# each half by itself after 300 steps, two networks at a tiny β, and three longer trainings:
+# These are variances of posterior means: 0 is an unused direction, near 1 a used one. The shipped rows, of one seed,
+# have all four pairs of networks and matrices after 300 steps, two networks at a tiny β, and three longer trainings:
 
 # %% tags=["fold"]
 # @title Table: networks and matrices, by encoder and decoder
@@ -721,10 +721,11 @@ halves = halves.sort_values(order).reset_index(drop=True)
 display(halves.style.format({"β": "{:g}", "KL (nats)": "{:.2f}", "share explained": "{:.2%}"}))
 
 # %% [markdown]
-# Neither half is the only cause. Exchanging the decoder helps more than exchanging the encoder, and both help most.
+# A matrix as decoder raises the share explained more (0.36 %) than one as encoder (0.01 %), and both together most
+# (3.79 %). So neither half alone is the cause.
 #
-# A smaller β does not help: at 0.001 two networks keep 46 directions and explain 0.03 %. More time helps two
-# matrices, which reach 12.31 % after 1,200 steps, and not two networks.
+# A smaller β does not help: at 0.001 two networks keep 46 directions and explain 0.03 %. More time helps two matrices,
+# which reach 12.31 % after 1,200 steps, and not two networks (0.03 %).
 #
 # One result speaks against the forecast: at $\beta = 2$ it allows 0 directions, and your two matrices have 35 above
 # 0.01. But they are small: the largest has 0.036, against 0.562 at $\beta = 0.4$, and after 1,200 steps 14 are left.
@@ -733,9 +734,10 @@ display(halves.style.format({"β": "{:g}", "KL (nats)": "{:.2f}", "share explain
 # %% [markdown]
 # ### The decoder, told the answer
 #
-# Exchanging the decoder helped more, so we train the decoder's network alone, without encoder and KL. Its input is the
-# clip's coordinates along the first 64 principal directions, scaled to variance 1 (`whiten`), and its target is the
-# clip minus the mean clip. A matrix in its place would reach what PCA explains.
+# Exchanging the decoder helped more, so we train its network alone, without encoder and KL. Its input is the clip's
+# coordinates along the first 64 principal directions, scaled to variance 1 (`whiten`), and its target is the clip minus
+# the mean clip. The best matrix in its place would explain all the variance that these directions hold. We call this
+# **PCA's share**.
 
 # %%
 train_stft = clips["stft"]["train"][0].astype("float32")
@@ -779,19 +781,18 @@ early = float(np.interp(num_steps, at, share))
 print(f"of PCA's share: {max(early, 0):.0%} after {num_steps} steps, {share[-1]:.0%} after {at[-1]}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Told the answer, the decoder explains 0 % of PCA's share after 300 steps, where the recipe ends,
-# and 53 % after 1,159. So it can learn this, but it begins late. Probably the encoder gains nothing until then, and β
-# pushes its posteriors to the prior. We do **not** know why it begins late. Time alone is no cure: with two networks
-# the share explained is still 0.03 % after 1,200 steps.
+# **What we learned.** PCA's share is 25 % of the variance. Told the answer, the decoder explains 0 % of this share
+# after 300 steps, where the recipe ends, and 53 % after 1,159. So it can learn this, but it begins late, and we do
+# **not** know why. Probably the encoder gains nothing until then, and β pushes its posteriors to the prior.
 
 # %% [markdown]
 # ## 8. A cure, written by you
 #
-# Two cures of the literature answer the causes that you measured, the noise variance and the late decoder:
+# Sections 3 and 7 leave two suspects, the noise variance and the late decoder. The literature has a cure for each:
 #
 # - the [optimal variance](glossary.md#optimal-variance) of notebook 02 (Rybkin et al., 2021) in place of $\beta/2$. The
 #   noise variance is then the error itself, and the weight of the KL is 1;
-# - **the latent at every stage** of the decoder (Dieng et al., 2019), so that it does not have to pass through all layers.
+# - **the latent at every stage** of the decoder (Dieng et al., 2019), so that it need not pass through all layers.
 
 # %%
 class CuredVAE(OriginalVAE):
@@ -897,23 +898,23 @@ print(f"a model that ignores both label and latent: swap obedience {1 / 6:.2f}")
 print(f"silence as the answer to complex STFT: share explained {share_explained('stft', 0):.4f}")
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** On log-mel your cure raises the share explained from 0.274 to 0.395 and the diversity from
-# 0.187 to 0.699. For the share, the latent at every stage is enough: alone it has 0.39 in the table, as both
-# together. On complex STFT the KL rises to 58.9 nats, and the share explained stays at 0.000: the posteriors differ
-# from the prior, but their means vary along 3 directions only. No shipped cure explains more than 0.0003 there, less
-# than silence (0.0004). So in these short trainings the features decide more than the cure. Active units alone
-# mislead, because *mean batch norm* has 64 by its construction and explains no more. Even log-mel is not cured: the
-# swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below. Rows clearly below chance
-# show a condition collapse, which notebook 05 treats.
+# **What we learned.** On log-mel your cure raises the share explained from 0.274 to 0.395 and the diversity from 0.187
+# to 0.699, although the active directions fall from 45 to 30. For the share, the latent at every stage is enough: alone
+# it has 0.39, as both together. On complex STFT the KL rises to 58.9 nats, but only 3 of 64 directions are active, and
+# the share explained stays at 0.000. So a KL far from 0 does not prove that a latent is used. No shipped cure explains
+# more than 0.0003 there, less than silence (0.0004). So in these short trainings the features decide more than the
+# cure. Active units mislead too, because *mean batch norm* has 64 by its construction and explains no more. Even
+# log-mel is not cured: the swap obedience of all eight rows is between 0.06 and 0.19, about chance (0.17) or below.
+# Rows clearly below chance show a condition collapse.
 
 # %% [markdown]
-# **Limits.** This is one small copy of the original, with 300 steps where it had days. A network that begins late here
-# may begin in a longer training.
+# **Limits.** This is one small copy of the original, on other music, with 300 steps where it had days. A network that
+# begins late here may begin in a longer training.
 #
 # ## Is my run normal?
 #
-# Another processor or library version rounds otherwise. So your two trainings may differ from the shipped rows, by as
-# much as the table allows.
+# Another processor or library version rounds otherwise, so your trainings of section 5 may differ by as much as the
+# table allows.
 
 # %% tags=["fold"]
 # @title Table: your run and the shipped rows
@@ -1001,10 +1002,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# The copy has two faults. At β = 2 a linear VAE keeps 0 of 64 directions on its complex STFT, and 64 on log-mel. A
-# smaller β alone is no cure. The decoder learns late: told the answer, it explains 0 % of PCA's share after 300 steps,
-# and 53 % after 1,159. In these short trainings the features decide more: a cure raised the share explained on log-mel
-# from 0.274 to 0.395, not on complex STFT.
+# We measured only the copy, and found two faults. At β = 2 a linear VAE keeps 0 of 64 directions on complex STFT, and
+# 64 on log-mel. A smaller β is no cure. The decoder learns late: told the answer, it explains 0 % of PCA's share after
+# 300 steps, and 53 % after 1,159. In these short trainings the features decide more: a cure raised the share explained
+# on log-mel from 0.274 to 0.395, not on complex STFT.
 
 # %% [markdown]
 # **Next:** notebook 07 changes β on purpose, in a model that works, and asks what it trades.
