@@ -37,7 +37,7 @@
 # other parameters make it a **rehearsal**, which finds faults early: few tracks, a small model, a few minutes. For the
 # real run change three values: `num_tracks = 0`, `num_steps = 0`, and `size = "standard"` (or `"large"` on a GPU).
 #
-# On music of your own, tables and figures are yours, but the numbers in the prose remain those of the composed music.
+# Numbers in the prose are those of the composed music.
 
 # %% tags=["parameters"]
 data = "known"  # your folder of genres, FMA, or arrays of spectrograms; "fma" finds it on Kaggle
@@ -105,12 +105,10 @@ if data == "known":  # the stand-in begins anew each time: there must be somethi
 #   [conditional VAE](glossary.md#conditional-vae) needs two genres.
 # - **Is there a beat?** Clips are cut at beats. Speech, drones and free rhythm do not fit.
 # - **Long files?** A concert of an hour counts as one track, so cut it at its pieces.
-# - **What should you listen for?** The beat, then the genre asked for, then whether two seeds differ.
 # - **What do bad results sound like?** A steady hum is an average of all clips. The same clip for every seed is a
-#   [posterior collapse](glossary.md#posterior-collapse). The same clip for every genre is an ignored label. Dull
-#   drums are normal after a few minutes.
-# - **May you?** Train on music that you may use so. A model that begins with the preset inherits its
-#   licence, CC BY-SA 4.0.
+#   [posterior collapse](glossary.md#posterior-collapse). The same clip for every genre is an ignored label.
+# - **May you?** Train on music that you may use so. A model that begins with the preset inherits its licence, CC BY-SA
+#   4.0.
 #
 # ## 2. What is in the folder?
 #
@@ -149,9 +147,9 @@ collection.counts()
 #
 # <details><summary>If your folder holds arrays of spectrograms instead of sound</summary>
 #
-# The project that this series began with also published spectrograms (`oskaralbers/fma-stft-spectrograms` on Kaggle):
-# windows of 1,024 samples every 512, real and imaginary part as two channels. These hold the phase, so they become
-# sound again. The next two cells store three tracks this way and measure what is lost.
+# The project that this series began with also published spectrograms (`oskaralbers/fma-stft-spectrograms` on Kaggle),
+# with real and imaginary part as two channels. These hold the phase, so they become sound again. The next two cells
+# do this with three tracks, and the levels stay the same.
 #
 # </details>
 
@@ -220,10 +218,10 @@ shown.drop(columns="source_id").round(3)
 #
 # $$ N \Big( \bar x \pm 2\, \frac{s}{\sqrt n} \sqrt{1 - n/N} \Big). $$
 #
-# The part after ± is two standard errors; it is 0 if all files were read. The range may be too narrow, because twelve
-# files may miss the unusual ones.
+# The part after ± is two standard errors; it is 0 if all files were read. For *clips to train on* the first $N$ counts
+# training files only. The range may be too narrow, because twelve files may miss the unusual ones.
 #
-# **Several processes** can share the work, but take time to start. With so few small files they save seconds.
+# **Several processes** can share the work, but take time to start.
 
 # %%
 workers = lab.probe_workers(collection, files, config)
@@ -231,18 +229,20 @@ workers.round(2)
 
 # %% [markdown]
 # **A few steps, timed.** The probe trains for six steps in each of several settings, on noise, which takes as long as
-# music. It keeps the setting that makes the *whole* training shortest, its start included.
+# music. It keeps the setting that makes the *whole* training shortest, its start included. For a training as short as
+# this one it leaves out XLA and larger batches.
 #
 # <details><summary>The settings: half precision, XLA, larger batches</summary>
 #
 # - **Half precision**: layers compute with 16 bits a number and keep their weights in 32. Graphics cards have units
-#   for `float16`, and some processors know `bfloat16`.
-# - **XLA** compiles the whole step into one program, which takes from seconds to minutes. In the
-#   second folded table it made steps slower.
-# - **A larger batch** keeps a large device busy. In the second table 64 clips won:
-#   slower steps, but half as many.
+#   for `float16`. On our CPU cores `bfloat16` made steps slower in both tables below.
+# - **XLA** compiles the whole step into one program, which takes from seconds to minutes. In the second table it made
+#   steps slower.
+# - **A larger batch** keeps a large device busy. In the second table 64 clips won, because its steps are slower but
+#   half as many.
 #
-# In the third table half precision costs no quality (*spread* is over seeds).
+# The smaller model of the first table has slower steps, perhaps because the machine was busy. In the third table half
+# precision costs no quality (*spread* is the standard deviation over seeds).
 #
 # </details>
 
@@ -277,9 +277,9 @@ pd.concat(both).rename(columns=measures).round(2)
 
 # %% [markdown]
 # **The estimate.** *low* and *high* come from the formula, for the training from the fastest and the slowest of six
-# steps. These say little about the next hour: in earlier runs the training took 1.5 to 2.1 times the estimate.
-# Therefore we halve *low* and double *high* for the minutes. Judging is not included. *there_is* is what this machine
-# has.
+# steps. In earlier runs the training took 1.5 to 2.1 times the estimate, so we halve *low* and double *high* for the
+# minutes. Judging is not included, nor are the two trainings of section 5 (standard size, two passes each). *there_is*
+# is what this machine has.
 #
 # **Run the notebook to here, and decide.** With a folder of your own, now set `num_tracks = 0` and look again.
 
@@ -318,8 +318,7 @@ left = parts_on_disk() - before
 print(f"killed with exit code {worker.exitcode}; complete parts on disk: {len(left)}")
 
 # %% [markdown]
-# (Exit code −9 means killed, with no time to tidy up.) Now we call the same function again. It keeps the complete part
-# and makes the others.
+# The same call keeps the complete part and makes the others.
 
 # %%
 called = time.time()  # file times use this clock
@@ -338,8 +337,8 @@ features.counts()
 # - `features.log_mel`: their log-mels, read from disk when they are used;
 # - `features.report`: what was left out, and why.
 #
-# A *group* is a track or an artist, and no group is in two splits. Otherwise a model that knows a track by heart would
-# seem to understand new music. `grid` says where the beats come from: *tracked* means heard by a beat tracker.
+# A *group* is a track or an artist, and no group is in two splits. `grid` says where the beats come from: *tracked*
+# means heard by a beat tracker.
 
 # %%
 shared = features.table.groupby("group")["split"].nunique().max()
@@ -354,8 +353,7 @@ features.table[columns].sample(3, random_state=seed).round(2)
 # recordings. `from_preset` with other genres keeps what does not depend on genres, and starts the rest anew, such as
 # the embedding of the label. Training on from there is called [fine-tuning](glossary.md#fine-tuning).
 #
-# Is it worth it here? Composed music is unlike recordings, so this is a hard test. Two models of the standard size train
-# for two passes.
+# Composed music is unlike recordings, so this is a hard test. Two models of the standard size train for two passes.
 
 # %%
 in_a_pass = max(1, len(features.subset("train")) // 32)
@@ -402,13 +400,12 @@ table.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** After 74 steps the preset rebuilds validation clips with an error of 6.67 dB, the new weights
-# with 10.31 dB (less is better). In the figure the new weights play beats but hardly any notes. But the preset was
+# with 10.31 dB. In the figure the new weights play beats but hardly any notes. But the preset was
 # trained before.
 
 # %% [markdown]
 # And on recordings? A shipped table holds trainings on ambient and tracker music, styles that the preset does not
-# know. Each training has a learning-rate schedule of its own length. The error on validation clips was measured every
-# 120 steps.
+# know, one seed each. In each the learning rate falls until the last step, so 240 steps are not the first half of 480.
 
 # %% tags=["fold"]
 # @title Picture and table: whole trainings on recordings
@@ -439,20 +436,21 @@ def show_trainings(trainings):
 show_trainings(lab.read_rows("fine_tuning"))
 
 # %% [markdown]
-# The curve of new weights is lowest halfway, then it rises: the model begins to learn its training clips by heart.
-# This is [overfitting](glossary.md#overfitting). The error on training clips goes on falling, so only validation
-# clips show it. To stop there and keep the best weights, give `cm.train` this:
-# `callbacks=keras.callbacks.EarlyStopping("val_rms_db", mode="min", patience=3, restore_best_weights=True)`. More music helps. From the preset the error is lowest at the first point, after 120 steps.
+# The curve of new weights is lowest halfway (6.85 dB), then it rises, because the model begins to learn its training
+# clips by heart. This is [overfitting](glossary.md#overfitting). The error on training clips goes on falling, so only
+# validation clips show it. More music usually helps. From the preset the error is lowest at the first point, after 120
+# steps (6.35 and 6.26 dB). To stop there and keep the best weights, give `cm.train` this:
+# `callbacks=keras.callbacks.EarlyStopping("val_rms_db", mode="min", patience=3, restore_best_weights=True)`.
 
 # %% [markdown]
 # ## 6. Training, stopped and resumed
 #
-# Now the model of the rehearsal. It begins with new weights, because the preset has the standard size. On recordings,
-# set `preset = "real_cvae"` below and a small `num_steps` (section 5).
+# The model of the rehearsal begins with new weights, because the preset has the standard size. On recordings, set
+# `preset = "real_cvae"` below, and above `size = "standard"` and a small `num_steps` (section 5).
 #
 # `cm.train` makes whole passes over the training clips, so 200 steps become five passes of 37. After each pass it saves
-# the weights, the state of the optimiser, and its place in the clips and the random numbers. We stop it in the second
-# pass. Then we call the same function again, with a *new* model, as after a crash.
+# the weights, the optimiser, and its place in the clips and the random numbers. We stop it in the second pass. Then we
+# call the same function again, with a *new* model, as after a crash.
 
 # %%
 preset = None
@@ -522,8 +520,7 @@ print("steps at which it began:", begun)
 # %% [markdown]
 # ## 7. Was the estimate right?
 #
-# *factor* is *measured* over *estimate*; above 1, it took more. Counts and bytes should be
-# right to a factor of 1.5.
+# *factor* is *measured* over *estimate*; above 1, it took more.
 
 # %% tags=["fold"]
 # @title Table: the estimate and what was measured
@@ -544,8 +541,9 @@ compared = compared[["estimate", "low", "high", "measured", "factor"]].dropna()
 compared.round(2)
 
 # %% [markdown]
-# A training takes more than steps: it starts (here twice), validates after each pass, and writes backups. The next
-# table separates the steps from the rest.
+# A training takes more than steps, because it starts (here twice), validates after each pass, and writes backups. The
+# next table separates the steps from the rest. *All steps* has a smaller factor than *a step*, because fewer clips than
+# estimated give fewer steps.
 
 # %% tags=["fold"]
 # @title Table: where the time of the training went
@@ -580,12 +578,11 @@ where.round(2)
 # %% [markdown]
 # ## 8. What can be expected of it?
 #
-# Two [judges](glossary.md#judge) learn the genres from the training split. Then they name the genre of real test clips
-# (the [ceiling](glossary.md#ceiling)), of clips with fresh latents
+# Two [judges](glossary.md#judge) (notebook 04) learn the genres from the training split. Then they name the genre of
+# real test clips (the [ceiling](glossary.md#ceiling)), of clips with fresh latents
 # ([fresh-draw obedience](glossary.md#fresh-draw-obedience)), and of test clips played as another genre
 # ([swap obedience](glossary.md#swap-obedience)). More is better. [Sharpness](glossary.md#sharpness) and diversity are
-# generated over real, so 1 is right. Beside your run stand shipped models of the standard size. Real music has four
-# styles, so chance is 0.25 there.
+# generated over real, so 1 is right. Beside your run stand shipped models of the standard size.
 
 # %%
 judges = lab.open_judges(features, session, "train", num_steps=num_judge_steps)
@@ -634,13 +631,13 @@ copies.set_index("clips")[["num_generated", "median_ratio", "passes"]].round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The label works after minutes: fresh draws obey in 0.99 and swaps in 0.98 of the clips. The first
 # judge names fewer real clips right (0.92), which is possible because generated clips can be more typical. Detail is
-# missing: the error is 9.33 dB (shipped model: 4.67) and the sharpness of new clips 0.47 (0.76). New clips are no near
-# copies by this measure (0.88). But rebuilt training clips pass too (0.80), so in a model this blurred it cannot see
-# copies.
+# missing, because the error is 9.33 dB (shipped model: 4.67) and the sharpness of new clips 0.47 (0.76). New clips are
+# no near copies by this measure (0.88). But rebuilt training clips pass too (0.80), so in a model this blurred the
+# measure cannot see copies.
 
 # %% [markdown]
-# On real music expect the beat. Our judges also hear the genre, outside networks less often (notebook 05). Detail is
-# missing (sharpness in the last column).
+# On real music expect the beat, but little detail (sharpness in the last column). Outside networks hear the genre less
+# often than our judges (notebook 04).
 #
 # ## 9. Listen, and play
 #
@@ -655,7 +652,7 @@ heard = [vars(clip) | {"label": f"a real test clip, {features.genres[label[0]]}"
 cm.show_clips(heard, config, num_columns=2)
 
 # %% [markdown]
-# The ten lines of notebook 08 are a studio for your model too.
+# The small studio of notebook 08:
 
 # %% tags=["fold", "widget"]
 # @title Studio of ten lines
@@ -675,8 +672,8 @@ widgets.VBox([genre, idea, tempo, output])
 # %% [markdown]
 # The large studio needs sliders that are fitted to your model: `cm.Studio(model, cm.fit_controls(model, features))`.
 #
-# A model from `model.keras` can be trained further: it holds the optimiser. For playing, `model.npz` in half precision
-# is enough.
+# A model from `model.keras` can be trained further, because it holds the optimiser. For playing, `model.npz` in half
+# precision is enough.
 
 # %%
 cm.save_compact(model, run / "model.npz")
@@ -750,13 +747,14 @@ with pd.option_context("display.max_colwidth", None):
     display(checked.report)
 
 # %% [markdown]
-# Nothing stopped the run, and the report says of each file why it was left out. The piece of the genre `lonely` is lost
-# although it is good, because a genre needs a track in each split.
+# The report says of each file why it was left out. The piece of the genre `lonely` is lost although it is good, because
+# a genre needs a track in each split.
 
 # %% [markdown]
 # ## 11. The real run
 #
-# - **Your folder.** Set the three values of the introduction; run to the estimate, then the rest.
+# - **Your folder.** Set the three values of the introduction (with the preset, section 6, a small `num_steps`), and
+#   `num_judge_steps = 400` as in notebook 05. Run to the estimate, then the rest.
 # - **FMA on Kaggle.** Attach `imsparsh/fma-free-music-archive-small-medium`, set `data = "fma"`, `subset = "small"`
 #   or `"medium"`, and a GPU in the settings. On Colab, `download = True` fetches it through kagglehub: 30 GB, so look
 #   at the disk first. FMA's own split is kept.
@@ -779,11 +777,11 @@ pd.DataFrame(rows).T.round(1)
 # %% [markdown]
 # ## Is my run normal?
 #
-# The grey band is three runs of this rehearsal with other seeds. On music of your own it is three runs on real music,
-# so compare the shapes only.
+# The grey band is three runs of this rehearsal with other seeds. Three are few, so the table allows a tenth beyond
+# them. On music of your own it is three runs on real music, so compare the shapes only.
 #
-# - The **error** falls fast, then slowly. (Its clips are augmented, so it differs from section 8.) If it stays where it
-#   began, look at `features.report` and at the levels of the clips.
+# - The **error** falls fast, then slowly. (It is that of training clips, that of section 8 of test clips.) If it stays
+#   where it began, look at `features.report` and at the levels of the clips.
 # - The **KL divergence** rises and stays high. If it stays near 0, the latent is unused (notebook 06).
 # - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifiers are about clips played as
 #   another genre (notebook 05). It is flat for some 50 steps, then falls far below a blind guess (dotted line, the
@@ -829,9 +827,6 @@ checks = pd.DataFrame(ranges, columns=["measure", "your run", "from", "to"])
 in_range = checks["your run"].between(0.9 * checks["from"], 1.1 * checks["to"])
 checks["normal"] = np.where(in_range, "yes", "look")
 checks.round(2)
-
-# %% [markdown]
-# Three runs are few, so we allow a tenth beyond them.
 
 # %% [markdown]
 # ## Exercises
@@ -891,10 +886,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Yes. Begin with the preset: after 74 steps it rebuilds clips with an error of 6.67 dB, new weights with 10.31 dB. The
-# small rehearsal obeys its label (0.99 of fresh draws), but lacks detail (sharpness 0.47, where 1 is right). Clips and
-# disk space come within a tenth of the estimate (0.92 and 0.93). Minutes and memory are less certain (section 7), so
-# plan for twice as much.
+# Yes. Begin with the preset. After 74 steps it rebuilds composed clips with an error of 6.67 dB, new weights with 10.31
+# dB. On recordings of new styles it reaches 6.26 to 6.35 dB, new weights 6.85 dB. The small rehearsal obeys its label
+# (0.99 of fresh draws), but lacks detail (sharpness 0.47). Clips and disk space come within a tenth of the estimate
+# (0.92 and 0.93). Minutes and memory are less certain, so plan for twice as much.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
