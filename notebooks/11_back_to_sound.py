@@ -233,7 +233,7 @@ pd.DataFrame(measures).T.round(2)
 
 # %% [markdown]
 # Zero phases crowd nearly twice as much energy near the centres as the original has there. Random phases do not, but
-# lose most level. Zero phases lose level too, so the level alone does not tell a buzz from a hiss.
+# lose most level.
 
 # %% [markdown]
 # ## 3. Phases that agree: Griffin–Lim
@@ -245,8 +245,8 @@ pd.DataFrame(measures).T.round(2)
 #
 # $$X \leftarrow A \cdot \frac{P(X)}{|P(X)|}$$
 #
-# The fraction has size 1 and holds only the phase. The **fast** variant also goes on in the direction of the last
-# round, with a momentum $\alpha$ a little below one:
+# The fraction has size 1 and holds only the phase. The **fast** variant (Perraudin et al., 2013) also goes on in the
+# direction of the last round, with a momentum $\alpha$ a little below one:
 #
 # $$Y_n = P(X_{n-1}), \qquad X_n = A \cdot \frac{Z_n}{|Z_n|} \quad\text{with}\quad Z_n = Y_n + \alpha\,(Y_n - Y_{n-1})$$
 #
@@ -291,7 +291,7 @@ fast = mismatch(sounds["fast Griffin–Lim"], magnitude)
 print(f"mismatch after 32 rounds: {plain:.3f} without momentum, {fast:.3f} with it")
 
 # %% [markdown]
-# Momentum halves the mismatch and costs no extra round. Some phases still contradict each other.
+# On this clip momentum halves the mismatch.
 
 # %% [markdown]
 # ## 4. Phases read off the magnitudes: PGHI
@@ -368,7 +368,7 @@ for (name, values), colour, hatch in zip(
 ax.set(xlabel="missed by (turns)", ylabel="number of loud cells")
 ax.legend()
 seen = (
-    "With the slope of the magnitudes nearly all errors are below a tenth of a turn; "
+    "With the slope of the magnitudes most errors are below a tenth of a turn; "
     "without it they are spread out."
 )
 session.show_figure(fig, "11_gradient", seen)
@@ -376,10 +376,10 @@ medians = {name: f"{np.median(values):.3f}" for name, values in missed.items()}
 print("median miss in turns:", medians)
 
 # %% [markdown]
-# Knowing the steps, we add them up. This is [**PGHI**](glossary.md#pghi). The loudest cell gives phases to its four
-# neighbours, then the loudest of the cells that have a phase, and so on, each cell once. A **heap** hands out its
-# smallest entry first, so we put in minus the magnitude. In this order the errors of faint cells hardly spread into
-# loud ones.
+# Knowing the steps, we add them up. This is [**PGHI**](glossary.md#pghi) (Průša et al., 2017). The loudest cell gives
+# phases to its four neighbours, then the loudest of the cells that have a phase, and so on, each cell once. A **heap**
+# hands out its smallest entry first, so we put in minus the magnitude. In this order the errors of faint cells hardly
+# spread into loud ones.
 
 # %%
 def add_up_steps(magnitude, loop, rng):
@@ -496,13 +496,12 @@ table = pd.DataFrame(curves, index=pd.Index(rounds, name="rounds")).T
 table[[0, 1, 8, 32, 64]].round(3)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The bin's frequency misses the phase by 0.122 turns, and with the slope of the magnitudes 0.014
-# turns are left. Therefore PGHI alone (mismatch 0.087) comes close to 32 rounds of fast Griffin–Lim (0.074), and
-# eight more rounds bring it to 0.035. A good start saves time but is not needed: 64 rounds from random phases reach
-# 0.043.
+# **What we learned.** On our clip the bin's frequency misses the step of the phase by 0.122 turns (median), and with
+# the slope of the magnitudes 0.014 turns are left. PGHI alone (mismatch 0.087) comes close to 32 rounds of fast
+# Griffin–Lim (0.074), and eight rounds bring it to 0.035. From random phases even 64 rounds leave 0.043.
 
 # %% [markdown]
-# Turn it yourself: what does a momentum of two do? (Where no kernel is running, read the solution of exercise 2.)
+# Turn it yourself: what does a momentum of two do? (Or see solution 2.)
 
 # %% tags=["fold", "widget"]
 # @title Player: start, rounds and momentum
@@ -538,12 +537,12 @@ lab.drawing("vocoder")
 # %% [markdown]
 # - **Input:** the picture, $T$ frames of 128 levels. A convolution over seven frames, and one more in each of four
 #   residual blocks, see fifteen frames to each side.
-# - **Output:** for each frequency a correction of the curve, and an uncertainty: how far the log-magnitude is
-#   expected to be off, in nats (1 nat is 8.7 dB).
+# - **Output:** for each frequency a correction of the curve, and an uncertainty: how far the log-magnitude is expected
+#   to be off, in nats (or nepers; 1 is 8.7 dB).
 # - **Loss:** the error of the log-magnitudes plus the mismatch, both *after* the bands were restored by the formula
-#   above (the box below the magnitudes in the drawing). So the network learns only how power spreads inside a band. A
-#   third term teaches the uncertainty.
-# - **Music:** 190 recordings of game music and 360 composed pieces, none of them in our tests.
+#   above. So the network learns only how power spreads inside a band. A third term teaches the uncertainty.
+# - **Music:** 190 recordings of game music and 360 pieces by the [composer](glossary.md#composer) of our clips. None of
+#   them is in our tests, but the vocoder knows such music.
 #
 # We compare curve and vocoder with the true magnitudes. The *distance* is computed like the mismatch. *Left of the
 # error* is the vocoder's distance over the curve's.
@@ -620,9 +619,9 @@ session.show_figure(fig, "11_inside_bands", seen)
 
 # %% [markdown]
 # In the bass a band is hardly wider than one frequency, so there is little left to find. Higher up a band holds many
-# frequencies, and the network has learned that music has lines there: near 1,760 Hz the curve draws two peaks where
-# the true spectrum has one. Highest up most sounds are noise, which nobody can predict. The bass is loudest, so it
-# weighs most in the row *all*.
+# frequencies, and the network has learned that music has lines there: near 1,760 Hz the curve draws two peaks where the
+# true spectrum has one. Highest up more of the error is left (0.46), perhaps because more of the power there is noise,
+# which nobody can predict. The bass is loudest, so it weighs most in the row *all*.
 #
 # Guessed magnitudes have a second cost: no sound has them, so the mismatch should level off above zero. What do the
 # rounds from 32 to 64 remove?
@@ -647,6 +646,7 @@ def project_to_mel(samples, mel_power, loop, config, rounds):
         # The frames of the picture. A view, so scaling it changes `spectra`.
         held = spectra[:: len(spectra) // len(wanted)]
         found = (held.real**2 + held.imag**2) @ mel_filters(config).T
+        # A band that is nearly silent would get an endless factor, so it is limited.
         held *= np.sqrt(
             np.clip(wanted / np.maximum(found, TINY), 1e-4, 1e4)
             @ mel_to_stft_weights(config)
@@ -676,17 +676,16 @@ print(f"after 6 more that hold the bands: {picture_error(after):.2f} dB")
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The vocoder brings the distance from the true magnitudes from 0.16 to 0.09. It removes most of
-# the error between 1,000 and 4,000 Hz (0.60 becomes 0.17). Below 200 Hz it hardly helps (0.09 and 0.08), but there
-# the curve was right already. Going from 32 to 64 rounds removes 42% of the mismatch with true magnitudes, but only
-# 20% with the curve's, because no sound has these. Six rounds that hold the bands bring the picture's error from 0.52
-# to 0.32 dB.
+# the error between 1,000 and 4,000 Hz (0.60 becomes 0.17). Below 200 Hz it hardly helps (0.09 and 0.08). Going from 32
+# to 64 rounds removes 42% of the mismatch with true magnitudes, but only 20% with the curve's, as expected if no sound
+# has these. Six rounds that hold the bands bring the picture's error from 0.52 to 0.32 dB.
 
 # %% [markdown]
 # ## 6. Why hiss comes back as buzz
 #
-# Nobody can foresee how noise fluctuates, so the best guess of its magnitudes is smooth. Where their slope over time
-# is zero, PGHI gives all bins of a frame the same phase, and that makes a pulse (section 2). What does white noise
-# (random samples) sound like after its trip?
+# Nobody can foresee how noise fluctuates, so the best guess of its magnitudes is smooth. Where their slope over time is
+# zero, PGHI gives all bins of a frame the same phase, and that makes a pulse (section 2). What does white noise sound
+# like after its trip?
 
 # %%
 white = np.random.default_rng(seed).standard_normal(loop.length)
@@ -711,8 +710,8 @@ pd.Series(crowded, name="crowding").to_frame().round(2)
 # %% [markdown]
 # PGHI alone gathers most of the noise's energy near the centres, the default hardly more than the noise itself has
 # there. The cure is the second output of the vocoder, its **uncertainty** $u$. Where $u$ is high, the magnitudes are
-# multiplied by those of white noise $R$. The exponent $s(u)$ rises from 0 to 1 between 0.4 and 0.5 nats, and where it
-# is above a half, the phases of the noise are used as well:
+# multiplied by those of white noise $R$. The exponent $s(u)$ rises from 0 to 1 between 0.4 and 0.5 nats (chosen by
+# hand; noise lies near 0.5), and where it is above a half, the phases of the noise are used as well:
 #
 # $$A \leftarrow A \cdot \left(\frac{|R|}{\mathrm{rms}(R)}\right)^{s(u)}$$
 #
@@ -802,8 +801,8 @@ hear(tried)
 here.round({"error (dB)": 2, "distance": 3})
 
 # %% [markdown]
-# The same measures for more music: 24 clips of the embedded music (*known*) and 24 of real music (game music again,
-# but pieces that the vocoder did not learn from).
+# The same measures for more music, now means: 24 clips of the embedded music (*known*) and 24 of real music (game music
+# again, but other pieces than the vocoder's).
 
 # %% tags=["fold"]
 # @title Table: the same ways on 24 composed and 24 real clips (less is better)
@@ -826,9 +825,9 @@ seconds = default["seconds"].iloc[0]
 print(f"{1 / seconds:.0f} seconds of sound in one second of the processor")
 
 # %% [markdown]
-# The distance depends mostly on fine frequencies; our hearing does not. So the benchmark also asked a network that
-# was trained to tag a million songs with styles and moods (musicnn, by Pons and Serra, 2019) how far each way moves a
-# clip. 0 is not at all, 1 is as far as another clip of the style. Rows with *no vocoder* use other forms of picture.
+# The distance depends on fine frequencies, which may matter less to an ear. So the benchmark also asked a network that
+# was trained to tag songs with styles and moods (musicnn, by Pons and Serra, 2019) how far each way moves a clip (mean
+# of 72). 0 is not at all, 1 is as far as another clip of the style. Rows with *no vocoder* use other forms of picture.
 # *Bands lost, phases kept* makes the sound with true phases.
 
 # %% tags=["fold"]
@@ -850,12 +849,12 @@ heard = tagger.reindex(list(asked)).rename(index=asked)
 heard.sort_values("real", ascending=False).round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** On our six clips the default is best in both measures: 0.32 dB of error and a distance of
-# 0.120. On real music it is not: the same way without the vocoder leaves 0.32 dB and the default 0.34, and the
+# **What we learned.** On our six clips the default is best in both measures: 0.32 dB of error and a distance of 0.120.
+# On real music it is not: the same way without the vocoder and its noise leaves 0.32 dB and the default 0.34, and the
 # distance falls only from 0.35 to 0.32. There PGHI alone (2.93 dB) is worse than zero phases (1.87 dB), as section 6
-# explains in part. To the tagger the default moves real music by 0.47, about as far as another eight beats of the
-# same piece (0.46). Without a vocoder, but with twice the frames of half the window, it would be only 0.28, but
-# pictures would have twice the frames.
+# explains in part. To the tagger the default moves real music by 0.47, about as far as another eight beats of the same
+# piece (0.46), and composed music by 0.52 (0.31). Without a vocoder, but with twice the frames of half the window, it
+# would be only 0.28.
 
 # %% [markdown]
 # ## 8. Loops
@@ -988,10 +987,10 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# In three steps. The vocoder guesses how power spreads inside each band (distance 0.16 becomes 0.09). PGHI reads the
-# phases off the slopes of the magnitudes (median miss 0.014 turns). Eight rounds of Griffin–Lim and six that hold the
-# bands make the sound. The error is 0.32 dB (median), at 37 times real time on one idle core. On real music the
-# vocoder raises the error from 0.32 to 0.34 dB; the distance falls from 0.35 to 0.32.
+# In three steps. The vocoder guesses how power spreads inside each band (distance 0.16 becomes 0.09 here) and what is
+# noise. PGHI reads phases off the slopes of the magnitudes (median miss 0.014 turns). Eight rounds of Griffin–Lim and
+# six that hold the bands make the sound. The median error is 0.32 dB, at 37 times real time on one core. On real music
+# the default leaves 0.34 dB, without vocoder 0.32; the distance falls from 0.35 to 0.32.
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->
