@@ -24,9 +24,9 @@
 # project's folder, run `make lab` there, or `make setup` and choose `.venv` as the kernel.*
 # <!-- end of links -->
 #
-# **What you will hear at the end:** whatever you ask for. The notebook begins with a studio of ten lines and ends
-# with a large one: genres to mix, sliders, a map to walk on, and your own clip as another genre. In between, we
-# measure what the controls do.
+# **What you will hear at the end:** whatever you ask for. The notebook begins with a studio of ten lines and ends with
+# a large one: genres to mix, sliders, a map to walk on, and your own clip as another genre. In between, we measure the
+# controls.
 #
 # **What you need to know:** what a [conditional VAE](glossary.md#conditional-vae) is, and that it obeys if
 # [judges](glossary.md#judge) hear the genre that was asked for (notebooks 04 and 05).
@@ -92,7 +92,7 @@ test = features.subset("test")
 # - the **tempo** says how fast. The model counts time in beats (notebook 01), so it never hears a tempo. The tempo is
 #   applied when the frames become sound.
 #
-# Three widgets, one function and one line that joins them: open the cell to read them.
+# Open the cell to read its lines.
 
 # %% tags=["fold", "widget"]
 # @title Turn: a studio of three widgets
@@ -157,9 +157,9 @@ pd.Series(moved, name="mean change of the picture (dB)").round(1).to_frame()
 # - **mix the labels**: give the decoder the row (0.5, 0.5);
 # - **mix the sounds**: decode the same latent once as each genre, and add the powers by weight.
 #
-# We take every pair of genres, draw half of the latents from each, and turn the weight of the first genre from 0
-# to 1. The two judges of notebook 04, a network and one that reads descriptors, say which genre they hear. The table
-# shows the mean of both.
+# We take every pair of genres, draw half of the latents from each, and turn the weight of the first genre from 0 to 1.
+# The two judges of notebook 04, a network and one that reads descriptors, say which genre they hear. Each number of the
+# table is the mean of 240 verdicts of both.
 
 # %%
 # all pairs of up to six genres
@@ -226,6 +226,10 @@ session.show_figure(
 )
 
 # %%
+# of a share p: at most sqrt(p (1 - p) / clips), as if both judges always agreed
+errors = np.sqrt(found * (1 - found) / len(one))
+largest = errors.max(axis=None)
+print(f"{len(one)} clips, {len(judges)} judges; standard errors of at most {largest:.3f}")
 found.round(3)
 
 # %% [markdown] tags=["lesson"]
@@ -240,8 +244,7 @@ found.round(3)
 #
 # Which direction in latent space makes a clip *brighter*? Section 4 measures such directions. They ship with the
 # weights as the model's **controls**. These also hold six single dimensions of the [global
-# latent](glossary.md#global-latent), those with the highest KL divergence, because they tell most about a clip. We
-# begin with these.
+# latent](glossary.md#global-latent), those with the highest KL divergence, because they tell most about a clip.
 
 # %%
 is_shipped = lab.uses_shipped_weights(session, weights)
@@ -250,14 +253,13 @@ print("sliders:", ", ".join(controls.attribute_directions))
 print("single dimensions:", list(controls.dimensions))
 
 # %% [markdown]
-# A slider called "dimension 17" is of no use to a player. An [attribute](glossary.md#attribute) is a number measured on
-# a clip, such as its level. To name a dimension by attributes, we can ask two questions:
+# An [attribute](glossary.md#attribute) is a number measured on a clip, such as its level. To name a dimension by
+# attributes, we can ask two questions:
 #
 # - **What does it hold?** This is the rank correlation (the correlation of their orders) of its
 #   [posterior](glossary.md#posterior) mean with an attribute.
 # - **What does it do?** We move it from two standard deviations below its mean to two above, keep all others, decode,
-#   and measure how much the attribute changed, in its standard deviations over clips (std). This is what a slider
-#   does.
+#   and measure how much the attribute changed on average over 16 clips, in its standard deviations over clips (std).
 #
 # The next section defines four attributes. Three more are *register* (the mean frequency of the notes), *noise* (how
 # flat the spectrum is) and *punch* (how steeply levels rise). In the figure, each point is one dimension and one
@@ -319,10 +321,10 @@ strongest = both.loc[both["holds"].abs().nlargest(4).index]
 strongest.rename_axis(["dimension", "attribute"]).round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Over all dimensions and attributes, without signs, holding and doing have a rank correlation of
-# 0.01. Dimension 21 holds noise (0.79) and moves it by 0.87 standard deviations. Dimension 8 holds it nearly as much
-# (-0.72) but moves it by only -0.24. The two dimensions that move the level most hold almost none of it. For
-# brightness alone the correlation is 0.89, for punch -0.89, but six points each are few. Holding compares clips, in
+# **What we learned.** Over six dimensions and seven attributes, without signs, holding and doing have a rank
+# correlation of 0.01. Dimension 21 holds noise (0.79) and moves it by 0.87 standard deviations. Dimension 8 holds it
+# nearly as much (-0.72) but moves it by only -0.24. The two dimensions that move the level most hold almost none of it.
+# For brightness alone the correlation is 0.89, for punch -0.89, but six points each are few. Holding compares clips, in
 # which all dimensions differ together; doing moves one dimension alone. A slider needs what a dimension does.
 
 # %% [markdown]
@@ -416,8 +418,8 @@ lab.guess(
 cosines.round(2)
 
 # %% [markdown]
-# A tenth of the steps is too few, because there are hardly more steps than numbers in a slope. Between genres the
-# directions differ, least for the level and most for the bass; a part of this may be noise. A slider takes the
+# A tenth of the steps is too few, probably because there are hardly more steps than numbers in a slope. Between genres
+# the directions differ, least for the level and most for the bass; a part of this may be noise. A slider takes the
 # directions of the genres that play, by their weights.
 
 # %% [markdown]
@@ -444,10 +446,11 @@ def slider_effects(model, directions, num_clips=48, seed=0):
 
 
 # %% [markdown]
-# The shipped controls hold the result of one draw of clips. We draw others, so our numbers differ from theirs.
+# The shipped controls hold the result of other draws, so our numbers differ from theirs.
 
 # %%
-effect = slider_effects(model, controls.attribute_directions, num_clips=32, seed=seed + 2000)
+num_new = 32  # clips a genre
+effect = slider_effects(model, controls.attribute_directions, num_new, seed=seed + 2000)
 sliders = list(controls.attribute_directions)
 own = pd.DataFrame(effect.diagonal(axis1=1, axis2=2), model.genres, sliders)
 
@@ -490,7 +493,7 @@ session.show_figure(
 )
 
 # %%
-print("change of the slider's own attribute:")
+print(f"change of the slider's own attribute (std), mean of {num_new} clips:")
 own.round(2)
 
 # %% [markdown]
@@ -505,10 +508,11 @@ for name in model.genres:
     print(f"{name}:", " ".join(off.values()) or "every slider works")
 
 # %% [markdown]
-# **The sound is the real test**: test clips are encoded, moved, turned into sound, and measured there by librosa. For
-# each clip we also take the rank correlation of the slider's place and the measurement: 1 if each step up raised it.
-# The slider stands at -2, -1, 1 and 2. The change is counted in standard deviations of real test clips. Their level
-# varies least, so the column of the level is larger than above.
+# **The sound is the real test**: six test clips a genre are encoded, moved, turned into sound, and measured there by
+# librosa. For each clip we also take the rank correlation of the slider's place and the measurement: 1 if each step up
+# raised it. The slider stands at -2, -1, 1 and 2. The change is counted in standard deviations of the same measurement
+# over the sound of the same clips, made from their own log-mels at the same tempo. This unit is not that of the table
+# above, so compare numbers of one table.
 
 # %%
 places = np.array([-2.0, -1.0, 1.0, 2.0])
@@ -531,6 +535,14 @@ def measured(settings, values):
 
 
 # %%
+tempo_made = 110.0  # the default of `make_clip`
+own_sounds = [cm.to_audio(real, config, tempo_made) for real in test.log_mel[tried]]
+spread = pd.DataFrame(
+    lab.measure_attributes(sound, config, tempo_made) for sound in own_sounds
+).std()
+
+# %%
+# `slider=slider` ties each function to its own slider.
 tables = {
     slider: measured(lambda place, slider=slider: {"sliders": {slider: place}}, places)
     for slider in sliders
@@ -545,26 +557,31 @@ def rank_correlation(part, attribute):
     return part["place"].corr(part[attribute], "spearman")
 
 
-# For each slider: does each step up raise its attribute, and how far does it go from -1 to 1?
+# For each clip: does each step up raise the attribute, and how far does it go from -1 to 1?
 ranks, heard = {}, {}
-spread = log_mel_attributes(test.log_mel[:240], config).std()
 for attribute, slider in SLIDERS.items():
-    by_clip = {
-        key: rank_correlation(part, attribute)
-        for key, part in tables[slider].groupby(["genre", "clip"])
-    }
-    ranks[slider] = pd.Series(by_clip).groupby(level=0).mean()
-    mean = tables[slider].groupby(["genre", "place"])[attribute].mean().unstack()
-    heard[slider] = (mean[1.0] - mean[-1.0]) / spread[attribute]
-ranks = pd.DataFrame(ranks).reindex(model.genres)
-heard = pd.DataFrame(heard).reindex(model.genres)
+    by_clip = tables[slider].groupby(["genre", "clip"])
+    ranks[slider] = pd.Series(
+        {key: rank_correlation(part, attribute) for key, part in by_clip}
+    )
+    at = tables[slider].pivot(index=["genre", "clip"], columns="place", values=attribute)
+    heard[slider] = (at[1.0] - at[-1.0]) / spread[attribute]
+ranks, heard = pd.DataFrame(ranks), pd.DataFrame(heard)
 
 # %% tags=["fold"]
 # @title Tables: what the sliders do in the sound
-print("in the sound, change of the slider's own attribute from -1 to 1 (std of real clips):")
-print(heard.round(2).to_string())
-print("in the sound, rank correlation of place and attribute:")
-print(ranks.round(2).to_string())
+def with_errors(by_clip):
+    """Mean and standard error over the clips of each genre, as text."""
+    clips = by_clip.groupby(level=0)
+    mean, error = (part.map("{:.2f}".format) for part in (clips.mean(), clips.sem()))
+    return (mean + " ± " + error).reindex(model.genres).to_string()
+
+
+print(f"in the sound, mean of {num_each} clips ± standard error")
+print("change of the slider's own attribute from -1 to 1 (std of real clips):")
+print(with_errors(heard))
+print("rank correlation of place and attribute:")
+print(with_errors(ranks))
 
 # %% tags=["fold"]
 # @title Players: one unseen clip, darker, as it was, and brighter
@@ -592,11 +609,12 @@ print(f"tempo heard as asked: {at_once:.0%}, with half and double: {folded:.0%}"
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** In decoded clips all sliders but one move their own attribute by 0.79 at least. Bass in house
-# fails with 0.16, because all house clips have nearly the same bass, so a step of this slider is small. In the
-# shipped result it moves the bass by 0.17 and the level by 0.86. Bass in rock (0.79) is close: only in our figure
-# does it move the level further. In the sound, bass in house moves by 0.09; its rank correlation is 1.00, because
-# each tiny step goes the right way. Density is weak there in jazz and in reggae (0.44, with a rank correlation of
-# 0.54). The tempo is heard as asked in 60 % of clips, and in 93 % if half and double are right.
+# fails with 0.16, in part probably because house clips differ little in bass, so a step is small. In the shipped result
+# it moves the bass by 0.17 and the level by 0.86. Sliders that work have side effects too. In our figure density in
+# house lowers the level by 0.86, and bass in rock (0.79) moves the level further than the bass. In the sound, bass in
+# house moves by 0.13 ± 0.07; its rank correlation is 1.00, because each tiny step goes the right way. Density is weak
+# there in jazz (0.49) and reggae (0.52 ± 0.28, rank correlation 0.54). The tempo is heard as asked in 60 % of clips,
+# and in 93 % if half and double are right.
 
 # %% [markdown]
 # ## 6. A map
@@ -666,9 +684,9 @@ axes_of_map.round(2)
 #
 # $$ z(s) = \frac{\sin((1 - s)\theta)}{\sin\theta}\, \hat a + \frac{\sin(s\theta)}{\sin\theta}\, \hat b, $$
 #
-# with $\hat a, \hat b$ scaled to length 1. This gives the direction; the length of $z(s)$ goes evenly from that of
-# $a$ to that of $b$. [Sharpness](glossary.md#sharpness) measures how far lines and edges stand out; low values are
-# blur. We compare the middles of many pairs of house latents.
+# with $\hat a, \hat b$ scaled to length 1. This gives the direction; the length of $z(s)$ goes evenly from that of $a$
+# to that of $b$. [Sharpness](glossary.md#sharpness) measures, here in dB and not over real clips, how far lines and
+# edges stand out; low values are blur. We compare the middles of 32 pairs of house latents.
 
 # %%
 ends = [model.sample_latents([0] * 4 * num_judged, seed=seed + k) for k in (1, 2)]
@@ -701,8 +719,8 @@ halfway.round(2)
 # hardly sharper. So most of the blur does not come from the length.
 
 # %% [markdown]
-# `cm.make_morph` makes one long clip whose latent follows the arc from the first sound to the second while the beat goes
-# on. The genre weights go along. Each end is a dictionary of what `make_clip` takes.
+# `cm.make_morph` makes one long clip whose latent follows the arc from the first sound to the second. The genre weights
+# go along. Each end is a dictionary of what `make_clip` takes.
 
 # %% tags=["fold"]
 # @title Player: a morph of 32 beats
@@ -759,15 +777,15 @@ print(f"from the recording: ceiling {lost:.1f} dB, the clip as {source} {off:.1f
 print(f"verdicts of the judges that are the genre asked for: {obeyed} of {verdicts.size}")
 
 # %% [markdown]
-# Nearly all of the loss comes from the model. Both judges hear both clips as asked. The test is easy, because the
-# clip comes from the music that the model knows.
+# Nearly all of the loss comes from the model. Both judges hear both clips as asked. The test is easy, because the model
+# knows such music.
 
 # %% [markdown]
 # ## 9. The studio
 #
-# Here is everything with widgets. After a change the sound goes on from the same beat. A click on the map plays
-# there. *Style of* gives the clip the timbre of another one (exercise 4). [Guidance](glossary.md#guidance)
-# exaggerates the genre. *The clip as code* holds the lines that make the clip again.
+# Here is everything with widgets. A click on the map plays there. *Style of* gives the clip the timbre of another one
+# (exercise 4). [Guidance](glossary.md#guidance) exaggerates the genre. *The clip as code* holds the lines that make the
+# clip again.
 #
 # In a notebook of your own, `cvae_music.Studio.from_preset("known_cvae")` is enough after `import cvae_music`.
 # **Without a running kernel** you see the last clip, and a picture of the studio below.
@@ -783,7 +801,7 @@ if data == "known" and lab.project_folder():
     cm.show_picture(lab.project_folder() / "figures" / "08_studio.png", alt=seen)
 
 # %% [markdown]
-# Is it quick enough to play? A clip must be ready long before the last one ends.
+# Is it quick enough to play?
 
 # %%
 taken = []
@@ -800,8 +818,8 @@ print(f"{seconds:.1f} seconds of sound in {np.median(taken):.2f} seconds")
 #
 # The preset `real_cvaegan` learned from 149 openly licensed recordings of four styles: first as our model did, then
 # once more against a network that finds fakes (notebook 09). It is far from music: a classifier that tells new clips
-# from recordings is right in three of four cases (`docs/results.md`). *Turned down* on a player means that the sound
-# would exceed full scale. The musicians are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
+# from recordings is right in three of four cases, where chance is two (`docs/results.md`). *Turned down* on a player
+# means that the sound would exceed full scale. The musicians are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
 
 # %%
 real_model = cm.ConditionalVAE.from_preset("real_cvaegan")
@@ -851,8 +869,9 @@ checks.round(3)
 #    the genre you asked for. Copy them into the cell below, which prints what a judge hears.
 # 2. *20 minutes, hard.* Leave out the pseudo-inverse: in `attribute_directions` use $w_k / \lVert w_k \rVert^2$ as the
 #    step. What happens to the side effects of house, and does its bass slider work then?
-# 3. *10 minutes, easy.* With `cm.latent_walk`, play a walk through three latents that ends where it began, as a loop.
-#    Does the log-mel change more where the end meets the beginning than at other multiples of eight beats?
+# 3. *10 minutes, easy.* With `cm.latent_walk` (see `help(cm.latent_walk)`), play a walk through three latents that ends
+#    where it began, as a loop. Does the log-mel change more where the end meets the beginning than at other multiples
+#    of eight beats?
 # 4. *20 minutes, medium.* Play the style of one clip with the chords of another. The latent is `model.global_dim`
 #    numbers of the whole clip, then `model.local_dim` for each beat. Which of the two carries the timbre, by
 #    `librosa.feature.mfcc`? Then write `with_style`: the global part, and the *mean* of the beats,
@@ -909,10 +928,10 @@ lab.guess(
 # %% tags=["fold"]
 # @title Question 3
 lab.guess(
-    "A dimension correlates strongly with noise. What does that say about turning it?",
+    "A dimension correlates strongly with the level. What does that say about turning it?",
     "little: what a dimension holds is not what it does",
     choices=[
-        "it will change the noise most",
+        "it will change the level most",
         "it will change nothing else",
         "little: what a dimension holds is not what it does",
     ],
@@ -923,8 +942,8 @@ lab.guess(
 #
 # Yes, mostly. A line of code repeats a sound. Sounds mixed half and half are heard as one of their genres in 99.6 % of
 # cases. In decoded clips all sliders but one move their own attribute by 0.79 standard deviations at least; bass in
-# house (0.16) is greyed out. Density is weaker in the sound. What a single dimension holds does not tell what it does
-# (0.01).
+# house (0.16) is greyed out. Side effects remain; in the sound, density obeys its slider least. Over seven attributes,
+# what a single dimension holds does not tell what it does (0.01).
 
 # %% [markdown]
 # <!-- links: made by tools/badges.py -->

@@ -150,8 +150,8 @@ pd.DataFrame({way: np.linalg.norm(each, axis=1) for way, each in lengths.items()
 # **What we learned.** Without the pseudo-inverse the sliders of brightness, density and level still move their own
 # attribute, and the steps are shorter (2.45 in place of 3.39 for brightness). But the side effects of house grow.
 # Brightness then moves the level by -4.14, more than the 2.61 of its own. The bass slider does not work either way. It
-# moves the bass by 0.22 in place of 0.15, and the level by 3.73 in place of 0.70. The reason is in section 5 of
-# notebook 08: all house clips have nearly the same bass.
+# moves the bass by 0.22 in place of 0.15, and the level by 3.73 in place of 0.70. This is probably in part because
+# house clips differ little in bass (section 5 of notebook 08).
 
 # %% [markdown]
 # ## 3. A walk that loops
