@@ -628,8 +628,9 @@ ablation.round(2)
 
 # %%
 small = {"width": 96, "depth": 1, "global_dim": 32, "local_dim": 4}
-keras.utils.set_random_seed(seed)
-film_alone = ConditionalVAE(config, genres, seed=seed, swap_weight=0.0, **small)
+own_seed = seed + 3  # the shipped table below has seeds 0, 1 and 2
+keras.utils.set_random_seed(own_seed)
+film_alone = ConditionalVAE(config, genres, seed=own_seed, swap_weight=0.0, **small)
 by_epoch = []
 
 
@@ -642,7 +643,7 @@ def ask(epoch, logs):
 
 asking = keras.callbacks.LambdaCallback(on_epoch_end=ask)
 history = cm.train(
-    film_alone, features, num_steps, seed=seed, callbacks=[asking], verbose=0
+    film_alone, features, num_steps, seed=own_seed, callbacks=[asking], verbose=0
 )
 
 # %% tags=["fold"]
@@ -668,7 +669,8 @@ latents["FiLM alone"] = film_alone.encode(clips).mode()
 cm.show_clips([real(first), asked_for("FiLM alone", first, wanted), real(last)], config)
 
 # %% [markdown]
-# In the middle picture the kick drum's sweeps are gone. Blurred chords repeat where real strings hold long notes.
+# In the middle picture the kick drum's sweeps are gone. A blurred chord fills the clip where real strings change
+# their long notes.
 #
 # One training may be luck. A shipped table holds small models of this size, each trained for 300 steps with three
 # seeds. "Label once" has the decoder of section 3. So has the deaf model, but it is larger and was trained for
@@ -679,6 +681,7 @@ names = {
     "label once, cheap latent": "label once, KL weight 0.1",
     "label once": "label once, KL weight 1",
     "plain": "FiLM alone",
+    "beta 5": "FiLM alone, KL weight 5",
 }
 shipped = lab.read_rows("collapse_label").groupby("name")
 measures = {"swap": ["mean", "min", "max"], "rms_db": "mean"}
@@ -721,15 +724,14 @@ cm.show_figure(
     fig,
     name="04_steps",
     alt="Bars of swap obedience: models told once lie below chance, FiLM alone lies in "
-    "the middle, the cured model reaches the ceiling.",
+    "the middle, higher at KL weight 5, the cured model reaches the ceiling.",
 )
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The decoder with FiLM obeys more often, but not enough. Over three seeds, swap obedience is 0.10
-# for label once at KL weight 1 and 0.66 for FiLM alone. So the way in matters if nothing else makes the decoder listen.
-# The two decoders also differ in how the latent enters, so FiLM need not be the whole reason. A KL weight of 0.1
-# changes little (0.09). The seeds of FiLM alone lie between 0.48 and 0.76. Ours (0.49) repeats the lowest, seed 0. Its
-# obedience hardly grows after the second epoch, from 0.44 to 0.49.
+# for label once at KL weight 1 and 0.66 for FiLM alone (0.48 to 0.76; ours, a fourth seed, 0.60). The two decoders also
+# differ in how the latent enters, so FiLM need not be the whole reason. The KL weight counts, too: at 5 FiLM alone
+# reaches 0.88, at an error of 8.41, not 8.34 dB. For label once a weight of 0.1 changes little (0.09).
 # Class-conditional samples are right in 1.00 of cases all the same. There latent and label agree, as they do in
 # training, so training does not reward more use of the label.
 
@@ -923,7 +925,7 @@ lab.guess(
 # ## The answer
 #
 # Yes, one model plays six genres. Only a test with latents of *other* genres shows whether it obeys. Told once, a
-# decoder obeys in 0.02 of swaps, small ones in 0.10. FiLM alone, also small, reaches 0.66. A model trained to listen
+# decoder obeys in 0.02 of swaps, small ones in 0.10, with FiLM in 0.66 (0.88 at KL weight 5). A model trained to listen
 # reaches 1.00, and 0.93 with FiLM cut. On real music, with exaggerated labels, outside networks hear 0.57 to 0.78 of
 # swaps as asked. They name 0.77 to 0.86 of real clips, and chance is 0.25.
 
