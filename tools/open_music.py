@@ -191,12 +191,14 @@ def build(folder, packages):
 
 def attribution(rows):
     """The table that ships beside the weights, as Markdown; `rows` are those of the catalogue."""
+    num_trained = list(assign_splits(rows).values()).count("train")
     lines = [
         "# The music behind the presets `real_*`",
         "",
-        f"The weights of these presets were trained on the {len(rows)} recordings below, and clips drawn from them are",
-        "derived from this music in the careful reading of its licences. The changes: each recording was cut to clips,",
-        "resampled, and used for training. None of its authors endorses this project. The weights are under",
+        f"The weights of these presets were made with the {len(rows)} recordings below: {num_trained} for training, the others to",
+        "choose and to measure. Clips drawn from the weights are derived from this music in the careful reading of its",
+        "licences. The changes: each recording was cut to clips, and these were resampled and used as said. None of the",
+        "authors endorses this project. The weights are under",
         f"[CC BY-SA 4.0]({ADDRESSES['CC-BY-SA-4.0']}). The code has a licence of its own.",
         "",
         "This file is written by `python tools/open_music.py --attribution` from `data/open_music.csv`. The last column",

@@ -137,9 +137,11 @@ WITH_DISCREPANCY = (
     "discriminator_real",
 )
 LEFT_TERM = (
-    "The conditional models were trained before the discrepancy left the loss "
-    "([changelog](../CHANGELOG.md))."
+    "The conditional models of this table had one term more in their loss, the "
+    "discrepancy, which the library no longer has ([changelog](../CHANGELOG.md))."
 )
+# Models that were measured again, by KAD, in tables that hold the older kernel distance.
+BY_KAD = {"foundation_known": ("cvae", "cvaegan")}
 
 
 def read(name):
@@ -188,6 +190,19 @@ def is_before_kad(name):
     return any(fnmatch.fnmatch(f"{name}.csv", pattern) for pattern in patterns)
 
 
+def rows_of(measure, name, models):
+    """Titles of the rows of a measure, each with the models that it holds.
+
+    KAD and the older kernel distance differ in unit, so each has a row of its own.
+    """
+    title = MEASURES[measure]
+    if measure != "cnn_kernel" or not is_before_kad(name):
+        return [(title, models)]
+    again = BY_KAD.get(name, ())
+    older = [model for model in models if model not in again]
+    return [(title, again), (f"{title}, before KAD", older)]
+
+
 def draw(rows, column, titles, measures, name=""):
     """Draws one table in Markdown: models as columns, measures as rows."""
     models = [model for model in titles if model in set(rows[column])]
@@ -195,10 +210,13 @@ def draw(rows, column, titles, measures, name=""):
     lines = [["", *(titles[model] for model in models)]]
     lines.append(["trainings (seeds)", *map(len, parts)])
     for measure in measures:
-        cells = [cell(part, measure) for part in parts]
-        if set(cells) != {NOTHING}:
-            old = ", before KAD" * (measure == "cnn_kernel" and is_before_kad(name))
-            lines.append([MEASURES[measure] + old, *cells])
+        for title, held in rows_of(measure, name, models):
+            cells = [
+                cell(part, measure) if model in held else NOTHING
+                for model, part in zip(models, parts, strict=True)
+            ]
+            if set(cells) != {NOTHING}:
+                lines.append([title, *cells])
     return table(lines)
 
 
@@ -211,9 +229,9 @@ def earlier(rows, before_shift=False):
         return ""
     shift = " and before the class-mean shift (notebook 05)" if before_shift else ""
     return (
-        f"\n\nNot measured again yet: {count} of the {len(asked)} rows with a label. They "
-        "lack fresh draws, and their other scores are by the rules before those of the "
-        f"[changelog](../CHANGELOG.md){shift}."
+        f"\n\nNot measured again yet: {count} of the {len(asked)} rows of the csv file that "
+        "this table shows of models with a label. They lack fresh draws, and their other "
+        f"scores are by the rules before those of the [changelog](../CHANGELOG.md){shift}."
     )
 
 
@@ -290,8 +308,8 @@ ABLATED = {
     "kept_chroma": "chroma by beat that a swap keeps",
     "rms_db_shifted": "error of a clip as it is played back (dB)",
     "sharpness": "sharpness of new clips",
-    "diversity_MTT_vgg": "diversity, MTT",
-    "kernel_MTT_vgg": "kernel distance, MTT",
+    "diversity_MTT_vgg": "diversity, MTT_vgg",
+    "kernel_MTT_vgg": "kernel distance, MTT_vgg",
 }
 SIZES = {"small": "small models of 720 steps", "full": "full size, 1,440 steps"}
 
@@ -655,15 +673,17 @@ TUNED = {  # measures of `fine_tuning.csv`, and their heading
     "swap": "swap obedience, outside networks",
     "fresh": "fresh-draw obedience, outside networks",
     "kept_chroma": "chroma by beat that a swap keeps",
-    "diversity_MTT_vgg": "diversity, MTT",
-    "kernel_MTT_vgg": "kernel distance, MTT",
+    "diversity_MTT_vgg": "diversity, MTT_vgg",
+    "kernel_MTT_vgg": "kernel distance, MTT_vgg",
 }
 
 
 def render_fine_tuning():
     """Draws a table: trainings from new weights and from a preset as rows."""
     rows = read("fine_tuning")
-    lines = [["begins with", "steps", "best error on the way (dB)", *TUNED.values()]]
+    lines = [
+        ["begins with", "steps", "least error during training (dB)", *TUNED.values()]
+    ]
     for _, row in rows.iterrows():
         best = min(json.loads(row["validation_curve_db"]))
         cells = [row["start"], f"{row['num_steps']:,}", f"{best:.2f}"]
