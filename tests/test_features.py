@@ -923,6 +923,8 @@ def test_code_key_follows_what_a_module_imports(tmp_path, monkeypatch):
         before, text = keys(), file.read_text(encoding="utf-8")
         file.write_text(f"{text}# A comment changes nothing.\n", encoding="utf-8")
         assert keys() == before
+        file.write_text(re.sub('"""(?=[A-Z])', '"""In short, ', text), encoding="utf-8")
+        assert keys() == before
         file.write_text(f"{text}\nNEW = 1\n", encoding="utf-8")
         changed = [old != new for old, new in zip(before, keys(), strict=True)]
         # `config` counts by its values, which are a part of the cache's name.

@@ -178,7 +178,9 @@ def play_everything(studio, folder):
     note()  # with the style of another
     studio.keep("B")
     studio.panel.beats.value = 8
+    studio.put({"guidance": 0.5})
     studio.morph()
+    assert "guidance=0.5" in studio.panel.journey_code.value
     found.append((studio.panel.journey_code.value, studio.morphed))
     listed = [code for _, code in studio.panel.past.options]
     assert {code for code, _ in found[:-1]} <= set(listed)  # each line of the history

@@ -245,6 +245,24 @@ def test_a_walk_plays_each_beat_of_the_window_in_its_place():
     assert level.shape == (320, 128) and np.all(level[:, 60] < -30)
 
 
+def test_a_walk_takes_a_guidance(tiny_config):
+    model = ConditionalVAE(tiny_config, ["low", "high"], width=48, depth=1)
+    genre = np.float32([1.0, 0.0])
+    stops = model.sample_latents([0, 1])
+    plain = walks.latent_walk_log_mel(model, stops, genre, 4)
+    guided = walks.latent_walk_log_mel(model, stops, genre, 4, guidance=2.0)
+    assert np.abs(guided - plain).max() > 0.1  # dB
+    model.guidance = 2.0
+    of_model = walks.latent_walk_log_mel(model, stops, genre, 4)
+    np.testing.assert_array_equal(guided, of_model)
+    ends = {"genre": "low"}, {"genre": "high"}
+    morphs = [
+        walks.make_morph(model, None, *ends, num_beats=2, guidance=amount)
+        for amount in (0.0, 2.0)
+    ]
+    assert not np.array_equal(*morphs)
+
+
 def test_a_walk_passes_its_stops_and_changes_genre():
     model = Painter(AudioConfig())
     stops = np.stack([np.full(8, 0.8), np.full(8, 0.4), np.full(8, 0.8)])

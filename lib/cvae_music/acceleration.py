@@ -1,4 +1,4 @@
-"""Faster variants of what the notebooks teach; tests hold each equal to the plain form.
+"""Faster variants of GELU and Adam; tests hold each equal to the form of Keras.
 
 `compile_model` uses them. `python tests/benchmarks/step.py` times the whole step.
 """
@@ -40,7 +40,7 @@ def accelerate(model):
     """Replaces GELU by `fast_gelu` in every layer of a model, in place.
 
     Args:
-        model: A `keras.Model`.
+        model: A `keras.Model`; models inside it are changed too.
 
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "gelu")])
@@ -59,8 +59,8 @@ def accelerate(model):
 class FusedAdam(keras.optimizers.Adam):
     """Adam that updates a weight and its two moments in one TensorFlow operation.
 
-    Keras takes twelve for each weight. Where the fused operation cannot do what is
-    asked for (`amsgrad`, another type than float32), it is Keras' Adam.
+    `keras.optimizers.Adam` takes twelve operations for each weight. It does the update
+    where the fused operation cannot: with `amsgrad`, or a weight that is not float32.
 
     Example:
         >>> weight = keras.Variable([1.0])
@@ -70,7 +70,7 @@ class FusedAdam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        """Moves one variable; arguments as for `keras.optimizers.Adam`."""
+        """Updates one variable; arguments as for `keras.optimizers.Adam`."""
         if self.amsgrad or variable.dtype != "float32":
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)

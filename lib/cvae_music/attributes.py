@@ -1,4 +1,4 @@
-"""What a clip measures: level, brightness, density and more, from its log-mel."""
+"""Attributes of clips, from their log-mel: level, brightness, onsets and more."""
 
 import librosa
 import numpy as np
@@ -17,8 +17,8 @@ ATTRIBUTE_WORDS = {
     "flatness_db": ("noisier", "purer"),
     "punch_db": ("punchier", "smoother"),
 }
-BASS_HZ = 160.0
-REGISTER_HZ = (200.0, 2000.0)
+BASS_HZ = 160.0  # below it is bass
+REGISTER_HZ = (200.0, 2000.0)  # where the frequency of the notes is measured
 
 
 def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFrame:
@@ -29,12 +29,20 @@ def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFr
         config: `AudioConfig`.
 
     Returns:
-        DataFrame with a row a clip and a column an attribute: level, bass share,
-        flatness and punch in dB, brightness (spectral centroid) and register (mean
-        frequency of the notes) in Hz, onsets a beat.
+        DataFrame with a row a clip and a column an attribute:
+        `level_db`, power of all bands, averaged over frames;
+        `brightness_hz`, spectral centroid, averaged over audible frames;
+        `onsets_per_beat`, where the grid in seconds has `frames_per_beat` frames a
+        beat;
+        `bass_db`, share of the power below 160 Hz;
+        `register_hz`, mean frequency from 200 to 2,000 Hz on a logarithmic axis;
+        `flatness_db`, spectral flatness over bands, 0 where all bands are alike,
+        averaged over audible frames;
+        `punch_db`, mean rise of a band from frame to frame.
 
     Raises:
-        ValueError: If the clips do not have the shape of the config, or are scaled.
+        ValueError: If the clips do not have the shape of the config, are not finite, or
+            are scaled.
 
     Example:
         >>> import numpy as np
@@ -53,7 +61,7 @@ def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFr
             f"expected (clips, {config.num_frames}, {config.n_mels}) in dB. "
             "Use AudioConfig.unscale on a model's clips."
         )
-    config.scale(log_mel_db)  # refuses what is scaled
+    config.scale(log_mel_db)  # raises for scaled clips; its result is not needed
     edges = librosa.mel_frequencies(
         n_mels=config.n_mels + 2, fmin=config.fmin, fmax=config.fmax, htk=True
     )
@@ -61,9 +69,8 @@ def log_mel_attributes(log_mel_db: np.ndarray, config: AudioConfig) -> pd.DataFr
     amplitude = np.exp(log_mel_db * np.float32(np.log(10) / 20))
     amplitude = np.where(log_mel_db > config.floor_db + 0.01, amplitude, 0)
     power = amplitude**2
-    magnitude = amplitude * np.gradient(
-        hertz
-    )  # a band holds as many bins as it is wide
+    # A band counts by its width, since it stands for as many bins as it is wide.
+    magnitude = amplitude * np.gradient(hertz)
     total = magnitude.sum(axis=2)
     is_audible = total > 1e-3 * total.max(axis=1, keepdims=True)
     num_audible = np.maximum(is_audible.sum(axis=1), 1)
@@ -91,11 +98,12 @@ def bass_and_register(
     """Measures the share of the bass in dB and the mean note frequency in Hz.
 
     Args:
-        power: Mean power spectra, shape `(clips, bins)`.
-        hertz: Frequency of each bin, shape `(bins,)`.
+        power: Float array, shape `(clips, bins)`: mean power spectra.
+        hertz: Float array, shape `(bins,)`: frequency of each bin, in Hz.
 
     Returns:
-        `(bass_db, register_hz)`, each of shape `(clips,)`.
+        `(bass_db, register_hz)`, each of shape `(clips,)`: the power below 160 Hz over
+        all power, and the mean of log-frequency from 200 to 2,000 Hz by power.
     """
     bass_power = power[:, hertz < BASS_HZ].sum(axis=1)
     bass = 10 * np.log10((bass_power + TINY) / (power.sum(axis=1) + TINY))

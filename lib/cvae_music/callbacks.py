@@ -13,14 +13,17 @@ import tensorflow as tf
 
 from cvae_music.serialization import print_text, write_text
 
-STATES = "[0-9]" * 6 + ".weights.h5"  # of a backup
+STATES = "[0-9]" * 6 + ".weights.h5"  # glob of the files that `Backup` writes
 
 
 class EpochCounter(keras.callbacks.Callback):
     """Reseeds every source of noise from the epoch number, also after a resume.
 
-    A backup of Keras holds weights and optimizer but not the state of seed generators.
-    Without this a resumed training would draw the noise of the first epoch again.
+    A weights file of Keras does not hold the state of seed generators. Without this a
+    resumed training would draw the noise of the first epoch again.
+
+    Attributes:
+        epoch: Integer `tf.Variable`, the number of the epoch, for `make_dataset`.
     """
 
     def __init__(self):
@@ -36,18 +39,20 @@ class EpochCounter(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch.assign(epoch)
+        # The second number counts draws, of which an epoch makes far fewer.
         for state, first in self.first_states:
             state.assign(first + np.array([0, epoch * 1_000_000], first.dtype))
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stops at the first loss that is not a number and restores weights that are good.
+    """Stops at the first loss that is NaN or infinite, and restores good weights.
 
     The good weights are those at the beginning of the last epoch whose first batch had
     a finite loss. Before there is one, they are the weights that `fit` began with.
 
     Raises:
-        FloatingPointError: From `fit`; says where and what to try.
+        FloatingPointError: From `fit`, if the loss of a batch, a weight or the
+            validation loss is not finite.
     """
 
     def on_train_begin(self, logs=None):
@@ -69,10 +74,10 @@ class StopOnNaN(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         values = [*self.model.get_weights(), (logs or {}).get("val_loss", 0.0)]
         if not all(np.isfinite(value).all() for value in values):
-            self.stop("The weights or the validation loss became NaN", "its end")
+            self.stop("A weight or the validation loss is not finite", "at its end")
 
     def stop(self, what, where):
-        """Restores the good weights and raises."""
+        """Restores the good weights and raises `FloatingPointError`."""
         self.model.set_weights(self.good)
         raise FloatingPointError(
             f"{what} in epoch {self.epoch + 1}, {where}. "
@@ -85,15 +90,17 @@ class AveragedWeights(keras.callbacks.Callback):
     """Validates with the averaged weights, which are those that `fit` ends with.
 
     Callbacks that come later in the list, such as `ModelCheckpoint`, see them too.
-    Needs an optimizer with `use_ema=True`. `keras.callbacks.SwapEMAWeights` exchanges
-    weights and averages instead, by additions that round. A training that another
-    callback stops early then ends with the weights that are not averaged.
+    Needs an optimizer with `use_ema=True`.
+
+    `keras.callbacks.SwapEMAWeights` is no substitute. It swaps weights and averages by
+    additions, which round; and a training that another callback stops early ends with
+    the weights that are not averaged.
     """
 
     raw = None
 
     def show(self):
-        """Puts the averages in the place of the weights."""
+        """Replaces the weights by their averages, until `hide`."""
         optimizer = self.model.optimizer
         if self.raw is None and optimizer.iterations.numpy():
             variables = self.model.trainable_variables
@@ -101,7 +108,7 @@ class AveragedWeights(keras.callbacks.Callback):
             optimizer.finalize_variable_values(variables)
 
     def hide(self):
-        """Puts the weights back."""
+        """Puts the weights of the last step back."""
         for variable, value in self.raw or ():
             variable.assign(value)
         self.raw = None
@@ -120,21 +127,22 @@ class AveragedWeights(keras.callbacks.Callback):
 
 
 class Backup(keras.callbacks.Callback):
-    """Keeps the state of a training after each epoch, to go on from after a kill.
+    """Saves the state of a training after each epoch, so that it can be resumed.
 
-    A state appears when it is whole, with its epoch in its name, and the one before it
-    is kept too: Keras' own backup, killed at a bad moment, counts an epoch twice or
-    cannot be read. A note beside the states says of which training they are, what the
-    metrics were, and the checksums of the states. If a state cannot be written, as on
-    a full disk, a line says so and the training goes on.
+    A state is a file of weights and optimizer, written atomically, with the number of
+    epochs in its name. The last two are kept. (`keras.callbacks.BackupAndRestore`,
+    killed at a bad moment, counts an epoch twice or leaves a file that cannot be read.)
+    The note `made_with.json` beside them holds what the training depends on, the
+    metrics of each epoch, and the checksums of the states. If a state cannot be
+    written, as on a full disk, a line says so and the training goes on.
 
     Args:
-        folder: Where to keep them. Other files in it are left alone.
+        folder: Folder for states and note. Other files in it are left alone.
         about: Dict of all that the training depends on, ready for JSON.
 
     Raises:
-        ValueError: If the folder holds states of another training, or no note says of
-            which they are.
+        ValueError: If the folder holds states of another training, or its note cannot
+            be read.
     """
 
     is_finished = False  # True once `restore` loads what `finish` wrote
@@ -148,11 +156,14 @@ class Backup(keras.callbacks.Callback):
 
     def states(self):
         """Lists the files of states that the note names, oldest first."""
-        names = self.about["checksums"]  # another's note has none
+        names = self.about["checksums"]  # missing in a note that is not of this class
         return [path for path in sorted(self.folder.glob(STATES)) if path.name in names]
 
     def check(self, about):
-        """Compares the note with this training, and writes it anew.
+        """Compares the note in the folder with this training, and writes it anew.
+
+        Args:
+            about: As for the class.
 
         Raises:
             ValueError: If the note cannot be read, or is of another training.
@@ -167,7 +178,7 @@ class Backup(keras.callbacks.Callback):
                 raise ValueError(
                     f"{str(self.note)!r}, which says of which training the states "
                     f"beside it are, cannot be read ({error!r}). Empty the folder, or "
-                    "pass another."
+                    "pass another backup_dir."
                 ) from error
             found = self.about
             others = [
@@ -178,7 +189,7 @@ class Backup(keras.callbacks.Callback):
             if others and self.states():
                 raise ValueError(
                     f"{str(self.folder)!r} holds another training "
-                    f"({'; '.join(others)}). Empty it, or pass another."
+                    f"({'; '.join(others)}). Empty it, or pass another backup_dir."
                 )
         self.about.setdefault("made_folder", not self.folder.exists())
         self.about |= about
@@ -191,7 +202,7 @@ class Backup(keras.callbacks.Callback):
             model: The compiled model that is about to be trained.
 
         Returns:
-            Number of epochs that are done.
+            Number of epochs that are done; 0 if there is no state.
 
         Raises:
             ValueError: If there are states and none can be read.
@@ -200,7 +211,7 @@ class Backup(keras.callbacks.Callback):
         num_epochs = self.about.get("finished", np.inf)
         for state in reversed(states):
             try:
-                # Keras takes what is damaged for what was never saved.
+                # Keras loads some damaged files without an error.
                 found = zlib.crc32(state.read_bytes())
                 if self.about["checksums"][state.name] != found:
                     raise OSError("its content has changed")
@@ -222,7 +233,11 @@ class Backup(keras.callbacks.Callback):
         return 0
 
     def prepare(self, callbacks):
-        """Tells Keras' callbacks, after a resume, of the epochs before it."""
+        """Tells Keras' callbacks of the epochs before a resume.
+
+        Args:
+            callbacks: List of Keras callbacks, changed in place.
+        """
         before = self.about["epochs"]
         for each in callbacks:
             if isinstance(each, keras.callbacks.CSVLogger):
@@ -238,17 +253,25 @@ class Backup(keras.callbacks.Callback):
                 each.best = better(values, default=each.best)
 
     def on_epoch_end(self, epoch, logs=None):
-        # The dict itself: callbacks that come later may add to it.
+        # No copy, because callbacks that come later may add to this dict.
         self.about["epochs"][epoch:] = [logs]
         self.save(epoch + 1)
 
     def finish(self, num_epochs):
-        """Keeps what `fit` ended with, such as the best weights of EarlyStopping."""
+        """Saves what `fit` ended with, such as the best weights of `EarlyStopping`.
+
+        Args:
+            num_epochs: Number of epochs that were trained, before a resume too.
+        """
         self.about["finished"] = num_epochs
         self.save(num_epochs + 1)
 
     def save(self, number):
-        """Writes a state, and removes all but the last two."""
+        """Writes a state and the note, and removes all but the last two states.
+
+        Args:
+            number: Number of epochs done, for the file's name.
+        """
         path = self.folder / f"{number:06d}.weights.h5"
         try:
             self.model.save_weights(path)
@@ -263,12 +286,17 @@ class Backup(keras.callbacks.Callback):
             print_text(
                 f"Epoch {number} has no backup ({error}), and the training goes on."
             )
-        with contextlib.suppress(OSError):  # one in use is removed later
+        with contextlib.suppress(OSError):  # one in use on Windows is removed later
             for old in self.states()[:-2]:
                 old.unlink()
 
     def complete(self, history, num_before):
-        """Puts the metrics of before a resume in front of those in a `History`."""
+        """Puts the metrics of the epochs before a resume into a `History`.
+
+        Args:
+            history: `keras.callbacks.History` of the epochs since, changed in place.
+            num_before: Number of epochs before the resume.
+        """
         before = self.about["epochs"][:num_before]
         for name in {*history.history}.union(*before):
             values = [logs.get(name, np.nan) for logs in before]
@@ -278,7 +306,7 @@ class Backup(keras.callbacks.Callback):
     def remove(self):
         """Removes what was written, and the folder if it was made and is empty."""
         try:
-            unfinished = [  # of `write_file`
+            unfinished = [  # temporary files of `write_file`, left by a kill
                 *self.folder.glob(f"{STATES}.{'[0-9a-f]' * 32}.tmp"),
                 *self.folder.glob(f"{self.note.name}.{'[0-9a-f]' * 32}.tmp"),
             ]

@@ -11,11 +11,11 @@ import numpy as np
 
 GRIDS = ("beats", "seconds")
 HIGHEST_RATE = 200_000  # Hz; libsndfile crashes on Ogg of a higher rate
-LARGEST_SIZE = 2**20
-# Levels beyond these margins are no decibels but scaled values, power or samples.
-SCALED_DB = 3.0  # a clip that lies this close to 0 dB everywhere
-ABOVE_DB = 40.0
-BELOW_DB = 100.0
+LARGEST_SIZE = 2**20  # of the other whole numbers: a slip must not fill the memory
+# `check_clip` takes levels beyond these margins for scaled values, power or samples.
+SCALED_DB = 3.0  # on both sides of 0 dB, for all levels of a clip
+ABOVE_DB = 40.0  # above the ceiling
+BELOW_DB = 100.0  # below the floor
 
 
 def check_number(
@@ -38,7 +38,8 @@ def check_number(
         `value`, unchanged.
 
     Raises:
-        ValueError: If the value is no such number or out of range.
+        ValueError: If the value is of another kind, a bool, NaN, infinite or out of
+            range.
 
     Example:
         >>> check_number("seed", 3)
@@ -59,13 +60,13 @@ def check_number(
 
 @dataclasses.dataclass(frozen=True)
 class AudioConfig:
-    """Holds the constants of the log-mel features; saved in each cache and model.
+    """Holds the constants of the log-mel features; each cache and model saves it.
 
     A clip is a matrix of shape `(num_frames, n_mels)`, in dB relative to full scale.
     The reference is a sine wave of amplitude 1, which has power 1 (0 dB) in its bin of
-    the spectrum. The mel band around it reads the same to within 1.7 dB, depending on
-    how the triangles of the bands fall on the bins. The constants are never measured
-    from a file, so a level means the same in every clip.
+    the spectrum. With the default constants the mel band around it reads 0 dB to within
+    1.7 dB, depending on how the triangles of the bands fall on the bins. Floor and
+    ceiling are never measured from a file, so a level means the same in every clip.
 
     Args:
         sample_rate: Samples a second of all audio inside the library, in Hz.
@@ -78,8 +79,8 @@ class AudioConfig:
         num_frames: Frames in a clip.
         frames_per_beat: Frames in a beat (beat grid only).
         grid: `"beats"` counts time in beats, `"seconds"` in steps of `hop_length`.
-        floor_db: Lower levels are raised to it, in dB.
-        ceiling_db: Higher levels are lowered to it, in dB.
+        floor_db: Lowest level, in dB; lower ones are raised to it.
+        ceiling_db: Highest level, in dB; higher ones are lowered to it.
 
     Raises:
         ValueError: If a value is out of range or the values contradict each other.
@@ -112,10 +113,9 @@ class AudioConfig:
                 most = HIGHEST_RATE if is_rate else LARGEST_SIZE
                 value = int(check_number(field.name, value, 1, most))
             elif field.type is float:
-                checked = check_number(
-                    field.name, value, -1_000_000, 1_000_000, numbers.Real
+                value = float(
+                    check_number(field.name, value, -1_000_000, 1_000_000, numbers.Real)
                 )
-                value = float(checked)
             object.__setattr__(self, field.name, value)  # the dataclass is frozen
         if self.grid not in GRIDS:
             raise ValueError(
@@ -134,13 +134,13 @@ class AudioConfig:
         if self.grid == "beats" and self.num_frames % self.frames_per_beat:
             raise ValueError(
                 f"AudioConfig got num_frames={self.num_frames}, frames_per_beat="
-                f"{self.frames_per_beat}; expected a whole number of beats, the first "
-                "a multiple of the second."
+                f"{self.frames_per_beat}; expected a whole number of beats. Make "
+                "num_frames a multiple of frames_per_beat."
             )
 
     @property
     def num_beats(self) -> int:
-        """Beats in a clip."""
+        """Number of beats in a clip (beat grid only)."""
         return self.num_frames // self.frames_per_beat
 
     @property
@@ -157,10 +157,10 @@ class AudioConfig:
         """Returns the length of a clip in seconds.
 
         Args:
-            tempo: Beats a minute; counts on the beat grid only.
+            tempo: Beats a minute; without effect on the grid in seconds.
 
         Raises:
-            ValueError: If the tempo is no number from 1 to 10,000.
+            ValueError: On the beat grid, if the tempo is no number from 1 to 10,000.
         """
         if self.grid == "beats":
             check_number("tempo", tempo, 1, 10_000, numbers.Real)
@@ -171,13 +171,14 @@ class AudioConfig:
         """Maps dB to [-1, 1]: the floor to -1, the ceiling to 1.
 
         Args:
-            log_mel_db: Levels in dB, any shape.
+            log_mel_db: Levels in dB, any shape. They are not clipped.
 
         Returns:
             Float32 array, same shape.
 
         Raises:
-            ValueError: If clips are scaled already, or no dB.
+            ValueError: If an array of two or more axes has no level below -2, as
+                scaled clips and amplitudes have not. All zeros pass.
         """
         level = np.asarray(log_mel_db, np.float32)
         if level.ndim > 1 and level.any() and level.min() >= -2.0:
@@ -198,7 +199,8 @@ class AudioConfig:
             Float32 array, same shape.
 
         Raises:
-            ValueError: If a clip is in dB, of which the floor alone would be left.
+            ValueError: If the mean of an array of two or more axes is below -10: it
+                is in dB already, and clipping would leave nothing but the floor.
         """
         scaled = np.asarray(scaled, np.float32)
         # A decoder may overshoot far, but not on average.
@@ -211,15 +213,16 @@ class AudioConfig:
         return np.clip(level, self.floor_db, self.ceiling_db)
 
     def check_scaled(self, clips: Any, what: str) -> None:
-        """Checks that clips given to a model are no decibels.
+        """Checks that clips given to a model are scaled, not in dB.
 
         Args:
-            clips: Array or tensor of clips. Anything else passes.
-            what: Name of the method, for the message.
+            clips: Array or tensor of clips, any shape. Lists and data sets pass.
+            what: Name of the method that got them, for the message.
 
         Raises:
-            ValueError: If a value is far from [-1, 1], or NaN.
+            ValueError: If a value is beyond [-10, 10], or NaN.
         """
+        # Not `> 10`, which is False for NaN.
         if hasattr(clips, "__array__") and not np.abs(clips).max(initial=0.0) <= 10.0:
             raise ValueError(
                 f"{what} got values from {np.min(clips):.1f} to {np.max(clips):.1f}; "
@@ -233,9 +236,12 @@ class AudioConfig:
             log_mel_db: Float array, shape `(frames, n_mels)`, any number of frames.
             what: Name of the function that got it, for the message.
 
+        Returns:
+            Float32 array, same shape.
+
         Raises:
-            ValueError: If the shape is another, or the levels are not finite or clearly
-                no decibels.
+            ValueError: If the shape is another, a level is not finite, or the levels
+                are clearly not in dB.
         """
         level = np.asarray(log_mel_db, np.float32)
         if level.shape[1:] != (self.n_mels,) or len(level) == 0:
@@ -251,6 +257,7 @@ class AudioConfig:
             )
         low = level.min()
         high = level.max()
+        # With a floor near 0 dB, levels and scaled values cannot be told apart.
         is_scaled = -SCALED_DB <= low and high <= SCALED_DB and self.floor_db < -10.0
         is_below = low < self.floor_db - BELOW_DB
         if is_scaled or is_below or high > self.ceiling_db + ABOVE_DB:
@@ -270,8 +277,11 @@ class AudioConfig:
     def from_dict(cls, values: dict[str, Any]) -> "AudioConfig":
         """Builds a configuration from the dict that `get_config` returns.
 
+        Args:
+            values: Dict from name to value; names that are missing get the default.
+
         Raises:
-            ValueError: If a name is unknown.
+            ValueError: If a name is unknown, or a value is out of range.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         if unknown := sorted(set(values) - set(known)):
@@ -294,7 +304,7 @@ class AudioConfig:
             where: What `other` belongs to, for the message.
 
         Raises:
-            ValueError: If any constant differs; names each of them.
+            ValueError: If any constant differs; the message names each of them.
         """
         found = other.get_config()
         differing = [
@@ -315,12 +325,13 @@ class AudioConfig:
 
         Args:
             features: `FeatureSet`.
-            genres: Genre names of the model, in order; none for one without a label.
+            genres: Genre names of the model, in order; empty for a model without a
+                label, which takes any genres.
             what: What the configuration belongs to, for the message.
 
         Raises:
-            ValueError: If the features have another `AudioConfig`, other genres, or
-                the same genres in another order.
+            ValueError: If they are no `FeatureSet`, or have another `AudioConfig`,
+                other genres, or the same genres in another order.
         """
         if not hasattr(features, "genres"):
             raise ValueError(

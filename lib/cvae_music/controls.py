@@ -27,7 +27,7 @@ SLIDERS = {
 }
 SMALLEST_EFFECT = 0.25  # standard deviations; a smaller effect does not count
 NUM_DIMENSIONS = 6  # latent dimensions with a slider
-ARRAYS = ("latent_std", "axes", "latents")
+ARRAYS = ("latent_std", "axes", "latents")  # stored under their names in `Controls`
 
 
 def training_clips(
@@ -41,16 +41,17 @@ def training_clips(
         num_clips: Number of clips at most.
 
     Returns:
-        Scaled clips of shape `(clips, num_frames, n_mels)`, genre indices of shape
+        Scaled clips, shape `(clips, num_frames, n_mels)`, genre indices, shape
         `(clips,)`, and their rows of the table.
 
     Raises:
-        ValueError: If the features are not of the model's kind.
+        ValueError: If the features have another `AudioConfig` or other genres than the
+            model, or fewer than two clips are for training.
     """
     model.audio_config.check_compatible(features, model.genres)
     train = features.subset("train")
     check_number("number of training clips", len(train), 2)
-    rows = np.unique(spread_rows(len(train), num_clips))
+    rows = spread_rows(len(train), num_clips)
     clips = features.config.scale(train.log_mel[rows])
     table = train.table.iloc[rows].reset_index(drop=True)
     return clips, train.genre_index[rows], table
@@ -81,7 +82,8 @@ def latent_effects(
         `name`, and `effect_<attribute>`.
 
     Raises:
-        ValueError: If the features are not of the model's kind.
+        ValueError: As `training_clips`, or if `num_seeds` is no whole number of at
+            least 1.
 
     Example:
         >>> from cvae_music import VAE, AudioConfig, FeatureSet
@@ -204,9 +206,9 @@ class Controls:
             latent: Float array, shape `(latent_dim,)`.
             sliders: Dict of slider name to standard deviations of the attribute.
             dimensions: Dict of latent dimension to standard deviations of it.
-            weights: Genre weights that sum to 1, shape `(num_genres,)`: what makes
-                strings busier is not what does so for drums. None takes the mean over
-                genres.
+            weights: Genre weights that sum to 1, shape `(num_genres,)`: each genre has
+                steps of its own, and they are averaged by weight. None takes the mean
+                over genres.
 
         Returns:
             Float32 array, shape `(latent_dim,)`.
@@ -275,12 +277,16 @@ class Controls:
         return (latent + shift @ self.axes).astype(np.float32)
 
     def nearest(self, map_position: Sequence[float]) -> int:
-        """Finds the row of the clip nearest to a position of the map."""
+        """Finds the clip nearest to a position `(x, y)` of the map: its row number."""
         distances = np.square(self.points - np.asarray(map_position)).sum(axis=1)
         return int(distances.argmin())
 
     def save(self, path: str | Path) -> None:
-        """Writes everything to one `.npz` file, see `load_controls`."""
+        """Writes everything to one `.npz` file, arrays in half precision.
+
+        Args:
+            path: `.npz` file to write, for `load_controls`.
+        """
         about = {
             "fingerprint": self.fingerprint,
             "sliders": list(self.attribute_directions),
@@ -336,14 +342,15 @@ def load_controls(path: str | Path) -> Controls:
 
 def fingerprint(model: ClipModel) -> str:
     """Computes ten hexadecimal digits that change with the model's weights."""
-    # A step of training changes the last weights; all of them take milliseconds.
+    # To hash all weights takes milliseconds, and every clip asks. A training step
+    # changes the last ones too, so only these are compared each time.
     last = [*model.encoder.weights[-1:], *model.decoder.weights[-1:]]
     return _hash_weights(model, *(np.asarray(weight).tobytes() for weight in last))
 
 
 @functools.lru_cache(maxsize=4)
 def _hash_weights(model, *last):
-    """Hashes all weights of encoder and decoder, once for each of their last ones."""
+    """Hashes all weights of encoder and decoder; anew once the last ones differ."""
     digest = hashlib.sha256()
     for value in (*model.encoder.weights, *model.decoder.weights):
         digest.update(np.asarray(value, np.float16).tobytes())
@@ -373,8 +380,8 @@ def shipped_controls(model: ClipModel) -> Controls:
         if controls.fingerprint == fingerprint(model):
             return controls
     raise ValueError(
-        "No controls ship with these weights. "
-        "Measure them: fit_controls(model, features)."
+        f"No controls ship with the weights of this {type(model).__name__}; expected "
+        "an unchanged preset. Measure its controls: fit_controls(model, features)."
     )
 
 
@@ -449,8 +456,9 @@ def slider_effects(
     """Measures what sliders do to new clips of each genre, in standard deviations.
 
     Latents are drawn anew, so no clip is one that the directions were fitted on. The
-    unit is the standard deviation of an attribute over clips of all genres: what is
-    alike in all clips of a genre may be moved by a step without being heard.
+    unit is the standard deviation of an attribute over clips of all genres. That of one
+    genre is no unit: where its clips are alike in an attribute, a change of many such
+    deviations may be inaudible.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
@@ -459,8 +467,9 @@ def slider_effects(
         seed: Seed of the draws.
 
     Returns:
-        Float array, shape `(num_genres, num_sliders, num_sliders)`: the mean change of
-        each attribute (last axis) from -1 to 1 of each slider.
+        Float array, shape `(num_genres, len(directions), len(SLIDERS))`: the mean
+        change of each attribute of `SLIDERS` (last axis) from -1 to 1 of each slider.
+        One row for a model without a label.
 
     Example:
         >>> from cvae_music import VAE
@@ -498,8 +507,8 @@ def fit_controls(
         `Controls`.
 
     Raises:
-        ValueError: If the features are not of the model's kind, or fewer than two clips
-            are for training.
+        ValueError: As `training_clips`, or if `seed` or `num_pairs` is no whole number
+            or too small.
 
     Example:
         >>> controls = fit_controls(model, features)  # doctest: +SKIP
@@ -518,14 +527,16 @@ def fit_controls(
     axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
     directions = attribute_directions(model, latents, genre, num_pairs, seed)
     return Controls(
-        fingerprint(model),
-        {name: _as_stored(step) for name, step in directions.items()},
-        names,
-        _as_stored(latents.std(axis=0)),
-        _as_stored(axes),
-        _as_stored(latents),
-        table,
-        _as_stored(slider_effects(model, directions, seed=seed)),
+        fingerprint=fingerprint(model),
+        attribute_directions={
+            name: _as_stored(step) for name, step in directions.items()
+        },
+        dimensions=names,
+        latent_std=_as_stored(latents.std(axis=0)),
+        axes=_as_stored(axes),
+        latents=_as_stored(latents),
+        table=table,
+        effects=_as_stored(slider_effects(model, directions, seed=seed)),
     )
 
 

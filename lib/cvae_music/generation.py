@@ -21,22 +21,23 @@ if TYPE_CHECKING:
     from cvae_music.controls import Controls
     from cvae_music.models.base import ClipModel
 
-# A name, a dict of name to weight, or None for the default.
+# A genre's name, a dict of name to weight, or None for the default.
 GenreLike = str | Mapping[str, float] | None
-# Beats between the windows of a walk. Each window is heard over twice that, fading.
+# Beats between the windows of a walk; each fades in over so many and out again.
 STEP_BEATS = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """Holds a generated clip with what it takes to make it again.
+    """Holds a generated clip: its levels, its sound, its latent and its settings.
 
     Args:
         log_mel: Float32 array in dB, shape `(num_frames, n_mels)`.
         samples: Float32 array, full scale at 1, shape `(samples,)`.
-        genre: Name of the genre, a mixture in words, or None.
+        genre: Name of the genre, or a mixture in words such as `70% jazz, 30% house`;
+            None for a model without a label.
         tempo: Beats a minute.
-        seed: Seed it was drawn with.
+        seed: Seed of the latent, unless one was given, and of the phases.
         latent: Float32 array, shape `(latent_dim,)`.
 
     Example:
@@ -66,7 +67,8 @@ def genre_weights(model: ClipModel, genre: GenreLike) -> np.ndarray | None:
         Float32 array, shape `(num_genres,)`; None for a model without a label.
 
     Raises:
-        ValueError: If a genre is unknown, a weight is negative, or all are 0.
+        ValueError: If a genre is unknown, a weight is no number of at least 0, or all
+            are 0.
 
     Example:
         >>> from types import SimpleNamespace
@@ -84,8 +86,8 @@ def genre_weights(model: ClipModel, genre: GenreLike) -> np.ndarray | None:
         check_number(f"genre weight of {name}", weight, kind=numbers.Real)
     if set(mixture) - set(model.genres) or not any(mixture.values()):
         raise ValueError(
-            f"Got the genre {mixture}; expected weights of at least 0, not all 0, "
-            f"of {list(model.genres)}."
+            f"Got genre={genre!r}; expected weights of at least 0, not all 0, of "
+            f"{list(model.genres)}, or the name of one."
         )
     weights = np.array([mixture.get(name, 0.0) for name in model.genres], float)
     return (weights / weights.sum()).astype(np.float32)
@@ -96,10 +98,12 @@ def mix_label(model: ClipModel, weights: np.ndarray | None) -> str:
 
     Args:
         model: Any model of the series.
-        weights: Shape `(num_genres,)`; None for a model without a label.
+        weights: Float array, shape `(num_genres,)`, of sum 1; None for a model without
+            a label.
 
     Returns:
-        The description; empty without weights.
+        The genres by falling weight, without those below half a percent; empty for
+        None.
     """
     if weights is None:
         return ""
@@ -161,6 +165,7 @@ def decode_mixture(
             "1 for each clip. Divide them by their sum."
         )
     clip, genre = np.nonzero(weights)
+    # The `decode` of a model of one's own need not take a guidance.
     settings = {} if guidance is None else {"guidance": guidance}
     levels = config.unscale(model.decode(latents[clip], genre, **settings))
     if len(clip) == len(latents):  # one genre each
@@ -192,7 +197,8 @@ def draw_latent(
         Float32 array, shape `(latent_dim,)`.
 
     Raises:
-        ValueError: If the seed or the genre does not exist, or the model has no prior.
+        ValueError: If the seed is no whole number of at least 0, the genre is unknown,
+            the temperature is no number from 0 to 100, or the model has no prior.
 
     Example:
         >>> from cvae_music import ConditionalVAE
@@ -288,7 +294,7 @@ def resolve_latent(
     """Computes the latent and the genre weights of a clip's settings.
 
     Args:
-        model: As of `make_clip`, and so are all others.
+        model: As of `make_clip`; so are all other arguments.
 
     Returns:
         `(latent, weights)`, shapes `(latent_dim,)` and `(num_genres,)`; weights are
@@ -303,8 +309,8 @@ def resolve_latent(
     elif controls or sliders or dimensions or map_position is not None:
         raise ValueError(
             f"Got controls={controls!r}; expected those of fit_controls(model, "
-            "features), which sliders, dimensions and a map position need. A genre has "
-            "a name before it: genre='jazz'."
+            "features), which sliders, dimensions and map_position need. Pass a genre "
+            "by its name: genre='jazz'."
         )
     if prior_genre is None:
         prior_genre = genre
@@ -312,12 +318,12 @@ def resolve_latent(
         genre = prior_genre
     if genre is not None and not model.num_genres:
         raise ValueError(
-            f"Got the genre {genre!r} for a model without genres; "
-            "expected none, or a ConditionalVAE."
+            f"Got genre={genre!r} for a model without genres; expected None. Leave "
+            "genre and prior_genre out, or use a ConditionalVAE."
         )
     if latent is None:
         latent = draw_latent(model, seed, prior_genre, temperature)
-    elif model.num_genres:
+    elif model.num_genres:  # its mean shift moves this latent too
         saving.warn_unfinished(model)
     latent = as_array("latent", latent, model.latent_dim)
     if style_from is not None:
@@ -381,15 +387,18 @@ def make_clip(
         morph: How far along the arc to the second latent, from 0 to 1.
         sliders: Dict of slider name to amount in standard deviations.
         dimensions: Dict of latent dimension to amount in standard deviations.
-        guidance: How far the genre is exaggerated: 0 keeps most of the idea, 1 sounds
-            more like the genre; None for that of the model, see `ConditionalVAE`.
+        guidance: How far the genre is exaggerated, from 0 to 10: 0 keeps most of the
+            latent's idea, 1 sounds more like the genre; None for that of the model,
+            see `ConditionalVAE`.
 
     Returns:
         `Clip`.
 
     Raises:
-        ValueError: If a genre, slider, seed or tempo does not exist, `controls` or
-            `morph_to` is needed and missing, or the model has no prior to draw from.
+        ValueError: If a genre, slider or dimension is unknown, a number is out of range
+            or no number, a latent has another shape, `controls` or `morph_to` is needed
+            and missing, the controls are those of another model, or the model has no
+            prior to draw from.
 
     Example:
         >>> from cvae_music import ConditionalVAE, make_clip
@@ -428,6 +437,7 @@ def make_morph(
     *,
     num_beats: int = 32,
     tempo: float = 110.0,
+    guidance: float | None = None,
 ) -> np.ndarray:
     """Generates one long clip that moves from one sound to another.
 
@@ -437,10 +447,11 @@ def make_morph(
         model: `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
         controls: `Controls`, or None where no setting needs them.
         first: Dict of the settings it begins with: arguments of `make_clip`, without
-            `tempo`.
+            `tempo` and `guidance`.
         second: Dict of the settings it ends with.
         num_beats: Length in beats.
         tempo: Beats a minute, exact.
+        guidance: As of `make_clip`, for the whole clip.
 
     Returns:
         Float32 array, shape `(samples,)`.
@@ -463,13 +474,15 @@ def make_morph(
         if unknown:
             raise ValueError(
                 f"make_morph got {unknown} in {name}; expected some of {known}. "
-                "The tempo is that of the whole: make_morph(..., tempo=120)."
+                "Pass tempo and guidance to make_morph itself."
             )
         latent, mixture = resolve_latent(model, controls, **settings)
         latents.append(latent)
         if mixture is not None:
             mixtures.append(mixture)
-    return latent_walk(model, latents, mixtures or None, num_beats, tempo)
+    return latent_walk(
+        model, latents, mixtures or None, num_beats, tempo, guidance=guidance
+    )
 
 
 def slerp(
@@ -477,7 +490,8 @@ def slerp(
 ) -> np.ndarray:
     """Interpolates between two latents along the arc, not the straight line.
 
-    A straight line would pass nearer to the origin than almost any clip lies.
+    A straight line would pass nearer to the origin than almost any clip lies. The norm
+    changes linearly from one to the other.
 
     Args:
         first: Float array, shape `(..., latent_dim)`.
@@ -506,7 +520,7 @@ def slerp(
     )
     cosine = np.sum(first * second, axis=-1, keepdims=True)
     cosine = cosine / (first_norm * second_norm)
-    # Where the arc is a point the sines would cancel badly.
+    # Equal directions have the angle 0, whose sines would give 0 / 0.
     angle = np.maximum(np.arccos(np.clip(cosine, -1.0, 1.0)), 1e-6)
     if np.any(angle > np.pi - 1e-6):
         raise ValueError(
@@ -527,6 +541,7 @@ def latent_walk_log_mel(
     latents: np.ndarray | list,
     weights: np.ndarray | list | None,
     num_beats: int,
+    guidance: float | None = None,
 ) -> np.ndarray:
     """Decodes the levels along a walk of any length, in dB.
 
@@ -537,9 +552,11 @@ def latent_walk_log_mel(
     Args:
         model: Any model of the series, of features on the beat grid.
         latents: The stops, equally far apart in time, shape `(stops, latent_dim)`.
-        weights: Genre weights, shape `(num_genres,)`, or `(stops, num_genres)` to
-            change on the way; None for a model without a label.
-        num_beats: Length of the walk in beats.
+        weights: Genre weights that sum to 1, shape `(num_genres,)`, or
+            `(stops, num_genres)` to change on the way; None for a model without a
+            label.
+        num_beats: Length of the walk in beats, a whole number.
+        guidance: As of `make_clip`.
 
     Returns:
         Float32 array in dB, shape `(num_beats * frames_per_beat, n_mels)`.
@@ -571,7 +588,7 @@ def latent_walk_log_mel(
         stops = np.broadcast_to(weights, (len(latents), model.num_genres))
         mixtures = (1.0 - share) * stops[low] + share * stops[high]
     on_the_way = slerp(latents[low], latents[high], share)
-    windows = decode_mixture(model, on_the_way, mixtures)
+    windows = decode_mixture(model, on_the_way, mixtures, guidance)
     frame = np.arange(num_beats * config.frames_per_beat)
     window, beat = np.divmod(frame / config.frames_per_beat, STEP_BEATS)
     window = window.astype(int)
@@ -587,6 +604,7 @@ def latent_walk(
     num_beats: int,
     tempo: float = 110.0,
     seed: int = 0,
+    guidance: float | None = None,
 ) -> np.ndarray:
     """Generates the sound of a walk from latent to latent, without seams.
 
@@ -602,6 +620,7 @@ def latent_walk(
         num_beats: Length in beats; at 120 beats a minute 20 are 10 s.
         tempo: Beats a minute.
         seed: Seed of the phases.
+        guidance: As of `make_clip`.
 
     Returns:
         Float32 array of `round(num_beats * 60 / tempo * sample_rate)` samples.
@@ -617,7 +636,7 @@ def latent_walk(
         >>> latent_walk(model, stops, jazz, num_beats=2, tempo=120.0).shape
         (22050,)
     """
-    log_mel = latent_walk_log_mel(model, latents, weights, num_beats)
+    log_mel = latent_walk_log_mel(model, latents, weights, num_beats, guidance)
     return to_audio(log_mel, model.audio_config, tempo, seed=seed)
 
 
@@ -630,7 +649,7 @@ def encode_clip(model: ClipModel, path: str | Path, start: float = 0.0) -> np.nd
         start: Seconds of the file to skip.
 
     Returns:
-        Float32 array, shape `(latent_dim,)`.
+        Float32 array, shape `(latent_dim,)`: the mean of the posterior.
 
     Raises:
         AudioError: As `load_first_window`.
@@ -646,4 +665,4 @@ def encode_clip(model: ClipModel, path: str | Path, start: float = 0.0) -> np.nd
         (96,)
     """
     clip = load_first_window(path, model.audio_config, start)
-    return model.encode(model.audio_config.scale(clip.log_mel[None]))[0][0]
+    return model.encode(model.audio_config.scale(clip.log_mel[None])).mean[0]

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cvae_music.audio.files import MP3_RATES, encode_audio, full_scale
+from cvae_music.config import check_number
 from cvae_music.plots import plot_log_mel, show_figure
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ return attach;
 window.cvaePlayers();"""
 
 
-# Of a player that stands in other HTML: another output has the script.
+# After a player inside other HTML: calls the script that another output has put there.
 TAKE_UP = "<script>window.cvaePlayers?.()</script>"
 
 
 @dataclasses.dataclass
 class Sound:
-    """Shows a player; `data` is its HTML, to be joined with that of others."""
+    """Holds the HTML of a player, which a notebook shows.
+
+    Args:
+        data: The HTML without the script, to be joined with that of other players.
+    """
 
     data: str
 
@@ -57,10 +62,13 @@ class Sound:
 
 
 def player_script() -> str:
-    """Packs what makes a player of an `<audio>` element, as JavaScript of few bytes.
+    """Packs player.js and player.css into compressed JavaScript.
 
-    It turns each figure of class `cvae` that stands in the page into the player that
-    the site has; where it may not run, the browser's own players stay.
+    Run in a page, it gives each figure of class `cvae` the player that the site has.
+    Where scripts may not run, the browser's own players stay.
+
+    Returns:
+        JavaScript, without the `<script>` element.
     """
     style, code = [
         LAYOUT.sub("", Path(__file__).with_name(name).read_text(encoding="utf-8"))
@@ -100,14 +108,14 @@ def player(
     label: str = "",
     seed: int | None = None,
     loop: bool = False,
-) -> Any:
+) -> Sound:
     """Makes an audio player for a notebook, at the level the samples have.
 
     It has a spectrogram with a moving head; a click on it plays from there, without a
-    kernel. Those of one output are compared at the same place of the sound. Nothing is
-    normalised: a quiet clip stays quiet, silence is silent. Only samples beyond full
-    scale are turned down, because a sound card would clip them, and the label then says
-    by how much.
+    kernel. Of the players of one output one plays at a time, and a second goes on where
+    the first was. Nothing is normalised: a quiet clip stays quiet, silence is silent.
+    Only samples beyond full scale are turned down, because a sound card would clip
+    them, and the label then says by how much.
 
     Args:
         samples: Float array, full scale at 1, shape `(samples,)`.
@@ -178,7 +186,8 @@ def show_clips(
         folder: Where the figure is saved, see `show_figure`.
 
     Raises:
-        ValueError: If there is no clip, one lacks an entry, or one is scaled.
+        ValueError: If there is no clip, one lacks an entry or is scaled, or
+            `num_columns` is no whole number of at least 1.
 
     Example:
         >>> import numpy as np
@@ -191,7 +200,7 @@ def show_clips(
     from IPython.display import HTML, display
 
     clips = _as_dicts(clips)
-    num_columns = min(num_columns, len(clips))
+    num_columns = min(check_number("num_columns", num_columns, 1), len(clips))
     num_rows = -(-len(clips) // num_columns)
     fig = plt.figure(
         figsize=(3.2 * num_columns + 1.2, 2.5 * num_rows + 0.3), layout="constrained"
@@ -226,13 +235,14 @@ def _as_dicts(clips: Any) -> list[dict[str, Any]]:
         )
     found = []
     for number, clip in enumerate(clips):
-        entries = dict(clip) if isinstance(clip, Mapping) else vars(clip)
-        label = entries.get("genre") or entries.get("name")
-        entries = {"label": label, "seed": None, "tempo": None, **entries}
+        given = clip if isinstance(clip, Mapping) else getattr(clip, "__dict__", {})
+        label = given.get("genre") or given.get("name")
+        entries = {"label": label, "seed": None, "tempo": None, **given}
         if not {"log_mel", "samples"} <= set(entries) or not entries["label"]:
             raise ValueError(
-                f"show_clips got an incomplete clip, number {number}; "
-                "expected log_mel, samples and label (or, for a label, genre or name)."
+                f"show_clips got an incomplete clip, number {number}, with "
+                f"{list(given)}; expected log_mel, samples and label (or, for a "
+                "label, genre or name)."
             )
         found.append(entries)
     if not found:

@@ -62,7 +62,7 @@ def plot_log_mel(
 ) -> plt.matplotlib.image.AxesImage:
     """Draws the log-mel of one clip in dB, with the level limits of its config.
 
-    The limits are fixed, so that pictures compare.
+    The limits are fixed, so that pictures can be compared.
 
     Args:
         log_mel_db: Float array in dB, shape `(frames, n_mels)`.
@@ -70,16 +70,16 @@ def plot_log_mel(
         ax: Matplotlib axes.
         tempo: Beats a minute, for the length of a beat in the axis label; None leaves
             it out.
-        title: Text above the picture; no mathematics.
-        seconds: Whether the axis counts seconds at that tempo (120 for None) and not
-            beats, to show two tempos.
+        title: Text above the picture; a `$` begins no mathematics.
+        seconds: Whether the axis counts seconds at that tempo (120 for None) in place
+            of beats, to compare clips of different tempo.
 
     Returns:
         The image, for a colour bar: `figure.colorbar(image, ax=ax)`.
 
     Raises:
-        ValueError: If the shape does not fit the configuration, or no level is below
-            -2 dB, as in a scaled clip.
+        ValueError: If the shape does not fit the configuration, or the levels are not
+            finite or clearly no decibels, as in a scaled clip.
 
     Example:
         >>> import matplotlib.pyplot as plt

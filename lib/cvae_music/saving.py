@@ -1,4 +1,4 @@
-"""Models on disk: the presets that ship, half-precision files, and Keras' own."""
+"""Models on disk: shipped presets, half-precision `.npz` files, `.keras` files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 COMPOSED = "known_music: six composed genres, 3,840 training clips of 8 beats"
 OPEN = "openly licensed: electronic, folk, metal, orchestral; 149 training recordings"
-# The scores of the judges are in weights/README.md.
+# Name: class, music, RMS error of reconstruction in dB. More in weights/README.md.
 PRESETS = {
     "known_autoencoder": ("Autoencoder", COMPOSED, 4.68),
     "known_vae": ("VAE", COMPOSED, 4.59),
@@ -57,10 +57,11 @@ def presets() -> dict[str, dict[str, Any]]:
 
 
 def preset_path(name: str | Path) -> Path:
-    """Finds the file of a preset.
+    """Returns the path of a preset's file.
 
     Args:
-        name: Name of a model that ships, or the path of a file of `save_compact`.
+        name: Name of a model that ships, or the path of a file that `save_to_preset`
+            wrote.
 
     Returns:
         Path of an `.npz` file.
@@ -83,24 +84,27 @@ def preset_path(name: str | Path) -> Path:
 def save_whole(
     save: Callable[..., Any], path: Any, overwrite: bool = True, **kwargs: Any
 ) -> None:
-    """Saves with a method of Keras, but so that the file is whole or not there.
+    """Saves a model with a method of Keras, atomically: a whole file or none.
+
+    Keras writes the file itself where it has more to do: with `overwrite=False` it asks
+    first, with `max_shard_size` it writes several files, and to a URL it uploads.
 
     Args:
-        save: `keras.Model.save` or `save_weights` of a model.
-        path: Path of a file. What Keras asks about, shards or uploads is left to it.
+        save: Bound method `save` or `save_weights` of a `keras.Model`.
+        path: Path of the file to write.
         overwrite: As for `save`.
         **kwargs: As for `save`.
 
     Raises:
-        PermissionError: If there is a file that is read-only.
+        PermissionError: If the file exists and is read-only.
     """
     if not overwrite or "://" in str(path) or kwargs.get("max_shard_size"):
         save(path, overwrite, **kwargs)
         return
 
-    class InMemory(io.BytesIO):  # on a full disk HDF5 ends the process
+    class InMemory(io.BytesIO):  # HDF5 would end the process on a full disk
         def __str__(self) -> str:
-            return str(path)  # Keras asks for its ending
+            return str(path)  # Keras chooses the format by its ending
 
     content = InMemory()
     save(content, **kwargs)
@@ -108,17 +112,19 @@ def save_whole(
 
 
 def save_compact(model: ClipModel, path: str | Path) -> None:
-    """Writes a model in half precision, about a fifth of its training checkpoint.
+    """Writes a model's weights to an `.npz` file, in half precision.
 
-    An array with values that half precision cannot hold stays in full precision.
+    Optimizer state is left out, so the file is about an eighth of what `model.save`
+    writes after training. An array with a value above 65,504, the largest number of
+    half precision, stays in full precision.
 
     Args:
         model: A model of a class registered with Keras.
         path: `.npz` file to write; it appears only when it is complete.
 
     Raises:
-        ValueError: If the path ends otherwise.
-        PermissionError: If there is a file that is read-only.
+        ValueError: If the path does not end in `.npz`.
+        PermissionError: If the file exists and is read-only.
 
     Example:
         >>> import tempfile
@@ -146,19 +152,23 @@ def save_compact(model: ClipModel, path: str | Path) -> None:
 
 
 def warn_unfinished(model: ClipModel) -> None:
-    """Warns of a model whose latent density was never fitted.
+    """Warns if the latent density of a model was never fitted.
 
-    So is one that was stopped, or stored while it was trained: its seeds give other
-    clips than those of a finished one, and its mean shift changes nothing.
+    This is so if its training was stopped, or if it was saved during training. Such a
+    model can be used, but its seeds give other clips than those of a finished model,
+    and its mean shift changes nothing.
+
+    Args:
+        model: A model; one without a latent density, such as an `Autoencoder`, passes.
     """
     density = getattr(model, "latent_density", None)
-    # Without training clips its means are NaN.
+    # Unfitted means are zero, and NaN if they were fitted without training clips.
     if density is not None and not np.nan_to_num(np.array(density.means)).any():
         warnings.warn(
             f"This {type(model).__name__} is not finished: its latent density and mean "
             "shift were never fitted, which train does at its end. Call "
             "fit_posthoc_layers(model, features).",
-            stacklevel=4,
+            stacklevel=4,  # the line that calls `save_to_preset`
         )
 
 
@@ -181,8 +191,8 @@ def load_compact(path: str | Path) -> ClipModel:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no such model, its class is unknown, or its arrays
-            do not fit the class.
+        ValueError: If `save_compact` did not write the file, its class is unknown, or
+            its arrays do not fit the class.
     """
     import keras
 
@@ -216,23 +226,23 @@ def _first_difference(found, expected, variables):
 
 
 def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel:
-    """Reads a model from a file, whichever way it was saved.
+    """Reads a model from a `.keras` or `.npz` file.
 
-    `keras.saving.load_model` reads a `.keras` file too, once a class of this library
-    was used: `import cvae_music` alone loads none. Begin with
-    `from cvae_music import ConditionalVAE`.
+    `keras.saving.load_model` reads a `.keras` file too, but knows the classes of this
+    library only after `from cvae_music import ConditionalVAE`: `import cvae_music`
+    alone loads no class.
 
     Args:
         path: A `.keras` file of `model.save`, or an `.npz` file of `save_compact`.
-        config: The `AudioConfig` it must have; None accepts any.
+        config: The `AudioConfig` it must have; `None` accepts any.
 
     Returns:
-        A model such as `ConditionalVAE`, ready to encode, decode and sample; `train`
-        compiles it anew.
+        A model such as `ConditionalVAE`, ready to encode, decode and sample. It is not
+        compiled; `train` compiles it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no model of this library, or one of another
+        ValueError: If the file holds no model of this library, or one with another
             `AudioConfig`.
 
     Example:
@@ -271,7 +281,7 @@ def load_model(path: str | Path, config: AudioConfig | None = None) -> ClipModel
 
 
 def _other_keras(path):
-    """Says of a `.keras` file that another version of Keras wrote it, if one did."""
+    """Says that another version of Keras wrote a `.keras` file; else returns ""."""
     import keras
 
     try:

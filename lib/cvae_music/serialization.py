@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-MAX_BYTES = 2**30  # no file of this library holds more
-# Of calls that some disks do not have, such as locks and fsync.
+MAX_BYTES = 2**30  # no model or controls need more; a malicious zip unpacks to more
+# Errors of calls that some disks do not support, such as locks and fsync.
 NO_CALL = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
-# What begins a file whose content never came: pattern -> (what it is, what to do).
+# How files begin whose download failed. Pattern: (what it is, what to do).
 NOT_FETCHED = {
     rb"version https://git-lfs": (
         "Git LFS pointer",
@@ -38,28 +38,29 @@ OLD_FILES = "If an earlier version wrote it, load it with cvae-music 0.2.0."
 def write_file(path: str | Path, write: Callable) -> None:
     """Writes a file atomically: whole, or not at all.
 
-    The content goes to a temporary file of its own beside the path, which takes the
-    path's name once it is complete. Missing folders are made.
+    The content goes to a temporary file beside the path, which is renamed once it is
+    complete. Missing folders are made. Where the path is a link, its target is written.
 
     Args:
         path: File to write.
         write: Function that writes the content to an open binary file.
 
     Raises:
-        PermissionError: If there is a file that is read-only.
+        PermissionError: If the file exists and is read-only.
+        OSError: If it cannot be written, as on a full disk.
         ValueError: If the path is a URL.
     """
-    if re.match(r"\w{2,}:/", str(path)):  # C:/ is a disk
+    if re.match(r"\w{2,}:/", str(path)):  # one letter, as in C:/, is a drive
         raise ValueError(
             f"Got the URL {str(path)!r}; expected a path on this disk. Write the file "
             "there, and copy it."
         )
-    path = Path(path).expanduser().resolve()  # what a link leads to
+    path = Path(path).expanduser().resolve()  # else a link would be replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        with open(path, "ab"):  # a read-only file would be replaced
+        with open(path, "ab"):  # raises on a read-only file; a rename would replace it
             pass
-    # A name may have 255 bytes, and a letter four.
+    # Disks allow names of 255 bytes, and a character may take four.
     temporary = path.with_name(f"{path.name[:48]}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -81,17 +82,19 @@ def write_file(path: str | Path, write: Callable) -> None:
 def what_it_is(
     start: bytes, kinds: dict[bytes, tuple[str, str]] = NOT_FETCHED
 ) -> tuple[str, str] | None:
-    """Tells from its first bytes what a file is that is not what it should be.
+    """Recognises by its first bytes a file that is not what its name says.
 
     Args:
         start: The first 512 bytes or more.
-        kinds: Dict of pattern to what it is and what to do.
+        kinds: Dict from a regular expression to `(what it is, what to do)`.
 
     Returns:
-        What it is and what to do; None if it is none of these.
+        The pair of the first expression that matches; `None` if none does.
     """
-    found = (kind for what, kind in kinds.items() if re.match(what, start, re.DOTALL))
-    return next(found, None)
+    for pattern, found in kinds.items():
+        if re.match(pattern, start, re.DOTALL):
+            return found
+    return None
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -100,10 +103,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Prints text; signs that the console cannot show become escapes.
+    """Prints text; characters that the console cannot show become escapes.
 
-    The name of a genre is no reason to end hours of extraction, as `print` does where
-    output goes to a file on Windows.
+    `print` raises `UnicodeEncodeError` instead, for example on Windows where output
+    goes to a file, and would end hours of extraction at an accent in a genre's name.
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
@@ -112,23 +115,27 @@ def print_text(text: str) -> None:
 def save_arrays(
     path: str | Path, about: dict[str, Any], arrays: dict[str, Any]
 ) -> None:
-    """Writes named arrays and a description to one `.npz` file.
+    """Writes named arrays and a description to one `.npz` file, atomically.
 
     Args:
         path: `.npz` file to write.
-        about: Dict that JSON can hold.
-        arrays: Dict of name to array.
+        about: Description, a dict that JSON can hold.
+        arrays: Dict from name to array; no name is `"about"`.
     """
     parts = {"about": json.dumps(about), **arrays}
     write_file(path, lambda file: np.savez_compressed(file, **parts))
 
 
 def check_size(path: str | Path) -> None:
-    """Refuses a zip, such as `.npz` and `.keras` files are, that unpacks too large.
+    """Checks that a zip file does not unpack to more than `MAX_BYTES`.
+
+    Args:
+        path: Path of a zip file, as `.npz` and `.keras` files are.
 
     Raises:
-        ValueError: If the parts together are larger than `MAX_BYTES`, or it is the
-            pointer or page of a download.
+        ValueError: If its parts are larger together, or a failed download left a
+            pointer or a web page in its place.
+        zipfile.BadZipFile: If it is no zip file.
     """
     with open(path, "rb") as start:
         if found := what_it_is(start.read(512)):
@@ -150,15 +157,15 @@ def load_arrays(
 
     Args:
         path: `.npz` file.
-        *entries: What `about` must hold.
+        *entries: Keys that `about` must have.
 
     Returns:
-        `(about, arrays)`.
+        `(about, arrays)`: the description, and a dict from name to array.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is none of this library, lacks an entry, or would
-            unpack to more than `MAX_BYTES`.
+        ValueError: If `save_arrays` did not write the file, `about` lacks an entry, or
+            it would unpack to more than `MAX_BYTES`.
     """
     try:
         path = Path(path).expanduser()
@@ -166,12 +173,11 @@ def load_arrays(
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
-        missing = [entry for entry in entries if entry not in about]
-        if missing:
+        if missing := [entry for entry in entries if entry not in about]:
             raise ValueError(f"it lacks {missing}")
     except FileNotFoundError:
         raise
-    except Exception as error:  # text, a pickle, a cut zip: NumPy raises a dozen kinds
+    except Exception as error:  # for text, pickles and cut zips NumPy raises all kinds
         raise ValueError(
             f"{str(path)!r} is no file of this library ({error}). "
             "Make or download it again."

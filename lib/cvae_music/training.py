@@ -17,16 +17,17 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     """Compiles a model with Adam, warm-up, cosine decay, clipping and averaging.
 
     The learning rate rises over the first tenth of the steps, from 5 % of its highest
-    value, then falls to 2 %. The weights are averaged over about a tenth of the steps
-    (momentum 1 - 10 / steps, at most 0.995), so that a short run does not end half-way
-    to its first weights. `FusedAdam` and `accelerate` compute the same as Keras' Adam
-    and layers, faster.
+    value, then falls to 2 %. The weights are averaged over about the last tenth of the
+    steps, at most 200 (momentum 1 - 10 / steps, at most 0.995); with a fixed momentum
+    the average of a short run would still hold much of its first weights. `FusedAdam`
+    and `accelerate` compute the same as Keras' Adam and layers, but faster.
 
     Args:
         model: `Autoencoder`, `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
-        num_steps: Steps of the whole training.
+        num_steps: Steps of the whole training, which the schedule is stretched over.
         learning_rate: Highest learning rate of the schedule.
-        jit_compile: As for `keras.Model.compile`.
+        jit_compile: As for `keras.Model.compile`: `"auto"` uses XLA where there is a
+            GPU.
 
     Raises:
         ValueError: If `num_steps` is no whole number above 0, or `learning_rate` is not
@@ -53,9 +54,10 @@ def compile_model(model, num_steps, learning_rate=1e-3, jit_compile="auto"):
     optimizer = FusedAdam(
         schedule, global_clipnorm=5.0, use_ema=True, ema_momentum=momentum
     )
-    # Built now: a restored backup finds its moments and averages in a built optimizer.
+    # A backup restores moments and averages only into an optimizer that is built.
     optimizer.build(model.trainable_variables)
-    # Keras starts averages at zero, and keeps zero where loss scaling skips all steps.
+    # Keras starts averages at zero. They would stay there if loss scaling skipped every
+    # step, and the model would end with weights of zero.
     for average, weight in zip(
         optimizer._model_variables_moving_average,
         model.trainable_variables,
@@ -81,8 +83,8 @@ def train(
 ):
     """Trains a model on the training split and fits its post-hoc layers.
 
-    The validation split is evaluated after each epoch, with the averaged weights that
-    the model ends with.
+    The validation split is evaluated after each epoch, with the averaged weights: the
+    model ends with these.
 
     Args:
         model: `Autoencoder`, `VAE`, `ConditionalVAE` or `ConditionalVAEGAN`.
@@ -92,21 +94,23 @@ def train(
         batch_size: Clips in a step; fewer where the split is smaller.
         learning_rate: Highest learning rate of the schedule.
         seed: Seed of order, augmentation and density; the model has its own.
-        backup_dir: Folder for the state after each epoch. When it holds a state of the
-            same training, the training goes on from there with the same result up to
-            rounding. What was written there is removed at the very end.
-        callbacks: More Keras callbacks: one, a list, or None. After a resume
-            `CSVLogger` goes on, and `ModelCheckpoint` keeps a file that was better;
-            `EarlyStopping` counts from there on, as callbacks of your own do.
-        jit_compile: `True` for XLA, which on some processors is faster and on others
-            three times slower: try both.
+        backup_dir: Folder for the state after each epoch; `None` keeps none. When it
+            holds a state of the same training, the training goes on from there with the
+            same result up to rounding. What was written there is removed at the end.
+        callbacks: More Keras callbacks: one, a list, or `None`. After a resume
+            `CSVLogger` appends to its file, and `ModelCheckpoint` keeps a file of an
+            earlier epoch that was better; `EarlyStopping` and callbacks of your own
+            know nothing of the epochs before the resume.
+        jit_compile: `"auto"` uses XLA where there is a GPU. `True` uses it on
+            processors too: some are faster with it, others three times slower.
         verbose: As for `keras.Model.fit`.
 
     Returns:
-        The Keras `History`, with the epochs of before a resume.
+        The Keras `History`; after a resume, with the epochs before it too.
 
     Raises:
-        FloatingPointError: If the loss becomes NaN; good weights are back in the model.
+        FloatingPointError: If loss or weights become NaN or infinite; the model then
+            has the last good weights.
         KeyboardInterrupt: If it is interrupted; the model then has the averaged weights
             so far, and `fit_posthoc_layers` finishes it.
         ValueError: If the features have another `AudioConfig` or other genres than the
@@ -155,12 +159,12 @@ def train(
     if backup_dir:
         run = {
             **model.get_config(),
-            "name": "",
+            "name": "",  # numbered by how many models were made before
             "guidance": None,  # does not change training
             "num_steps": num_steps,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
-            "order": seed,
+            "order": seed,  # "seed" is the model's
             "music": features.key(),
         }
         for name in run.keys() & {"encoder", "decoder"}:  # given by the user
@@ -171,6 +175,7 @@ def train(
         if initial_epoch:
             backup.prepare(callbacks)
         own.append(backup)
+    # Stays empty where `fit` was finished before the resume.
     history = keras.callbacks.History()
     history.on_train_begin()
     averages = AveragedWeights()
@@ -200,7 +205,8 @@ def train(
 def fit_posthoc_layers(model, features, seed=0):
     """Fits what no training step changes: density, mean shift, unsharp mask.
 
-    `train` does so at its end. A model that was stopped, or a checkpoint, needs it.
+    `train` calls it at its end. Call it for a model whose training was stopped, or one
+    that a checkpoint saved during training.
 
     Args:
         model: A trained model.
@@ -209,8 +215,7 @@ def fit_posthoc_layers(model, features, seed=0):
 
     Raises:
         ValueError: If the features have another `AudioConfig` or other genres than the
-            model, or the seed is no whole number of at least 0. The model then stays as
-            it was.
+            model, or the seed is no whole number of at least 0; the model is unchanged.
 
     Example:
         >>> model = load_model("best.keras")  # doctest: +SKIP
@@ -218,10 +223,10 @@ def fit_posthoc_layers(model, features, seed=0):
     """
     model.audio_config.check_compatible(features, model.genres)
     check_number("seed", seed)
-    # A decoder that was never asked for another genre gets no shift either.
+    # With a swap weight of 0 it is a plain CVAE, to compare with: without corrections.
     for name in ("mean_shift", "unsharp_mask"):
         if hasattr(model, name) and model.swap_weight:
             getattr(model, name).fit(model, features)
-    # Last, because `warn_unfinished` takes a model with a density for a finished one.
+    # Last, because to `warn_unfinished` a fitted density means that all is done.
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)

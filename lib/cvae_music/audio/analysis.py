@@ -9,17 +9,17 @@ import scipy.fft
 
 from cvae_music.config import AudioConfig
 
-TINY = 1e-10
-LOUDEST = 1000.0  # samples beyond are no fractions of full scale
+TINY = 1e-10  # a power, -100 dB: keeps logarithms and quotients finite
+LOUDEST = 1000.0  # larger samples are integers, no floats with full scale at 1
 FRAMES_AT_ONCE = 128  # their spectra fit the cache of a core
-BANDS_AT_ONCE = 16
+BANDS_AT_ONCE = 16  # multiplied with the few bins that they share
 
 
 def read_only_cache(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """Caches the arrays of a function, and makes them read-only.
 
-    Each caller gets the same array. If one could change it, the features of all
-    later callers would change, unseen.
+    Every caller gets the same array. If one could change it, it would silently change
+    the features of all later callers.
 
     Args:
         function: Function of hashable arguments that returns an array.
@@ -47,8 +47,7 @@ def mel_filters(config: AudioConfig) -> np.ndarray:
     """Builds triangular mel filters with peak 1, on the HTK scale.
 
     Equal to `librosa.filters.mel(htk=True, norm=None)`, whose import takes a second.
-    Warns of bands that are narrower than the step between two frequencies and
-    stay empty.
+    Warns of bands so narrow that no frequency of the transform falls into them.
 
     Args:
         config: `AudioConfig`.
@@ -82,9 +81,9 @@ def triangles(edges: np.ndarray, bins: np.ndarray) -> np.ndarray:
     """Builds triangular filters with peak 1.
 
     Args:
-        edges: Float array, shape `(bands + 2, 1)`, increasing: each band begins at one,
-            has its peak at the next and ends at the one after.
-        bins: Float array, shape `(bins,)`, the frequencies.
+        edges: Float array, shape `(bands + 2, 1)`, in Hz, increasing: each band begins
+            at one, has its peak at the next and ends at the one after.
+        bins: Float array, shape `(bins,)`: frequencies of the transform, in Hz.
 
     Returns:
         Float array, shape `(bands, bins)`.
@@ -117,12 +116,17 @@ def mel_to_stft_weights(config: AudioConfig) -> np.ndarray:
 def bands_as_curve(mel_power: np.ndarray, config: AudioConfig) -> np.ndarray:
     """Interpolates the power of mel bands over frequency, in nats.
 
+    A band's power is shared evenly among its bins, then logarithms are interpolated
+    from the centre of a band to the next.
+
     Args:
-        mel_power: Float array, shape `(frames, n_mels)`, power.
+        mel_power: Float array, shape `(frames, n_mels)`, power relative to full scale;
+            what is below `floor_db` is raised to it.
         config: `AudioConfig`.
 
     Returns:
-        Float32 array, shape `(frames, n_fft // 2 + 1)`: natural logarithm of power.
+        Float32 array, shape `(frames, n_fft // 2 + 1)`: natural logarithm of the power
+        of each frequency.
     """
     widths = np.maximum(mel_filters(config).sum(axis=1), TINY)
     density = np.maximum(mel_power, 10.0 ** (config.floor_db / 10.0)) / widths
@@ -157,7 +161,7 @@ def log_mel(
 
     Raises:
         ValueError: If `samples` is not one-dimensional, is empty, or holds NaN or
-            integers of a sound file.
+            values beyond 1,000, such as those of 16-bit integers.
 
     Example:
         >>> log_mel(np.zeros(22050), [0.1, 0.2], AudioConfig()).max()
@@ -168,7 +172,7 @@ def log_mel(
         raise ValueError(
             f"log_mel got samples of shape {mono.shape}, the largest "
             f"{np.abs(mono).max(initial=0.0):g}; expected finite mono, (samples,), "
-            "full scale at 1. Mix, reshape or divide it."
+            "full scale at 1. Average the channels; divide 16-bit integers by 32768."
         )
     positions = np.asarray(frame_times, np.float64) * config.sample_rate
     centres = np.round(positions).astype(np.int64)
@@ -185,7 +189,7 @@ def band_power(
     n_fft: int,
     wrap: bool = False,
 ) -> np.ndarray:
-    """Computes the power in frequency bands of Hann windows around some samples.
+    """Computes the power of frequency bands in Hann windows around some samples.
 
     Args:
         samples: Float32 array, shape `(samples,)`.
@@ -195,22 +199,24 @@ def band_power(
         wrap: Read beyond the ends as a loop (silence otherwise).
 
     Returns:
-        Float32 array, shape `(frames, bands)`, in the scale of the plain transform.
+        Float32 array, shape `(frames, bands)`: squared magnitudes of the transform,
+        not normalised by the window, weighted by the filters and summed.
     """
     if wrap:
         centres = centres % len(samples)
-    else:
+    else:  # further out is silence too, and outside the padding
         centres = np.clip(centres, -n_fft, len(samples) + n_fft)
     padded = np.pad(samples, 2 * n_fft, mode="wrap" if wrap else "constant")
     windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)
     window = hann_window(n_fft)
     starts = centres + 2 * n_fft - n_fft // 2
     power = np.empty((len(centres), len(filters)), np.float32)
-    # Neighbouring bands share few bins, so products of blocks are an eighth of all.
+    # A band has few bins: blocks of bands, each with the bins of its own alone, take an
+    # eighth of the multiplications of one product of all.
     blocks = []
     for first in range(0, len(filters), BANDS_AT_ONCE):
         bands = slice(first, first + BANDS_AT_ONCE)
-        used = np.asarray(filters[bands].any(axis=0))
+        used = filters[bands].max(axis=0) > 0
         bins = slice(used.argmax(), len(used) - used[::-1].argmax())
         blocks.append((bands, bins))
     for first in range(0, len(starts), FRAMES_AT_ONCE):
@@ -225,7 +231,7 @@ def band_power(
 def beat_frame_times(
     beat_times: np.ndarray | list[float], config: AudioConfig
 ) -> np.ndarray:
-    """Places `frames_per_beat` frames in each beat, in seconds.
+    """Computes the times of `frames_per_beat` frames in each beat, in seconds.
 
     Args:
         beat_times: Float array, shape `(num_beats + 1,)`, seconds; the last one closes
@@ -248,16 +254,16 @@ def beat_frame_times(
     num_times = config.num_beats + 1
     if beat_times.shape != (num_times,) or np.any(np.diff(beat_times) <= 0):
         raise ValueError(
-            f"beat_frame_times got beats of shape {beat_times.shape}; expected "
-            f"{num_times} increasing times: one for each beat and one that closes "
-            "the clip."
+            f"beat_frame_times got {str(beat_times)[:80]}, shape {beat_times.shape}; "
+            f"expected {num_times} increasing times in seconds: one for each beat and "
+            "one that closes the clip."
         )
     position = np.arange(config.num_frames) / config.frames_per_beat
     return np.interp(position, np.arange(num_times), beat_times)
 
 
 def seconds_frame_times(start: float, config: AudioConfig) -> np.ndarray:
-    """Places the frames of a clip in steps of `hop_length`, in seconds.
+    """Computes the times of a clip's frames in steps of `hop_length`, in seconds.
 
     Args:
         start: Moment of the first frame, in seconds.

@@ -1,4 +1,4 @@
-"""Sound files: reading a part of one, writing one."""
+"""Sound files: reads parts of them as mono samples, and writes them."""
 
 import contextlib
 import io
@@ -43,7 +43,8 @@ CONVERT = f"Convert it to one of {READABLE}; a new name is not enough."
 NOT_SOUND = {
     rb"#EXTM3U|\[playlist\]": ("playlist", "Copy the files that it lists."),
     rb"\[InternetShortcut\]": ("link to a page", "Download what it links to."),
-    # Of a Mac and of Windows; and what a Mac writes beside a file.
+    # An alias of macOS, a shortcut of Windows, and AppleDouble, which macOS writes
+    # beside a file.
     rb"book\0{4}mark|L\0{3}\x01\x14\x02\0|\0\x05\x16[\0\7]": (
         "link to a file",
         "Copy the file that it stands for.",
@@ -65,7 +66,7 @@ NOT_SOUND = {
         CONVERT,
     ),
 }
-# What files begin with of which several may have been joined, such as by `cat`.
+# What files of several formats begin with, to count those that `cat` joined in one.
 FILE_MARKS = (
     b"OggS\0\2",
     b"fLaC\0\0\0\x22",
@@ -101,15 +102,19 @@ class AudioError(ValueError):
 
 
 def printable(path: object) -> str:
-    """Returns a path as text that can be printed, even if its name is not UTF-8."""
+    """Converts a path to text that can be printed, even if its name is not UTF-8."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 class _SoundFile(soundfile.SoundFile):
-    """Reads on to the end: soundfile seeks after each read of a seekable file."""
+    """Reads a file to its real end, whatever its header claims.
+
+    soundfile seeks after each read of a seekable file, and fails at the end of a FLAC
+    that a pipe wrote.
+    """
 
     def seekable(self) -> bool:
-        return False  # the seek fails at the end of a FLAC from a pipe
+        return False
 
 
 def open_sound(path: Path | str) -> soundfile.SoundFile:
@@ -119,7 +124,8 @@ def open_sound(path: Path | str) -> soundfile.SoundFile:
         path: A file that ends in one of `AUDIO_ENDINGS`.
 
     Returns:
-        `soundfile.SoundFile`; its `frames` are what the header claims.
+        `soundfile.SoundFile`; its `frames` are what the header claims, which may be too
+        many.
 
     Raises:
         AudioError: If the file is missing, empty or not audio, or if its header claims
@@ -161,10 +167,10 @@ def _why_unreadable(path: Path | str) -> tuple[str, str]:
         return reason
     if (num_joined := count_joined(path)) > 1:
         return "joined files", f"{num_joined} files stand in it in turn. Split it."
-    text = start.replace(b"\0", b"")  # of UTF-16
+    text = start.replace(b"\0", b"")  # which UTF-16 has between Latin letters
     if not re.search(rb"[\1-\x08\x0e-\x1f]", text):
         shown = text[:40].decode(errors="replace")
-        return "unreadable", f"It holds text, {shown!r}. Replace it."
+        return "unreadable", f"It holds text, {shown!r}. Replace it by a sound file."
     return "unreadable", f"Expected one of {READABLE}; convert it or remove it."
 
 
@@ -177,7 +183,7 @@ def count_joined(path: Path | str) -> int:
         path: A sound file.
 
     Returns:
-        1 for most files.
+        Number of files, 1 if none were joined.
     """
     with open(path, "rb") as file:
         start = file.read(HEADER_BYTES)
@@ -186,7 +192,7 @@ def count_joined(path: Path | str) -> int:
         rest = b""
         while mark and (block := file.read(2**20)):
             count += (rest + block).count(mark)
-            rest = block[1 - len(mark) :]
+            rest = block[1 - len(mark) :]  # a mark may begin in it
     return count
 
 
@@ -209,7 +215,8 @@ def _with_frame_count(
         first = _skip_tags(file)
         start = file.read(HEADER_BYTES)
         if re.search(b"Xing|Info|VBRI", start):
-            # Flags, number of frames, number of bytes. More of these are joined files.
+            # Four bytes each: the tag's name, flags, number of frames, number of bytes.
+            # A file of more bytes holds several; the numbers are those of the first.
             found = re.search(rb"(?:Xing|Info)...[\3\7\x0b\x0f].{4}(.{4})", start, re.S)
             counted = int.from_bytes(found[1], "big") if found else np.inf
             if os.path.getsize(path) - first < 1.05 * counted + HEADER_BYTES:
@@ -219,7 +226,7 @@ def _with_frame_count(
 
 
 def _skip_tags(file: BinaryIO) -> int:
-    """Moves to the first byte of an mp3 after its ID3 tags, which may hold pictures."""
+    """Moves to the first byte of an mp3 after its ID3 tags, and returns its place."""
     start = 0
     tag = file.read(10)
     while tag[:3] == b"ID3" and len(tag) == 10:
@@ -233,22 +240,22 @@ def _skip_tags(file: BinaryIO) -> int:
 
 
 def sound_span(file: BinaryIO) -> tuple[int, int]:
-    """Finds where a file's sound begins and ends, without its tags.
+    """Finds where a file's sound begins and ends without its tags, in bytes.
 
     Tags are those of ID3, before and behind an mp3, and the blocks before the frames of
-    a FLAC. Other formats keep theirs among the sound.
+    a FLAC. Those of other formats count as sound.
 
     Args:
-        file: An open file.
+        file: A file that is open for reading bytes.
 
     Returns:
-        `(first, last)`: bytes from the beginning of the file.
+        `(first, last)`: place of the first byte of sound, and of the first behind it.
     """
     first = _skip_tags(file)
     is_last = file.read(4) != b"fLaC"
     while not is_last:
         block = file.read(4)
-        is_last = not block or block[0] >= 128  # the highest bit says so
+        is_last = not block or block[0] >= 128  # the highest bit marks the last block
         first = file.seek(int.from_bytes(block[1:], "big"), os.SEEK_CUR)
     size = file.seek(0, os.SEEK_END)
     last = size
@@ -264,6 +271,7 @@ def _xing_frame(rate: int, channels: int) -> bytes:
     """Builds a silent mp3 frame that counts 2**22 frames to come."""
     version, rate_number = divmod(MP3_RATES.index(rate), 3)  # MPEG 1, 2 or 2.5
     version_byte = (0xFB, 0xF3, 0xE3)[version]
+    # Bytes of a frame at 128 kbit/s (MPEG 1) or 80 kbit/s, whose code is the 9 below.
     if version == 0:
         size = 144 * 128_000 // rate
         side_bytes = 17 if channels == 1 else 32
@@ -303,8 +311,8 @@ def audio_duration(path: Path | str) -> tuple[float, float]:
         path: A file that ends in one of `AUDIO_ENDINGS`.
 
     Returns:
-        `(seconds, claimed)`: the real length, and that of the header, inf where it
-        gives none.
+        `(seconds, claimed)`: the real length, and that of the header, infinite where
+        the header gives none.
 
     Raises:
         AudioError: As `open_sound`.
@@ -325,7 +333,7 @@ def load_audio(
     start: float = 0.0,
     duration: float | None = None,
 ) -> np.ndarray:
-    """Reads a part of a file as mono samples, resampled to the rate in Hz.
+    """Reads a part of a file as mono samples at the `sample_rate` of a config, in Hz.
 
     Only that part is decoded.
 
@@ -340,8 +348,9 @@ def load_audio(
         or is damaged before.
 
     Raises:
-        AudioError: If the file cannot be read, or holds no samples there, or samples
-            that are not finite or not in full scale 1.
+        AudioError: If the file cannot be read, holds no samples there, or samples that
+            are not finite or beyond 10 times full scale, or if `start` or `duration` is
+            no number of seconds.
 
     Example:
         >>> import tempfile
@@ -361,13 +370,13 @@ def load_blocks(
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Reads blocks of equal length from a file, as `load_audio` does.
 
-    The file is opened once. Between neighbours nothing is sought, since a seek in an
-    mp3 decodes what lies before.
+    The file is opened once. It is read on from one block to the next without a seek,
+    because a seek in an mp3 decodes all that lies before.
 
     Args:
         path: As of `load_audio`.
         config: As of `load_audio`.
-        seconds: Length of a block.
+        seconds: Length of a block, in seconds.
         blocks: Numbers of the blocks to read, from 0, increasing.
 
     Yields:
@@ -396,7 +405,7 @@ def _resample(samples: np.ndarray, rate: int, config: AudioConfig) -> np.ndarray
 def read_mono(
     path: Path | str, start: float = 0.0, duration: float | None = None
 ) -> tuple[np.ndarray, int]:
-    """Reads a part of a file as mono samples, at the rate it has.
+    """Reads a part of a file as mono samples, at the file's own rate in Hz.
 
     Args:
         path: As of `load_audio`.
@@ -413,7 +422,8 @@ def read_mono(
         raise AudioError(
             path,
             "no such piece",
-            f"Got start={start!r}, duration={duration!r}; expected seconds.",
+            f"Got start={start!r}, duration={duration!r}; expected seconds, from 0 to "
+            f"{LONGEST:.0f}.",
         )
     with open_sound(path) as file:
         rate = file.samplerate
@@ -475,20 +485,21 @@ def to_mono(samples: np.ndarray) -> np.ndarray:
     products = samples.T @ samples
     energy = products.diagonal()
     num_channels = samples.shape[1]
+    # Their mean would have less than 5 % (-13 dB) of the energy of the loudest.
     if products.sum() < 0.05 * num_channels**2 * energy.max():
         return samples[:, energy.argmax()]
     return samples @ np.full(num_channels, 1.0 / num_channels, samples.dtype)
 
 
 def full_scale(samples: np.ndarray) -> tuple[np.ndarray, float]:
-    """Attenuates samples beyond full scale; others stay as they are.
+    """Attenuates samples whose peak is beyond full scale; others stay as they are.
 
     Args:
         samples: Float array, shape `(samples,)`, full scale at 1.
 
     Returns:
-        `(samples, attenuation)`: within full scale, and the attenuation in dB, 0 for
-        most.
+        `(samples, attenuation)`: the samples, peak at most 1, and by how many dB they
+        were attenuated, 0 if they were not.
 
     Example:
         >>> full_scale(np.array([0.5, -2.0]))[0]
@@ -513,7 +524,8 @@ def encode_audio(samples: np.ndarray, config: AudioConfig, kind: str = "wav") ->
         Bytes.
 
     Raises:
-        ValueError: If the kind is unknown, or the samples are not finite mono audio.
+        ValueError: If the kind is unknown, an mp3 cannot have the sample rate, or the
+            samples are not finite mono audio.
 
     Example:
         >>> encode_audio(np.zeros(100), AudioConfig())[:4]
@@ -531,11 +543,11 @@ def encode_audio(samples: np.ndarray, config: AudioConfig, kind: str = "wav") ->
         )
     samples = np.asarray(samples)
     is_sound = samples.dtype.kind == "f"
-    if is_sound:  # a clip that is loud in all bands is some 30 dB above full scale
+    if is_sound:  # of a clip loud in all bands samples are some 30 dB beyond full scale
         is_sound = bool(np.all(np.abs(samples) <= 100 * LOUDEST))
     if samples.ndim != 1 or len(samples) == 0 or not is_sound:
         raise ValueError(
-            f"Got {samples.dtype} of shape {samples.shape}, finite and below 1,000: "
+            f"Got {samples.dtype} of shape {samples.shape}, finite floats up to 1,000: "
             f"{is_sound}; expected finite mono samples, (samples,), floats with full "
             "scale at 1. Divide 16-bit integers by 32768."
         )

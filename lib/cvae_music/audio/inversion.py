@@ -1,4 +1,4 @@
-"""Samples from log-mel levels: bands to frequencies, then phases, all around a loop."""
+"""Synthesis from log-mel levels: bands to frequencies, then phases, as a loop."""
 
 import numbers
 from collections.abc import Callable
@@ -20,17 +20,19 @@ from cvae_music.config import AudioConfig, check_number
 
 # Beats a minute; a slower clip would fill the memory, a faster one is no music.
 TEMPI = (10, 1000)
-LONGEST_STEP = 0.375  # of the window; longer steps get interpolated frames in between
+# Longest step from frame to frame, as a share of the window. Where it is exceeded,
+# interpolated frames are put in between.
+LONGEST_STEP = 0.375
 
 
 class Method(NamedTuple):
-    """Describes a way to find phases: initial phases, then two kinds of rounds.
+    """Describes a way to find phases: initial phases, then two kinds of iterations.
 
     Args:
         start: Function of `(magnitude, loop, rng)` that returns phases.
-        rounds: Rounds of `phase_retrieval.fast_griffin_lim`.
-        momentum: Momentum of these rounds.
-        band_rounds: Rounds of `project_to_mel` afterwards.
+        rounds: Number of iterations of `phase_retrieval.fast_griffin_lim`.
+        momentum: Momentum of these iterations.
+        band_rounds: Number of iterations of `project_to_mel` afterwards.
         learned: Whether the shipped `vocoder.Vocoder` says how power spreads inside a
             band, and what is noise.
     """
@@ -62,7 +64,7 @@ class LoopSTFT:
         centres: Int array, shape `(frames,)`: samples at the centres of the frames,
             increasing.
         length: Samples in the loop.
-        n_fft: Length of the Hann window.
+        n_fft: Length of the Hann window, in samples.
 
     Example:
         >>> loop = LoopSTFT(np.arange(0, 64, 8), length=64, n_fft=16)
@@ -76,9 +78,10 @@ class LoopSTFT:
         self.length = int(length)
         self.n_fft = n_fft
         self.window = hann_window(n_fft)
+        # The samples of the loop, with half a window more at both ends.
         self._around = (np.arange(self.length + n_fft) - n_fft // 2) % self.length
         squares = np.broadcast_to(self.window**2, (len(self.centres), n_fft))
-        weight = self._overlap_add(squares)
+        weight = self._overlap_add(squares)  # 0 where no frame reaches
         self._weight = 1.0 / np.maximum(weight, 1e-3 * weight.max())
 
     def forward(self, samples: np.ndarray) -> np.ndarray:
@@ -118,7 +121,8 @@ class LoopSTFT:
             Complex64 array, same shape.
         """
         spectra = magnitude * (np.cos(phase) + 1j * np.sin(phase))
-        # The transform counts from the start of the window, half a turn a bin earlier.
+        # The transform counts phases from the start of the window. From there to the
+        # centre bin k makes k half turns.
         spectra[:, 1::2] *= -1
         return spectra.astype(np.complex64)
 
@@ -146,14 +150,15 @@ def mel_to_linear(
     in narrow lines; `vocoder.Vocoder.spread` returns a start learned from music.
 
     Args:
-        mel_power: Float array, shape `(frames, n_mels)`, power.
+        mel_power: Float array, shape `(frames, n_mels)`, power relative to full scale.
         config: `AudioConfig`.
-        num_rounds: Rounds of the update; `None` for 16, or 4 from a given start.
-        start: Float array, shape `(frames, n_fft // 2 + 1)`, power; `None` for the
-            curve.
+        num_rounds: Number of updates; `None` for 16, or 4 from a given start.
+        start: Float array, shape `(frames, n_fft // 2 + 1)`, power relative to full
+            scale; `None` for the curve.
 
     Returns:
-        Float32 array, shape `(frames, n_fft // 2 + 1)`, power.
+        Float32 array, shape `(frames, n_fft // 2 + 1)`, power relative to full scale;
+        0 at frequencies that no band reaches.
 
     Source: multiplicative updates for the Kullback-Leibler divergence, Lee and Seung
         (2001).
@@ -169,7 +174,7 @@ def mel_to_linear(
         num_rounds = 16 if start is None else 4
     if start is None:
         curve = bands_as_curve(mel_power, config)
-        # Nine bins are twice the main lobe of the window.
+        # Nine bins are about twice the main lobe of a Hann window, which has four.
         curve += 1.5 * (curve - scipy.ndimage.uniform_filter1d(curve, 9, axis=1))
         start = np.exp(curve)
     linear = start * (filters.sum(axis=0) > 0)
@@ -201,8 +206,9 @@ def to_audio(
             vocoder fits the configuration, and `"pghi_bands"` elsewhere.
 
     Returns:
-        Float32 array, shape `(samples,)`; on the beat grid exactly
-        `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long.
+        Float32 array, shape `(samples,)`; on the beat grid
+        `round(frames / frames_per_beat * 60 / tempo * sample_rate)` long, on the grid
+        in seconds `frames * hop_length`.
 
     Raises:
         ValueError: If the shape does not fit the configuration; if the levels are not
@@ -268,7 +274,10 @@ def _find_method(name, config):
 def frame_grid(
     log_mel_db: np.ndarray, config: AudioConfig, tempo: float
 ) -> tuple[LoopSTFT, np.ndarray]:
-    """Places the frames of a loop, with interpolated ones where steps are long.
+    """Computes where the frames of a loop stand, in samples, and their power.
+
+    Where the steps are long, interpolated frames are put in between. A level at the
+    floor becomes a power of 0.
 
     Args:
         log_mel_db: Float32 array, shape `(frames, n_mels)`, in dB.
@@ -276,8 +285,8 @@ def frame_grid(
         tempo: Beats a minute (beat grid only).
 
     Returns:
-        `(loop, mel_power)`: `LoopSTFT`, and float32 power, shape
-        `(frames * k, n_mels)`, where every k-th frame is one of those given.
+        `(loop, mel_power)`: `LoopSTFT`, and a float32 array of power relative to full
+        scale, shape `(frames * k, n_mels)`; every k-th frame is one of those given.
 
     Example:
         >>> config = AudioConfig()
@@ -310,9 +319,9 @@ def project_to_mel(
 ) -> np.ndarray:
     """Moves the mel bands of a loop closer to a given power.
 
-    Each round scales a frequency by what its bands lack, and leaves phases and the
-    shape of the spectrum inside the bands free. The bands are known; the magnitude of
-    every frequency, which Griffin-Lim asks for, is an estimate.
+    Each round scales the magnitude of a frequency by the ratio wanted to found in its
+    bands, and keeps phases and the shape of the spectrum inside a band. Griffin-Lim
+    imposes a magnitude on every frequency, which is an estimate; the bands are known.
 
     Args:
         samples: Float32 array, shape `(loop.length,)`.
@@ -353,7 +362,7 @@ def stft_scale(config: AudioConfig) -> np.float32:
         config: `AudioConfig`.
 
     Returns:
-        Half the sum of the window.
+        Half the sum of the window, a float32 scalar.
 
     Example:
         >>> stft_scale(AudioConfig())

@@ -13,12 +13,13 @@ from cvae_music.audio.analysis import TINY
 if TYPE_CHECKING:
     from cvae_music.audio.inversion import LoopSTFT
 
-# Of the Gaussian nearest to a Hann window, times its squared length (Prusa et al.).
+# The Gaussian nearest to a Hann window, exp(-pi t^2 / gamma), has this gamma times the
+# squared length of the window (Prusa et al., 2017).
 HANN_GAMMA = 0.25645
 # Uncertainty in nats from which noise is mixed in, and from which it stands alone;
 # chosen on validation tracks, by the embedding of a music tagger.
 NOISE_FROM = (0.4, 0.5)
-TOLERANCE = 1e-3  # cells below this share of the largest start at random phases
+TOLERANCE = 1e-3  # cells below this share of the largest keep random phases
 
 
 def zero_phases(
@@ -28,8 +29,8 @@ def zero_phases(
 
     Args:
         magnitude: Float32 array, shape `(frames, bins)`.
-        loop: `LoopSTFT` of the frames; unused.
-        rng: NumPy generator; unused.
+        loop: Unused; all functions that find initial phases take the same arguments.
+        rng: Unused.
 
     Returns:
         Float32 array, shape `(frames, bins)`.
@@ -71,8 +72,8 @@ def fast_griffin_lim(
 ) -> np.ndarray:
     """Estimates the samples of a loop whose spectra have given magnitudes.
 
-    Each round synthesises samples, takes the phases of their spectra and puts the
-    magnitudes back. So the phases of overlapping frames come to agree.
+    Each round synthesises samples, keeps the phases of their spectra and replaces the
+    magnitudes by those given. So the phases of overlapping frames come to agree.
 
     Args:
         magnitude: Float32 array, shape `(frames, bins)`, in the units of
@@ -80,9 +81,9 @@ def fast_griffin_lim(
         start: Complex array, shape `(frames, bins)`, such as
             `loop.with_phases(magnitude, phase)`.
         loop: `LoopSTFT` of the frames.
-        rounds: Number of rounds.
-        momentum: Share of the last change that is added again in each round; 0 is the
-            original Griffin-Lim.
+        rounds: Number of rounds; 0 gives the inverse of `start`.
+        momentum: Share of the last change of the spectra that is added in each round,
+            at least 0; 0 is the original Griffin-Lim.
 
     Returns:
         Float32 array, shape `(loop.length,)`.
@@ -123,7 +124,9 @@ def noise_substitution(
     Args:
         magnitude: Float32 array, shape `(frames, bins)`.
         uncertainty: Float array, shape `(frames, bins)`: expected error of the natural
-            logarithm of the magnitude. It is about 0.5 for noise.
+            logarithm of the magnitude, in nats. It is about 0.5 for noise. Up to 0.4
+            a bin stays as it is. From 0.5 on its magnitude fluctuates as that of noise,
+            and from 0.45 on its phase is that of the noise.
         loop: `LoopSTFT` of the frames.
         rng: NumPy generator of the noise.
 
@@ -144,6 +147,7 @@ def noise_substitution(
     size = np.abs(noise)
     low, high = NOISE_FROM
     share = np.clip((uncertainty - low) / (high - low), 0.0, 1.0)
+    # Bounded at 30 dB below the mean power.
     fluctuation = np.maximum(size / np.sqrt(np.mean(size**2)), 0.03) ** share
     phasor = np.where(share > 0.5, noise / np.maximum(size, TINY), 0.0)
     return magnitude * fluctuation, phasor
@@ -165,7 +169,7 @@ def phase_gradient_integration(
         rng: NumPy generator for the phases that the magnitudes do not determine.
 
     Returns:
-        Float32 array, shape `(frames, bins)`: phases at the centre of each frame.
+        Float32 array, shape `(frames, bins)`: radians at the centre of each frame.
 
     Source: Prusa, Balazs and Søndergaard (2017), A noniterative method for
         reconstruction of phase from STFT magnitude, IEEE/ACM TASLP 25(5).
@@ -211,20 +215,21 @@ def _compiled_integration():
         return numba.njit(nogil=True)(_integrate)
 
 
-# Written here because other implementations ask for one step and begin at the first
-# frame. The frames of a loop stand at uneven steps, so that any tempo is exact.
+# Written here because other implementations take one hop length, and have a first and a
+# last frame. The frames of a loop stand at uneven steps, so that any tempo is exact.
 def _integrate(
     magnitude, logarithm, phase, steps, seed_frames, seed_bins, n_fft, gamma, threshold
 ):
     """Fills `phase` in place, in loops that Numba compiles."""
     frames, bins = magnitude.shape
     mean_step = steps.sum() / frames
-    # Of the slope over bins, beyond the bin's own frequency; and of that over frames.
+    # Factors of the log-magnitude's slopes. That over bins gives the change of phase to
+    # the next frame, beyond the bin's frequency; that over frames, to the next bin.
     along_time = 0.5 * mean_step * n_fft / gamma
     along_bins = -0.5 * gamma / (mean_step * n_fft)
     done = magnitude < threshold
     for start in range(len(seed_frames) + frames * bins):
-        # The loudest cell of each frame, then all cells that were not reached.
+        # Begins at the loudest cell of each frame, then at every cell not reached yet.
         if start < len(seed_frames):
             frame = seed_frames[start]
             k = seed_bins[start]

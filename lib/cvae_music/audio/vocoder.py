@@ -14,20 +14,20 @@ from cvae_music.config import AudioConfig
 
 CONTEXT = 16  # frames to each side that the network sees
 MUST_FIT = ("sample_rate", "n_fft", "n_mels", "fmin", "fmax", "floor_db")
-LOUDEST = 3.0  # nats of a magnitude, relative to full scale
+LOUDEST = 3.0  # nats; bound of log-magnitudes, relative to full scale
 
 
 @keras.saving.register_keras_serializable(package="cvae_music")
 class Vocoder(keras.Model):
     """Predicts log-magnitudes, and their errors, from log-mel frames, in nats.
 
-    A network corrects a curve that is drawn through the bands. Its blocks are
-    convolutions over time and two dense layers, as in ConvNeXt. The bands themselves
-    are known, so the loss (`cvae_lab.presets.train_vocoder`) compares magnitudes after
-    some rounds of `inversion.mel_to_linear`, which restore the bands: only the spread
-    of power inside each band is learned. A second head predicts the error of the
-    first, and passes no gradients back. All is computed in float32, under any dtype
-    policy.
+    A network corrects a curve over frequency that is interpolated from the bands. Its
+    blocks are convolutions over time and two dense layers, as in ConvNeXt. The bands
+    themselves are known, so the loss (`cvae_lab.presets.train_vocoder`) compares
+    magnitudes after some rounds of `inversion.mel_to_linear`, which restore the bands:
+    only the spread of power inside each band is learned. A second head predicts the
+    error of the first, and passes no gradients back. All is computed in float32, under
+    any dtype policy.
 
     Inputs are `[log_mel_db, curve]`, shapes `(batch, frames, n_mels)` in dB and
     `(batch, frames, n_fft // 2 + 1)` in nats of magnitude. Outputs are
@@ -37,6 +37,7 @@ class Vocoder(keras.Model):
         audio_config: `AudioConfig` (or its dict) of the log-mel; saved with the model.
         width: Channels.
         num_blocks: Residual blocks.
+        **kwargs: As for `keras.Model`: `name`, `dtype`, `trainable`.
 
     Source: the blocks are those of Siuzdak (2024), Vocos, arXiv:2306.00814, without
         its phases and its adversary.
@@ -59,11 +60,12 @@ class Vocoder(keras.Model):
         self.network = build_network(
             audio_config.n_mels, num_bins, self.width, self.num_blocks
         )
-        self.built = True
+        self.built = True  # its network is; nothing is left for a first call
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """Returns `(log_magnitude, uncertainty)` of `[log_mel_db, curve]`."""
         log_mel_db, curve = inputs
+        # Scaled to about -1.5 to 2, at the default floor and ceiling.
         correction, uncertainty = self.network(
             (log_mel_db + 40.0) / 20.0, training=training
         )
@@ -95,7 +97,7 @@ class Vocoder(keras.Model):
         around = np.take(mel_power, frames, axis=0, mode="wrap")
         level = 10.0 * np.log10(np.maximum(around, TINY))
         level = np.clip(level, config.floor_db, config.ceiling_db).astype(np.float32)
-        curve = bands_as_curve(around, config) / 2.0  # of power, to magnitude
+        curve = bands_as_curve(around, config) / 2.0  # the root of power
         log_magnitude, uncertainty = self._graph(level[None], curve[None])
         inner = slice(CONTEXT, -CONTEXT)
         power = np.exp(2.0 * np.minimum(log_magnitude[0, inner], LOUDEST))

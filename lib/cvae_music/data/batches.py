@@ -1,4 +1,4 @@
-"""Batches for training: from features to `tf.data`, in an order that a seed fixes."""
+"""Batches of features as a `tf.data.Dataset`, in an order that a seed fixes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cvae_music.data.features import FeatureSet
 if TYPE_CHECKING:
     import tensorflow as tf
 
-RAM_LIMIT = 2**30  # sets up to this many bytes are kept in memory
-MAX_GAIN_DB = 3.0
-BEATS_PER_BAR = 4
+RAM_LIMIT = 2**30  # bytes of one split; a larger one is read batch by batch
+MAX_GAIN_DB = 3.0  # of the augmentation, up and down
+BEATS_PER_BAR = 4  # of composed music
 
 
 def make_dataset(
@@ -28,30 +28,33 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Makes a `tf.data.Dataset` of one split, for `model.fit` and `model.evaluate`.
 
-    Training clips come in a new order in every epoch, in batches of one shape: the few
-    that fill no batch wait for another epoch. The clips of other splits come in the
-    order of the table, all of them. A split of at most `RAM_LIMIT` bytes is held in
-    memory; of a larger one each batch is read when it is needed.
+    Training clips come in a new order in every epoch, in full batches; the clips left
+    over, fewer than a batch, are not used in that epoch. The clips of other splits come
+    in the order of the table, all of them, the last batch smaller. A split of at most
+    `RAM_LIMIT` bytes is held in memory; of a larger one each batch is read when it is
+    needed.
 
-    The order and the augmentation of an epoch depend on `seed` and on the number of the
-    epoch alone, so training that resumes after a kill sees what it would have seen.
+    The order and the augmentation of an epoch depend only on `seed` and on the number
+    of the epoch, so a training that resumes after a kill gets the same batches.
 
     Args:
         features: `FeatureSet`.
         split: `"train"`, `"validation"` or `"test"`.
         batch_size: Clips in a batch.
         seed: Seed of order and augmentation.
-        augment: Vary the gain of each clip by up to 3 dB, and start loops at any bar.
+        augment: Vary the gain of each clip by up to 3 dB, and start composed loops at
+            any bar.
         epoch: Integer `tf.Variable` that holds the number of the epoch about to be
             read; `None` counts the passes over the dataset from 0.
 
     Returns:
         Dataset of `(x, genre)`: float32, shape `(batch, num_frames, n_mels)`, scaled to
-        [-1, 1]; int32 indices, shape `(batch,)`.
+        [-1, 1]; int32 genre indices, shape `(batch,)`.
 
     Raises:
-        ValueError: If the split holds fewer clips than a batch needs, or clips to score
-            that hold NaN.
+        ValueError: If there is no such split, the training split holds fewer clips than
+            a batch, or another split holds no clips or clips with NaN; or if a number
+            is out of range.
 
     Example:
         >>> import pandas as pd
@@ -71,11 +74,11 @@ def make_dataset(
     config = features.config
     is_training = split == "train"
     size = len(part)
-    if size < (batch_size if is_training else 1):
+    least = batch_size if is_training else 1
+    if size < least:
         raise ValueError(
             f"make_dataset got batch_size={batch_size} for {size} clips in split "
-            f"{split!r}; expected from 1 to that many. Use a smaller batch_size, or "
-            "more music."
+            f"{split!r}; expected at least {least}. Lower batch_size, or add music."
         )
     if not is_training:
         _check_finite(part, split)
@@ -98,7 +101,8 @@ def make_dataset(
         now = epoch.read_value()
         if counts_itself:
             epoch.assign_add(1)
-        # Three independent streams of one seed, each with the epoch as its second word.
+        # TensorFlow's stateless random numbers take a key of two integers. With factor
+        # 4 no two seeds share one.
         order_key, gain_key, turn_key = (
             tf.stack([tf.cast(seed, tf.int64) * 4 + number, now]) for number in range(3)
         )
@@ -112,6 +116,7 @@ def make_dataset(
         return clips.batch(batch_size, drop_remainder=is_training)
 
     def load_batch(rows: tf.Tensor, gain: tf.Tensor, turn: tf.Tensor) -> Any:
+        """Reads the clips of a batch, augments and scales them; adds their genres."""
         if in_memory is None:
             read = part.log_mel.__getitem__
             clips = tf.numpy_function(read, [rows], tf.float16)
@@ -121,6 +126,7 @@ def make_dataset(
         clips = tf.ensure_shape(tf.cast(clips, tf.float32), shape)
         if augment:
             clips = augment_clips(clips, gain, turn, config)
+        # As `AudioConfig.scale`, which takes NumPy arrays only.
         scaled = (clips - config.floor_db) * (1.0 / config.db_per_unit) - 1.0
         return scaled, tf.gather(genres, rows)
 
@@ -131,7 +137,7 @@ def make_dataset(
 
 
 def _check_finite(part: FeatureSet, split: str) -> None:
-    """Refuses clips with NaN: they would only turn a validation metric into NaN."""
+    """Refuses clips with NaN, which would make a metric NaN and not say where from."""
     rows = part.table.to_dict("records")
     broken = [
         row.get("path") or row.get("clip_id")
@@ -146,22 +152,22 @@ def _check_finite(part: FeatureSet, split: str) -> None:
 
 
 def augment_clips(clips: Any, gain: Any, turn: Any, config: AudioConfig) -> tf.Tensor:
-    """Changes the gain of each clip in dB, and lets loops begin at another frame.
+    """Adds a gain in dB to each clip, and rotates it in time by whole frames.
 
     Args:
         clips: Float32 tensor, shape `(batch, num_frames, n_mels)`, dB.
-        gain: Float32, shape `(batch,)`, dB.
-        turn: Integers, shape `(batch,)`: the frame that becomes the first.
+        gain: Float32 tensor, shape `(batch,)`, dB.
+        turn: Integer tensor, shape `(batch,)`: the frame that becomes the first.
         config: `AudioConfig`.
 
     Returns:
-        Float32 tensor of the same shape, dB.
+        Float32 tensor of the same shape, dB, between floor and ceiling.
     """
     import tensorflow as tf
 
     louder = clips + gain[:, None, None]
     louder = tf.clip_by_value(louder, config.floor_db, config.ceiling_db)
-    # The floor stands for "nothing heard": more gain does not make it heard.
+    # The floor stands for silence, which no gain makes louder.
     louder = tf.where(clips <= config.floor_db, clips, louder)
     frames = tf.range(config.num_frames, dtype=tf.int64)[None, :]
     frames = (frames + tf.cast(turn, tf.int64)[:, None]) % config.num_frames

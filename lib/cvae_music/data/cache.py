@@ -1,8 +1,8 @@
-"""How features are made: shard by shard, so that a kill costs at most one of them.
+"""The cache of features, made shard by shard: a kill costs one shard a process.
 
-A cache of one function's results (joblib.Memory) or one array that grows would lose the
-work of an hour to a kill or a full disk. Every file is written under another name and
-renamed when complete; `meta.json` comes last and says that everything is there.
+`joblib.Memory`, or one file that grows, would lose the work of hours to a kill or a
+full disk. Every file is written under a temporary name and renamed when it is complete.
+`meta.json` comes last: a folder that has it is complete.
 """
 
 import ast
@@ -32,8 +32,14 @@ from cvae_music.data.extraction import make_shard
 from cvae_music.data.shards import has_shard
 from cvae_music.serialization import NO_CALL, print_text, write_text
 
-SHARD_SIZE = 32  # sources; 32 files make some 30 MB
+SHARD_SIZE = 32  # sources; 32 clips of FMA, of 30 s, make some 30 MB
+# Read as text, whatever they hold: a genre may be called 80 or NA.
 TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
+
+
+# In what `ast.dump` prints: docstrings, then empty fields, which not every version of
+# Python prints, and commas.
+NO_CODE = r"Expr\(value=Constant\(value=(['\"]).*?(?<!\\)\1\)\)|\w+=(\[\]|None)|, "
 
 
 @functools.cache
@@ -41,16 +47,17 @@ def code_key(*modules: str) -> str:
     """Hashes the code of modules and of those they import from this project.
 
     With the hash in a cache's name, features never outlive the code that made them.
-    Comments, imports inside functions and the version of Python do not count.
+    Comments, docstrings, imports inside functions and the version of Python do not
+    count. Messages do, so a change of one makes features anew.
 
     Args:
-        *modules: Names such as `"cvae_music.data.cache"`.
+        *modules: Names of modules, such as `"cvae_music.data.cache"`.
 
     Returns:
         Eight hexadecimal digits.
     """
     root = Path(__file__).parents[2]
-    seen = {"cvae_music.config": ""}  # its values are in a cache's name anyway
+    seen = {"cvae_music.config": ""}  # its values are in a cache's name already
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
@@ -58,8 +65,7 @@ def code_key(*modules: str) -> str:
         if name in seen or not path.is_file():
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        # Versions of Python differ in whether they write what is empty.
-        seen[name] = re.sub(r"\w+=(\[\]|None)|, ", "", ast.dump(tree))
+        seen[name] = re.sub(NO_CODE, "", ast.dump(tree))
         for node in tree.body:
             if isinstance(node, ast.ImportFrom) and node.module:
                 waiting.append(node.module)
@@ -83,7 +89,7 @@ def make_features(
         folder: Folder of this cache.
         collection: `Collection`.
         config: `AudioConfig`.
-        max_windows: Clips of one file at most.
+        max_windows: Largest number of clips of one file.
         num_workers: Processes to use; `None` for one on each core, or for what a
             `joblib.parallel_config` around the call says.
         progress: Show a progress bar.
@@ -121,14 +127,15 @@ def _write_tables(
         rows += record.pop("rows")
         skipped += record.pop("skipped")
         about.append(record)
-    # Of genres that are not in every split too: their clips stay in the shards.
+    # Clips of genres that are not in every split stay in the shards and in this table;
+    # `load_features` leaves them out.
     table = pd.DataFrame(rows, columns=None if rows else collection.table.columns)
     found = Collection.of_complete_genres(
         collection.name, table, collection.genres, skipped
     )
     for name, part in {"table.csv": table, "skipped.csv": found.skipped}.items():
         write_text(folder / name, part.to_csv(index=False, lineterminator="\n"))
-    # Of `write_file` in processes that were killed.
+    # Temporary files that `write_file` left in processes that were killed.
     for leftover in folder.glob(f"*.{'[0-9a-f]' * 32}.tmp"):
         leftover.unlink(missing_ok=True)
     meta = {"config": config.get_config(), "genres": found.genres, "shards": about}
@@ -136,15 +143,15 @@ def _write_tables(
 
 
 def read_table(text: str) -> pd.DataFrame:
-    """Reads a table as it was written: genres named `NA` stay text.
+    """Reads a table as it was written; a genre called `NA` stays text.
 
-    A hole in a column of numbers is NaN, a hole in a column of text the empty text.
+    An empty cell is NaN in a column of numbers, and "" in a column of text.
 
     Args:
         text: Comma-separated values, lines ending in `\\n`.
 
     Returns:
-        Data frame.
+        `pandas.DataFrame`.
 
     Example:
         >>> read_table("genre,tempo\\nNA,120.5\\njazz,\\n")["tempo"].tolist()
@@ -164,7 +171,16 @@ def read_table(text: str) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def _explain_errors(folder, num_shards):
-    """Says what to do when a folder cannot be written, and how far a run came."""
+    """Rewords the `OSError` of a full disk or of a folder that cannot be written.
+
+    Args:
+        folder: Folder of the cache.
+        num_shards: Number of shards when it is complete.
+
+    Raises:
+        OSError: If the disk is full; says how many shards are made.
+        PermissionError: For any other `OSError`.
+    """
     try:
         yield
     except OSError as error:
@@ -184,7 +200,10 @@ def _explain_errors(folder, num_shards):
 
 
 def _lock(folder: Path) -> contextlib.AbstractContextManager:
-    """Waits until no other process builds these features. A killed one lets go."""
+    """Locks a cache's folder; waits while another process has the lock.
+
+    The system releases the lock of a process that is killed.
+    """
     lock = filelock.FileLock(folder / "lock")
     try:
         return lock.acquire(timeout=0)
@@ -194,7 +213,8 @@ def _lock(folder: Path) -> contextlib.AbstractContextManager:
     except (NotImplementedError, OSError) as error:
         if getattr(error, "errno", errno.ENOSYS) not in NO_CALL:
             raise
-        return contextlib.nullcontext()  # two processes would do the work twice
+        # A disk without locks: at worst two processes do the same work.
+        return contextlib.nullcontext()
 
 
 def _make_shards(

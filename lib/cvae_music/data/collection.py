@@ -1,4 +1,4 @@
-"""Collections: which sources of music there are, of which genre, in which split."""
+"""Collections: sources of music with their genres and splits, before any extraction."""
 
 import contextlib
 import dataclasses
@@ -10,26 +10,31 @@ import pandas as pd
 from cvae_music.audio.files import READABLE, sound_span
 
 SPLITS = ("train", "validation", "test")
-MIN_GROUPS = 3  # one for each split
+MIN_GROUPS = 3  # of a genre, one for each split
 HELD_OUT = 0.1  # share of a genre's groups for validation, and the share for test
 SOURCE_COLUMNS = ("source_id", "path", "genre", "split", "group")
 SKIPPED_COLUMNS = ("path", "reason", "detail")
-KEY_BLOCKS = 5  # blocks of a file that its collection's key depends on
+# The key of a collection hashes blocks of a file, or all of a file up to SMALL_FILE.
+KEY_BLOCKS = 5
 KEY_BLOCK_BYTES = 4096
-SMALL_FILE = 2**18  # bytes; of a file up to this, all count
+SMALL_FILE = 2**18  # bytes
 
 
 def skipped_table(rows: list[tuple] | tuple = ()) -> pd.DataFrame:
-    """Builds a report of what was left out: columns `path`, `reason`, `detail`."""
+    """Builds a report of what was left out, from tuples of `SKIPPED_COLUMNS`."""
     return pd.DataFrame(list(rows), columns=list(SKIPPED_COLUMNS), dtype=object)
 
 
 def check_splits(where: str, table: pd.DataFrame) -> None:
-    """Raises a `ValueError` if a group, source or file is in two splits.
+    """Checks that no group, source or file of a table is in two splits.
 
     Args:
         where: What has the table, for the message.
-        table: Column `split`, and some of `group`, `source_id`, `path`.
+        table: Column `split`, and some of `group`, `source_id`, `path`. Empty names
+            pass.
+
+    Raises:
+        ValueError: If one is; the message names up to five.
     """
     for name in ("group", "source_id", "path"):
         if name not in table:
@@ -46,7 +51,7 @@ def check_splits(where: str, table: pd.DataFrame) -> None:
 
 
 def count_splits(table: pd.DataFrame, genres: list | tuple) -> pd.DataFrame:
-    """Counts the rows of each genre in each split, genres as rows."""
+    """Counts the rows of a table by genre (rows) and split (columns)."""
     counts = pd.crosstab(table["genre"], table["split"])
     return counts.reindex(index=list(genres), columns=list(SPLITS), fill_value=0)
 
@@ -104,13 +109,13 @@ class Collection:
     ) -> "Collection":
         """Builds a collection of the genres that are in every split.
 
-        The others could not be scored and go into the report.
+        Sources of other genres go into the report, because they could not be scored.
 
         Args:
             name: As for the class.
             table: As for the class, or one row a clip.
-            genres: Genre names in order.
-            skipped: List of `(path, reason, detail)` so far.
+            genres: All genre names, in order.
+            skipped: Tuples `(path, reason, detail)` of what was left out before.
 
         Returns:
             `Collection`.
@@ -145,14 +150,14 @@ class Collection:
         return bool((self.table["path"] == "").all())
 
     def counts(self) -> pd.DataFrame:
-        """Counts the sources of each genre in each split, genres as rows."""
+        """Counts the sources of each genre (rows) in each split (columns)."""
         return count_splits(self.table, self.genres)
 
     def key(self) -> str:
         """Returns ten hexadecimal digits that change with table, genres or content.
 
-        Of each file the size and some blocks of its sound count, not its place, its
-        time and its tags: music that was moved, unpacked, mounted or tagged again
+        Of each file the size and some blocks of its sound count. Its path, its date
+        and its tags do not, so music that was moved, unpacked, mounted or tagged again
         keeps its cache.
         """
         digest = hashlib.sha256(repr(tuple(self.genres)).encode())
@@ -164,9 +169,9 @@ class Collection:
 
 
 def _content_sample(path: str) -> bytes:
-    """Returns the size of a file without tags, and blocks from its first byte on."""
+    """Returns the size of a file without its tags, and blocks spread over its sound."""
     sample = b""
-    # Composed music has no file; what cannot be read is reported by the extraction.
+    # Composed music has no file. The extraction reports a file that cannot be read.
     with contextlib.suppress(OSError), open(path, "rb") as file:
         first, last = sound_span(file)
         size = last - first
@@ -182,13 +187,13 @@ def _content_sample(path: str) -> bytes:
 
 
 def split_groups(groups: list[str], seed: int | tuple[int, ...] = 0) -> dict:
-    """Assigns the groups of one genre to splits, 80/10/10.
+    """Assigns the groups of one genre to splits at random, 80/10/10.
 
     Validation and test get at least one each.
 
     Args:
-        groups: At least three distinct names, in a fixed order.
-        seed: Seed of the order.
+        groups: At least three different names, in the same order at each call.
+        seed: Seed of the assignment, as `numpy.random.default_rng` takes it.
 
     Returns:
         Dict from group to split.

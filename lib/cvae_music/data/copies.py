@@ -1,4 +1,4 @@
-"""Copies of one recording, told by how it sounds: names, formats, levels may differ."""
+"""Copies of one recording, found by sound: names, formats and levels may differ."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +13,23 @@ from cvae_music.audio.analysis import TINY, band_power
 from cvae_music.audio.files import read_mono
 from cvae_music.data.collection import SPLITS
 
-RATE = 4000  # Hz: what every codec keeps
-SECONDS = 8.0  # of sound that are compared, from the first one on
-SHORTEST = 2.0  # seconds
-SILENCE = 0.01  # of the peak; less is left out at the beginning
-QUIETEST = 0.1  # full scale at 1: of a peak below it, SILENCE of this is left out
+RATE = 4000  # Hz; every codec keeps the frequencies below 2 kHz
+SECONDS = 8.0  # how much is compared, from the first sound on
+SHORTEST = 2.0  # seconds; less sound is not compared
+# Quieter samples at the beginning are left out: below SILENCE times the peak, and where
+# the peak is low below SILENCE times QUIETEST, or hiss would count as sound.
+SILENCE = 0.01
+QUIETEST = 0.1  # full scale is 1
 WINDOW = 1024  # samples, for the spectrum
-SMOOTHING = 17  # frequencies
-# Of 21 recordings in four styles, copies as MP3, Vorbis and Opus had a likeness of at
-# least 0.95 and a correlation of at least 0.88; of 181, one pair of others had 0.86 and
-# 0.60, the next at most 0.77 and 0.29.
-MIN_LIKENESS = 0.85  # of spectra; others are not compared further
-SAME = 0.7  # correlation
-MOST_COMPARED = 5
-BLOCK = 256  # files
+SMOOTHING = 17  # bins of the spectrum
+# Likeness is the cosine similarity of two spectra; only pairs above MIN_LIKENESS are
+# correlated. Copies of 21 recordings in four styles as MP3, Vorbis and Opus had a
+# likeness of at least 0.95 and a correlation of at least 0.88. Among 181 different
+# recordings one pair had 0.86 and 0.60, the next at most 0.77 and 0.29.
+MIN_LIKENESS = 0.85
+SAME = 0.7  # lowest correlation of copies
+MOST_COMPARED = 5  # files that one file is correlated with
+BLOCK = 256  # files whose likeness to all others is computed at once
 
 
 def find_copies(paths: list[str]) -> np.ndarray:
@@ -45,8 +48,8 @@ def find_copies(paths: list[str]) -> np.ndarray:
         paths: Paths of sound files.
 
     Returns:
-        Int array, shape `(len(paths),)`: the place of the first file that begins with
-        the same recording, its own place where there is none before it, -1 where less
+        Int array, shape `(len(paths),)`: the index of the first file that begins with
+        the same recording, its own index where there is none before it, -1 where less
         than two seconds of sound can be read.
 
     Example:
@@ -76,12 +79,15 @@ def find_copies(paths: list[str]) -> np.ndarray:
 def drop_copies(
     table: pd.DataFrame, copies: np.ndarray, skipped: list[tuple], reason: str
 ) -> pd.DataFrame:
-    """Drops copies of test music from training and validation.
+    """Keeps copies of one recording only in the last split that has one.
+
+    Otherwise a model could be tested on a recording it was trained on.
 
     Args:
-        table: Columns `source_id`, `split`.
-        copies: Of its rows, as of `find_copies`.
-        skipped: List that gets a line for each row that is dropped.
+        table: Columns `source_id`, `split`; the last split is `"test"`.
+        copies: Int array, shape `(len(table),)`, as `find_copies` returns it.
+        skipped: List that gets `(source_id, reason, detail)` for each row that is
+            dropped.
         reason: The reason, for the report.
 
     Returns:
@@ -93,11 +99,11 @@ def drop_copies(
     kept = dict(zip(copies[is_kept], names[is_kept], strict=True))
     for name, copy in zip(names[~is_kept], copies[~is_kept], strict=True):
         skipped.append((name, reason, f"the same recording as {kept[copy]}"))
-    return table[is_kept].copy()
+    return table[is_kept].copy()  # the caller changes it
 
 
 def _opening(path: str) -> np.ndarray:
-    """Reads the first seconds of sound, silence left out, at `RATE`."""
+    """Reads the first seconds of sound after silence, at `RATE`; shape `(samples,)`."""
     for seconds in (SECONDS + 1.0, 60.0):  # more where it begins with silence
         samples, rate = read_mono(path, 0.0, seconds)
         level = np.abs(samples)
@@ -111,7 +117,12 @@ def _opening(path: str) -> np.ndarray:
 
 
 def _spectrum(path: str) -> np.ndarray | None:
-    """Computes the fine structure of the average spectrum, a vector of length 1."""
+    """Computes the average log spectrum without its smooth part, at unit length.
+
+    Returns:
+        Array, shape `(WINDOW // 2 + 1,)`; `None` where the sound is too short or cannot
+        be read.
+    """
     try:
         sound = _opening(path)
     except Exception:  # reported when the features are computed
@@ -127,7 +138,7 @@ def _spectrum(path: str) -> np.ndarray | None:
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Computes the correlation of two sounds at the shift where it is largest."""
+    """Computes the absolute correlation of two sounds at the shift of its maximum."""
     size = scipy.fft.next_fast_len(len(first) + len(second), real=True)
     product = scipy.fft.rfft(first, size) * scipy.fft.rfft(second, size).conj()
     shift = int(np.abs(scipy.fft.irfft(product, size)).argmax())

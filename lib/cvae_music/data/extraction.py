@@ -1,6 +1,6 @@
 """Clips of one source of music: find the beats, cut windows, measure log-mel levels.
 
-Each process of an extraction loads this module, so it imports nothing heavy.
+Each process of an extraction loads this module, so it does not import TensorFlow.
 """
 
 from pathlib import Path
@@ -28,30 +28,30 @@ from cvae_music.data.windows import (
 # Windows of a training file overlap, which is free augmentation. Those of the other
 # splits never do, so that no second of music counts twice in a score.
 STRIDE_BEATS = 2
-# Files are read in equal blocks, of at least this length where the file is longer, and
-# less than twice as much. Each has beats of its own, so a tempo may change.
+# Files are read in equal blocks of one to two minutes; a shorter file is one block.
+# Beats are tracked in each block anew, so the tempo of a file may change.
 BLOCK_SECONDS = 60.0
-MAX_WINDOWS = 256  # of one source: all of five minutes at 100 beats a minute
+MAX_WINDOWS = 256  # of one source; five minutes at 100 beats a minute have fewer
 
 
 def make_shard(
     path: Path, sources: list[dict], config: AudioConfig, max_windows: int
 ) -> int:
-    """Extracts and writes one shard.
+    """Extracts the clips of some sources and writes them as one shard.
 
     Args:
         path: Path of the shard, without suffix.
-        sources: Rows of `Collection.table`.
+        sources: Rows of `Collection.table`, as dicts.
         config: `AudioConfig`.
-        max_windows: As of `extract_source`.
+        max_windows: As for `extract_source`.
 
     Returns:
-        Number of sources.
+        Number of sources, for the progress bar.
     """
-    if has_shard(path):  # by a worker that was lost before it could say so
+    if has_shard(path):  # written by a worker that died before it returned
         return len(sources)
-    # Raises the size above which glibc returns freed memory to the system, so that
-    # later arrays reuse it: a fifth less time.
+    # glibc returns freed blocks above a size to the system. To free one large array
+    # raises this size, so that later arrays reuse memory: a fifth less time.
     np.empty(2**25 - 2**16, np.uint8)
     rows: list[dict] = []
     clips = []
@@ -71,9 +71,9 @@ def extract_source(
     """Extracts the clips of one source, spread over all of it.
 
     Args:
-        source: A row of `Collection.table`.
+        source: A row of `Collection.table`, as a dict.
         config: `AudioConfig`.
-        max_windows: Clips at most, of a file.
+        max_windows: Largest number of clips of a file; composed music gives one.
 
     Returns:
         `(rows, clips, skipped)`: a dict for each clip; float16 array, shape
@@ -87,7 +87,7 @@ def extract_source(
     except AudioError as error:
         reason = error.reason
         detail = error.detail
-    except Exception as error:  # a strange file costs one line, never the whole run
+    except Exception as error:  # a file with an unknown fault must not end the run
         reason = "analysis failed"
         detail = f"{type(error).__name__}: {error}"
     clips = np.zeros((0, *config.shape), np.float16)
@@ -97,9 +97,10 @@ def extract_source(
 def _extract_composed(
     source: dict, config: AudioConfig
 ) -> tuple[list[dict], np.ndarray, list[tuple]]:
+    """Composes one clip; arguments and result as for `extract_source`."""
     start = 0.0
     grid = "known"
-    if config.grid == "seconds":  # begins anywhere in the loop, as a cut from a record
+    if config.grid == "seconds":  # begins anywhere in the loop, as a cut from a file
         position = np.random.default_rng(int(source["seed"])).random()
         start = round(position * LOOP_BEATS * 60.0 / source["tempo"], 3)
         grid = "seconds"
@@ -115,11 +116,12 @@ def _extract_composed(
 def _extract_file(
     source: dict, config: AudioConfig, max_windows: int
 ) -> tuple[list[dict], np.ndarray, list[tuple]]:
+    """Extracts the clips of a file; arguments and result as for `extract_source`."""
     path = source["path"]
     duration, claimed = _duration(path)
     num_blocks = max(1, int(duration // BLOCK_SECONDS))
     seconds = duration / num_blocks
-    # Of a file with more blocks than windows some are read, as far apart as can be.
+    # Of a file with more blocks than windows, some blocks are read, evenly spread.
     blocks = _spread(np.arange(num_blocks), max_windows)
     length = stride = config.num_frames
     if source["split"] == "train":
@@ -139,7 +141,7 @@ def _extract_file(
         frames = firsts[:, None] + np.arange(length)
         loudest = level.max(axis=1)[frames].max(axis=1)
         loud = np.flatnonzero(loudest >= config.floor_db + SILENCE_MARGIN_DB)
-        # A block gets its share of the limit, and what those before it did not need.
+        # A block gets its share of the limit, and what earlier blocks did not use.
         share = max_windows * number // len(blocks)
         kept = _spread(loud, share - len(rows))
         for window in kept:
@@ -195,10 +197,13 @@ def _extract_file(
 
 
 def _duration(path: str) -> tuple[float, float]:
-    """Measures the length of a file as `audio_duration`, but believes short headers."""
+    """Measures the length of a file; returns it and what its header says, in seconds.
+
+    As `audio_duration`, but faster for a short file, whose header is believed.
+    """
     with open_sound(path) as file:
         claimed = file.frames / file.samplerate
-    if claimed > BLOCK_SECONDS:  # else all of it is read, which shows how long it is
+    if claimed > BLOCK_SECONDS:  # a shorter file is read whole, which shows its length
         return audio_duration(path)
     return claimed, claimed
 
@@ -210,7 +215,7 @@ def _spread(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def _covered(rows: list[dict]) -> float:
-    """Counts the seconds that lie in any of some clips of a file, which may overlap."""
+    """Sums the seconds of a file that its clips cover; where they overlap, once."""
     starts = np.array([row["start"] for row in rows])
     ends = np.array([row["end"] for row in rows])
     return float(np.minimum(ends - starts, np.diff(starts, append=np.inf)).sum())

@@ -1,4 +1,4 @@
-"""Log-mel features of a collection: made once, then read from a cache when used."""
+"""Log-mel features of a collection: made once, then read from a cache on demand."""
 
 import dataclasses
 import json
@@ -16,34 +16,44 @@ from cvae_music.data.extraction import MAX_WINDOWS
 from cvae_music.data.shards import ShardedArray, is_url, read_bytes
 from cvae_music.serialization import print_text
 
-UNEQUAL = 3.0  # times as many clips as the smallest genre: then the summary says so
+UNEQUAL = 3.0  # largest over smallest genre, in clips; above it the summary warns
 
 
 def spread_rows(num_rows: int, most: int) -> np.ndarray:
-    """Chooses at most so many rows, spread evenly from the first to the last."""
+    """Chooses at most `most` rows, spread evenly from the first to the last.
+
+    Args:
+        num_rows: Number of rows to choose from.
+        most: Largest number of rows to choose.
+
+    Returns:
+        Int array of row numbers, ascending, shape `(min(num_rows, most),)`.
+    """
     return np.linspace(0, num_rows - 1, min(num_rows, most)).astype(int)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class FeatureSet:
-    """Clips of a collection as log-mel features.
+    """Holds the clips of a collection as log-mel features in dB.
 
     Args:
         config: `AudioConfig` of the features.
         genres: Genre names in the order of their indices.
         table: One row a clip, in any order: `clip_id`, `source_id`, `path`, `genre`,
             `split`, `group`, `start` and `end` (seconds into the source), `tempo`
-            (beats a minute), `grid` (`"known"`, `"tracked"`, `"fallback"` or
+            (beats a minute), `grid` (`"known"`, `"tracked"` or `"fallback"`: composed
+            beats, tracked beats, 120 beats a minute where none were found; or
             `"seconds"`), and the factors where they are known. `genre` and `split`
             are enough to train a model.
-        log_mel: Float16 array, shape `(len(table), num_frames, n_mels)`, dB; from a
-            cache a `ShardedArray`, which is read when indexed.
+        log_mel: Float16 array, shape `(len(table), num_frames, n_mels)`, dB; of a cache
+            a `ShardedArray`, which is read when indexed.
         report: What was left out: `path`, `reason`, `detail`.
         path: Folder or URL of the cache; `None` where there is none.
 
     Raises:
-        ValueError: If table or `AudioConfig` and features differ, a genre or split is
-            unknown, or a group, source or file is in two splits.
+        ValueError: If the shape of `log_mel` does not fit table and `AudioConfig`, its
+            levels look scaled, a genre or split is unknown, or a group, source or file
+            is in two splits.
 
     Example:
         >>> config = AudioConfig(num_frames=16, n_mels=8)
@@ -75,11 +85,12 @@ class FeatureSet:
                     f"FeatureSet got {name} {sorted(map(str, unknown))}; expected some "
                     f"of {list(known)}. Name all that are in the table."
                 )
+        # A table made by hand; `make_dataset` and `summary` need the column.
         if "grid" not in self.table:
             table = self.table.assign(grid="tracked")
             object.__setattr__(self, "table", table)  # the dataclass is frozen
         if isinstance(self.log_mel, np.ndarray):
-            self.config.scale(self.log_mel[:1])  # refuses what is scaled
+            self.config.scale(self.log_mel[:1])  # raises on clips that are scaled
         check_splits("FeatureSet", self.table)
 
     def __len__(self) -> int:
@@ -126,15 +137,18 @@ class FeatureSet:
 
         Returns:
             `(x, genre)`: float32, shape `(clips, num_frames, n_mels)`, scaled to
-            [-1, 1]; int32 indices, shape `(clips,)`.
+            [-1, 1]; int32 genre indices, shape `(clips,)`.
+
+        Raises:
+            ValueError: If there is no such split.
         """
         part = self if split is None else self.subset(split)
         return self.config.scale(np.asarray(part.log_mel)), part.genre_index
 
     def key(self) -> str:
-        """Hashes the clips to ten hexadecimal digits; of a large set only a sample.
+        """Hashes constants, genres, table and up to 64 clips to ten hexadecimal digits.
 
-        Where their files lie does not count.
+        The paths of their files do not count.
         """
         clips = np.asarray(self.log_mel[spread_rows(len(self), 64)])
         table = self.table.drop(columns="path", errors="ignore")
@@ -146,7 +160,7 @@ class FeatureSet:
         return count_splits(self.table, self.genres)
 
     def summary(self) -> str:
-        """Says in a few lines how many clips there are, and what was left out why."""
+        """Returns a few lines: how many clips there are, what was left out and why."""
         splits = ", ".join(f"{n:,} {split}" for split, n in self.counts().sum().items())
         table = self.table
         if "source_id" not in table:  # as in a table made by hand
@@ -209,8 +223,9 @@ def build_features(
         collection: `Collection`.
         config: `AudioConfig`.
         cache_dir: Folder of all caches; the features get a folder of their own inside.
-        max_windows: Clips of one file at most. Of a file that has more they are spread
-            evenly over its length, and the report says how many seconds they hold.
+        max_windows: Largest number of clips of one file. Of a file that has more they
+            are spread evenly over its length, and the report says how many seconds they
+            cover.
         num_workers: Processes to use; `None` for one on each core, or for what a
             `joblib.parallel_config` around the call says, such as a Dask cluster.
         progress: Show a progress bar and a summary.
@@ -219,8 +234,9 @@ def build_features(
         `FeatureSet`.
 
     Raises:
-        ValueError: If nothing usable is left, `max_windows` or `num_workers` is no
-            number above 0, `cache_dir` is a URL, or `collection` no `Collection`.
+        ValueError: If nothing usable is left, `max_windows` is no whole number above 0,
+            `num_workers` none of at least 0, `cache_dir` is a URL, or `collection` no
+            `Collection`.
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
 
@@ -257,7 +273,7 @@ def build_features(
     key = joblib.hash([*parts, code_key(*modules)])[:12]
     name = re.sub(r"[^A-Za-z0-9-]+", "_", collection.name)[:64]
     cache = Path(cache_dir).expanduser()
-    # The key names the music, also where its folder was renamed.
+    # Found by its key alone, because the folder of music may have another name now.
     folder = next(cache.glob(f"*-{key}"), cache / f"{name}-{key}")
     if not (folder / "meta.json").exists():
         make_features(folder, collection, config, max_windows, num_workers, progress)
@@ -265,7 +281,7 @@ def build_features(
     # The files may have moved since the cache was made.
     paths = collection.table.set_index("source_id")["path"]
     table = features.table.assign(path=features.table["source_id"].map(paths))
-    # What stands beside them, such as files that cannot be read, may be others too.
+    # Files beside them may have come or gone: those that were skipped are read anew.
     is_here = features.report["path"].isin([*paths.index, *collection.genres])
     lines = pd.concat([collection.skipped, features.report[is_here]])
     report = lines.drop_duplicates(ignore_index=True)
@@ -280,7 +296,7 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
 
     Args:
         path: Folder of one cache, as in `FeatureSet.path`, or the URL of a copy of it,
-            such as `s3://bucket/known-1234`: any that fsspec can read.
+            such as `s3://bucket/known-1234`, that fsspec can read.
         config: The `AudioConfig` they must have; `None` accepts any.
 
     Returns:
@@ -290,6 +306,7 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
     Raises:
         ValueError: If the folder holds no complete features, damaged ones, those of
             another version of this library, or those of another `AudioConfig`.
+        ImportError: If the path is a URL and fsspec is not installed.
 
     Example:
         >>> load_features("no/such/folder")  # doctest: +ELLIPSIS
@@ -319,7 +336,7 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
         report = read_table(read_bytes(folder, "skipped.csv").decode())
         log_mel = ShardedArray(folder, meta["shards"], found.shape)
         log_mel.check_sizes()
-        # The shards keep the clips of genres that are not in every split.
+        # Shards and table.csv hold clips of genres that are not in every split too.
         kept = table["genre"].isin(meta["genres"]).to_numpy()
         if len(kept) != len(log_mel):
             raise ValueError(f"{len(kept)} rows beside {len(log_mel)} clips")
@@ -338,6 +355,7 @@ def load_features(path: Path | str, config: AudioConfig | None = None) -> Featur
 
 
 def _damaged(shown: str, error: Exception) -> ValueError:
+    """Makes the error for a cache that cannot be read."""
     return ValueError(
         f"{shown} holds damaged features ({error}). Delete its meta.json and build "
         "them again: only damaged shards are remade."

@@ -1,4 +1,4 @@
-"""FMA, the Free Music Archive data set: finding it, reading its table and splits."""
+"""FMA, the Free Music Archive data set: finds it, reads its table and its splits."""
 
 import csv
 import os
@@ -21,7 +21,8 @@ SUBSETS = ("small", "medium", "large", "full")
 # A fixed version: kagglehub needs the network to look up an unversioned handle.
 KAGGLE_HANDLE = "imsparsh/fma-free-music-archive-small-medium/versions/1"
 MOUNT = "/kaggle/input"
-SEARCH_DEPTH = 5
+SEARCH_DEPTH = 5  # levels of folders
+# Track numbers whose clips are short or silent in FMA as published.
 BAD_CLIPS = {98565, 98567, 98569, 99134, 108925, 133297}
 TRACK_COLUMNS = {
     "genre": ("track", "genre_top"),
@@ -36,15 +37,15 @@ def walk(
 ) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walks folders as `os.walk`, follows links, and enters each folder once.
 
-    Folders that are no links come first.
+    Links are followed last, so that a folder keeps its own path where it can.
 
     Args:
         root: Path of a folder.
         skipped: List that gets `(path, reason, detail)` for each folder not entered.
 
     Yields:
-        `(folder, folders, files)` as `os.walk`; what is taken out of `folders` is not
-        entered.
+        `(folder, folders, files)` as `os.walk`: paths as text, names. A name that the
+        caller removes from `folders` is not entered.
     """
     waiting = [root]
     entered = set()
@@ -75,8 +76,8 @@ def search_fma(root: Path | str) -> tuple[list[Path], list[Path]]:
 
     Returns:
         `(tables, audio_folders)`: paths of every `tracks.csv`, those with FMA's header
-        first, and of every folder that holds clips such as `000/000002.mp3`; among
-        these the shallow ones first.
+        first; and of every folder that holds clips such as `000/000002.mp3`. Paths with
+        fewer parts come first.
     """
     tables = []
     audio_folders = []
@@ -120,8 +121,8 @@ def find_fma(
     Args:
         root: A folder with `fma_small` and `fma_metadata` somewhere below it, or one
             of these two. `None` searches the mounts of the host.
-        subset: Preferred audio folder is `fma_<subset>`; `None` takes any, rather a
-            small one.
+        subset: Prefers the audio folder `fma_<subset>`; `None` prefers `fma_small`.
+            Without it any other is taken.
 
     Returns:
         `(tracks_csv, audio_folder)`; either is `None` if it was not found.
@@ -138,10 +139,10 @@ def find_fma(
 
 
 def is_fma(root: Path | str) -> bool:
-    """Returns whether a folder holds FMA's `tracks.csv` and its numbered clips.
+    """Tells whether a folder holds FMA's `tracks.csv` and its numbered clips.
 
     Args:
-        root: As of `find_fma`.
+        root: As for `find_fma`.
     """
     table, audio = find_fma(root)
     return table is not None and audio is not None and _has_header(table)
@@ -151,7 +152,7 @@ def download_fma() -> str:
     """Downloads FMA with kagglehub (several gigabytes).
 
     Returns:
-        Path of its folder.
+        Path of the folder that it was downloaded to.
 
     Raises:
         ImportError: If kagglehub is not installed.
@@ -175,17 +176,18 @@ def download_fma() -> str:
 def read_tracks(path: Path | str) -> pd.DataFrame:
     """Reads FMA's `tracks.csv`.
 
-    Its header has two rows, and a third with the name of the index.
+    Its header has two rows of column names, and a third with the name of the index.
 
     Args:
         path: Path of the file.
 
     Returns:
-        DataFrame indexed by track number with columns `genre` and `artist` (missing
-        stays missing), `split`, and `subset` (ordered: small < medium < large < full).
+        `pandas.DataFrame` with the track number as index and columns `genre` and
+        `artist` (missing stays missing), `split` (`"training"` becomes `"train"`), and
+        `subset` (ordered: small < medium < large < full).
 
     Raises:
-        ValueError: If the file is not FMA's.
+        ValueError: If a header row or column of FMA's table is missing.
     """
     try:
         raw = pd.read_csv(path, index_col=0, header=[0, 1], low_memory=False)
@@ -208,20 +210,22 @@ def fma_collection(
 ) -> Collection:
     """Opens FMA as a collection with its official split.
 
-    A subset contains the smaller ones. A clip without a genre is skipped: a missing
-    label is not a genre of its own.
+    A subset contains the smaller ones. A clip without a genre is skipped, because a
+    missing label is not a genre of its own.
 
     Args:
         root: Where to look, see `find_fma`; `None` searches the mounts of the host.
         subset: `"small"`, `"medium"`, `"large"` or `"full"`; `None` takes the smallest
             that holds every clip of the audio folder found.
-        download: Fetch it through kagglehub if no mount has it.
+        download: Fetch FMA through kagglehub (several gigabytes) if no mount has it.
 
     Returns:
         `Collection`; `group` is the artist, or the track where no artist is named.
 
     Raises:
-        ValueError: If FMA is not found, or no genre is usable.
+        ValueError: If the subset is unknown, FMA is not found or cannot be downloaded,
+            or no genre is usable.
+        ImportError: If it has to be downloaded and kagglehub is not installed.
 
     Source: Defferrard et al. (2017), arXiv:1612.01840.
     """

@@ -1,4 +1,4 @@
-"""The one format of features on disk: shards that are written whole and read lazily.
+"""The format of features on disk: shards that are written whole and read lazily.
 
 A shard is an array file `shard-00000.npy` (float16, dB, one entry a clip) and a record
 `shard-00000.json`, written after it: size, checksum, the clips' rows of the table, and
@@ -19,16 +19,16 @@ import numpy as np
 
 from cvae_music.serialization import write_file, write_text
 
-CLIPS_AT_ONCE = 256  # read together while somebody iterates over single clips
+CLIPS_AT_ONCE = 256  # read together in an iteration over single clips
 
 
 def write_shard(path: Path, log_mel: np.ndarray, rows: list, skipped: list) -> None:
     """Writes one shard: the array, then the record that says it is complete.
 
     Args:
-        path: Path without suffix; its last part is the name of the shard.
+        path: Path of the shard, without suffix.
         log_mel: Float16 array, shape `(clips, num_frames, n_mels)`, dB.
-        rows: A dict for each clip, its row of the table.
+        rows: A dict for each clip, its row of the table; JSON must hold it.
         skipped: Tuples `(source_id, reason, detail)` of what was left out.
     """
     array = path.with_suffix(".npy")
@@ -47,7 +47,7 @@ def write_shard(path: Path, log_mel: np.ndarray, rows: list, skipped: list) -> N
 
 
 def has_shard(path: Path) -> bool:
-    """Tells whether a shard was written completely.
+    """Tells whether a shard is complete, by the size of its array file.
 
     Args:
         path: As for `write_shard`.
@@ -66,6 +66,7 @@ def is_url(folder: Path | str) -> bool:
 
 
 def _fsspec() -> Any:
+    """Imports fsspec, or says how to install it."""
     try:
         import fsspec
     except ImportError as error:
@@ -94,7 +95,11 @@ def read_bytes(folder: Path | str, name: str) -> bytes:
 
 @cache
 def _download(url: str, sha256: str) -> str:
-    """Copies a file to this disk, once in a process; returns the path of the copy."""
+    """Copies a file to this disk, once in a process; returns the path of the copy.
+
+    Raises:
+        ValueError: If its SHA-256 is not the one of the record.
+    """
     cached = url if "::" in url else f"simplecache::{url}"
     path = _fsspec().open_local(cached)
     found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
@@ -111,15 +116,15 @@ class ShardedArray:
     """Clips in shards as one array that is read when indexed, as an h5py dataset is.
 
     Indexing gives NumPy arrays; `select` gives another `ShardedArray`, without reading.
-    A shard at a URL is copied to a temporary
-    folder when the first of its clips is read; the copy goes with the process.
+    A shard at a URL is copied to a temporary folder when the first of its clips is
+    read; the copy is removed when the process ends.
 
     Args:
         folder: Path or URL of the folder that holds the shards.
         shards: A dict for each shard: `name`, `clips` (a number), `bytes`, `sha256`.
         clip_shape: `(num_frames, n_mels)`.
-        rows: Integer array, the clips to show, counted over all shards in turn; `None`
-            for all.
+        rows: Integer array, the clips to show, numbered through all shards in order;
+            `None` for all.
     """
 
     dtype = np.dtype(np.float16)
@@ -143,27 +148,27 @@ class ShardedArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """`(clips, num_frames, n_mels)`."""
+        """Shape as of an array, `(clips, num_frames, n_mels)`."""
         return (len(self), *self.clip_shape)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all clips, were they in memory."""
+        """Bytes that all clips would take in memory."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def select(self, rows: np.ndarray) -> "ShardedArray":
         """Returns some of the clips, still unread.
 
         Args:
-            rows: Integer array, their places in this array, in any order.
+            rows: Integer array, the indices of these clips in this array, in any order.
         """
         return ShardedArray(self.folder, self.shards, self.clip_shape, self.rows[rows])
 
     def check_sizes(self) -> None:
-        """Checks that the shards on this disk are as long as they were when written.
+        """Checks that array files on this disk have the size they were written with.
 
         Raises:
-            ValueError: If one is not.
+            ValueError: If one has another size.
             OSError: If one is missing.
         """
         for shard in [] if is_url(self.folder) else self.shards:
@@ -174,7 +179,7 @@ class ShardedArray:
                 )
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """Reads clips; the key is an integer, a slice, an array of rows, a mask."""
+        """Reads clips; the key is an integer, a slice, an array of rows or a mask."""
         rows = np.asarray(self.rows[key])
         clips = np.empty((rows.size, *self.clip_shape), self.dtype)
         shard_of_clip = np.searchsorted(self.ends, rows.ravel(), side="right")
@@ -192,10 +197,20 @@ class ShardedArray:
         return np.asarray(self[:], dtype)
 
     def _read(self, number: int, rows: np.ndarray) -> np.ndarray:
-        """Reads clips of one shard; raises ValueError if it is not what was written.
+        """Reads clips of one shard, without a memory map.
 
-        Without a memory map: some disks have none, and a file that is cut off under
-        one ends the process.
+        Some disks do not support memory maps, and a file that is cut off while it is
+        mapped ends the process.
+
+        Args:
+            number: Index of the shard.
+            rows: Integer array, indices of clips inside the shard.
+
+        Returns:
+            Float16 array, shape `(len(rows), *clip_shape)`.
+
+        Raises:
+            ValueError: If the file is not what was written.
         """
         shard = self.shards[number]
         name = f"{shard['name']}.npy"

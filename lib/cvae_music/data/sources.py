@@ -37,7 +37,7 @@ SYSTEM_FOLDERS = {
     "#recycle",
     "lost+found",
 }
-# Sound that libsndfile does not read, and what stands for sound.
+# Sound that libsndfile does not read, and playlists and archives that may hold sound.
 OTHER_ENDINGS = set(
     ".3gp .7z .aac .aax .ac3 .aiffc .amr .ape .asf .asx .avi .bwf .cda .dff .dsf .dts "
     ".f4a .flv .gz .it .m3u .m3u8 .m4a .m4b .m4p .m4r .m4v .mid .midi .mka .mkv .mod "
@@ -45,7 +45,7 @@ OTHER_ENDINGS = set(
     ".s3m .shn .sid .snd .spc .spx .tak .tar .tgz .torrent .tta .vgm .voc .wave .webm "
     ".wma .wmv .wv .xm .xspf .zip".split()
 )
-# Of files that are no sound and stand for none.
+# Reasons of an `AudioError` for files that hold no sound, such as covers and notes.
 NO_MUSIC = {
     "empty file",
     "missing",
@@ -53,7 +53,8 @@ NO_MUSIC = {
     "unreadable",
     "web page",
 }
-# Reasons for which a folder is listed as a genre, with nothing in it, not passed over.
+# A folder with a file that was left out for one of these reasons counts as a genre, so
+# that the report names it if nothing else is in it. Other folders without sound do not.
 NAMES_A_GENRE = {
     "empty folder",
     "format not read",
@@ -61,8 +62,8 @@ NAMES_A_GENRE = {
     "not downloaded",
     "unreadable folder",
 }
-# Signs, spaces and accents up to U+036F; dashes, quotes and signs of no width; brackets
-# and spaces of East Asia.
+# Punctuation, spaces and accents up to U+036F; dashes, quotes and characters of no
+# width; brackets and spaces of East Asia.
 PUNCTUATION = (
     "[\0-/:-@[-`{-\xbf\u02b0-\u036f\u2000-\u2bff\u3000-\u3004\u3007-\u3020\u30fb]"
 )
@@ -83,7 +84,7 @@ SPLIT_FOLDERS = {
 
 
 def known_factor_collection(num_clips: int = 2400, seed: int = 0) -> Collection:
-    """Draws composed pieces whose genre and factors are known; see `known_music`.
+    """Lists pieces for `known_music` to compose, whose genre and factors are known.
 
     Args:
         num_clips: Number of pieces, spread evenly over the genres.
@@ -93,7 +94,8 @@ def known_factor_collection(num_clips: int = 2400, seed: int = 0) -> Collection:
         `Collection`; the table carries every factor as a column.
 
     Raises:
-        ValueError: If a genre gets fewer than three pieces.
+        ValueError: If a genre would get fewer than three pieces, or the seed is no
+            whole number of at least 0.
 
     Example:
         >>> known_factor_collection(18).name
@@ -120,12 +122,12 @@ def known_factor_collection(num_clips: int = 2400, seed: int = 0) -> Collection:
 def folder_collection(root: Path | str, seed: int = 0) -> Collection:
     """Opens a folder with one subfolder a genre, such as `root/jazz/tune.wav`.
 
-    Files without subfolders, as in `jazz/tune.wav`, are one genre with the name of the
-    folder. A model of one genre is a `VAE`.
+    Files without subfolders are one genre with the name of the folder. A model of one
+    genre is a `VAE`.
 
     A folder inside a genre, as in `root/jazz/artist/tune.wav`, is a group: its files
-    stay in one split, also beside a folder of that name in another genre. Where this
-    leaves a genre fewer than three groups, its tracks are split one by one, and the
+    stay in one split, together with those of a folder of the same name in another
+    genre. A genre of fewer than three groups is split track by track instead, and the
     report says so. Files named `<track>__00.wav`, `<track>__01.wav` are pieces of one
     track and stay together, as do files that begin with the same recording. An excerpt
     from the middle of a track is not recognised: give it such a name beside the track.
@@ -140,12 +142,13 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
         seed: Seed of the splits.
 
     Returns:
-        `Collection`. Its `skipped` holds hidden files, files with other endings, genres
-        of fewer than three tracks and all else that is not used; and which files are
-        the same recording, which genres have nearly the same name.
+        `Collection`. Its `skipped` lists all that is not used, such as hidden files,
+        files with other endings and genres of fewer than three tracks. It also says
+        which files are the same recording, and which genres have nearly the same name.
 
     Raises:
-        ValueError: If no genre is left, or there is one folder, with folders inside.
+        ValueError: If no genre is left, or the folder holds only one folder, which has
+            folders of its own.
     """
     root = Path(os.path.expanduser(root))
     check_number("seed", seed)
@@ -207,9 +210,14 @@ def folder_collection(root: Path | str, seed: int = 0) -> Collection:
 def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[str]]]:
     """Finds the sound files below a folder, and reports all others.
 
+    Args:
+        root: Path of the folder.
+        skipped: List that gets `(name, reason, detail)` for each other file.
+
     Returns:
-        `(name, path, parts)` of each: the name as it can be printed, and the parts of
-        its path from `root` on, accents in one form.
+        `(name, path, parts)` of each sound file: its path below `root` as it can be
+        printed, its whole path, and the folders and the file name of the first, with
+        accents composed (Unicode NFC).
     """
     tunes = []
     paths = []
@@ -219,7 +227,8 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
             name = printable(os.path.relpath(folder, root))
             skipped.append((f"{name}/", "empty folder", "nothing is in it"))
     places = [path.relative_to(root).as_posix() for path in paths]
-    # Disks differ in how they write accents; on one that knows both ways each counts.
+    # Disks differ in how they store accents. Composed, the names of a copy on another
+    # disk are the same. Where a name is there in both forms, each keeps its own.
     composed = [unicodedata.normalize("NFC", place) for place in places]
     if len(set(composed)) == len(places):
         places = composed
@@ -232,7 +241,7 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
         elif any(map(_is_hidden, parts)):
             why = "hidden file", ""
         elif ending not in AUDIO_ENDINGS:
-            why = _what_else(path, ending)
+            why = _reason_to_skip(path, ending)
         elif name != place:
             why = "name is not UTF-8", "rename it, or its folder"
         elif not os.path.isfile(path):
@@ -244,8 +253,8 @@ def _find_tunes(root: Path, skipped: list[tuple]) -> list[tuple[str, Path, list[
     return tunes
 
 
-def _what_else(path: Path, ending: str) -> tuple[str, str]:
-    """Returns the reason and the advice for a file whose ending is none of sound."""
+def _reason_to_skip(path: Path, ending: str) -> tuple[str, str]:
+    """Returns `(reason, detail)` for a file that has none of `AUDIO_ENDINGS`."""
     detail = f"ending {ending!r}; expected one of {READABLE}"
     advice = "; it holds sound: rename it"
     try:
@@ -260,18 +269,23 @@ def _what_else(path: Path, ending: str) -> tuple[str, str]:
 
 
 def _is_hidden(part: str) -> bool:
+    """Tells whether a file or folder name is hidden or one that systems make."""
     return part.startswith(".") or part.casefold() in SYSTEM_FOLDERS
 
 
 def _are_split_folders(places: list[list[str]]) -> bool:
-    """Returns whether the folders at the top are splits, not genres of such names.
+    """Tells whether the folders at the top are splits, not genres of such names.
 
-    Splits have the same genres inside, or nothing but files; and nothing but splits
-    stands beside them. A genre called "test" has tracks or artists.
+    Folders called train and test are splits if a genre is inside both. If they hold
+    nothing but files, or one of them is missing, they are splits only where all folders
+    have such names, and one is train or has folders inside.
+
+    Args:
+        places: Parts of the path of each sound file, from the top on.
     """
     inside: dict[str | None, set[str]] = {}
     for parts in places:
-        if len(parts) > 1:  # else no folder
+        if len(parts) > 1:  # else a file at the top
             split = SPLIT_FOLDERS.get(_plain_name(parts[0]))
             genre = map(_plain_name, parts[1:2] if len(parts) > 2 else ())
             inside.setdefault(split, set()).update(genre)
@@ -282,7 +296,11 @@ def _are_split_folders(places: list[list[str]]) -> bool:
 
 
 def _check_is_root_of_genres(root: Path, table: pd.DataFrame) -> None:
-    """Refuses a folder whose genres seem to be one or more levels down."""
+    """Refuses a folder whose genres seem to be one or more levels down.
+
+    Raises:
+        ValueError: If the only genre of the table has all its files in a deeper folder.
+    """
     if table["genre"].nunique() != 1:
         return
     inner = Path(os.path.commonpath([Path(path).parents[1] for path in table["path"]]))
@@ -304,10 +322,10 @@ def _group_artists(
 
     Args:
         table: As of `Collection`; its `group`, of tracks so far, is changed in place.
-        folders: Name of the folder inside the genre, "" for none, row by row.
-        skipped: List that gets a line for each genre that is split by track.
+        folders: Series with the name of each row's folder inside the genre, or "".
+        skipped: List that gets a line for each genre that is split track by track.
     """
-    # The groups of tracks are paths with a slash, so none is called like an artist's.
+    # The group of a track is a path with a slash, so it never equals an artist's.
     artists = "artist-" + folders.map(_plain_name)
     groups = table["group"].where(folders == "", artists)
     num_groups = groups.groupby(table["genre"]).nunique()
@@ -326,7 +344,10 @@ def _group_artists(
 
 
 def _similar_genres(genres: list[str]) -> list[tuple]:
-    """Reports genres whose names differ only in case, spaces or punctuation."""
+    """Returns a line for the report for each genre with nearly the name of another.
+
+    Such names differ only in case, accents, spaces or punctuation.
+    """
     first: dict[str, str] = {}
     lines = []
     for genre in genres:
@@ -347,7 +368,7 @@ def _plain_name(name: str) -> str:
     """Returns a name without case, accents, spaces and punctuation; "and" is "n"."""
     letters = unicodedata.normalize("NFKD", name).casefold()
     letters = re.sub(r"&|\band\b", "n", letters)
-    # Accents go; marks of other scripts tell words apart, such as vowels in Hindi.
+    # Accents are removed, but not the marks of other scripts, such as vowels in Hindi.
     return re.sub(PUNCTUATION, "", letters) or name
 
 
@@ -358,7 +379,8 @@ def _group_copies(
 
     Args:
         table: As of `Collection`; its `group` is changed in place.
-        copies: Of its rows, as of `find_copies`, or some of those rows.
+        copies: Int array, shape `(len(table),)`, as `find_copies` returns it for these
+            rows or for more.
         skipped: List that gets a line for each file that repeats another.
     """
     first: dict[int, int] = {}
@@ -391,7 +413,7 @@ def _assign_splits(table: pd.DataFrame, readable: set[str], seed: int) -> None:
             groups &= readable
         if len(groups) < MIN_GROUPS:
             continue
-        # Groups that are in another genre too have their split from there.
+        # A group that is in an earlier genre too has its split from there.
         placed = {homes[group] for group in groups if group in homes}
         free = groups.difference(homes)
         if placed and not placed >= set(SPLITS) and len(free) >= MIN_GROUPS:
@@ -418,17 +440,19 @@ def open_collection(
         data: `"known"` for composed music; the path of a folder of genres; the path of
             FMA; or `"fma"`, which is looked for on the mounts of the host. A folder of
             your own called known or fma is `"./known"`.
-        num_clips: Pieces to compose (composed music only).
-        seed: Seed of factors and splits. FMA comes with a split of its own.
-        subset: `"small"`, `"medium"`, `"large"`, `"full"`, or `None` for the one that
-            is found (FMA only).
+        num_clips: Number of pieces (composed music only).
+        seed: Seed of factors and splits; FMA comes with a split of its own.
+        subset: `"small"`, `"medium"`, `"large"`, `"full"`, or `None` for the smallest
+            that holds every clip found (FMA only).
         download: Fetch FMA through kagglehub if no mount has it (several gigabytes).
 
     Returns:
         `Collection`.
 
     Raises:
-        ValueError: If there is no such source, or no genre is usable.
+        ValueError: If there is no such source, no genre is usable, or a number is out
+            of range.
+        ImportError: If FMA has to be downloaded and kagglehub is not installed.
 
     Example:
         >>> open_collection("known", num_clips=18).counts().to_numpy()[0].tolist()

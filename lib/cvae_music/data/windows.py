@@ -16,22 +16,22 @@ from cvae_music.audio.beats import FALLBACK_TEMPO, track_beats
 from cvae_music.audio.files import READABLE, AudioError, load_audio, printable
 from cvae_music.config import AudioConfig
 
-READ_SECONDS = 40.0
-LOOP_BEATS = 8  # of the composed loop that clips on the grid in seconds are cut from
-SILENCE_MARGIN_DB = 10.0  # a peak this close to the floor is no music
+READ_SECONDS = 40.0  # of a file, to find one clip in
+LOOP_BEATS = 8  # of the composed loop that a clip on the grid in seconds is cut from
+SILENCE_MARGIN_DB = 10.0  # above the floor; below it a clip counts as silent
 
 
 @dataclasses.dataclass(frozen=True)
 class RealClip:
-    """Holds a piece of music as long as the model's clips.
+    """Holds one clip of a collection or a file: samples, log-mel and tempo.
 
     Args:
-        name: What to call it.
-        samples: Float32 array, shape `(samples,)`, as recorded.
+        name: Name to show.
+        samples: Float32 array, shape `(samples,)`, at the `sample_rate` of the config.
         log_mel: Float32 array, shape `(num_frames, n_mels)`, in dB.
-        tempo: Beats a minute as tracked.
-        is_tracked: False where no steady beat was found and a grid of 120 beats a
-            minute was laid.
+        tempo: Mean tempo, in beats a minute.
+        is_tracked: False where no steady beat was found, so that the grid is one of 120
+            beats a minute.
     """
 
     name: str
@@ -49,11 +49,11 @@ def load_window(row: Mapping, config: AudioConfig) -> RealClip:
         config: `AudioConfig`.
 
     Returns:
-        `RealClip`. Sound from a file is read as a loop with even beats. The log-mel of
-        composed music is that of the features.
+        `RealClip`. The log-mel of composed music equals that of the features. That of a
+        file differs a little, because its sound is taken as a loop with even beats.
 
     Raises:
-        AudioError: If its file is gone.
+        AudioError: If its file is gone or cannot be read.
 
     Example:
         >>> from known_music import draw_factors
@@ -69,7 +69,7 @@ def load_window(row: Mapping, config: AudioConfig) -> RealClip:
     if row["path"]:
         whole = load_audio(row["path"], config, row["start"], row["end"] - row["start"])
     else:
-        # Inside: features of files must not depend on how music is composed.
+        # Not at the top, or `code_key` of files would depend on the composer's code.
         from known_music import compose
 
         num_beats = config.num_beats if is_on_beats else LOOP_BEATS
@@ -107,7 +107,8 @@ def load_first_window(
         `RealClip`.
 
     Raises:
-        AudioError: If the file cannot be read, is silent there or too short.
+        AudioError: If the file cannot be read, is silent there, or holds no whole clip
+            in the 40 s after `start`.
 
     Example:
         >>> import tempfile
@@ -150,7 +151,7 @@ def existing_file(path: object) -> Path:
     """Checks that a path is a file, and returns it.
 
     Args:
-        path: Path as somebody typed it: `~` is filled in, quotes are taken off.
+        path: Path as somebody typed it: `~` is expanded, quotes around it are removed.
 
     Returns:
         `Path`.
@@ -182,7 +183,7 @@ def existing_file(path: object) -> Path:
 def read_sound(
     path: Path | str, config: AudioConfig, start: float, duration: float
 ) -> np.ndarray:
-    """Reads a part of a file as `load_audio`, but refuses silence.
+    """Reads a part of a file in mono, as `load_audio` does, but refuses silence.
 
     Args:
         path: A sound file.
@@ -191,11 +192,11 @@ def read_sound(
         duration: How much to read, in seconds.
 
     Returns:
-        Float32 array, shape `(samples,)`.
+        Float32 array, shape `(samples,)`, at `config.sample_rate`.
 
     Raises:
-        AudioError: As `load_audio`, and if no sample is louder than a sine 10 dB above
-            the floor.
+        AudioError: As `load_audio`, and if no sample exceeds the peak of a sine that is
+            10 dB above the floor.
     """
     samples = load_audio(path, config, start, duration)
     limit = 10 ** ((config.floor_db + SILENCE_MARGIN_DB) / 20)
@@ -209,15 +210,15 @@ def read_sound(
 
 
 def frame_edges(samples: np.ndarray, config: AudioConfig) -> tuple[np.ndarray, str]:
-    """Computes where the frames of a recording begin, in seconds.
+    """Computes the times at which the frames of a recording begin, in seconds.
 
     Args:
         samples: Float array, shape `(samples,)`, at `config.sample_rate`.
         config: `AudioConfig`.
 
     Returns:
-        `(edges, grid)`: float array, shape `(frames + 1,)`, whose last value is the end
-        of the last frame; and `"seconds"`, `"tracked"` or `"fallback"`.
+        `(edges, grid)`: float array, shape `(frames + 1,)`, seconds, whose last value
+        is the end of the last frame; and `"seconds"`, `"tracked"` or `"fallback"`.
     """
     if config.grid == "seconds":
         step = config.hop_length / config.sample_rate
@@ -234,11 +235,12 @@ def mean_tempo(edges: np.ndarray, config: AudioConfig) -> float:
     """Computes the mean tempo of the first clip, in beats a minute.
 
     Args:
-        edges: Float array, shape `(frames + 1,)`, seconds, of `frame_edges`.
+        edges: Float array, shape `(frames + 1,)`, seconds, as `frame_edges` returns it;
+            at least `num_frames` frames.
         config: `AudioConfig`.
 
     Returns:
-        The tempo; 120 on the grid in seconds.
+        The tempo; 120 on the grid in seconds, which knows no beats.
     """
     if config.grid == "seconds":
         return FALLBACK_TEMPO

@@ -533,6 +533,6 @@ class ClipModel(keras.Model):
         """Writes the model in half precision, for `from_preset` and `load_model`.
 
         Args:
-            path: `.npz` file to write; about a fifth of the size of `save`'s file.
+            path: `.npz` file to write; about an eighth of the size of `save`'s file.
         """
         saving.save_compact(self, path)

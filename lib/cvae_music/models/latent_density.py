@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture
 
 # Numbers of Gaussians that `fit` tries for a genre.
 MIXTURE_SIZES = (1, 2, 4, 8)
-# A genre gets one Gaussian more only for so many more training clips.
+# A mixture has at most one Gaussian for so many training clips of its genre.
 CLIPS_PER_COMPONENT = 50
 
 
@@ -19,7 +19,7 @@ class LatentDensity(keras.layers.Layer):
     Args:
         num_genres: Number of mixtures; 1 for a model without a label.
         latent_dim: Dimensions of the latent.
-        num_components: Gaussians in each mixture at most.
+        num_components: Largest number of Gaussians in a mixture.
         **kwargs: As for `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Source: ex-post density estimation, Ghosh et al. (2020), arXiv:1903.12436.
@@ -54,17 +54,21 @@ class LatentDensity(keras.layers.Layer):
     def fit(self, latents, genre, held_latents, held_genre, seed=0):
         """Fits every mixture, its size chosen by the likelihood of held-out latents.
 
+        A genre without held-out latents is judged on those it was fitted to.
+
         Args:
             latents: Draws of the posteriors of training clips, shape
                 `(clips, latent_dim)`.
             genre: Their genre indices, shape `(clips,)`.
-            held_latents: The same of validation clips.
-            held_genre: Their genre indices.
+            held_latents: The same of validation clips, shape
+                `(held_clips, latent_dim)`.
+            held_genre: Their genre indices, shape `(held_clips,)`.
             seed: Seed of the fit.
 
         Returns:
-            List of the number of Gaussians of each genre: 1, 2, 4 or 8, and 0 for a
-            genre of fewer than two clips, whose mixture stays as it is.
+            List of the number of Gaussians of each genre: one of 1, 2, 4 and 8 that is
+            at most `num_components`; 0 for a genre of fewer than two clips, whose
+            mixture stays as it is.
         """
         shares = np.array(self.shares)
         means = np.array(self.means)
@@ -100,7 +104,8 @@ class LatentDensity(keras.layers.Layer):
         Args:
             genre: Genre indices, shape `(clips,)`.
             rng: `numpy.random.Generator`.
-            temperature: Factor of the distance from the chosen component's mean.
+            temperature: Factor of the distance from the mean of the Gaussian that was
+                drawn.
 
         Returns:
             Float32 array, shape `(clips, latent_dim)`.
@@ -121,7 +126,8 @@ class LatentDensity(keras.layers.Layer):
 
         Args:
             genre_weights: One-hot rows, shape `(batch, num_genres)`.
-            seed: Whole number or `keras.random.SeedGenerator`.
+            seed: `keras.random.SeedGenerator`; a whole number would give the same
+                draws at each call.
 
         Returns:
             Float tensor, shape `(batch, latent_dim)`.
@@ -147,7 +153,7 @@ class LatentDensity(keras.layers.Layer):
 
 
 def fit_latent_density(model, features, seed=0):
-    """Fits a trained model's sampling distribution to its training latents.
+    """Fits a trained model's `LatentDensity` to the latents of its training clips.
 
     Args:
         model: `VAE` or `ConditionalVAE`.

@@ -75,7 +75,8 @@ def optimal_variance_nll(distortion, num_values):
     One variance is shared by all values of a batch; the best is the mean squared error.
 
     Args:
-        distortion: Mean squared error of the batch, a scalar, in squared scaled units.
+        distortion: Mean squared error of the batch, a scalar, in squared scaled units
+            (one scaled unit is `AudioConfig.db_per_unit` dB).
         num_values: Number of values in a clip, `num_frames * n_mels`.
 
     Returns:
@@ -97,8 +98,9 @@ def moving_average_matrix(size, width):
 
     Args:
         size: Length of the signal.
-        width: Number of values in an average. Neighbours up to `width / 2` away count,
-            so an even width averages `width + 1` values. The ends have fewer.
+        width: Number of values in an average, if it is odd; an even one averages
+            `width + 1`, since neighbours up to `width / 2` away count. There are fewer
+            at the ends.
 
     Returns:
         Float32 array, shape `(size, size)`; each row sums to 1.
@@ -114,13 +116,14 @@ def moving_average_matrix(size, width):
 
 
 def mel_highpass(log_mel):
-    """Subtracts from each level the average of nine bands, its own in the middle.
+    """Subtracts from each level the mean of the nine mel bands around it.
 
     Args:
         log_mel: Float tensor, shape `(batch, num_frames, n_mels)`, scaled or in dB.
 
     Returns:
-        Float tensor, same shape and unit: harmonic lines and edges, no slow tilt.
+        Float tensor, same shape and unit. Harmonic lines and edges stay; what changes
+        slowly over frequency is gone.
 
     Example:
         >>> float(ops.max(mel_highpass(ops.ones((1, 2, 16)))))
@@ -177,8 +180,8 @@ def augment_for_critics(log_mel, seed):
 
     Returns:
         Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or
-        softer, with some noise, and up to 0.3 of the time and 0.4 of the bands replaced
-        by the clip's mean.
+        softer, with uniform noise of up to 3.5 dB (both at 35 dB a scaled unit), and up
+        to 0.3 of the time and 0.4 of the bands replaced by the clip's mean.
 
     Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
 

@@ -11,7 +11,7 @@ import keras
 from keras import layers, ops
 
 SLOT_FRAMES = 16  # frames of one local latent vector: a beat, on the beat grid
-# What `build_networks` is given: shape, global_dim, local_dim, width, depth.
+# Arguments of every `build_networks`: shape, global_dim, local_dim, width, depth.
 Sizes = tuple[tuple[int, int], int, int, int, int]
 
 
@@ -20,7 +20,7 @@ def block(x, name, condition=None):
 
     Args:
         x: Float tensor, shape `(batch, tokens, channels)`.
-        name: Start of the names of its layers.
+        name: Prefix of the names of its layers.
         condition: Float tensor, shape `(batch, size)`, from which a scale and a shift
             of each channel are computed (FiLM); None for a block without
             modulation.
@@ -58,8 +58,9 @@ def build_encoder(shape, global_dim, local_dim, width, depth, outputs_per_latent
         shape: `(num_frames, n_mels)`; `num_frames` a multiple of 16.
         global_dim: Latent dimensions that describe the whole clip.
         local_dim: Latent dimensions of each slot of 16 frames, a beat on the beat grid.
-        width: Channels of the inner tokens, more than 32.
-        depth: Residual blocks on the inner tokens.
+        width: Channels of the tokens of half a beat, more than 32; those of a quarter
+            have 32 fewer.
+        depth: Residual blocks on the tokens of half a beat.
         outputs_per_latent: 1 for a plain autoencoder, 2 for mean and log-variance.
 
     Returns:
@@ -104,10 +105,12 @@ def decode_layers(description, local, shape, width, depth):
     Args:
         description: Float tensor, shape `(batch, size)`: the global latents, and the
             label's embedding if there is one.
-        local: Float tensor, shape `(batch, num_slots * local_dim)`.
+        local: Float tensor, shape `(batch, num_slots * local_dim)`, the local latents;
+            `num_slots` is `num_frames // 16`. `local_dim` may be 0.
         shape: `(num_frames, n_mels)`.
-        width: Channels of the inner tokens, more than 32.
-        depth: Residual blocks on the inner tokens.
+        width: Channels of the tokens of half a beat, more than 32; those of a quarter
+            have 32 fewer.
+        depth: Residual blocks on the tokens of half a beat.
 
     Returns:
         Float tensor, scaled log-mel, shape `(batch, num_frames, n_mels)`.
@@ -149,11 +152,13 @@ def build_decoder(shape, global_dim, local_dim, width, depth):
         shape: `(num_frames, n_mels)`; `num_frames` a multiple of 16.
         global_dim: Latent dimensions that describe the whole clip.
         local_dim: Latent dimensions of each slot of 16 frames.
-        width: Channels of the inner tokens, more than 32.
-        depth: Residual blocks on the inner tokens.
+        width: Channels of the tokens of half a beat, more than 32; those of a quarter
+            have 32 fewer.
+        depth: Residual blocks on the tokens of half a beat.
 
     Returns:
-        A `keras.Model` from `(batch, latent_dim)` to `(batch, num_frames, n_mels)`.
+        A `keras.Model` from `(batch, latent_dim)`, laid out as by `build_encoder`, to
+        `(batch, num_frames, n_mels)`.
 
     Example:
         >>> build_decoder((128, 16), 4, 2, width=40, depth=1).input_shape
@@ -176,8 +181,9 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
         shape: `(num_frames, n_mels)`; `num_frames` a multiple of 16.
         global_dim: Latent dimensions that describe the whole clip.
         local_dim: Latent dimensions of each slot of 16 frames.
-        width: Channels of the inner tokens, more than 32.
-        depth: Residual blocks on the inner tokens.
+        width: Channels of the tokens of half a beat, more than 32; those of a quarter
+            have 32 fewer.
+        depth: Residual blocks on the tokens of half a beat.
         num_genres: Number of genres.
 
     Returns:
@@ -203,6 +209,9 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
 
 def build_classifier(shape, num_genres):
     """Builds a small genre classifier, which ignores the mean level of a clip.
+
+    Three convolutions halve the time each; the mean and standard deviation over time of
+    what they find go to a dense layer.
 
     Args:
         shape: `(num_frames, n_mels)`.

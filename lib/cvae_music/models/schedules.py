@@ -16,8 +16,8 @@ from keras import ops
 class Constant:
     """A fixed KL weight, and the base class of the other schedules.
 
-    A weight of 1 gives the VAE of Kingma and Welling (2014), more a beta-VAE (Higgins
-    et al., 2017).
+    A weight of 1 gives the VAE of Kingma and Welling (2014), a larger one the beta-VAE
+    of Higgins et al. (2017).
 
     Args:
         weight: Factor of the KL divergence, at least 0.
@@ -49,7 +49,7 @@ class Constant:
         Returns:
             A scalar tensor.
         """
-        return ops.zeros_like(last_weight) + self.weight
+        return ops.zeros_like(last_weight) + self.weight  # a tensor of the same dtype
 
     def penalty(self, kl_per_dimension, weight, step):
         """Computes what is added to the reconstruction loss.
@@ -89,7 +89,7 @@ class Linear(Constant):
 
 @dataclasses.dataclass
 class Cyclical(Constant):
-    """Weight that rises in each cycle, then stays (Fu et al., 2019).
+    """Weight that rises from 0 in each cycle, then stays (Fu et al., 2019).
 
     Args:
         weight: KL weight at the end of each rise.
@@ -176,17 +176,18 @@ class TargetKL(Constant):
 
 
 def get_schedule(kl):
-    """Makes a schedule of what a model was given as its `kl` argument.
+    """Converts the `kl` argument of a model to a schedule.
 
     Args:
-        kl: A number (constant weight), the name of a class here, as in `"free_bits"`, a
-            dict `{"name": ..., **arguments}`, or a schedule.
+        kl: A number (constant weight), the name of a class here, such as `"free_bits"`
+            for `FreeBits`, a dict of such a `name` and the arguments of the class, or a
+            schedule.
 
     Returns:
         A schedule object.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If it is none of these, or a weight is negative.
         TypeError: If the dict holds an argument that the class does not take.
 
     Example:

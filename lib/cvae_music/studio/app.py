@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvae_music import generation, serialization
 from cvae_music.audio.files import encode_audio, full_scale
-from cvae_music.controls import Controls, fingerprint, shipped_controls
+from cvae_music.controls import Controls, shipped_controls
 from cvae_music.models.autoencoders import VAE
 from cvae_music.studio import sounds, views
 from cvae_music.studio.panel import Panel, message
@@ -28,23 +28,25 @@ from cvae_music.studio.settings import (
 if TYPE_CHECKING:
     import numpy as np
 
-NUM_REMEMBERED = 30
+NUM_REMEMBERED = 30  # clips in the history
+OF_A_MORPH = ("tempo", "guidance")  # the same from its beginning to its end
 
 
 def action(method: Callable, error_field: str | None = None) -> Callable:
-    """Makes a method the answer to a touch of the panel.
+    """Makes a method of `Studio` a callback of the panel's widgets.
 
-    JupyterLab 4.4 and later may answer sliders on another thread than buttons, so each
-    waits for its turn. Widgets that an action sets call back on the same thread; that
-    is no touch, and is ignored. The status shows that the studio is busy, then what the
-    method returns; None leaves the message as it was.
+    JupyterLab 4.4 and later may call back for sliders on another thread than for
+    buttons, so each call waits for its turn. Widgets that an action sets call back too,
+    on the same thread; such calls are ignored. The status shows that the studio is
+    busy, then the text that the method returns, or the error that it raised; None
+    leaves the message as it was.
 
     Args:
         method: Method of `Studio` that returns a text or None.
         error_field: Field of the panel that repeats an error message.
 
     Returns:
-        The method, wrapped.
+        The method, wrapped; it returns None.
     """
 
     @functools.wraps(method)
@@ -59,7 +61,7 @@ def action(method: Callable, error_field: str | None = None) -> Callable:
             try:
                 text = method(self, *values)
                 status.value = message(text) if text else before
-            except Exception as error:  # unseen, it would leave the page busy for ever
+            except Exception as error:  # else the status would say busy for ever
                 text = str(error)
                 if not isinstance(error, (ValueError, OSError)):
                     text = (
@@ -81,11 +83,11 @@ own_clip_action = functools.partial(action, error_field="about_own")
 class Studio:
     """Shows every control of a model beside its sound, as the last value of a cell.
 
-    Nothing plays until play, or a place of the map, is pressed; from then on a change
-    goes on playing, at the same place of the bar, unless it is told to stay silent. The
-    sound is at the level the model gave it, turned down only where it would clip.
-    `clip` is the last clip made, and `made` the arguments of `make_clip` that make it
-    again.
+    Nothing plays until play, or a place of the map, is pressed. From then on each new
+    clip goes on at the same place of the bar, unless `stay silent after a change` is
+    ticked. The sound is at the level the model gave it, turned down only where it would
+    clip. `clip` is the last clip made, and `made` the arguments of `make_clip` that
+    make it again.
 
     Args:
         model: `VAE` or `ConditionalVAE`.
@@ -94,7 +96,8 @@ class Studio:
             None for `studio` in the folder that `CVAE_MUSIC_OUTPUT` names, or in
             `outputs`.
         setup: Python that imports `cvae_music` as `cm` and sets `model` and `controls`
-            to these; None for that of what ships, or of files in the folder.
+            to these. None for code that loads the preset; if the model does not ship,
+            for code that loads two files, which are then saved in the folder.
 
     Raises:
         ValueError: If the controls are those of another model.
@@ -116,11 +119,7 @@ class Studio:
         folder: str | Path | None = None,
         setup: str | None = None,
     ) -> None:
-        if controls.fingerprint != fingerprint(model):
-            raise ValueError(
-                "The controls were measured of another model; expected "
-                "fit_controls(model, features)."
-            )
+        controls.check_model(model)
         self.model = model
         self.controls = controls
         self.config = model.audio_config
@@ -189,7 +188,7 @@ class Studio:
             raise ValueError("All genre weights are 0: raise at least one.")
         weights = generation.genre_weights(self.model, settings.get("genre"))
         panel.show_genres(self.controls.idle_sliders(weights))
-        state = panel.state()
+        state = panel.state()  # once more: idle sliders are at 0 now
         settings = clip_arguments(state)
         self.clip = generation.make_clip(self.model, self.controls, **settings)
         self.made = settings
@@ -258,13 +257,20 @@ class Studio:
 
     @action
     def change(self, key, value):
-        """Makes the clip anew once a knob has moved; the cursor plays where it is."""
+        """Makes the clip anew after a knob has moved.
+
+        Moving the cursor on the map also ticks `play at the cursor`.
+        """
         is_cursor = key[0] == "map"
         return self._set({key: value, "on_map": True} if is_cursor else {})
 
     @action
     def click_map(self, place):
-        """Plays where the map was clicked: `"0.5,0.2"`, shares from left and top."""
+        """Plays at the place of the map that was clicked.
+
+        Args:
+            place: Such as `"0.5,0.2"`: shares of the picture, from left and from top.
+        """
         x, y = self.map.position(*map(float, place.split(",")))
         return self._set({("map", 0): x, ("map", 1): y, "on_map": True})
 
@@ -345,7 +351,8 @@ class Studio:
     def take_path(self):
         """Starts from the file of the path, unless it is played already.
 
-        The button may be answered before the field.
+        A press of the button also ends the editing of the field. Both call back, in any
+        order.
         """
         path = self.panel.path.value.strip().strip("'\"")
         source = self.panel.knobs["source"].value
@@ -373,7 +380,7 @@ class Studio:
 
     @action
     def compare(self):
-        """Makes the sound to compare with, of the own clip or the nearest real one."""
+        """Loads a sound to compare with: of the own clip, or the nearest real one."""
         kind = self.panel.comparison.value
         if "latent" in self.own:
             real = self.own["latent"].clip
@@ -389,8 +396,7 @@ class Studio:
     @action
     def keep(self, name):
         """Remembers the settings of the sound as A or B."""
-        of_the_whole = ("tempo", "guidance")
-        settings = {k: v for k, v in self.made.items() if k not in of_the_whole}
+        settings = {k: v for k, v in self.made.items() if k not in OF_A_MORPH}
         code = f"dict({as_code(settings, self.own)})"
         genre = self.clip.genre
         self.kept[name] = (settings, code, genre or name)
@@ -406,19 +412,18 @@ class Studio:
             )
         first, first_code, first_genre = self.kept["A"]
         second, second_code, second_genre = self.kept["B"]
-        length = {
-            "num_beats": self.panel.beats.value,
-            "tempo": self.panel.knobs["tempo"].value,
-        }
+        state = self.panel.state()
+        whole = {name: state[name] for name in OF_A_MORPH if name in state}
+        whole["num_beats"] = self.panel.beats.value
         self.morphed = generation.make_morph(
-            self.model, self.controls, first, second, **length
+            self.model, self.controls, first, second, **whole
         )
         seconds = len(self.morphed) / self.config.sample_rate
         about = f"{first_genre} to {second_genre}, {seconds:.1f} s"
         self.panel.journey.play(encode_audio(self.morphed, self.config), about)
         self.panel.journey_code.value = (
             f"{self.setup}\nsamples = cm.make_morph(model, controls, {first_code}, "
-            f"{second_code}, {as_code(length)})"
+            f"{second_code}, {as_code(whole)})"
         )
         self.panel.journey_links.value = ""
         return f"Ready: morph of {seconds:.1f} s, in the player below its button"

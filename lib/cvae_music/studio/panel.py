@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from cvae_music.controls import Controls
     from cvae_music.studio.app import Studio
 
-# Choices before the clips of one's own; None would mean that nothing is chosen.
+# What can be chosen before the clips of one's own. Their values are text, since None
+# means to a `Dropdown` that nothing is chosen.
 CHOICES = {
     "source": [("a seed", "")],
     "style": [("the same", ""), ("the second seed", SECOND_SEED)],
 }
 PRESSED = ".then(() => window.cvaeStudio?.())"  # see studio.js
-# A script in a widget does not run, the handler of a picture that fails does.
+# A script in a widget's HTML does not run, but the error handler of a picture does.
 RUN = '<img hidden alt="" src="data:," onerror="{}">'
 COPY = (
     '<button class="cvae-copy" type="button">Copy</button> <span role="status"></span>'
@@ -32,7 +33,15 @@ COPY = (
 
 
 def message(text: str, role: str = "status") -> str:
-    """Writes HTML of a message that screen readers say; `role="alert"` for errors."""
+    """Writes HTML of a message that screen readers read out.
+
+    Args:
+        text: The message, as text.
+        role: `"status"`, or `"alert"` for an error, which is also set bold.
+
+    Returns:
+        A `<div>` element.
+    """
     text = html.escape(text)
     if role == "alert":
         text = f"<b>{text}</b>"
@@ -40,7 +49,7 @@ def message(text: str, role: str = "status") -> str:
 
 
 def page_parts() -> widgets.HTML:
-    """Makes the look of the studio and the script of its page; shows nothing."""
+    """Makes an invisible widget that brings studio.css and studio.js into the page."""
     style, script = [
         Path(__file__).with_name(f"studio.{kind}").read_text(encoding="utf-8")
         for kind in ("css", "js")
@@ -49,7 +58,7 @@ def page_parts() -> widgets.HTML:
 
 
 def with_copy(code: widgets.Textarea) -> widgets.VBox:
-    """Puts below a field of code the button that copies it."""
+    """Puts a button below a field of code that copies it."""
     return widgets.VBox([code, widgets.HTML(COPY)]).add_class("cvae-code")
 
 
@@ -134,7 +143,7 @@ class Player(widgets.HTML):
 
 
 class Panel:
-    """Holds every widget of the studio; a touch calls a method of `on`.
+    """Holds every widget of the studio; each calls a method of the `Studio`.
 
     `knobs` holds all that a clip is set by: `"seed"`, `"tempo"`, `("genre", name)`,
     `("sliders", name)`, `("dimensions", number)`, `("map", axis)` and more. `rows`
@@ -143,13 +152,15 @@ class Panel:
     Args:
         genres: Names of the genres; none for a model without a label.
         controls: `Controls`.
-        on: The `Studio`, whose methods are called.
+        studio: The `Studio` whose methods are called.
     """
 
-    def __init__(self, genres: Sequence[str], controls: Controls, on: Studio) -> None:
+    def __init__(
+        self, genres: Sequence[str], controls: Controls, studio: Studio
+    ) -> None:
         self.rows: dict[Any, widgets.HBox] = {}
         self.knobs: dict[Any, Any] = {}
-        self._make_sliders(genres, controls, getattr(on.model, "guidance", 0.0))
+        self._make_sliders(genres, controls, getattr(studio.model, "guidance", 0.0))
         self.knobs["seed"] = widgets.BoundedIntText(description="seed", max=10**6)
         self.knobs["morph_to"] = widgets.BoundedIntText(
             description="second seed", value=1, max=10**6
@@ -167,9 +178,9 @@ class Panel:
             )
             self.of_seeds.append(self.knobs["prior_genre"])
         self._make_others()
-        self._observe(on)
-        stage = widgets.VBox(self._stage(genres, on))
-        rest = widgets.VBox(self._folds(genres, on))
+        self._observe(studio)
+        stage = widgets.VBox(self._stage(genres, studio))
+        rest = widgets.VBox(self._folds(genres, studio))
         self.box = widgets.HBox([stage, rest])
         self.box.add_class("cvae-studio").add_class("cvae-group")
         self.journey.add_class("cvae-group")
@@ -236,32 +247,32 @@ class Panel:
         self.path = widgets.Text(description="or a path", continuous_update=False)
         self.start = widgets.BoundedFloatText(max=3600.0, description="from (s)")
 
-    def _observe(self, on):
+    def _observe(self, studio):
         for key, widget in self.knobs.items():
             widget.observe(
-                lambda change, key=key: on.change(key, change["new"]), "value"
+                lambda change, key=key: studio.change(key, change["new"]), "value"
             )
         self.silent.observe(
             lambda change: setattr(self.audio, "is_silent", change["new"]), "value"
         )
-        self.clicked.observe(lambda change: on.click_map(change["new"]), "value")
-        self.upload.observe(lambda _: on.take_upload(), "value")
-        self.start.observe(lambda _: on.change_start(), "value")
-        # An emptied field is no path.
-        self.path.observe(lambda change: change["new"] and on.take_path(), "value")
+        self.clicked.observe(lambda change: studio.click_map(change["new"]), "value")
+        self.upload.observe(lambda _: studio.take_upload(), "value")
+        self.start.observe(lambda _: studio.change_start(), "value")
+        # Emptying the field calls back too, and asks for nothing.
+        self.path.observe(lambda change: change["new"] and studio.take_path(), "value")
 
     def _rows_of(self, kind):
         return [row for key, row in self.rows.items() if key[0] == kind]
 
-    def _stage(self, genres, on):
+    def _stage(self, genres, studio):
         self.swaps = {
-            genre: button(genre, f"this idea as {genre}", on.swap, genre)
+            genre: button(genre, f"this idea as {genre}", studio.swap, genre)
             for genre in genres
         }
         buttons = [
-            button("Surprise me", "draw seed, genres and tempo", on.surprise),
-            button("Sliders to 0", "undo sound and dimensions", on.reset),
-            button("Save as WAV and MP3", "write both files, show links", on.save),
+            button("Surprise me", "draw seed, genres and tempo", studio.surprise),
+            button("Sliders to 0", "undo sound and dimensions", studio.reset),
+            button("Save as WAV and MP3", "write both files, show links", studio.save),
         ]
         return [
             self.audio,
@@ -278,12 +289,12 @@ class Panel:
             page_parts(),
         ]
 
-    def _folds(self, genres, on):
-        """What is wanted later, in folds: each has a title and what it holds."""
+    def _folds(self, genres, studio):
+        """Makes a closed accordion for each group of controls that is wanted later."""
         keep = [
-            button("Keep as A", "begin with this sound", on.keep, "A"),
-            button("Keep as B", "end with this sound", on.keep, "B"),
-            button("Morph A to B", "one long clip", on.morph),
+            button("Keep as A", "begin with this sound", studio.keep, "A"),
+            button("Keep as B", "end with this sound", studio.keep, "B"),
+            button("Morph A to B", "one long clip", studio.morph),
         ]
         folds = {
             "Mix of genres": self._rows_of("genre"),
@@ -293,7 +304,7 @@ class Panel:
                 *self._rows_of("map"),
                 self.knobs["on_map"],
                 button(
-                    "Hear the nearest clip", "the clip in the ring", on.play_nearest
+                    "Hear the nearest clip", "the clip in the ring", studio.play_nearest
                 ),
                 self.nearest,
             ],
@@ -303,7 +314,7 @@ class Panel:
                 widgets.HBox(keep),
                 self.journey,
                 with_copy(self.journey_code),
-                button("Save the morph", "write both files", on.save, "morph"),
+                button("Save the morph", "write both files", studio.save, "morph"),
                 self.journey_links,
             ],
             f"A clip of your own: {READABLE.replace('.', '')}": [
@@ -315,7 +326,7 @@ class Panel:
                 ),
                 self.path,
                 self.start,
-                button("Read the path", "encode the file", on.take_path),
+                button("Read the path", "encode the file", studio.take_path),
                 self.about_own,
             ],
             "Rhythm of one, style of another": [
@@ -325,7 +336,7 @@ class Panel:
             ],
             "Compare with real music": [
                 self.comparison,
-                button("Compare", "make that sound", on.compare),
+                button("Compare", "make that sound", studio.compare),
                 self.compared,
             ],
             "Draw, and single dimensions": [
@@ -335,7 +346,7 @@ class Panel:
             ],
             "What was made": [
                 self.past,
-                button("Play again", "set everything as it was", on.recall),
+                button("Play again", "set everything as it was", studio.recall),
             ],
             "The clip as code": [with_copy(self.code)],
         }
@@ -366,7 +377,10 @@ class Panel:
             self.knobs[key].value = value
 
     def _offer(self, own):
-        """Adds a clip of one's own to both choices; a newer one takes its name over."""
+        """Adds a clip of one's own to both choices.
+
+        It replaces an earlier one of the same path and start.
+        """
         name = own.clip.name + (f", from {own.start:g} s" if own.start else "")
         if self.own_clips.get(name, own).path != own.path:  # a namesake
             name = f"{own.path}, from {own.start:g} s"
@@ -377,7 +391,7 @@ class Panel:
             self.knobs[key].label = chosen
 
     def show_genres(self, idle: dict[str, str]) -> None:
-        """Marks the genres that play, and disables the sliders that do nothing there.
+        """Marks the genres that play, and disables the sliders that are idle there.
 
         Args:
             idle: See `Controls.idle_sliders`.

@@ -1,4 +1,4 @@
-"""What is set in the studio: as arguments of `make_clip`, as Python code, in words."""
+"""Settings of the studio: as arguments of `make_clip`, as Python code, in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cvae_music.studio.sounds import OwnClip
 
 SECOND_SEED = "second seed"  # value of the knob `style` for the seed of `morph_to`
-# Python that loads what the studio plays: what ships by its name, other by its paths.
+# Python that loads the studio's model: one that ships by name, another by its paths.
 PRESET = """import cvae_music as cm
 model = cm.VAE.from_preset({!r})
 controls = cm.shipped_controls(model)"""
@@ -38,12 +38,13 @@ def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
     """
     values = dict(state)
     for key, value in values.items():
-        if isinstance(value, float):
+        if isinstance(value, float):  # a slider may return 0.30000000000000004
             values[key] = round(value, 4)
     found = {"seed": values["seed"], "tempo": values["tempo"]}
     for group in ("genre", "sliders", "dimensions"):
-        chosen = {key[1]: values[key] for key in values if key[0] == group}
-        chosen = {name: value for name, value in chosen.items() if value}
+        chosen = {
+            key[1]: value for key, value in values.items() if key[0] == group and value
+        }
         if chosen:
             found[group] = chosen
     for argument, own in own_clips(values).items():
@@ -66,7 +67,14 @@ def clip_arguments(state: dict[Any, Any]) -> dict[str, Any]:
 
 
 def own_clips(state: dict[Any, Any]) -> dict[str, OwnClip]:
-    """Finds the clips of one's own in a state: dict of argument to `OwnClip`."""
+    """Finds the clips of one's own in a state.
+
+    Args:
+        state: Dict of knob to value, see `Panel.state`.
+
+    Returns:
+        Dict of argument of `make_clip` to `OwnClip`.
+    """
     chosen = {"latent": state["source"], "style_from": state["style"]}
     return {name: own for name, own in chosen.items() if not isinstance(own, str)}
 
@@ -92,10 +100,12 @@ def as_code(settings: dict[str, Any], own: dict[str, OwnClip] | None = None) -> 
 def setup_code(model: VAE, controls: Controls, folder: Path) -> str:
     """Writes Python that loads a model and its controls in another process.
 
+    Both are saved first if they do not ship.
+
     Args:
         model: The model.
         controls: Its `Controls`.
-        folder: Where both are saved if they do not ship.
+        folder: Folder of the two files.
 
     Returns:
         Lines that import `cvae_music` as `cm` and set `model` and `controls`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +52,19 @@ def describe_clip(clip: windows.RealClip) -> str:
 
 def encode_real_clip(model: ClipModel, clip: windows.RealClip) -> np.ndarray:
     """Encodes a real clip to its latent, shape `(latent_dim,)`."""
-    return model.encode(model.audio_config.scale(clip.log_mel[None]))[0][0]
+    return model.encode(model.audio_config.scale(clip.log_mel[None])).mean[0]
 
 
 def read_own_clip(model: ClipModel, path: str | Path, start: float) -> OwnClip:
     """Reads and encodes the first clip of a file after `start` seconds.
+
+    Args:
+        model: `VAE` or `ConditionalVAE`.
+        path: A sound file, as somebody typed its path.
+        start: Seconds of the file to skip.
+
+    Returns:
+        `OwnClip`.
 
     Raises:
         AudioError: As `load_first_window`.
@@ -78,7 +85,10 @@ def nearest_clip(
         latent: Float array, shape `(latent_dim,)`.
 
     Returns:
-        The clip, and its genre for a model with a label.
+        `(clip, genre)`: `RealClip`, and its genre for a model with a label, else None.
+
+    Raises:
+        AudioError: As `load_window`.
     """
     row = controls.table.iloc[controls.nearest(latent @ controls.axes.T)]
     genre = row["genre"] if model.num_genres else None
@@ -156,13 +166,15 @@ def keep_file(path: Path, content: bytes) -> Path:
     Returns:
         Path of the file that holds them.
     """
-    for number in itertools.count(1):
-        numbered = path if number == 1 else path.with_stem(f"{path.stem}_{number}")
+    numbered = path
+    number = 1
+    while True:
         if not numbered.exists():
             write_file(numbered, lambda file: file.write(content))
         if numbered.read_bytes() == content:
             return numbered
-    raise AssertionError("unreachable")
+        number += 1
+        numbered = path.with_stem(f"{path.stem}_{number}")
 
 
 def save_sound(
@@ -176,7 +188,10 @@ def save_sound(
         path: Path of the WAV file, numbered where it is taken.
 
     Returns:
-        Paths of both files.
+        `(wav, mp3)`: paths of both files.
+
+    Raises:
+        ValueError: If an mp3 cannot have the sample rate.
     """
     wav = keep_file(path, encode_audio(samples, config, "wav"))
     mp3 = keep_file(wav.with_suffix(".mp3"), encode_audio(samples, config, "mp3"))

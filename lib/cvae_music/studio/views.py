@@ -29,6 +29,9 @@ def image_tag(png: bytes, alt: str, attributes: str) -> str:
         png: The picture.
         alt: What it shows.
         attributes: More attributes of the element, as HTML.
+
+    Returns:
+        An `<img>` element that holds the picture.
     """
     source = data_url(png, "image/png")
     return f'<img alt="{html.escape(alt)}" {attributes} src="{source}">'
@@ -95,16 +98,18 @@ class SpectrogramView:
         figure.colorbar(self.image, ax=ax, label="level (dB)")
         changing: list[Artist] = [self.image]
         if config.grid == "beats":
-            to_seconds = lambda beats: beats * 60.0 / self.tempo  # noqa: E731
-            to_beats = lambda seconds: seconds * self.tempo / 60.0  # noqa: E731
-            axis = ax.secondary_xaxis("top", functions=(to_seconds, to_beats))
+            both_ways = (
+                lambda beats: beats * 60.0 / self.tempo,
+                lambda seconds: seconds * self.tempo / 60.0,
+            )
+            axis = ax.secondary_xaxis("top", functions=both_ways)
             axis.set_xlabel("time (s)")
             changing.append(axis)
         self.picture = Picture(figure, changing)
         box = ax.get_position()
         sides = (1 - box.y1, 1 - box.x1, box.y0, box.x0)
         inset = " ".join(f"{side:.2%}" for side in sides)
-        # Where in the picture a player moves its head.
+        # The part of the picture over which a player moves its head.
         self.attributes = f'style="max-width: 100%" data-inset="{inset}"'
 
     def png(self, log_mel_db: np.ndarray, tempo: float) -> bytes:
