@@ -80,6 +80,7 @@ VARIANTS = {
     "without contrast": NO_CONTRAST,
     "without FiLM": NO_FILM,
     "without classifiers": NO_CLASSIFIERS,
+    "without classifiers, KL weight 5": NO_CLASSIFIERS | {"kl": 5.0},
     "nothing": NOTHING,
     "FiLM alone": only(NO_FILM),
     "discrepancy alone": NOTHING | WITH_DISCREPANCY,
