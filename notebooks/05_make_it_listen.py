@@ -390,7 +390,7 @@ pd.DataFrame(source_heard).T.round(2)
 show_ablations("all mechanisms", "without adversarial classifier")
 
 # %% [markdown]
-# On both musics (three seeds each) it buys nothing. On real music swaps obey no more (network 3: 0.59 and 0.56), new
+# On both musics (three seeds) it buys nothing. On real music swaps obey no more (network 3: 0.59 and 0.56), new
 # clips are no nearer (10.62 and 10.52), the error is no smaller (6.91 and 6.79 dB). Two seeds had spoken for it. The
 # library keeps it until the shipped models are trained again.
 
