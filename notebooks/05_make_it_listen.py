@@ -390,9 +390,9 @@ pd.DataFrame(source_heard).T.round(2)
 show_ablations("all mechanisms", "without adversarial classifier")
 
 # %% [markdown]
-# On both musics (three seeds) it buys nothing. On real music swaps obey no more (network 3: 0.59 and 0.56), new
-# clips are no nearer (10.62 and 10.52), the error is no smaller (6.91 and 6.79 dB). Two seeds had spoken for it. The
-# library keeps it until the shipped models are trained again.
+# On both musics (three seeds) it buys nothing. On real music swaps obey no more (network 3: 0.59 and 0.56), new clips
+# are no nearer (10.62 and 10.52), and the error is no smaller (6.91 and 6.79 dB). The library keeps it until the
+# shipped models are trained again.
 
 # %% [markdown]
 # ## 4. What the classifiers hear is augmented
@@ -925,11 +925,11 @@ cm.show_figure(
 # %% [markdown]
 # ## 9. More than a whole label
 #
-# A label is a row of numbers, so we can ask for more than a whole genre. [Guidance](glossary.md#guidance) $s$ moves the weights further from the mean of all genres, before the
-# mean shift and the decoder: $w' = w + s\,(w - \tfrac1G)$ for $G$ genres. The decoder then has to extrapolate, because
-# in training all weights were 0 or 1. Diffusion models extrapolate two outputs in this way (classifier-free guidance;
-# Ho and Salimans, 2022). The shipped table holds the preset `real_cvae` on test clips. *Energy kept* is a correlation
-# too, of the energy of the beats.
+# A label is a row of numbers, so we can ask for more than a whole genre. [Guidance](glossary.md#guidance) $s$ moves
+# the weights further from the mean of all genres, before the mean shift and the decoder: $w' = w + s\,(w - \tfrac1G)$
+# for $G$ genres. The decoder then has to extrapolate, because in training all weights were 0 or 1. Diffusion models
+# extrapolate two outputs in this way (classifier-free guidance; Ho and Salimans, 2022). The shipped table holds the
+# preset `real_cvae` on test clips. *Energy kept* is a correlation too, of the energy of the beats.
 
 # %%
 guided = lab.read_rows("guidance").query("model == 'real_cvae' and split == 'test'")
@@ -944,8 +944,7 @@ amounts.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Guidance 1 raises the swaps heard as asked from 0.35, 0.45 and 0.60 to 0.57, 0.78 and 0.69. The
-# harmony kept falls from 0.58 to 0.49. The amount was chosen on validation
-# clips with networks 1 and 2.
+# harmony kept falls from 0.58 to 0.49. The amount was chosen on validation clips with networks 1 and 2.
 
 # %% [markdown]
 # ## 10. One idea in every genre

@@ -195,6 +195,28 @@ def test_presets_are_trained_once_each_and_the_first_weights_kept(
     assert load_model(path).seed == 0
 
 
+@pytest.mark.parametrize(("kind", "keeps_best"), [("vae", True), ("cvaegan", False)])
+def test_the_second_phase_keeps_its_last_weights(
+    kind, keeps_best, folk, trainings, monkeypatch
+):
+    fit, asked = weights.fit_model, []
+
+    def note(kind, features, **training):
+        asked.append("callbacks" in training)
+        return fit("vae", features, **training)
+
+    monkeypatch.setattr(train_models, "fit_model", note)
+    monkeypatch.setattr(
+        train_models,
+        "continue_training",
+        lambda model, features, kind, **training: note(kind, features, **training),
+    )
+    monkeypatch.setattr(train_models.saving, "load_model", lambda path: None)
+    monkeypatch.setattr(train_models, "evaluate_model", lambda *_: pd.Series({"kl": 1}))
+    train_models.train_row(kind, 0, folk[0], {}, "my/folk", 7, None, 0.0)
+    assert asked == [keeps_best]
+
+
 def test_presets_of_another_folder_of_the_same_name_are_trained_anew(
     folk, trainings, train_rows
 ):

@@ -112,7 +112,7 @@ def train_row(
             return judges["cnn"].embedding(config.scale(levels))
 
         copies = check_near_copies(model, features, describe=describe)
-        print(copies.to_string(index=False))
+        print(copies.to_string(index=False), flush=True)
     if seed == 0 or not path.exists():
         saving.save_compact(model, path)
     row = {"kind": kind, "seed": seed, "num_steps": num_steps, "seconds": seconds}
@@ -135,8 +135,8 @@ def train_row(
 def add_row(path: Path, row: dict[str, Any]) -> None:
     """Adds a row to the table of scores; other processes wait."""
     with lock_for(path):
-        table = joined(path, pd.DataFrame([row])).dropna(axis="columns", how="all")
-        table = table.sort_values(["kind", "seed"])
+        table = joined(path, pd.DataFrame([row])).sort_values(["kind", "seed"])
+        table = table.dropna(axis="columns", how="all")
         serialization.write_text(path, table.to_csv(index=False))
 
 

@@ -37,11 +37,6 @@ SHARD_SIZE = 32  # sources; 32 clips of FMA, of 30 s, make some 30 MB
 TEXT_COLUMNS = ("clip_id", "grid", *SOURCE_COLUMNS, *SKIPPED_COLUMNS)
 
 
-# In what `ast.dump` prints: docstrings, then empty fields, which not every version of
-# Python prints, and commas.
-NO_CODE = r"Expr\(value=Constant\(value=(['\"]).*?(?<!\\)\1\)\)|\w+=(\[\]|None)|, "
-
-
 @functools.cache
 def code_key(*modules: str) -> str:
     """Hashes the code of modules and of those they import from this project.
@@ -65,7 +60,11 @@ def code_key(*modules: str) -> str:
         if name in seen or not path.is_file():
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        seen[name] = re.sub(NO_CODE, "", ast.dump(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value = ast.Constant("")  # a docstring
+        # Versions of Python differ in whether they print empty fields.
+        seen[name] = re.sub(r"\w+=(\[\]|None)|, ", "", ast.dump(tree))
         for node in tree.body:
             if isinstance(node, ast.ImportFrom) and node.module:
                 waiting.append(node.module)
