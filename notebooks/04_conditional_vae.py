@@ -820,7 +820,7 @@ real_scores.round(2)
 # hear 0.57 to 0.78 of swaps as the style asked for. Chance is 0.25, and they name 0.77 to 0.86 of real clips. They
 # disagree. Network 2 names as many swaps as real clips (0.78 and 0.77), network 1 far fewer (0.57 and 0.86). The
 # network on the log-mel reports 0.92, more than its own ceiling of 0.66. This is possible because generated clips can
-# be more typical than real ones, and because this judge resembles the classifiers that the model was trained with. So
+# be more typical than real ones, and because this judge resembles the classifier that the model was trained with. So
 # we trust the outside networks more, and network 3 (0.69 against 0.81) most, because nothing was chosen with it.
 
 # %% [markdown]

@@ -29,7 +29,7 @@
 # with an unsharp mask, which strengthens the detail of the picture, and by a model whose decoder was trained against
 # a discriminator.
 #
-# **What you need to know:** the [conditional VAE](glossary.md#conditional-vae), its classifiers and
+# **What you need to know:** the [conditional VAE](glossary.md#conditional-vae), its classifier and
 # [swap obedience](glossary.md#swap-obedience) (notebooks 04 and 05), [sharpness](glossary.md#sharpness) and the
 # [Fréchet distance](glossary.md#frechet-distance) (notebook 02).
 #
@@ -378,7 +378,7 @@ print(f"real part {float(real_part):.0f}, fake part {float(fake_part):.0f}")
 # valid. The likelihood stays in the loss at 0.3 of its weight, so that reconstructions stay near their clips. (The
 # code weights the whole loss of the VAE, but with a frozen encoder its KL divergence cannot change.) The likelihood
 # is a sum over all levels, and the two new losses are means, so these get large weights (600 and 1,000). The
-# classifiers of notebook 05 stay as well.
+# classifier of notebook 05 stays as well.
 #
 # First what the model **has**: an unsharp mask, a discriminator, and an optimiser for it alone. `trainable = False`
 # only hides the discriminator from the *first* optimiser.
@@ -413,7 +413,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         self.unsharp_mask = UnsharpMask(self.audio_config.n_mels)
         shape = self.audio_config.shape
         self.discriminator = build_discriminator(shape, self.num_genres)
-        # What is trainable belongs to the first optimiser: decoder and classifiers.
+        # What is trainable belongs to the first optimiser: decoder and classifier.
         self.encoder.trainable = False
         self.discriminator.trainable = False
         optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.5)
@@ -438,14 +438,7 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
         # All settings of the first model; its successor has a name of its own.
         del config["name"], config["trainable"]
         successor = cls.from_config(config | settings)
-        parts = (
-            "encoder",
-            "decoder",
-            "classifier",
-            "adversarial_classifier",
-            "latent_density",
-            "mean_shift",
-        )
+        parts = ("encoder", "decoder", "classifier", "latent_density", "mean_shift")
         for part in parts:
             getattr(successor, part).set_weights(getattr(model, part).get_weights())
         successor.unsharp_mask.fit(successor, features)

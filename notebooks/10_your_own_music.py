@@ -783,7 +783,7 @@ pd.DataFrame(rows).T.round(1)
 # - The **error** falls fast, then slowly. (It is that of training clips, that of section 8 of test clips.) If it stays
 #   where it began, look at `features.report` and at the levels of the clips.
 # - The **KL divergence** rises and stays high. If it stays near 0, the latent is unused (notebook 06).
-# - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifiers are about clips played as
+# - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifier is about clips played as
 #   another genre (notebook 05). It is flat for some 50 steps, then falls far below a blind guess (dotted line, the
 #   logarithm of the number of genres). If it stays at the line, the label is ignored, or nobody could tell your
 #   genres apart.

@@ -65,7 +65,7 @@ def test_gelu_and_its_slope():
 def test_a_disguise_changes_the_level_and_hides_a_stretch_of_time_and_one_of_bands():
     silence = tf.zeros((64, 16, 32))
     heard, shares = (
-        np.array(losses.augment_for_critics(silence, keras.random.SeedGenerator(0))),
+        np.array(losses.augment_for_classifier(silence, keras.random.SeedGenerator(0))),
         [],
     )
     assert (

@@ -144,17 +144,12 @@ def test_each_side_of_the_swap_losses_moves_its_own_weights(features):
         classifier_loss, swap_loss = model.swap_losses(
             tf.constant(clips), rebuilt, latent, weights, training=True
         )
-    for classifier in (model.classifier, model.adversarial_classifier):
-        assert all(
-            gradient is None
-            for gradient in tape.gradient(swap_loss, classifier.trainable_variables)
-        )
-        assert all(
-            np.abs(gradient).max() > 0
-            for gradient in tape.gradient(
-                classifier_loss, classifier.trainable_variables
-            )
-        )
+    classifier = model.classifier.trainable_variables
+    assert all(gradient is None for gradient in tape.gradient(swap_loss, classifier))
+    assert all(
+        np.abs(gradient).max() > 0
+        for gradient in tape.gradient(classifier_loss, classifier)
+    )
     decoder = model.decoder.trainable_variables
     assert all(gradient is None for gradient in tape.gradient(classifier_loss, decoder))
     assert (

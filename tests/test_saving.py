@@ -261,6 +261,18 @@ def test_controls_of_an_earlier_version_are_refused(tmp_path):
         cm.load_controls(tmp_path / "old.npz")
 
 
+def test_a_model_with_an_argument_of_another_version_is_refused(tiny_config, tmp_path):
+    saving.save_compact(
+        cm.ConditionalVAE(tiny_config, ["a", "b"], width=40, depth=1),
+        tmp_path / "now.npz",
+    )
+    about, arrays = load_arrays(tmp_path / "now.npz")
+    about["config"]["source_weight"] = 0.5
+    save_arrays(tmp_path / "old.npz", about, arrays)
+    with pytest.raises(ValueError, match="old.npz.*source_weight.*cvae-music 0.2.0"):
+        cm.load_model(tmp_path / "old.npz")
+
+
 def test_a_file_of_keras_needs_the_name_of_its_class(tiny_config, tmp_path):
     """`import cvae_music` loads no model; what was used of it, or `load_model`, does."""
     path = tmp_path / "a.keras"

@@ -750,7 +750,7 @@ LOSS_TERMS = (
     ("z", "β × KL divergence", "z near the prior"),
     ("rebuilt", "reconstruction", "levels and detail right"),
     ("swapped", "600 × swap loss", "is rock heard?"),
-    ("classifiers", "classifier loss", "is jazz heard?"),
+    ("classifier", "classifier loss", "is jazz heard?"),
 )
 
 
@@ -765,9 +765,8 @@ def cvae_loss():
     d = Drawing(
         "The loss of the conditional VAE",
         "A jazz clip is encoded to z. z is decoded as jazz, which rebuilds the clip, and "
-        "as rock, which is a swapped clip for frozen copies of the classifiers. The classifiers "
-        "learn from clips as they are, real or rebuilt, the adversarial one from swapped "
-        "clips too. The terms of the "
+        "as rock, which is a swapped clip for a frozen copy of the classifier. The classifier "
+        "learns from clips as they are, real or rebuilt. The terms of the "
         f"loss are: {told}. Their sum, in nats, is what training lowers.",
         y + 44,
     )
@@ -787,20 +786,19 @@ def cvae_loss():
     d.arrow((28, rebuilt - 59), (28, swapped + 2), (38, swapped + 2))
     d.label(70, swapped - 22, "as rock", role="genre")
     d.picture(40, swapped - 16, 60, 36, small("rock", 24, 16))
-    taught = rows["classifiers"][0]
+    taught = rows["classifier"][0]
     d.label(70, taught - 22, "real, rebuilt", role="genre")
     d.picture(40, taught - 16, 60, 36, small("jazz", 24, 16))
-    for y, text in ((swapped, "frozen"), (taught, "classifiers")):
+    for y, text in ((swapped, "frozen"), (taught, "classifier")):
         d.arrow((102, y + 2), (118, y + 2))
         d.box(120, y - 16, 92, 36, text, "net")
-    d.path([(110, swapped + 2), (110, taught + 2)])  # to the adversarial one
     d.arrow((166, taught - 18), (166, swapped + 22))
     d.label(188, (swapped + taught) / 2 + 7, "copy")
     for node, x in (
         ("z", 118),
         ("rebuilt", 102),
         ("swapped", 214),
-        ("classifiers", 214),
+        ("classifier", 214),
     ):
         for row in rows.get(node, ()):
             start = middle if node == "z" else row

@@ -65,7 +65,7 @@ from .models.conditional import frozen_call as frozen_call
 from .models.latent_density import LatentDensity as LatentDensity
 from .models.latent_density import fit_latent_density as fit_latent_density
 from .models.losses import DiagonalGaussian as DiagonalGaussian
-from .models.losses import augment_for_critics as augment_for_critics
+from .models.losses import augment_for_classifier as augment_for_classifier
 from .models.losses import contrast_loss as contrast_loss
 from .models.losses import cross_entropy as cross_entropy
 from .models.losses import gaussian_kl as gaussian_kl

@@ -204,14 +204,18 @@ def load_compact(path: str | Path) -> ClipModel:
             "not known here. Import the module that defines it, or run the cell that "
             f"does, and load it again. {OLD_FILES}"
         )
-    model = kind.from_config(about["config"])
+    misfit = f"{str(path)!r} does not fit the class {about['class']!r} of this version"
+    try:
+        model = kind.from_config(about["config"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{misfit}: {error}. {OLD_FILES}") from error
     values = [arrays[name] for name in sorted(arrays)]
     found = [value.shape for value in values]
     expected = [tuple(variable.shape) for variable in model.weights]
     if found != expected:
         raise ValueError(
-            f"{str(path)!r} does not fit the class {about['class']!r} of this version: "
-            f"{_first_difference(found, expected, model.weights)}. {OLD_FILES}"
+            f"{misfit}: {_first_difference(found, expected, model.weights)}. "
+            f"{OLD_FILES}"
         )
     model.set_weights(values)
     return model

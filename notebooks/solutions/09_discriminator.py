@@ -238,7 +238,7 @@ pd.DataFrame({name: answers(model) for name, model in trained.items()}).round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** Does the discriminator tell a right genre from a wrong one? No, with neither function: under
 # a wrong genre the mean logit changes by at most 0.01, with or without the fourth group. Does swap obedience fall?
-# No, it is 1.00 either way, probably because the genre classifiers are still in the loss. So in sixty steps the fourth
+# No, it is 1.00 either way, probably because the genre classifier is still in the loss. So in sixty steps the fourth
 # group makes no difference here. This says nothing about longer trainings.
 
 # %% [markdown]

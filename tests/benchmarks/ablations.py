@@ -45,7 +45,8 @@ from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
 from cvae_music.models.conditional import ConditionalVAE, frozen_call
-from cvae_music.models.losses import augment_for_critics, cross_entropy
+from cvae_music.models.losses import augment_for_classifier, cross_entropy
+from cvae_music.models.networks import build_classifier
 from cvae_music.saving import load_model, save_compact
 from cvae_music.training import train
 
@@ -56,12 +57,13 @@ SIZES = {  # settings of the model, steps
     "full": ({}, 1440),
 }
 NO_FILM = {"film": False}
-NO_CLASSIFIERS = {"swap_weight": 0.0}
-NO_ADVERSARY = {"adversary": False}
+NO_CLASSIFIER = {"swap_weight": 0.0}
 NO_AUGMENTATION = {"augmentation": False}
 NO_CONTRAST = {"contrast_weight": 0.0}
-WITH_DISCREPANCY = {"discrepancy_weight": 3000.0}  # left the library on this table
-NOTHING = NO_FILM | NO_CLASSIFIERS | NO_CONTRAST
+# Two mechanisms that left the library on this table.
+ADVERSARY = {"adversary": True}
+DISCREPANCY = {"discrepancy_weight": 3000.0}
+NOTHING = NO_FILM | NO_CLASSIFIER | NO_CONTRAST
 
 
 def only(mechanism):
@@ -71,22 +73,19 @@ def only(mechanism):
 
 VARIANTS = {
     "all": {},
-    "with discrepancy": WITH_DISCREPANCY,
-    "KL weight 2": {"kl": 2.0},
-    "without adversarial classifier": NO_ADVERSARY,
     "without augmentation": NO_AUGMENTATION,
-    "without adversarial classifier, without augmentation": NO_ADVERSARY
-    | NO_AUGMENTATION,
     "without contrast": NO_CONTRAST,
     "without FiLM": NO_FILM,
-    "without classifiers": NO_CLASSIFIERS,
-    "without classifiers, KL weight 5": NO_CLASSIFIERS | {"kl": 5.0},
+    "without classifier": NO_CLASSIFIER,
+    "without classifier, KL weight 5": NO_CLASSIFIER | {"kl": 5.0},
     "nothing": NOTHING,
     "FiLM alone": only(NO_FILM),
-    "discrepancy alone": NOTHING | WITH_DISCREPANCY,
-    "classifiers alone": only(NO_CLASSIFIERS),
-    "one classifier alone": only(NO_CLASSIFIERS) | NO_ADVERSARY,
+    "classifier alone": only(NO_CLASSIFIER),
     "contrast alone": only(NO_CONTRAST),
+    "with adversarial classifier": ADVERSARY,
+    "with adversarial classifier, without augmentation": ADVERSARY | NO_AUGMENTATION,
+    "with adversarial classifier, KL weight 2": ADVERSARY | {"kl": 2.0},
+    "with adversarial classifier and discrepancy": ADVERSARY | DISCREPANCY,
 }
 
 
@@ -128,11 +127,28 @@ def genre_discrepancy(latent, genre_weights, noise):
 
 
 class AblatedCVAE(ConditionalVAE):
-    """A `ConditionalVAE` with parts left out of its classifiers, or with a discrepancy added."""
+    """A `ConditionalVAE` with augmentation left out, or with mechanisms that left the library.
 
-    adversary = True
-    augmentation = True
-    discrepancy_weight = 0.0
+    The adversarial classifier is a second genre classifier, which also learns the source genre of swapped clips; the
+    decoder is trained against it. Source: the minimax of Fader networks, Lample et al. (2017), arXiv:1706.00409, here
+    on the output.
+    """
+
+    def __init__(
+        self,
+        *args,
+        adversary=False,
+        augmentation=True,
+        discrepancy_weight=0.0,
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        self.augmentation = augmentation
+        self.discrepancy_weight = discrepancy_weight
+        self.adversary = None
+        if adversary:
+            shape = self.audio_config.shape
+            self.adversary = build_classifier(shape, self.num_genres)
 
     def elbo_losses(self, log_mel, genre_weights, training):
         losses, latent, rebuilt = super().elbo_losses(log_mel, genre_weights, training)
@@ -155,7 +171,7 @@ class AblatedCVAE(ConditionalVAE):
         return total
 
     def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
-        if self.adversary and self.augmentation:
+        if self.augmentation and not self.adversary:
             return super().swap_losses(
                 log_mel, rebuilt, latent, genre_weights, training
             )
@@ -167,8 +183,8 @@ class AblatedCVAE(ConditionalVAE):
         swapped = self.decode_latent(shifted, targets, training)
         inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
         if self.augmentation:
-            swapped = augment_for_critics(swapped, seed)
-            inputs = augment_for_critics(inputs, seed)
+            swapped = augment_for_classifier(swapped, seed)
+            inputs = augment_for_classifier(inputs, seed)
         labels = ops.tile(genre_weights, (2, 1))
         classifier_loss = cross_entropy(
             labels, self.classifier(inputs, training=training)
@@ -176,34 +192,36 @@ class AblatedCVAE(ConditionalVAE):
         swap_loss = cross_entropy(targets, frozen_call(self.classifier, swapped))
         if self.adversary:
             both = ops.concatenate([inputs, ops.stop_gradient(swapped)])
-            logits = self.adversarial_classifier(both, training=training)
+            logits = self.adversary(both, training=training)
             count = ops.shape(labels)[0]
             classifier_loss += cross_entropy(labels, logits[:count])
-            classifier_loss += self.source_weight * cross_entropy(
-                sources, logits[count:]
-            )
-            swap_loss += cross_entropy(
-                targets, frozen_call(self.adversarial_classifier, swapped)
-            )
+            classifier_loss += 0.5 * cross_entropy(sources, logits[count:])
+            swap_loss += cross_entropy(targets, frozen_call(self.adversary, swapped))
             swap_loss *= 0.5
         return classifier_loss, swap_loss
+
+    def as_library_model(self):
+        """The same weights in a `ConditionalVAE`; the class of this file is no part of the library."""
+        model = ConditionalVAE.from_config(self.get_config())
+        for part in (
+            "encoder",
+            "decoder",
+            "classifier",
+            "latent_density",
+            "mean_shift",
+        ):
+            getattr(model, part).set_weights(getattr(self, part).get_weights())
+        return model
 
 
 def new_model(variant, size, features, seed):
     """An untrained model of a variant."""
     settings = dict(VARIANTS[variant])
     film = settings.pop("film", True)
-    adversary = settings.pop("adversary", True)
-    augmentation = settings.pop("augmentation", True)
-    discrepancy_weight = settings.pop("discrepancy_weight", 0.0)
     keras.utils.set_random_seed(seed)
     model = AblatedCVAE(
         features.config, features.genres, seed=seed, **settings, **SIZES[size][0]
     )
-    model.adversary = adversary
-    model.augmentation = augmentation
-    model.discrepancy_weight = discrepancy_weight
-    model.adversarial_classifier.trainable = adversary and model.swap_weight > 0
     for layer in model.decoder.layers:
         if layer.name.endswith(
             "_film"
@@ -246,8 +264,7 @@ def trained_model(variant, size, features, seed, music):
     train(model, features, SIZES[size][1], seed=seed, verbose=0, callbacks=times)
     row = {"steps": len(times.seconds), "seconds": time.perf_counter() - started}
     row["step_ms"] = 1000 * float(np.median(times.seconds))
-    model.__class__ = ConditionalVAE  # the same weights; the class of this file is no part of the library
-    save_compact(model, path)
+    save_compact(model.as_library_model(), path)
     pd.Series(row).to_json(notes)
     return load_model(path, features.config), row
 

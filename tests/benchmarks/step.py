@@ -60,13 +60,12 @@ class Ours:
         self.step = lambda: float(self.traced(self.given)["loss"])
 
     def parts(self):
-        """The four networks by name."""
+        """The three networks by name."""
         model = self.model
         return {
             "encoder": model.encoder,
             "decoder": model.decoder,
             "classifier": model.classifier,
-            "adversarial_classifier": model.adversarial_classifier,
         }
 
     def check_number(self):
@@ -155,10 +154,12 @@ class Ours:
             "augmentation, 80 clips": (
                 lambda: (
                     tf.reduce_mean(
-                        losses.augment_for_critics(twice, model.seed_generator)
+                        losses.augment_for_classifier(twice, model.seed_generator)
                     )
                     + tf.reduce_mean(
-                        losses.augment_for_critics(rebuilt[:half], model.seed_generator)
+                        losses.augment_for_classifier(
+                            rebuilt[:half], model.seed_generator
+                        )
                     )
                 ),
                 None,
@@ -392,9 +393,9 @@ class Twin:
             )
             for key, w in given["weights"].items()
         }
-        self.encoder, self.decoder, self.listener, self.sceptic = (
+        self.encoder, self.decoder, self.classifier = (
             Part({key[1:]: value for key, value in weights.items() if key[0] == part})
-            for part in ("encoder", "decoder", "classifier", "adversarial_classifier")
+            for part in ("encoder", "decoder", "classifier")
         )
         self.weights = list(weights.values())
         self.averages = [value.detach().clone() for value in self.weights]
@@ -485,26 +486,14 @@ class Twin:
             * clips[0].numel()
             * (torch.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
         )
-        swapped = self.augment_for_critics(self.decode(latent[::2], asked))
-        heard = self.augment_for_critics(torch.cat([clips, rebuilt.detach()]))
+        swapped = self.augment_for_classifier(self.decode(latent[::2], asked))
+        heard = self.augment_for_classifier(torch.cat([clips, rebuilt.detach()]))
         twice = truth.repeat(2, 1)
-        logits = self.listen(
-            self.sceptic, torch.cat([heard, swapped.detach()]), self.rate
+        learned = cross_entropy(twice, self.classify(self.classifier, heard, self.rate))
+        swap = cross_entropy(
+            asked, self.classify(self.classifier.frozen(), swapped, 0.0)
         )
-        lesson = cross_entropy(twice, self.listen(self.listener, heard, self.rate))
-        lesson = (
-            lesson
-            + cross_entropy(twice, logits[: len(twice)])
-            + 0.5 * cross_entropy(truth[::2], logits[len(twice) :])
-        )
-        swap = (
-            sum(
-                cross_entropy(asked, self.listen(part.frozen(), swapped, 0.0))
-                for part in (self.listener, self.sceptic)
-            )
-            / 2
-        )
-        loss = nll + kl + 600.0 * swap + lesson
+        loss = nll + kl + 600.0 * swap + learned
         rms = squared.sqrt() * 35.0
         return {
             "loss": loss,
@@ -564,7 +553,7 @@ class Twin:
             x = part.block(x, f"frame_{index}", condition)
         return part.dense(x, "log_mel")
 
-    def listen(self, part, clips, rate):
+    def classify(self, part, clips, rate):
         from torch.nn.functional import dropout, relu
 
         x = clips - clips.mean(dim=(1, 2), keepdim=True)
@@ -584,7 +573,7 @@ class Twin:
             self.smooth[4][2::2] @ (energy @ self.smooth[8][4::4].T) + 1e-5
         )
 
-    def augment_for_critics(self, scaled):
+    def augment_for_classifier(self, scaled):
         torch, size = self.torch, len(scaled)
         blurred = self.smooth[3] @ (scaled @ self.smooth[7].T)
         share, gain = (

@@ -4,7 +4,7 @@ Not every column is independent evidence. Models are trained with two of the mea
 
 - `sharpness_*`: the contrast loss and `UnsharpMask` fit almost the same quantity.
 - `cnn_*` and `descriptors_*`: the judges are trained on degraded copies of clips, like
-  the genre critics of a `ConditionalVAE`.
+  the genre classifier of a `ConditionalVAE`.
 
 The columns `sound_*` of `audio_obedience.sound_row` come from a classifier of the sound
 that no model was trained with. Tables print them first.

@@ -232,7 +232,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         self.unsharp_mask = UnsharpMask(self.audio_config.n_mels)
         shape = self.audio_config.shape
         self.discriminator = build_discriminator(shape, self.num_genres)
-        # What is trainable belongs to the first optimiser: decoder and classifiers.
+        # What is trainable belongs to the first optimiser: decoder and classifier.
         self.encoder.trainable = False
         self.discriminator.trainable = False
         optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.5)
@@ -260,14 +260,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         config = model.get_config()
         del config["name"], config["trainable"]
         successor = cls.from_config(config | settings)
-        parts = (
-            "encoder",
-            "decoder",
-            "classifier",
-            "adversarial_classifier",
-            "latent_density",
-            "mean_shift",
-        )
+        parts = ("encoder", "decoder", "classifier", "latent_density", "mean_shift")
         for part in parts:
             getattr(successor, part).set_weights(getattr(model, part).get_weights())
         successor.unsharp_mask.fit(successor, features)

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from cvae_music.models.autoencoders import VAE
-from cvae_music.models.losses import augment_for_critics, cross_entropy
+from cvae_music.models.losses import augment_for_classifier, cross_entropy
 from cvae_music.models.networks import (
     Sizes,
     build_classifier,
@@ -117,10 +117,9 @@ class ConditionalVAE(VAE):
     """VAE whose decoder is given the genre at every stage and is trained to obey it.
 
     The encoder gets no label. Half of the latents are also decoded with another label,
-    and two genre classifiers, trained beside the model, judge these swapped clips. The
-    second is also trained to predict the source genre of a swapped clip, so leftover
-    cues of it are penalised. `ClassMeanShift` then exchanges what is left of the
-    genre in a latent, before the latent is decoded.
+    and a genre classifier, trained beside the model, judges these swapped clips.
+    `ClassMeanShift` then exchanges what is left of the genre in a latent, before the
+    latent is decoded.
 
     Inputs: scaled log-mel `(batch, num_frames, n_mels)` and genre indices `(batch,)` or
     weights `(batch, num_genres)`. Output: log-mel of the clips' shape. The latent's
@@ -129,10 +128,9 @@ class ConditionalVAE(VAE):
     Args:
         audio_config: As for `VAE`.
         genres: Names of the genres in order; saved with the model.
-        swap_weight: Weight of the classifiers' cross-entropy on label-swapped clips. It
+        swap_weight: Weight of the classifier's cross-entropy on label-swapped clips. It
             is large because a cross-entropy is a few nats, and the likelihood is a sum
-            over all values of a clip. 0 leaves the classifiers out.
-        source_weight: Weight of the second classifier's loss on the source genre.
+            over all values of a clip. 0 leaves the classifier out.
         guidance: How far `decode` exaggerates the genre asked for, see `guide`; 0
             keeps most of the latent's idea, 1 sounds more like the genre.
         **kwargs: As for `VAE`. A `decoder` of your own takes `[latent, genre_weights]`.
@@ -140,9 +138,8 @@ class ConditionalVAE(VAE):
     Raises:
         ValueError: If fewer than two genres are named.
 
-    Source: conditional VAE, Sohn, Lee and Yan (2015); the first classifier is the
-    domain loss of StarGAN (Choi et al., 2018, arXiv:1711.09020), the second the minimax
-    of Fader networks (Lample et al., 2017, arXiv:1706.00409) on the output.
+    Source: conditional VAE, Sohn, Lee and Yan (2015); the classifier is the domain loss
+    of StarGAN (Choi et al., 2018, arXiv:1711.09020).
 
     Example:
         >>> from cvae_music import AudioConfig
@@ -159,7 +156,6 @@ class ConditionalVAE(VAE):
         audio_config=None,
         genres=(),
         swap_weight=600.0,
-        source_weight=0.5,
         guidance=0.0,
         **kwargs,
     ):
@@ -170,13 +166,9 @@ class ConditionalVAE(VAE):
             )
         super().__init__(audio_config, genres=genres, **kwargs)
         self.swap_weight = swap_weight
-        self.source_weight = source_weight
         self.guidance = guidance
-        shape = self.audio_config.shape
-        self.classifier = build_classifier(shape, self.num_genres)
-        self.adversarial_classifier = build_classifier(shape, self.num_genres)
+        self.classifier = build_classifier(self.audio_config.shape, self.num_genres)
         self.classifier.trainable = swap_weight > 0
-        self.adversarial_classifier.trainable = swap_weight > 0
         self.mean_shift = ClassMeanShift(self.num_genres, self.latent_dim)
 
     def build_networks(self, *sizes: *Sizes):
@@ -256,38 +248,27 @@ class ConditionalVAE(VAE):
             training: Whether it is a training step.
 
         Returns:
-            `(classifier_loss, swap_loss)`, scalars in nats. Only classifier weights get
-            gradients of the first. Classifier weights are constants in the second, or
-            the model could lower it by changing them.
+            `(classifier_loss, swap_loss)`, scalars in nats. Only the classifier gets
+            gradients of the first. Its weights are constants in the second, or the
+            model could lower it by changing them.
         """
         seed = self.seed_generator if training else self.validation_seed_generator
         # Every second latent gets another genre: all move on by the same `steps`.
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
-        sources = genre_weights[::2]
-        targets = ops.roll(sources, steps, axis=1)
+        targets = ops.roll(genre_weights[::2], steps, axis=1)
         shifted = self.shift_latent(latent[::2], targets)  # identity until `fit`
         swapped = self.decode_latent(shifted, targets, training)
-        swapped = augment_for_critics(swapped, seed)
-        # The classifiers learn from clips as they are, real and rebuilt.
+        swapped = augment_for_classifier(swapped, seed)
+        # The classifier learns from clips as they are, real and rebuilt.
         inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
-        inputs = augment_for_critics(inputs, seed)
+        inputs = augment_for_classifier(inputs, seed)
         labels = ops.tile(genre_weights, (2, 1))
 
-        logits = self.classifier(inputs, training=training)
-        classifier_loss = cross_entropy(labels, logits)
-        # The second also learns where swapped clips came from.
-        both = ops.concatenate([inputs, ops.stop_gradient(swapped)])
-        logits = self.adversarial_classifier(both, training=training)
-        count = ops.shape(labels)[0]
-        source_loss = cross_entropy(sources, logits[count:])
-        classifier_loss += cross_entropy(labels, logits[:count])
-        classifier_loss += self.source_weight * source_loss
-
-        # Trains decoder and encoder: both classifiers should hear the genre asked for.
-        swap_loss = 0.5 * (
-            cross_entropy(targets, frozen_call(self.classifier, swapped))
-            + cross_entropy(targets, frozen_call(self.adversarial_classifier, swapped))
+        classifier_loss = cross_entropy(
+            labels, self.classifier(inputs, training=training)
         )
+        # Trains decoder and encoder: the classifier should hear the genre asked for.
+        swap_loss = cross_entropy(targets, frozen_call(self.classifier, swapped))
         return classifier_loss, swap_loss
 
     def get_config(self):
@@ -295,6 +276,5 @@ class ConditionalVAE(VAE):
         return {
             **super().get_config(),
             "swap_weight": self.swap_weight,
-            "source_weight": self.source_weight,
             "guidance": self.guidance,
         }

@@ -167,7 +167,7 @@ def contrast_loss(target, rebuilt):
     return ops.mean(ops.square(strength(target) - strength(rebuilt)))
 
 
-def augment_for_critics(log_mel, seed):
+def augment_for_classifier(log_mel, seed):
     """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
 
     Classifiers that are trained on such copies need many cues of a genre, not one.
@@ -187,7 +187,7 @@ def augment_for_critics(log_mel, seed):
 
     Example:
         >>> seed = keras.random.SeedGenerator(0)
-        >>> augment_for_critics(ops.zeros((2, 16, 8)), seed).shape
+        >>> augment_for_classifier(ops.zeros((2, 16, 8)), seed).shape
         TensorShape([2, 16, 8])
     """
     each = (ops.shape(log_mel)[0], 1, 1)
