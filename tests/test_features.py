@@ -398,8 +398,9 @@ def test_features_say_how_much_of_long_files_they_hold(tmp_path, tiny_config, ca
     )
     more = build_features(collection, tiny_config, tmp_path, **QUIET)
     assert more.path != features.path and len(more) > len(features)
-    with pytest.raises(ValueError, match="max_windows=0; expected a whole number"):
-        build_features(collection, tiny_config, tmp_path, max_windows=0)
+    for name in ("max_windows", "num_workers"):
+        with pytest.raises(ValueError, match=f"{name}=0; expected a whole number"):
+            build_features(collection, tiny_config, tmp_path, **{name: 0})
 
 
 def test_composed_music_has_one_cache_whatever_the_limit(known, tiny_config):

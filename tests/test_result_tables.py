@@ -69,15 +69,6 @@ def test_kernel_distances_of_the_older_form_say_so(tmp_path, monkeypatch):
     assert "| kernel distance, before KAD | 0.50 |" in drawn
 
 
-def test_kad_and_the_older_kernel_distance_have_a_row_each(monkeypatch):
-    monkeypatch.setattr(board, "is_before_kad", lambda name: name == "old")
-    monkeypatch.setattr(board, "BY_KAD", {"old": ("cvae",)})
-    rows = pd.DataFrame({"kind": ["vae", "cvae"], "cnn_kernel": [0.5, 0.3]})
-    drawn = board.draw(rows, "kind", board.KINDS, ["cnn_kernel"], "old")
-    assert "| kernel distance | – | 0.30 |" in drawn
-    assert "| kernel distance, before KAD | 0.50 | – |" in drawn
-
-
 @pytest.mark.parametrize(
     "file, column, name",
     [("foundation_known", "kind", "deaf"), ("comparison_known", "name", "PCA")],

@@ -140,8 +140,6 @@ LEFT_TERM = (
     "The conditional models of this table had two mechanisms that the library no longer "
     "has, the discrepancy and the adversarial classifier ([changelog](../CHANGELOG.md))."
 )
-# Models that were measured again, by KAD, in tables that hold the older kernel distance.
-BY_KAD = {"foundation_known": ("cvae", "cvaegan")}
 
 
 def read(name):
@@ -190,17 +188,12 @@ def is_before_kad(name):
     return any(fnmatch.fnmatch(f"{name}.csv", pattern) for pattern in patterns)
 
 
-def rows_of(measure, name, models):
-    """Titles of the rows of a measure, each with the models that it holds.
-
-    KAD and the older kernel distance differ in unit, so each has a row of its own.
-    """
+def title_of(measure, name):
+    """Title of a row; KAD and the older kernel distance differ in unit."""
     title = MEASURES[measure]
-    if measure != "cnn_kernel" or not is_before_kad(name):
-        return [(title, models)]
-    again = BY_KAD.get(name, ())
-    older = [model for model in models if model not in again]
-    return [(title, again), (f"{title}, before KAD", older)]
+    if measure == "cnn_kernel" and is_before_kad(name):
+        title += ", before KAD"
+    return title
 
 
 def draw(rows, column, titles, measures, name=""):
@@ -210,13 +203,9 @@ def draw(rows, column, titles, measures, name=""):
     lines = [["", *(titles[model] for model in models)]]
     lines.append(["trainings (seeds)", *map(len, parts)])
     for measure in measures:
-        for title, held in rows_of(measure, name, models):
-            cells = [
-                cell(part, measure) if model in held else NOTHING
-                for model, part in zip(models, parts, strict=True)
-            ]
-            if set(cells) != {NOTHING}:
-                lines.append([title, *cells])
+        cells = [cell(part, measure) for part in parts]
+        if set(cells) != {NOTHING}:
+            lines.append([title_of(measure, name), *cells])
     return table(lines)
 
 

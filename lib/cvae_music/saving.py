@@ -33,7 +33,7 @@ PRESETS = {
     "known_autoencoder": ("Autoencoder", COMPOSED, 4.68),
     "known_vae": ("VAE", COMPOSED, 4.59),
     "known_cvae": ("ConditionalVAE", COMPOSED, 4.67),
-    "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.93),
+    "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.76),
     "real_cvae": ("ConditionalVAE", OPEN, 5.85),
     "real_cvaegan": ("ConditionalVAEGAN", OPEN, 6.86),
 }

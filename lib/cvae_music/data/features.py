@@ -234,9 +234,8 @@ def build_features(
         `FeatureSet`.
 
     Raises:
-        ValueError: If nothing usable is left, `max_windows` is no whole number above 0,
-            `num_workers` none of at least 0, `cache_dir` is a URL, or `collection` no
-            `Collection`.
+        ValueError: If nothing usable is left, `max_windows` or `num_workers` is no
+            whole number above 0, `cache_dir` is a URL, or `collection` no `Collection`.
         PermissionError: If `cache_dir` cannot be written.
         OSError: If the disk is full; the message says how far it came.
 
@@ -253,7 +252,7 @@ def build_features(
         (18, 64, 8)
     """
     check_number("max_windows", max_windows, 1)
-    check_number("num_workers", num_workers or 1, 1)
+    check_number("num_workers", 1 if num_workers is None else num_workers, 1)
     if not isinstance(collection, Collection):
         raise ValueError(
             f"build_features got the collection {collection!r}; expected what "
