@@ -463,9 +463,11 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
         seed = self.seed_generator if training else self.validation_seed_generator
         weights = self.genre_weights(genre)  # (batch, genres)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
-        classifier_loss, losses["swap"] = self.swap_losses(
-            log_mel, rebuilt, latent, weights, training
-        )
+        losses["swap"] = classifier_loss = 0.0
+        if self.swap_weight:
+            classifier_loss, losses["swap"] = self.swap_losses(
+                log_mel, rebuilt, latent, weights, training
+            )
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         targets = ops.roll(weights[::2], steps, axis=1)  # (batch / 2, genres): other genres
         new_latent = self.latent_density(targets, seed=seed)  # (batch / 2, 96)
@@ -714,8 +716,8 @@ def compare(asked, number):
 # ## 6. What did it cost, and would less have done?
 #
 # A sharper clip need not be nearer to music. The shipped tables hold means of one to three trainings over 300 new
-# clips. All began from older conditional VAEs, with a penalty that notebook 05 (section 8) took out, so they differ
-# from section 5 (0.81 for the discriminator alone there).
+# clips. All began from older conditional VAEs, with two mechanisms that notebook 05 (section 7) took out, so they
+# differ from section 5 (0.81 for the discriminator alone there).
 #
 # - **as it was**: that older conditional VAE;
 # - **unsharp mask**: the same with the mask. Nothing is trained;

@@ -256,7 +256,7 @@ LABELLED = {  # calls of a model with clips and labels
 
 
 def make_small_conditional(config):
-    """A conditional model of two genres with few weights and no classifiers to train."""
+    """A conditional model of two genres with few weights and no classifier to train."""
     clip = keras.Input(config.shape)
     encoder = keras.Model(clip, layers.Dense(4)(layers.Flatten()(clip)))
     latent, weights = keras.Input((2,)), keras.Input((2,))

@@ -766,7 +766,7 @@ def cvae_loss():
         "The loss of the conditional VAE",
         "A jazz clip is encoded to z. z is decoded as jazz, which rebuilds the clip, and "
         "as rock, which is a swapped clip for a frozen copy of the classifier. The classifier "
-        "learns from clips as they are, real or rebuilt. The terms of the "
+        "learns from real and rebuilt clips. The terms of the "
         f"loss are: {told}. Their sum, in nats, is what training lowers.",
         y + 44,
     )

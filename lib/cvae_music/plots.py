@@ -26,7 +26,7 @@ METRIC_LABELS = {
     "rms_db": "error (dB)",
     "kl": "KL divergence",
     "kl_weight": "weight of the KL",
-    "swap": "classifier's loss",
+    "swap": "swap loss",
 }
 HERTZ_TICKS = (100, 500, 1000, 2000, 5000, 10000, 20000)
 

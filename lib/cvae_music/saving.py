@@ -34,8 +34,8 @@ PRESETS = {
     "known_vae": ("VAE", COMPOSED, 4.59),
     "known_cvae": ("ConditionalVAE", COMPOSED, 4.67),
     "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.76),
-    "real_cvae": ("ConditionalVAE", OPEN, 5.85),
-    "real_cvaegan": ("ConditionalVAEGAN", OPEN, 6.86),
+    "real_cvae": ("ConditionalVAE", OPEN, 5.82),
+    "real_cvaegan": ("ConditionalVAEGAN", OPEN, 6.65),
 }
 
 
@@ -192,7 +192,7 @@ def load_compact(path: str | Path) -> ClipModel:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If `save_compact` did not write the file, its class is unknown, or
-            its arrays do not fit the class.
+            its configuration or its arrays do not fit the class.
     """
     import keras
 

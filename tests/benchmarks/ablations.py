@@ -1,4 +1,4 @@
-"""What each mechanism of the `ConditionalVAE` is worth: models without it, and with it alone.
+"""What each mechanism of the `ConditionalVAE` is worth: models without it, with it alone, and with what left the library.
 
     OMP_NUM_THREADS=2 python tests/benchmarks/ablations.py --data FOLDER [--size small] [--seeds 0 1 2]
     OMP_NUM_THREADS=2 python tests/benchmarks/ablations.py --data FOLDER --models FILE ...
@@ -63,6 +63,7 @@ NO_CONTRAST = {"contrast_weight": 0.0}
 # Two mechanisms that left the library on this table.
 ADVERSARY = {"adversary": True}
 DISCREPANCY = {"discrepancy_weight": 3000.0}
+SOURCE_WEIGHT = 0.5  # of the adversarial classifier's loss on the source genre
 NOTHING = NO_FILM | NO_CLASSIFIER | NO_CONTRAST
 
 
@@ -76,8 +77,9 @@ VARIANTS = {
     "without augmentation": NO_AUGMENTATION,
     "without contrast": NO_CONTRAST,
     "without FiLM": NO_FILM,
-    "without classifier": NO_CLASSIFIER,
-    "without classifier, KL weight 5": NO_CLASSIFIER | {"kl": 5.0},
+    # Without a classifier nothing is augmented, and `train` fits no mean shift.
+    "without classifier and mean shift": NO_CLASSIFIER,
+    "without classifier and mean shift, KL weight 5": NO_CLASSIFIER | {"kl": 5.0},
     "nothing": NOTHING,
     "FiLM alone": only(NO_FILM),
     "classifier alone": only(NO_CLASSIFIER),
@@ -129,8 +131,8 @@ def genre_discrepancy(latent, genre_weights, noise):
 class AblatedCVAE(ConditionalVAE):
     """A `ConditionalVAE` with augmentation left out, or with mechanisms that left the library.
 
-    The adversarial classifier is a second genre classifier, which also learns the source genre of swapped clips; the
-    decoder is trained against it. Source: the minimax of Fader networks, Lample et al. (2017), arXiv:1706.00409, here
+    The adversarial classifier is a second genre classifier, which also learns the source genre of swapped clips, with
+    `SOURCE_WEIGHT`; the model is trained against it. The swap loss is the mean of both classifiers. Source: the minimax of Fader networks, Lample et al. (2017), arXiv:1706.00409, here
     on the output.
     """
 
@@ -149,6 +151,8 @@ class AblatedCVAE(ConditionalVAE):
         if adversary:
             shape = self.audio_config.shape
             self.adversary = build_classifier(shape, self.num_genres)
+            self.adversary.name = "adversarial_classifier"
+            self.adversary.trainable = self.swap_weight > 0
 
     def elbo_losses(self, log_mel, genre_weights, training):
         losses, latent, rebuilt = super().elbo_losses(log_mel, genre_weights, training)
@@ -195,14 +199,23 @@ class AblatedCVAE(ConditionalVAE):
             logits = self.adversary(both, training=training)
             count = ops.shape(labels)[0]
             classifier_loss += cross_entropy(labels, logits[:count])
-            classifier_loss += 0.5 * cross_entropy(sources, logits[count:])
+            source_loss = cross_entropy(sources, logits[count:])
+            classifier_loss += SOURCE_WEIGHT * source_loss
             swap_loss += cross_entropy(targets, frozen_call(self.adversary, swapped))
             swap_loss *= 0.5
         return classifier_loss, swap_loss
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "adversary": self.adversary is not None,
+            "augmentation": self.augmentation,
+            "discrepancy_weight": self.discrepancy_weight,
+        }
+
     def as_library_model(self):
         """The same weights in a `ConditionalVAE`; the class of this file is no part of the library."""
-        model = ConditionalVAE.from_config(self.get_config())
+        model = ConditionalVAE.from_config(super().get_config())
         for part in (
             "encoder",
             "decoder",
@@ -454,6 +467,7 @@ def main():
             continue
         if options.models:
             model, row = load_model(options.models[number], features.config), {}
+            model.guidance = 0.0  # as in all rows; guidance.py measures what it adds
         else:
             model, row = trained_model(
                 cell["variant"], cell["size"], features, cell["seed"], cell["music"]

@@ -34,7 +34,7 @@ RESULTS = (
 NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
 BATCH, NUM_CHECKED, TURN = 32, 3, 5
 GENRES = tuple("abcdef")
-TERMS = ("loss", "rms_db", "kl", "swap")
+TERMS = ("loss", "rms_db", "kl", "swap", "classifier")
 
 
 class Ours:
@@ -68,7 +68,7 @@ class Ours:
             "classifier": model.classifier,
         }
 
-    def check_number(self):
+    def checked_steps(self):
         """What the other side needs to make the same steps, and the terms of the loss that these steps had."""
         layers = {
             (part, layer.name): layer
@@ -85,17 +85,24 @@ class Ours:
             [],
         )
         rates = [layer.rate for layer in dropouts]
+        swap_losses = self.model.swap_losses
+
+        def noted(*given):
+            losses = swap_losses(*given)
+            classifier_losses.append(float(losses[0]))
+            return losses
+
+        classifier_losses = []
+        self.model.swap_losses = noted
         with fed_noise() as drawn:
             for layer in dropouts:
                 layer.rate = 0.0
             for _ in range(NUM_CHECKED):
                 self.model.reset_metrics()
-                found.append(
-                    {
-                        name: float(value)
-                        for name, value in self.model.train_step(self.data).items()
-                    }
-                )
+                terms = self.model.train_step(self.data)
+                terms = {name: float(value) for name, value in terms.items()}
+                found.append(terms | {"classifier": classifier_losses[-1]})
+        del self.model.swap_losses
         for layer, rate in zip(dropouts, rates, strict=True):
             layer.rate = rate
         return {
@@ -121,7 +128,7 @@ class Ours:
         )
         rebuilt, half, twice = 0.9 * clips, BATCH // 2, tf.concat([clips, clips], 0)
 
-        def classifiers():
+        def swap_losses():
             classifier_loss, swap_loss = model.swap_losses(
                 clips, rebuilt, latent, weights, True
             )
@@ -147,7 +154,7 @@ class Ours:
                 [latent],
             ),
             "swap losses with decoding and augmentation": (
-                classifiers,
+                swap_losses,
                 model.classifier,
                 [latent],
             ),
@@ -375,7 +382,7 @@ class Twin:
     """The same step in PyTorch: `torch.optim.Adam` in its fused form, clipping and average on lists of tensors.
 
     Args:
-        given: What `Ours.checked` returned.
+        given: What `Ours.checked_steps` returned.
         compiled: Whether `torch.compile` makes one graph of the losses.
     """
 
@@ -435,6 +442,7 @@ class Twin:
                 ), (
                     f"step {step}, {name}: {found[name]} here, {expected[step][name]} in the library"
                 )
+        assert not self.drawn, f"{len(self.drawn)} draws of the library were not used"
         self.drawn, self.rate = None, rate
 
     def normal(self, *shape):
@@ -497,10 +505,10 @@ class Twin:
         rms = squared.sqrt() * 35.0
         return {
             "loss": loss,
-            "reconstruction": nll,
             "rms_db": rms,
             "kl": kl,
             "swap": swap,
+            "classifier": learned,
         }
 
     def encode(self, clips):
@@ -614,7 +622,7 @@ def side(pipe, kind, given):
     """A process that makes steps when asked to: receives how many, sends the milliseconds of each, then its peak memory."""
     if kind == "ours":
         made = Ours()
-        pipe.send(made.check_number())
+        pipe.send(made.checked_steps())
     else:
         import torch
 

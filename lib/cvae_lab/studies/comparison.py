@@ -1,4 +1,4 @@
-"""The sweeps of notebook 07, and of the classifiers of notebook 05."""
+"""The sweeps of notebook 07."""
 
 from __future__ import annotations
 

@@ -285,9 +285,11 @@ class ConditionalVAEGAN(ConditionalVAE):
         seed = self.seed_generator if training else self.validation_seed_generator
         weights = self.genre_weights(genre)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
-        classifier_loss, losses["swap"] = self.swap_losses(
-            log_mel, rebuilt, latent, weights, training
-        )
+        losses["swap"] = classifier_loss = 0.0
+        if self.swap_weight:
+            classifier_loss, losses["swap"] = self.swap_losses(
+                log_mel, rebuilt, latent, weights, training
+            )
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         targets = ops.roll(weights[::2], steps, axis=1)
         new_latent = self.latent_density(targets, seed=seed)

@@ -130,7 +130,7 @@ class ConditionalVAE(VAE):
         genres: Names of the genres in order; saved with the model.
         swap_weight: Weight of the classifier's cross-entropy on label-swapped clips. It
             is large because a cross-entropy is a few nats, and the likelihood is a sum
-            over all values of a clip. 0 leaves the classifier out.
+            over all values of a clip. 0 trains no classifier and fits no mean shift.
         guidance: How far `decode` exaggerates the genre asked for, see `guide`; 0
             keeps most of the latent's idea, 1 sounds more like the genre.
         **kwargs: As for `VAE`. A `decoder` of your own takes `[latent, genre_weights]`.
@@ -259,7 +259,7 @@ class ConditionalVAE(VAE):
         shifted = self.shift_latent(latent[::2], targets)  # identity until `fit`
         swapped = self.decode_latent(shifted, targets, training)
         swapped = augment_for_classifier(swapped, seed)
-        # The classifier learns from clips as they are, real and rebuilt.
+        # The classifier learns from real and rebuilt clips, whose genre is known.
         inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
         inputs = augment_for_classifier(inputs, seed)
         labels = ops.tile(genre_weights, (2, 1))

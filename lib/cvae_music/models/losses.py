@@ -170,8 +170,8 @@ def contrast_loss(target, rebuilt):
 def augment_for_classifier(log_mel, seed):
     """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
 
-    Classifiers that are trained on such copies need many cues of a genre, not one.
-    Those of `build_classifier` ignore the level, and so the gain.
+    A classifier that is trained on such copies needs many cues of a genre, not one.
+    That of `build_classifier` ignores the level, and so the gain.
 
     Args:
         log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
