@@ -362,8 +362,8 @@ by_genre.astype(float).round(3)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The rule finds the real clip in 90 % of 120 pairs, because in every genre made clips are less
 # sharp on average. If you are right more often than the rule in many pairs, you hear more than sharpness (in few
-# pairs it may be luck). For house the rule is right in 80 %, for reggae and rock in 85 %. That is a difference of one
-# pair in 20, so it does not show that house is harder. Notebook 09 asks what makes clips sharper.
+# pairs it may be luck). For reggae the rule is right in 80 %, for rock in 90 %. That is a difference of two pairs in
+# 20, so it does not show that reggae is harder. Notebook 09 asks what makes clips sharper.
 
 # %% [markdown]
 # ## 5. Open the composer
@@ -513,7 +513,7 @@ pd.Series(judged, name="share named as asked").astype(float).round(2).to_frame()
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** On recordings the model obeys more often than chance, but not always. The judge names 86 % of
-# the recordings right, 67 % of the new clips, and 57 % of the swapped clips. So a result on composed music says
+# the recordings right, 67 % of the new clips, and 56 % of the swapped clips. So a result on composed music says
 # little about recordings until it is measured there, too. This is one model and one judge. Notebook 04 asks four
 # other judges.
 

@@ -77,7 +77,8 @@ VARIANTS = {
     "without augmentation": NO_AUGMENTATION,
     "without contrast": NO_CONTRAST,
     "without FiLM": NO_FILM,
-    # Without a classifier nothing is augmented, and `train` fits no mean shift.
+    # Without a classifier nothing is augmented. Then `train` fits no mean shift; here it is fitted after all.
+    "without classifier": NO_CLASSIFIER | {"shift": True},
     "without classifier and mean shift": NO_CLASSIFIER,
     "without classifier and mean shift, KL weight 5": NO_CLASSIFIER | {"kl": 5.0},
     "nothing": NOTHING,
@@ -231,6 +232,7 @@ def new_model(variant, size, features, seed):
     """An untrained model of a variant."""
     settings = dict(VARIANTS[variant])
     film = settings.pop("film", True)
+    settings.pop("shift", None)
     keras.utils.set_random_seed(seed)
     model = AblatedCVAE(
         features.config, features.genres, seed=seed, **settings, **SIZES[size][0]
@@ -275,6 +277,8 @@ def trained_model(variant, size, features, seed, music):
     times = StepTimes()
     started = time.perf_counter()
     train(model, features, SIZES[size][1], seed=seed, verbose=0, callbacks=times)
+    if VARIANTS[variant].get("shift"):
+        model.mean_shift.fit(model, features)
     row = {"steps": len(times.seconds), "seconds": time.perf_counter() - started}
     row["step_ms"] = 1000 * float(np.median(times.seconds))
     save_compact(model.as_library_model(), path)
