@@ -235,10 +235,10 @@ turned = widgets.interact(hear, beta=slider)
 # %% [markdown]
 # ## 3. The shipped sweep: rate and distortion
 #
-# The shipped sweep trains a new small model for each of seven betas, with three seeds and 360 steps; ± is one standard
-# deviation over the seeds. Its errors are of clips rebuilt from a draw of the posterior, those of your climb from its
-# mean. Its models still had the adversarial classifier and the old penalty of notebook 05 (section 7). The left picture
-# has a logarithmic rate axis, so the sweep's curve looks nearly straight.
+# The shipped sweep trains a new small model for each of seven betas, with three seeds and 360 steps; ± is one
+# standard deviation over the seeds. Its errors are of clips rebuilt from a draw of the posterior, those of your climb
+# from its mean. Its models had both mechanisms that notebook 05 removed. The left picture has a logarithmic rate
+# axis, so the sweep's curve looks nearly straight.
 
 # %%
 sweep = lab.read_rows("beta_known")

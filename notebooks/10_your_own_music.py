@@ -400,12 +400,12 @@ table.round(2)
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** After 74 steps the preset rebuilds validation clips with an error of 6.67 dB, the new weights
-# with 10.31 dB. In the figure the new weights play beats but hardly any notes. But the preset was
+# with 10.09 dB. In the figure the new weights play beats but hardly any notes. But the preset was
 # trained before.
 
 # %% [markdown]
-# And on recordings? A shipped table holds trainings on ambient and tracker music, styles that the preset does not
-# know, one seed each. In each the learning rate falls until the last step, so 240 steps are not the first half of 480.
+# And on recordings? A shipped table holds trainings on ambient and tracker music, styles that a former preset
+# did not know, one seed each. In each the learning rate falls until the last step, so 240 steps are not the first half of 480.
 
 # %% tags=["fold"]
 # @title Picture and table: whole trainings on recordings
@@ -631,8 +631,8 @@ copies.set_index("clips")[["num_generated", "median_ratio", "passes"]].round(2)
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The label works after minutes: fresh draws obey in 0.99 and swaps in 0.98 of the clips. The first
 # judge names fewer real clips right (0.92), which is possible because generated clips can be more typical. Detail is
-# missing, because the error is 9.33 dB (shipped model: 4.67) and the sharpness of new clips 0.47 (0.76). New clips are
-# no near copies by this measure (0.88). But rebuilt training clips pass too (0.80), so in a model this blurred the
+# missing, because the error is 9.34 dB (shipped model: 4.67) and the sharpness of new clips 0.47 (0.75). New clips are
+# no near copies by this measure (0.88). But rebuilt training clips pass too (0.79), so in a model this blurred the
 # measure cannot see copies.
 
 # %% [markdown]
@@ -886,7 +886,7 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Yes. Begin with the preset. After 74 steps it rebuilds composed clips with an error of 6.67 dB, new weights with 10.31
+# Yes. Begin with the preset. After 74 steps it rebuilds composed clips with an error of 6.67 dB, new weights with 10.09
 # dB. On recordings of new styles it reaches 6.26 to 6.35 dB, new weights 6.85 dB. The small rehearsal obeys its label
 # (0.99 of fresh draws), but lacks detail (sharpness 0.47). Clips and disk space come within a tenth of the estimate
 # (0.92 and 0.93). Minutes and memory are less certain, so plan for twice as much.

@@ -87,15 +87,14 @@ columns += ["sharpness_sampled", "cnn_frechet"]
 pd.DataFrame(scores).loc[columns].round(3)
 
 # %% [markdown]
-# None of the fresh-draw obedience is due to the fitted density. By the network it is 1.000 with the density and
-# without (`cnn_fresh`). By the second judge it is 0.973 in place of 1.000, which is 4 of 150 clips less. With the
-# prior the fresh and the class-conditional rows are equal, because both decode the same latents.
+# Little of the fresh-draw obedience is due to the fitted density. By the network it is 1.000 with the density and
+# 0.993 without (`cnn_fresh`), which is one clip of 150. By the second judge it is 0.940 in place of 1.000, which is 9
+# clips. With the prior the fresh and the class-conditional rows are equal, because both decode the same latents.
 #
-# Nor do diversity and sharpness speak for the density. Draws from the prior are sharper (0.825 against 0.782; 1 is
-# right). Their diversity is nearer to 1 by the network (1.062 against 0.899) and further from it by the second judge
-# (0.830 against 0.881). What speaks for it, as in notebook 03, is the Fréchet distance in the last row (`cnn_frechet`):
-# 28.817 at the density and 34.289 at the prior. (It compares 150 drawn clips with 24 test clips, so both are larger than
-# with more test clips.)
+# Diversity and sharpness speak for the density too. Draws from the prior are a little less sharp (0.762 against
+# 0.770; 1 is right) and less diverse (0.945 against 0.968 by the network, 0.738 against 0.911 by the second judge).
+# So does, as in notebook 03, the Fréchet distance in the last row (`cnn_frechet`): 28.940 at the density and 34.865
+# at the prior. (It compares 150 drawn clips with 24 test clips, so both are larger than with more test clips.)
 #
 # ## 2. Which stage?
 #
@@ -125,12 +124,12 @@ names = ["none", *(layer.name.removesuffix("_film") for layer in stages)]
 pd.Series(scores, pd.Index(names, name="last stage cut"), name="swap obedience").round(2)
 
 # %% [markdown]
-# Swap obedience falls most at the sixth stage, `frame_0`: from 1.00 to 0.88, which is three of the 24 clips. The last
-# stage costs one clip more (0.83). The first five cost nothing. A stage is cut together with all stages before it, so
-# this does not say what `frame_0` is worth alone.
+# The last two stages cost something: the sixth, `frame_0`, two of the 24 clips (1.00 to 0.92), the last one three
+# more (0.79). The first five cost nothing. A stage is cut together with all stages before it, so this does not say
+# what a stage is worth alone.
 #
 # With every stage cut, the label still enters at `from_whole`. Notebook 04 has the same cut in section 4 (entrance
-# left, mean shift off). There obedience is 0.89, on ten times as many clips.
+# left, mean shift off). There obedience is 0.80, on ten times as many clips.
 #
 # ## 3. Write the score
 #

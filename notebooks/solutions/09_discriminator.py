@@ -145,8 +145,8 @@ table = pd.DataFrame({"mean loss of the last ten steps": last, "below 2 by": 2.0
 table.round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** Over the last ten steps the mean loss is 1.58 with the detail, which is 0.42 below 2, the loss of
-# guessing. Without the detail it is 1.92, only 0.08 below. So in sixty steps the discriminator learns mostly from the
+# **What we learned.** Over the last ten steps the mean loss is 1.59 with the detail, which is 0.41 below 2, the loss of
+# guessing. Without the detail it is 1.98, only 0.02 below. So in sixty steps the discriminator learns mostly from the
 # detail. The curves have peaks, so one step says little, and even a mean of ten moves with a peak. This is one training
 # of each kind.
 
