@@ -817,8 +817,8 @@ print(f"{seconds:.1f} seconds of sound in {np.median(taken):.2f} seconds")
 # ### Recordings in place of composed music
 #
 # The preset `real_cvaegan` learned from 149 openly licensed recordings of four styles: first as our model did, then
-# once more against a network that finds fakes (notebook 09). It is far from music: a classifier that tells new clips
-# from recordings is right in three of four cases, where chance is two (`docs/results.md`). *Turned down* on a player
+# once more against a network that finds fakes (notebook 09). It is far from music: a classifier told new clips of a former
+# version from recordings in three of four cases, where chance is two (`docs/results.md`). *Turned down* on a player
 # means that the sound would exceed full scale. The musicians are named in `lib/cvae_music/weights/ATTRIBUTION.md`.
 
 # %%

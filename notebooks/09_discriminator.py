@@ -244,7 +244,7 @@ display(both.round(2))
 # %% [markdown] tags=["lesson"]
 # **What we learned.** The mask adds 18 % of the detail on average, and takes new clips from 0.77 to 0.86 without any
 # training. Reconstructions reach 0.96 and not 1, probably because the formula subtracts an average of nine bands, and
-# sharpness their median. But the error rises from 4.68 to 4.80 dB. Probably some rebuilt detail is in the wrong place,
+# sharpness their median. But the error rises from 4.67 to 4.80 dB. Probably some rebuilt detail is in the wrong place,
 # and the mask strengthens this part too.
 
 # %% [markdown]
@@ -621,10 +621,10 @@ display(tenths.round(2))
 display(sharpness.round(3).to_frame().T)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** In 60 steps the discriminator begins to tell fakes from real clips: its loss falls from 1.99 in
-# the first ten steps to 1.37 in the last ten. It goes up and down, probably because the decoder answers. The decoder
-# alone gets sharper at first, from 0.771 to 0.827 after 40 steps, and ends at 0.798, below the 0.86 of the mask.
-# Feature matching gets worse (0.37 becomes 0.56), probably because a discriminator that sees more finds more
+# **What we learned.** In 60 steps the discriminator begins to tell fakes from real clips: its loss falls from 2.20 in
+# the first ten steps to 1.85 in the last ten. It goes up and down, probably because the decoder answers. The decoder
+# alone gets sharper, from 0.775 to 0.818, with a fall to 0.78 after 40 steps. It stays below the 0.86 of the mask.
+# Feature matching gets worse (0.35 becomes 0.39), probably because a discriminator that sees more finds more
 # differences.
 
 # %% [markdown]
@@ -709,15 +709,15 @@ def compare(asked, number):
 
 # %% [markdown]
 # Both together are hardly sharper than the mask alone, and a mask is part of that model. The discriminator alone
-# reaches 0.81, no more than our short training had on its way. In the picture the mask's changes follow the lines that
-# are there, those of both together not always.
+# reaches 0.84, hardly more than our short training. In the picture the mask's changes follow the lines that are
+# there, those of both together not always.
 
 # %% [markdown]
 # ## 6. What did it cost, and would less have done?
 #
 # A sharper clip need not be nearer to music. The shipped tables hold means of one to three trainings over 300 new
 # clips. All began from older conditional VAEs, with two mechanisms that notebook 05 (section 7) took out, so they
-# differ from section 5 (0.81 for the discriminator alone there).
+# differ from section 5.
 #
 # - **as it was**: that older conditional VAE;
 # - **unsharp mask**: the same with the mask. Nothing is trained;
@@ -828,9 +828,9 @@ for number, network in enumerate(("MSD_musicnn", "MSD_vgg", "MTT_vgg"), 1):
 pd.concat(outside).round(2)
 
 # %% [markdown]
-# Every network finds fresh draws nearest to music after the second phase. To network 3 their distance is 3.10, with
-# the mask alone 5.70, without both 6.77. Network 1 hears fewer swaps as asked than with the mask (0.49, 0.68); networks
-# 2 and 3 hear more. This is one training.
+# Every network finds fresh draws nearest to music after the second phase. To network 3 their distance is 2.81, with
+# the mask alone 6.21, without both 7.44. Network 1 hears no more swaps as asked than with the mask (0.60, 0.62);
+# networks 2 and 3 hear more. This is one training.
 
 # %% tags=["fold"]
 # @title Sound: one latent, played by real_cvae and by real_cvaegan
