@@ -133,8 +133,8 @@ class AblatedCVAE(ConditionalVAE):
     """A `ConditionalVAE` with augmentation left out, or with mechanisms that left the library.
 
     The adversarial classifier is a second genre classifier, which also learns the source genre of swapped clips, with
-    `SOURCE_WEIGHT`; the model is trained against it. The swap loss is the mean of both classifiers. Source: the minimax of Fader networks, Lample et al. (2017), arXiv:1706.00409, here
-    on the output.
+    `SOURCE_WEIGHT`; the model is trained against it. The swap loss is the mean of both classifiers. Source: the minimax
+    of Fader networks, Lample et al. (2017), arXiv:1706.00409, here on the output.
     """
 
     def __init__(
