@@ -79,6 +79,10 @@ VARIANTS = {
     "without FiLM": NO_FILM,
     # Without a classifier nothing is augmented. Then `train` fits no mean shift; here it is fitted after all.
     "without classifier": NO_CLASSIFIER | {"shift": True},
+    "without classifier and FiLM": NO_CLASSIFIER | NO_FILM | {"shift": True},
+    # A VAE whose decoder gets no label: the mean shift moves its latents, and nothing else knows the genre.
+    "without classifier and label": NO_CLASSIFIER | {"label": False, "shift": True},
+    "without classifier and contrast": NO_CLASSIFIER | NO_CONTRAST | {"shift": True},
     "without classifier and mean shift": NO_CLASSIFIER,
     "without classifier and mean shift, KL weight 5": NO_CLASSIFIER | {"kl": 5.0},
     "nothing": NOTHING,
@@ -232,6 +236,7 @@ def new_model(variant, size, features, seed):
     """An untrained model of a variant."""
     settings = dict(VARIANTS[variant])
     film = settings.pop("film", True)
+    label = settings.pop("label", True)
     settings.pop("shift", None)
     keras.utils.set_random_seed(seed)
     model = AblatedCVAE(
@@ -242,6 +247,10 @@ def new_model(variant, size, features, seed):
             "_film"
         ):  # begins at zero, which is a decoder without it
             layer.trainable = film
+    if not label:
+        embedding = model.decoder.get_layer("genre_embedding")
+        embedding.set_weights([np.zeros(embedding.kernel.shape)])
+        embedding.trainable = False
     return model
 
 
