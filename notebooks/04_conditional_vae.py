@@ -365,23 +365,23 @@ print(played.shape, f"{told_once.count_params():,} weights")
 
 # %% [markdown]
 # `ConditionalVAE` of the library, which notebook 05 writes, has the encoder, the loss and the training step. We
-# exchange its decoder. With `swap_weight` at zero, the loss never asks the decoder to use its label. The KL weight is
-# a tenth, so the latent has room for the genre. Section 5 shows whether this matters.
+# exchange its decoder. `fit_mean_shift=False` leaves out what notebook 05 adds after training. The KL weight is a
+# tenth, so the latent has room for the genre. Section 5 shows whether this matters.
 
 
 # %%
 class ConcatCVAE(ConditionalVAE):
-    """Conditional VAE without any term that makes it use its label."""
+    """Conditional VAE that is given its label once."""
 
     def __init__(
         self,
         audio_config=None,
         genres=(),
         kl=0.1,
-        swap_weight=0.0,
+        fit_mean_shift=False,
         **kwargs,
     ):
-        super().__init__(audio_config, genres, kl=kl, swap_weight=swap_weight, **kwargs)
+        super().__init__(audio_config, genres, fit_mean_shift, kl=kl, **kwargs)
 
     def build_networks(self, *sizes):
         encoder = build_encoder(*sizes[:5], outputs_per_latent=2)
@@ -622,7 +622,7 @@ ablation.round(2)
 # ## 5. Is FiLM alone enough? Train it
 #
 # The opposite experiment trains a small model with the decoder of section 4, and with *nothing* else that makes it
-# listen: `swap_weight` at zero switches off the remedies of notebook 05. We call this model *FiLM alone*. Nothing is
+# listen: `fit_mean_shift=False` switches off the remedy of notebook 05. We call this model *FiLM alone*. Nothing is
 # cut, so its label enters at the entrance too. `cm.train` trains as you did in notebooks 02 and 03. After each epoch
 # we run the swap test. The error beside it is that of the training clips.
 
@@ -630,7 +630,7 @@ ablation.round(2)
 small = {"width": 96, "depth": 1, "global_dim": 32, "local_dim": 4}
 own_seed = seed + 3  # the shipped table below has seeds 0, 1 and 2
 keras.utils.set_random_seed(own_seed)
-film_alone = ConditionalVAE(config, genres, seed=own_seed, swap_weight=0.0, **small)
+film_alone = ConditionalVAE(config, genres, seed=own_seed, fit_mean_shift=False, **small)
 by_epoch = []
 
 
@@ -739,8 +739,8 @@ cm.show_figure(
 # ## 6. Does it obey on real music?
 #
 # Everything so far was music composed by a program, in which genres differ clearly. One model of openly licensed
-# recordings ships with the library. It knows four styles. Its decoder is the one of section 4, and it was trained
-# with remedies of notebook 05. It also exaggerates its label ([guidance](glossary.md#guidance), notebook 05): asked
+# recordings ships with the library. It knows four styles. Its decoder is the one of section 4, and its
+# latents are shifted (notebook 05). It also exaggerates its label ([guidance](glossary.md#guidance), notebook 05): asked
 # for $(1, 0, 0, 0)$, it decodes $(1.75, -0.25, -0.25, -0.25)$, and so moves away from the other styles too. (Weights
 # and clips are under CC BY-SA 4.0. `ATTRIBUTION.md` beside the weights names every recording.)
 #
@@ -820,7 +820,7 @@ real_scores.round(2)
 # hear 0.55 to 0.77 of swaps as the style asked for. Chance is 0.25, and they name 0.77 to 0.86 of real clips. They
 # disagree. Network 3 names nearly as many swaps as real clips (0.77 and 0.81), network 1 far fewer (0.56 and 0.86).
 # The network on the log-mel reports 0.92, more than its own ceiling of 0.67. This is possible because generated clips
-# can be more typical than real ones, and because this judge resembles the classifier that the model was trained with.
+# can be more typical than real ones, and because this judge learned from log-mel pictures, not from sound.
 # So we trust the outside networks more, and network 3 most, because nothing was chosen with it.
 
 # %% [markdown]

@@ -237,7 +237,7 @@ turned = widgets.interact(hear, beta=slider)
 #
 # The shipped sweep trains a new small model for each of seven betas, with three seeds and 360 steps; ± is one
 # standard deviation over the seeds. Its errors are of clips rebuilt from a draw of the posterior, those of your climb
-# from its mean. Its models had both mechanisms that notebook 05 removed. The left picture has a logarithmic rate
+# from its mean. Its models had the classifiers and the penalty that notebook 05 removed. The left picture has a logarithmic rate
 # axis, so the sweep's curve looks nearly straight.
 
 # %%
@@ -742,7 +742,7 @@ cm.show_clips(listed, config)
 # %% [markdown]
 # ## 11. Real music
 #
-# The shipped rows are of small networks, one seed, four styles. Their CVAEs still had both mechanisms that notebook 05 removed.
+# The shipped rows are of small networks, one seed, four styles. Their CVAEs still had what notebook 05 removed.
 
 # %% tags=["fold"]
 # @title Table: the comparison on recordings (shipped)

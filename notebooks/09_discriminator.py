@@ -29,7 +29,7 @@
 # with an unsharp mask, which strengthens the detail of the picture, and by a model whose decoder was trained against
 # a discriminator.
 #
-# **What you need to know:** the [conditional VAE](glossary.md#conditional-vae), its classifier and
+# **What you need to know:** the [conditional VAE](glossary.md#conditional-vae), its mean shift and
 # [swap obedience](glossary.md#swap-obedience) (notebooks 04 and 05), [sharpness](glossary.md#sharpness) and the
 # [Fréchet distance](glossary.md#frechet-distance) (notebook 02).
 #
@@ -377,8 +377,7 @@ print(f"real part {float(real_part):.0f}, fake part {float(fake_part):.0f}")
 # The encoder is frozen, so latents keep their meaning and the [latent density](glossary.md#latent-density) stays
 # valid. The likelihood stays in the loss at 0.3 of its weight, so that reconstructions stay near their clips. (The
 # code weights the whole loss of the VAE, but with a frozen encoder its KL divergence cannot change.) The likelihood
-# is a sum over all levels, and the two new losses are means, so these get large weights (600 and 1,000). The
-# classifier of notebook 05 stays as well.
+# is a sum over all levels, and the two new losses are means, so these get large weights (600 and 1,000).
 #
 # First what the model **has**: an unsharp mask, a discriminator, and an optimiser for it alone. `trainable = False`
 # only hides the discriminator from the *first* optimiser.
@@ -389,7 +388,6 @@ class ConditionalVAEGAN(ConditionalVAE):
 
     metric_names = (
         *VAE.metric_names,
-        "swap",
         "discriminator_loss",
         "generator_loss",
         "feature_matching",
@@ -413,7 +411,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         self.unsharp_mask = UnsharpMask(self.audio_config.n_mels)
         shape = self.audio_config.shape
         self.discriminator = build_discriminator(shape, self.num_genres)
-        # What is trainable belongs to the first optimiser: decoder and classifier.
+        # What is trainable belongs to the first optimiser, which is the decoder.
         self.encoder.trainable = False
         self.discriminator.trainable = False
         optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.5)
@@ -438,7 +436,7 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
         # All settings of the first model; its successor has a name of its own.
         del config["name"], config["trainable"]
         successor = cls.from_config(config | settings)
-        parts = ("encoder", "decoder", "classifier", "latent_density", "mean_shift")
+        parts = ("encoder", "decoder", "latent_density", "mean_shift")
         for part in parts:
             getattr(successor, part).set_weights(getattr(model, part).get_weights())
         successor.unsharp_mask.fit(successor, features)
@@ -463,11 +461,6 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
         seed = self.seed_generator if training else self.validation_seed_generator
         weights = self.genre_weights(genre)  # (batch, genres)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
-        losses["swap"] = classifier_loss = 0.0
-        if self.swap_weight:
-            classifier_loss, losses["swap"] = self.swap_losses(
-                log_mel, rebuilt, latent, weights, training
-            )
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         targets = ops.roll(weights[::2], steps, axis=1)  # (batch / 2, genres): other genres
         new_latent = self.latent_density(targets, seed=seed)  # (batch / 2, 96)
@@ -484,8 +477,6 @@ class ConditionalVAEGAN(ConditionalVAEGAN):
         )
         losses["loss"] = (
             self.likelihood_weight * losses["loss"]
-            + self.swap_weight * losses["swap"]
-            + classifier_loss
             + self.adversarial_weight * losses["generator_loss"]
             + self.feature_matching_weight * losses["feature_matching"]
         )
@@ -716,7 +707,7 @@ def compare(asked, number):
 # ## 6. What did it cost, and would less have done?
 #
 # A sharper clip need not be nearer to music. The shipped tables hold means of one to three trainings over 300 new
-# clips. All began from older conditional VAEs, with two mechanisms that notebook 05 (section 7) took out, so they
+# clips. All began from older conditional VAEs, with the classifiers and the penalty that notebook 05 (section 6) took out, so they
 # differ from section 5.
 #
 # - **as it was**: that older conditional VAE;

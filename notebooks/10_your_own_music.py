@@ -783,10 +783,8 @@ pd.DataFrame(rows).T.round(1)
 # - The **error** falls fast, then slowly. (It is that of training clips, that of section 8 of test clips.) If it stays
 #   where it began, look at `features.report` and at the levels of the clips.
 # - The **KL divergence** rises and stays high. If it stays near 0, the latent is unused (notebook 06).
-# - The [**swap loss**](glossary.md#swap-loss) says how wrong the model's own classifier is about clips played as
-#   another genre (notebook 05). It is flat for some 50 steps, then falls far below a blind guess (dotted line, the
-#   logarithm of the number of genres). If it stays at the line, the label is ignored, or nobody could tell your
-#   genres apart.
+#
+# Whether the label is used no curve tells. Section 8 measures it.
 
 # %% tags=["fold"]
 # @title Picture: your curves over the band of normal runs
@@ -794,20 +792,18 @@ is_rehearsal = data == "known" and size == "quick"
 normal = lab.read_rows("normal_rehearsal" if is_rehearsal else "normal_real")
 normal = normal.query("size == @size")
 curve = pd.read_csv(run / "curve.csv")
-units = {"rms_db": "error (dB)", "kl": "KL (nats)", "swap": "swap loss (nats)"}
-fig, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
+units = {"rms_db": "error (dB)", "kl": "KL (nats)"}
+fig, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 for ax, (metric, unit) in zip(axes, units.items(), strict=True):
     if len(normal):
         low, high = lab.reference_range(normal, metric, curve["step"])
         ax.fill_between(curve["step"], low, high, color="0.8", label="normal runs")
     ax.plot(curve["step"], curve[metric], ".-", color=cm.COLOURS[0], label="your run")
     ax.set(xlabel="step", ylabel=unit, title=unit.split(" (")[0], ylim=(0, None))
-blind = np.log(features.num_genres)
-axes[2].axhline(blind, color="0.3", linestyle=":", label="blind guess")
-axes[2].legend(fontsize="small")
+axes[1].legend(fontsize="small")
 seen = (
-    "Error, KL divergence and swap loss by step, your run as a line with dots "
-    "over a grey band of normal runs."
+    "Error and KL divergence by step, your run as a line with dots over a grey band of "
+    "normal runs."
 )
 session.show_figure(fig, "10_normal", seen)
 

@@ -30,7 +30,7 @@ features = build_features(
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 train.check_gradients_of_all_replicas()
-sizes = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 0, "swap_weight": 0.0}
+sizes = {"global_dim": 3, "local_dim": 2, "width": 40, "depth": 0}
 model, history = train.train(
     lambda: cm.ConditionalVAE(config, genres=features.genres, **sizes),
     features, strategy, 4, num_steps=36, jit_compile=False, verbose=0,

@@ -256,7 +256,7 @@ LABELLED = {  # calls of a model with clips and labels
 
 
 def make_small_conditional(config):
-    """A conditional model of two genres with few weights and no classifier to train."""
+    """A conditional model of two genres with few weights."""
     clip = keras.Input(config.shape)
     encoder = keras.Model(clip, layers.Dense(4)(layers.Flatten()(clip)))
     latent, weights = keras.Input((2,)), keras.Input((2,))
@@ -264,7 +264,7 @@ def make_small_conditional(config):
     rebuilt = layers.Dense(config.num_frames * config.n_mels)(both)
     decoder = keras.Model([latent, weights], layers.Reshape(config.shape)(rebuilt))
     networks = {"encoder": encoder, "decoder": decoder}
-    model = cm.ConditionalVAE(config, ["a", "b"], swap_weight=0.0, **networks)
+    model = cm.ConditionalVAE(config, ["a", "b"], **networks)
     model.compile("adam", jit_compile=False)
     return model
 

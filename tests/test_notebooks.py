@@ -29,8 +29,7 @@ WRITTEN = {
     "vae": "gaussian_kl DiagonalGaussian LatentDensity VAE",
     "conditional_vae": "build_concatenating_decoder ConcatCVAE "
     "build_conditional_decoder",
-    "make_it_listen": "build_classifier "
-    "augment_for_classifier cross_entropy frozen_call ClassMeanShift ConditionalVAE",
+    "make_it_listen": "ClassMeanShift ConditionalVAE",
     "posterior_collapse": "build_original_networks OriginalVAE",
     "discriminator": "mel_highpass UnsharpMask build_discriminator adversarial_losses "
     "ConditionalVAEGAN",

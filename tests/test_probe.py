@@ -533,7 +533,7 @@ def test_half_precision_is_of_the_training_and_not_of_the_file(
             again.decode(latents, labels), model.decode(latents, labels), atol=0.05
         )
     for precision in halves:
-        for name in ("reconstruction", "kl", "swap"):
+        for name in ("reconstruction", "kl"):
             assert terms[precision][name] == pytest.approx(
                 terms["float32"][name], rel=0.02, abs=0.01
             ), name
@@ -673,7 +673,7 @@ def test_band_is_the_range_of_the_runs():
             "run": ["a", "a", "b", "b"],
             "step": [0, 10, 0, 20],
             "kl": [0.0, 10.0, 4.0, 4.0],
-            "swap": np.nan,
+            "loss": np.nan,
         }
     )
     low, high = reference_range(runs, "kl", [0, 5, 10, 15, 30])

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIVE = {"05_make_it_listen": ("cvae", SERIES_SIZE)}  # kind, and what is not its default
 SEED = 1  # of the weights and the noise; the clips are those of the notebooks
 EVERY = 10  # steps between two points of a curve
-METRICS = ["step", "loss", "reconstruction", "rms_db", "kl", "swap"]
+METRICS = ["step", "loss", "reconstruction", "rms_db", "kl"]
 
 
 def parameter(notebook, name):

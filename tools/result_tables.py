@@ -129,7 +129,7 @@ MUSIC = {
 }
 
 
-# Tables whose conditional models had the discrepancy and the adversarial classifier.
+# Tables whose conditional models had the discrepancy and two classifiers.
 WITH_DISCREPANCY = (
     "foundation_real_music",
     "comparison_real",
@@ -137,8 +137,8 @@ WITH_DISCREPANCY = (
     "discriminator_real",
 )
 LEFT_TERM = (
-    "The conditional models of this table had two mechanisms that the library no longer "
-    "has, the discrepancy and the adversarial classifier ([changelog](../CHANGELOG.md))."
+    "The conditional models of this table had mechanisms that the library no longer "
+    "has, the discrepancy and two classifiers ([changelog](../CHANGELOG.md))."
 )
 
 
@@ -467,7 +467,7 @@ SERIES = {
     "autoencoder": ("an autoencoder", "music from 96 numbers"),
     "vae": ("sampling, KL", "beats nobody composed"),
     "conditional_vae": ("label, swap test", "deaf and cured"),
-    "make_it_listen": ("the classifier", "one idea, every genre"),
+    "make_it_listen": ("the mean shift", "one idea, every genre"),
     "posterior_collapse": ("the failed recipe", "one clip for everything"),
     "comparison": ("a schedule", "a map of clips"),
     "studio": ("a ten-line studio", "mixes, morphs"),

@@ -26,7 +26,6 @@ METRIC_LABELS = {
     "rms_db": "error (dB)",
     "kl": "KL divergence",
     "kl_weight": "weight of the KL",
-    "swap": "swap loss",
 }
 HERTZ_TICKS = (100, 500, 1000, 2000, 5000, 10000, 20000)
 

@@ -223,10 +223,10 @@ def fit_posthoc_layers(model, features, seed=0):
     """
     model.audio_config.check_compatible(features, model.genres)
     check_number("seed", seed)
-    # With a swap weight of 0 it is a plain CVAE, to compare with: without corrections.
-    for name in ("mean_shift", "unsharp_mask"):
-        if hasattr(model, name) and model.swap_weight:
-            getattr(model, name).fit(model, features)
+    if getattr(model, "fit_mean_shift", False):
+        model.mean_shift.fit(model, features)
+    if hasattr(model, "unsharp_mask"):
+        model.unsharp_mask.fit(model, features)
     # Last, because to `warn_unfinished` a fitted density means that all is done.
     if hasattr(model, "latent_density"):
         fit_latent_density(model, features, seed)

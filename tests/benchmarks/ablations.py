@@ -22,7 +22,7 @@ import librosa
 import numpy as np
 import pandas as pd
 import tagger
-from keras import ops
+from keras import layers, ops
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -44,9 +44,8 @@ from cvae_music.audio.inversion import to_audio
 from cvae_music.config import AudioConfig
 from cvae_music.data.features import build_features
 from cvae_music.data.sources import open_collection
-from cvae_music.models.conditional import ConditionalVAE, frozen_call
-from cvae_music.models.losses import augment_for_classifier, cross_entropy
-from cvae_music.models.networks import build_classifier
+from cvae_music.models.conditional import ConditionalVAE
+from cvae_music.models.losses import moving_average_matrix
 from cvae_music.saving import load_model, save_compact
 from cvae_music.training import train
 
@@ -56,43 +55,31 @@ SIZES = {  # settings of the model, steps
     "small": ({"width": 96, "depth": 1}, 720),
     "full": ({}, 1440),
 }
-NO_FILM = {"film": False}
-NO_CLASSIFIER = {"swap_weight": 0.0}
-NO_AUGMENTATION = {"augmentation": False}
 NO_CONTRAST = {"contrast_weight": 0.0}
-# Two mechanisms that left the library on this table.
-ADVERSARY = {"adversary": True}
+NO_SHIFT = {"fit_mean_shift": False}
+# Mechanisms that left the library on this table.
+CLASSIFIER = {"classifier": True}
+ADVERSARY = CLASSIFIER | {"adversary": True}
+NO_AUGMENTATION = {"augmentation": False}
 DISCREPANCY = {"discrepancy_weight": 3000.0}
+SWAP_WEIGHT = 600.0  # of the classifier's loss on swapped clips
 SOURCE_WEIGHT = 0.5  # of the adversarial classifier's loss on the source genre
-NOTHING = NO_FILM | NO_CLASSIFIER | NO_CONTRAST
-
-
-def only(mechanism):
-    """Everything is left out but one mechanism, given as what leaves it out."""
-    return {name: value for name, value in NOTHING.items() if name not in mechanism}
-
+WITH_BOTH = "with classifier and adversarial classifier"
 
 VARIANTS = {
     "all": {},
-    "without augmentation": NO_AUGMENTATION,
+    "without mean shift": NO_SHIFT,
+    "without mean shift, KL weight 5": NO_SHIFT | {"kl": 5.0},
+    "without FiLM": {"film": False},
     "without contrast": NO_CONTRAST,
-    "without FiLM": NO_FILM,
-    # Without a classifier nothing is augmented. Then `train` fits no mean shift; here it is fitted after all.
-    "without classifier": NO_CLASSIFIER | {"shift": True},
-    "without classifier and FiLM": NO_CLASSIFIER | NO_FILM | {"shift": True},
     # A VAE whose decoder gets no label: the mean shift moves its latents, and nothing else knows the genre.
-    "without classifier and label": NO_CLASSIFIER | {"label": False, "shift": True},
-    "without classifier and contrast": NO_CLASSIFIER | NO_CONTRAST | {"shift": True},
-    "without classifier and mean shift": NO_CLASSIFIER,
-    "without classifier and mean shift, KL weight 5": NO_CLASSIFIER | {"kl": 5.0},
-    "nothing": NOTHING,
-    "FiLM alone": only(NO_FILM),
-    "classifier alone": only(NO_CLASSIFIER),
-    "contrast alone": only(NO_CONTRAST),
-    "with adversarial classifier": ADVERSARY,
-    "with adversarial classifier, without augmentation": ADVERSARY | NO_AUGMENTATION,
-    "with adversarial classifier, KL weight 2": ADVERSARY | {"kl": 2.0},
-    "with adversarial classifier and discrepancy": ADVERSARY | DISCREPANCY,
+    "without label": {"label": False},
+    "with classifier": CLASSIFIER,
+    "with classifier, without augmentation": CLASSIFIER | NO_AUGMENTATION,
+    WITH_BOTH: ADVERSARY,
+    f"{WITH_BOTH}, without augmentation": ADVERSARY | NO_AUGMENTATION,
+    f"{WITH_BOTH}, KL weight 2": ADVERSARY | {"kl": 2.0},
+    f"{WITH_BOTH}, discrepancy": ADVERSARY | DISCREPANCY,
 }
 
 
@@ -133,10 +120,125 @@ def genre_discrepancy(latent, genre_weights, noise):
     return ops.sum(each * enough) / ops.maximum(ops.sum(enough), 1.0)
 
 
-class AblatedCVAE(ConditionalVAE):
-    """A `ConditionalVAE` with augmentation left out, or with mechanisms that left the library.
+def build_classifier(shape, num_genres):
+    """Builds a small genre classifier, which ignores the mean level of a clip.
 
-    The adversarial classifier is a second genre classifier, which also learns the source genre of swapped clips, with
+    Three convolutions halve the time each; the mean and standard deviation over time of
+    what they find go to a dense layer.
+
+    Args:
+        shape: `(num_frames, n_mels)`.
+        num_genres: Number of genres.
+
+    Returns:
+        A `keras.Model` from scaled log-mel `(batch, num_frames, n_mels)` to logits
+        `(batch, num_genres)`.
+
+    Example:
+        >>> build_classifier((128, 16), num_genres=3).output_shape
+        (None, 3)
+    """
+    clip = keras.Input(shape, name="log_mel")
+    x = clip - ops.mean(clip, axis=(1, 2), keepdims=True)
+    for width, name in ((64, "onsets"), (96, "quarter_beats"), (96, "half_beats")):
+        convolve = layers.Conv1D(
+            width, 4, strides=2, padding="same", activation="relu", name=name
+        )
+        x = convolve(x)
+    deviation = ops.sqrt(ops.var(x, axis=1) + 1e-3)
+    x = layers.Concatenate(name="statistics")([ops.mean(x, axis=1), deviation])
+    x = layers.Dropout(0.3, seed=0, name="dropout")(x)
+    logits = layers.Dense(num_genres, dtype="float32", name="logits")(x)
+    return keras.Model(clip, logits, name="classifier")
+
+
+def augment_for_classifier(log_mel, seed):
+    """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
+
+    A classifier that is trained on such copies needs many cues of a genre, not one.
+    That of `build_classifier` ignores the level, and so the gain.
+
+    Args:
+        log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
+        seed: `keras.random.SeedGenerator`; a whole number would repeat the
+            same draws.
+
+    Returns:
+        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or
+        softer, with uniform noise of up to 3.5 dB (both at 35 dB a scaled unit), and up
+        to 0.3 of the time and 0.4 of the bands replaced by the clip's mean.
+
+    Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
+
+    Example:
+        >>> seed = keras.random.SeedGenerator(0)
+        >>> augment_for_classifier(ops.zeros((2, 16, 8)), seed).shape
+        TensorShape([2, 16, 8])
+    """
+    each = (ops.shape(log_mel)[0], 1, 1)
+    over_time = moving_average_matrix(log_mel.shape[1], 3)
+    over_bands = moving_average_matrix(log_mel.shape[2], 7).T
+    blurred = ops.matmul(over_time, ops.matmul(log_mel, over_bands))
+    share = keras.random.uniform(each, seed=seed)
+    gain = keras.random.uniform(each, -0.17, 0.17, seed=seed)
+    noise = keras.random.uniform(ops.shape(log_mel), -0.1, 0.1, seed=seed)
+    augmented = log_mel + share * (blurred - log_mel) + gain + noise
+    time = np.linspace(0.0, 1.0, log_mel.shape[1], dtype=np.float32)[:, None]
+    band = np.linspace(0.0, 1.0, log_mel.shape[2], dtype=np.float32)
+    masked = False
+    for position, longest in ((time, 0.3), (band, 0.4)):
+        start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=seed)
+        length = keras.random.uniform(each, 0.0, longest, seed=seed)
+        masked |= (position >= start) & (position < start + length)
+    return ops.where(masked, ops.mean(augmented, axis=(1, 2), keepdims=True), augmented)
+
+
+def cross_entropy(labels, logits):
+    """Computes the mean cross-entropy of logits, in nats.
+
+    Args:
+        labels: Rows of genre weights that sum to 1, shape `(batch, num_genres)`.
+        logits: Float tensor, same shape.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> round(float(cross_entropy(ops.eye(2), ops.zeros((2, 2)))), 4)  # log(2)
+        0.6931
+    """
+    each = keras.losses.categorical_crossentropy(labels, logits, from_logits=True)
+    return ops.mean(each)
+
+
+def frozen_call(network, inputs):
+    """Calls a network whose weights get no gradients.
+
+    Args:
+        network: A built `keras.Model`.
+        inputs: Float tensor; gradients reach it.
+
+    Returns:
+        The network's output, in inference mode.
+
+    Example:
+        >>> network = build_classifier((128, 16), num_genres=3)
+        >>> frozen_call(network, np.zeros((2, 128, 16), "float32")).shape
+        TensorShape([2, 3])
+    """
+    trainable = [ops.stop_gradient(value) for value in network.trainable_variables]
+    others = network.non_trainable_variables
+    return network.stateless_call(trainable, others, inputs, training=False)[0]
+
+
+class AblatedCVAE(ConditionalVAE):
+    """A `ConditionalVAE` with mechanisms that left the library.
+
+    The *classifier* is trained beside the model on real and rebuilt clips. Half of the latents are decoded with another
+    label, and the model is trained until the classifier hears that genre. Source: the domain loss of StarGAN, Choi et
+    al. (2018), arXiv:1711.09020. What it hears is augmented.
+
+    The *adversarial classifier* is a second one, which also learns the source genre of swapped clips, with
     `SOURCE_WEIGHT`; the model is trained against it. The swap loss is the mean of both classifiers. Source: the minimax
     of Fader networks, Lample et al. (2017), arXiv:1706.00409, here on the output.
     """
@@ -144,6 +246,7 @@ class AblatedCVAE(ConditionalVAE):
     def __init__(
         self,
         *args,
+        classifier=False,
         adversary=False,
         augmentation=True,
         discrepancy_weight=0.0,
@@ -152,12 +255,13 @@ class AblatedCVAE(ConditionalVAE):
         super().__init__(*args, **kwargs)
         self.augmentation = augmentation
         self.discrepancy_weight = discrepancy_weight
-        self.adversary = None
+        shape = self.audio_config.shape
+        self.classifier = self.adversary = None
+        if classifier:
+            self.classifier = build_classifier(shape, self.num_genres)
         if adversary:
-            shape = self.audio_config.shape
             self.adversary = build_classifier(shape, self.num_genres)
             self.adversary.name = "adversarial_classifier"
-            self.adversary.trainable = self.swap_weight > 0
 
     def elbo_losses(self, log_mel, genre_weights, training):
         losses, latent, rebuilt = super().elbo_losses(log_mel, genre_weights, training)
@@ -179,40 +283,43 @@ class AblatedCVAE(ConditionalVAE):
             total += genre_discrepancy(part, genre_weights, noise)
         return total
 
-    def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
-        if self.augmentation and not self.adversary:
-            return super().swap_losses(
-                log_mel, rebuilt, latent, genre_weights, training
+    def compute_losses(self, log_mel, genre=None, training=False):
+        weights = self.genre_weights(genre)
+        losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
+        if self.classifier:
+            losses["loss"] += self.swap_loss(
+                log_mel, rebuilt, latent, weights, training
             )
+        return losses, rebuilt
+
+    def swap_loss(self, log_mel, rebuilt, latent, genre_weights, training):
+        """Loss of the classifiers, and `SWAP_WEIGHT` times theirs on swapped clips, in nats."""
         seed = self.seed_generator if training else self.validation_seed_generator
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         sources = genre_weights[::2]
         targets = ops.roll(sources, steps, axis=1)
-        shifted = self.shift_latent(latent[::2], targets)
-        swapped = self.decode_latent(shifted, targets, training)
+        swapped = self.decode_latent(latent[::2], targets, training)
         inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
         if self.augmentation:
             swapped = augment_for_classifier(swapped, seed)
             inputs = augment_for_classifier(inputs, seed)
         labels = ops.tile(genre_weights, (2, 1))
-        classifier_loss = cross_entropy(
-            labels, self.classifier(inputs, training=training)
-        )
+        loss = cross_entropy(labels, self.classifier(inputs, training=training))
         swap_loss = cross_entropy(targets, frozen_call(self.classifier, swapped))
         if self.adversary:
             both = ops.concatenate([inputs, ops.stop_gradient(swapped)])
             logits = self.adversary(both, training=training)
             count = ops.shape(labels)[0]
-            classifier_loss += cross_entropy(labels, logits[:count])
-            source_loss = cross_entropy(sources, logits[count:])
-            classifier_loss += SOURCE_WEIGHT * source_loss
+            loss += cross_entropy(labels, logits[:count])
+            loss += SOURCE_WEIGHT * cross_entropy(sources, logits[count:])
             swap_loss += cross_entropy(targets, frozen_call(self.adversary, swapped))
             swap_loss *= 0.5
-        return classifier_loss, swap_loss
+        return loss + SWAP_WEIGHT * swap_loss
 
     def get_config(self):
         return {
             **super().get_config(),
+            "classifier": self.classifier is not None,
             "adversary": self.adversary is not None,
             "augmentation": self.augmentation,
             "discrepancy_weight": self.discrepancy_weight,
@@ -221,13 +328,7 @@ class AblatedCVAE(ConditionalVAE):
     def as_library_model(self):
         """The same weights in a `ConditionalVAE`; the class of this file is no part of the library."""
         model = ConditionalVAE.from_config(super().get_config())
-        for part in (
-            "encoder",
-            "decoder",
-            "classifier",
-            "latent_density",
-            "mean_shift",
-        ):
+        for part in ("encoder", "decoder", "latent_density", "mean_shift"):
             getattr(model, part).set_weights(getattr(self, part).get_weights())
         return model
 
@@ -237,7 +338,6 @@ def new_model(variant, size, features, seed):
     settings = dict(VARIANTS[variant])
     film = settings.pop("film", True)
     label = settings.pop("label", True)
-    settings.pop("shift", None)
     keras.utils.set_random_seed(seed)
     model = AblatedCVAE(
         features.config, features.genres, seed=seed, **settings, **SIZES[size][0]
@@ -286,8 +386,6 @@ def trained_model(variant, size, features, seed, music):
     times = StepTimes()
     started = time.perf_counter()
     train(model, features, SIZES[size][1], seed=seed, verbose=0, callbacks=times)
-    if VARIANTS[variant].get("shift"):
-        model.mean_shift.fit(model, features)
     row = {"steps": len(times.seconds), "seconds": time.perf_counter() - started}
     row["step_ms"] = 1000 * float(np.median(times.seconds))
     save_compact(model.as_library_model(), path)

@@ -5,7 +5,7 @@
     python tests/benchmarks/step.py --profile  # where the time of our own step goes; needs no PyTorch
 
 Each side is a process of its own, on the same number of threads, with the same first weights and the same clips. Before
-the clock starts, three steps are made on both with the same draws of noise and without dropout, and every term of the
+the clock starts, three steps are made on both with the same draws of noise, and every term of the
 loss has to agree to 1e-3: losses, gradients, clipping, Adam and learning rate are then the same. The timed steps draw
 their own noise. The sides take turns of five steps; the median of all is reported, and each process's peak memory. The
 table goes to `lib/cvae_lab/results/speed_step.csv`. torch.compile keeps what it compiled: its first steps take minutes in
@@ -34,7 +34,7 @@ RESULTS = (
 NUM_STEPS = 1440  # of the training that the step belongs to: learning rate and moving average depend on it
 BATCH, NUM_CHECKED, TURN = 32, 3, 5
 GENRES = tuple("abcdef")
-TERMS = ("loss", "rms_db", "kl", "swap", "classifier")
+TERMS = ("loss", "rms_db", "kl")
 
 
 class Ours:
@@ -60,13 +60,9 @@ class Ours:
         self.step = lambda: float(self.traced(self.given)["loss"])
 
     def parts(self):
-        """The three networks by name."""
+        """The two networks by name."""
         model = self.model
-        return {
-            "encoder": model.encoder,
-            "decoder": model.decoder,
-            "classifier": model.classifier,
-        }
+        return {"encoder": model.encoder, "decoder": model.decoder}
 
     def checked_steps(self):
         """What the other side needs to make the same steps, and the terms of the loss that these steps had."""
@@ -80,37 +76,13 @@ class Ours:
             for key, layer in layers.items()
             for w in layer.trainable_weights
         }
-        dropouts, found = (
-            [layer for layer in layers.values() if hasattr(layer, "rate")],
-            [],
-        )
-        rates = [layer.rate for layer in dropouts]
-        swap_losses = self.model.swap_losses
-
-        def noted(*given):
-            losses = swap_losses(*given)
-            classifier_losses.append(float(losses[0]))
-            return losses
-
-        classifier_losses = []
-        self.model.swap_losses = noted
+        found = []
         with fed_noise() as drawn:
-            for layer in dropouts:
-                layer.rate = 0.0
             for _ in range(NUM_CHECKED):
                 self.model.reset_metrics()
                 terms = self.model.train_step(self.data)
-                terms = {name: float(value) for name, value in terms.items()}
-                found.append(terms | {"classifier": classifier_losses[-1]})
-        del self.model.swap_losses
-        for layer, rate in zip(dropouts, rates, strict=True):
-            layer.rate = rate
-        return {
-            "data": self.data,
-            "weights": weights,
-            "drawn": drawn,
-            "rate": rates[0],
-        }, found
+                found.append({name: float(value) for name, value in terms.items()})
+        return {"data": self.data, "weights": weights, "drawn": drawn}, found
 
     def functions(self):
         """Parts of the step by name: a function of nothing, and the variables and tensors that it is differentiated by."""
@@ -126,13 +98,7 @@ class Ours:
         latent = tf.constant(
             rng.normal(size=(BATCH, model.latent_dim)).astype("float32")
         )
-        rebuilt, half, twice = 0.9 * clips, BATCH // 2, tf.concat([clips, clips], 0)
-
-        def swap_losses():
-            classifier_loss, swap_loss = model.swap_losses(
-                clips, rebuilt, latent, weights, True
-            )
-            return classifier_loss + swap_loss
+        rebuilt = 0.9 * clips
 
         def square(network, *given):
             return lambda: tf.reduce_mean(tf.square(network(*given, training=True)))
@@ -147,30 +113,6 @@ class Ours:
                 square(parts["decoder"], [latent, weights]),
                 parts["decoder"],
                 [latent],
-            ),
-            "decoder, 16 clips": (
-                square(parts["decoder"], [latent[:half], weights[:half]]),
-                parts["decoder"],
-                [latent],
-            ),
-            "swap losses with decoding and augmentation": (
-                swap_losses,
-                model.classifier,
-                [latent],
-            ),
-            "augmentation, 80 clips": (
-                lambda: (
-                    tf.reduce_mean(
-                        losses.augment_for_classifier(twice, model.seed_generator)
-                    )
-                    + tf.reduce_mean(
-                        losses.augment_for_classifier(
-                            rebuilt[:half], model.seed_generator
-                        )
-                    )
-                ),
-                None,
-                [rebuilt],
             ),
             "contrast": (lambda: losses.contrast_loss(clips, rebuilt), None, [rebuilt]),
             "all losses": (
@@ -314,16 +256,6 @@ def fed_noise():
                 )
             )
 
-        def uniform(self, shape, minval=0.0, maxval=1.0, seed=None):
-            return self.keep(
-                rng.uniform(minval, maxval, [int(size) for size in shape]).astype(
-                    "float32"
-                )
-            )
-
-        def randint(self, shape, minval, maxval, seed=None):
-            return self.keep(rng.integers(minval, maxval, shape).astype("int32"))
-
     keras.random = Fed()
     try:
         yield drawn
@@ -336,9 +268,6 @@ class Part:
 
     def __init__(self, weights):
         self.weights = weights
-
-    def frozen(self):
-        return Part({name: value.detach() for name, value in self.weights.items()})
 
     def dense(self, x, name):
         from torch.nn.functional import linear
@@ -389,7 +318,7 @@ class Twin:
     def __init__(self, given, compiled):
         import torch
 
-        self.torch, self.rate = torch, given["rate"]
+        self.torch = torch
         turned = {
             2: lambda w: w.T,
             3: lambda w: w.transpose(2, 1, 0),
@@ -400,9 +329,9 @@ class Twin:
             )
             for key, w in given["weights"].items()
         }
-        self.encoder, self.decoder, self.classifier = (
+        self.encoder, self.decoder = (
             Part({key[1:]: value for key, value in weights.items() if key[0] == part})
-            for part in ("encoder", "decoder", "classifier")
+            for part in ("encoder", "decoder")
         )
         self.weights = list(weights.values())
         self.averages = [value.detach().clone() for value in self.weights]
@@ -415,7 +344,7 @@ class Twin:
         )
         self.smooth = {
             width: torch.tensor(moving_average_matrix(128, width))
-            for width in (3, 4, 7, 8, 9)
+            for width in (4, 8, 9)
         }
         self.terms = self.drawn = None
         compiled_losses = torch.compile(self.losses) if compiled else self.losses
@@ -432,8 +361,7 @@ class Twin:
 
     def check(self, given, expected):
         """Makes the steps that ours made, with the same draws."""
-        torch, rate = self.torch, self.rate
-        self.drawn, self.rate = [torch.tensor(value) for value in given["drawn"]], 0.0
+        self.drawn = [self.torch.tensor(value) for value in given["drawn"]]
         for step in range(NUM_CHECKED):
             found = self.make_step(self.losses)
             for name in TERMS:
@@ -443,32 +371,15 @@ class Twin:
                     f"step {step}, {name}: {found[name]} here, {expected[step][name]} in the library"
                 )
         assert not self.drawn, f"{len(self.drawn)} draws of the library were not used"
-        self.drawn, self.rate = None, rate
+        self.drawn = None
 
     def normal(self, *shape):
         return self.drawn.pop(0) if self.drawn else self.torch.randn(shape)
 
-    def uniform(self, lowest, highest):
-        def draw(*shape):
-            return (
-                self.drawn.pop(0)
-                if self.drawn
-                else self.torch.empty(shape).uniform_(lowest, highest)
-            )
-
-        return draw
-
     def make_step(self, losses):
         torch = self.torch
-        # Drawn outside of the compiled graph, where it is a number: a new one would make a new graph.
-        shift = (
-            int(self.drawn.pop(1))
-            if self.drawn
-            else int(torch.randint(1, len(GENRES), ()))
-        )
-        asked = torch.roll(self.truth[::2], shift, dims=1)
         self.adam.zero_grad(set_to_none=True)
-        terms = losses(self.clips, self.truth, asked)
+        terms = losses(self.clips, self.truth)
         terms["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 5.0)
         self.adam.step()
@@ -477,7 +388,7 @@ class Twin:
             torch._foreach_lerp_(self.averages, self.weights, 1.0 - self.momentum)
         return {name: value.item() for name, value in terms.items()}
 
-    def losses(self, clips, truth, asked):
+    def losses(self, clips, truth):
         torch = self.torch
         mean, log_var = self.encode(clips)
         latent = mean + torch.exp(0.5 * log_var) * self.normal(*mean.shape)
@@ -494,22 +405,8 @@ class Twin:
             * clips[0].numel()
             * (torch.log(2.0 * math.pi * (distortion + 1e-6)) + 1.0)
         )
-        swapped = self.augment_for_classifier(self.decode(latent[::2], asked))
-        heard = self.augment_for_classifier(torch.cat([clips, rebuilt.detach()]))
-        twice = truth.repeat(2, 1)
-        learned = cross_entropy(twice, self.classify(self.classifier, heard, self.rate))
-        swap = cross_entropy(
-            asked, self.classify(self.classifier.frozen(), swapped, 0.0)
-        )
-        loss = nll + kl + 600.0 * swap + learned
         rms = squared.sqrt() * 35.0
-        return {
-            "loss": loss,
-            "rms_db": rms,
-            "kl": kl,
-            "swap": swap,
-            "classifier": learned,
-        }
+        return {"loss": nll + kl, "rms_db": rms, "kl": kl}
 
     def encode(self, clips):
         from torch.nn.functional import gelu
@@ -561,48 +458,11 @@ class Twin:
             x = part.block(x, f"frame_{index}", condition)
         return part.dense(x, "log_mel")
 
-    def classify(self, part, clips, rate):
-        from torch.nn.functional import dropout, relu
-
-        x = clips - clips.mean(dim=(1, 2), keepdim=True)
-        for name in ("onsets", "quarter_beats", "half_beats"):
-            x = relu(part.conv(x, name, stride=2, padding=1))
-        spread = self.torch.sqrt(x.var(dim=1, correction=0) + 1e-3)
-        return part.dense(
-            dropout(
-                self.torch.cat([x.mean(dim=1), spread], dim=-1), rate, training=rate > 0
-            ),
-            "logits",
-        )
-
     def strength(self, scaled):
         energy = self.torch.square(scaled - scaled @ self.smooth[9].T)
         return self.torch.sqrt(
             self.smooth[4][2::2] @ (energy @ self.smooth[8][4::4].T) + 1e-5
         )
-
-    def augment_for_classifier(self, scaled):
-        torch, size = self.torch, len(scaled)
-        blurred = self.smooth[3] @ (scaled @ self.smooth[7].T)
-        share, gain = (
-            self.uniform(0.0, 1.0)(size, 1, 1),
-            self.uniform(-0.17, 0.17)(size, 1, 1),
-        )
-        heard = (
-            scaled
-            + share * (blurred - scaled)
-            + gain
-            + self.uniform(-0.1, 0.1)(*scaled.shape)
-        )
-        hidden = False
-        for axis, longest in ((1, 0.3), (2, 0.4)):
-            place = torch.linspace(0.0, 1.0, 128).view((-1, 1) if axis == 1 else (-1,))
-            start, length = (
-                self.uniform(-0.5 * longest, 1.0)(size, 1, 1),
-                self.uniform(0.0, longest)(size, 1, 1),
-            )
-            hidden = ((place >= start) & (place < start + length)) | hidden
-        return torch.where(hidden, heard.mean(dim=(1, 2), keepdim=True), heard)
 
 
 def moving_average_matrix(size, width):
@@ -610,12 +470,6 @@ def moving_average_matrix(size, width):
         np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= width / 2
     ).astype("float32")
     return near / near.sum(axis=1, keepdims=True)
-
-
-def cross_entropy(truth, logits):
-    from torch.nn.functional import cross_entropy
-
-    return cross_entropy(logits, truth)
 
 
 def side(pipe, kind, given):

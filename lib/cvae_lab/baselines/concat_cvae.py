@@ -59,7 +59,7 @@ def build_concatenating_decoder(
 
 
 class ConcatCVAE(ConditionalVAE):
-    """Conditional VAE without any term that makes it use its label.
+    """Conditional VAE that is given its label once.
 
     The label enters once. The latent is cheap, so it may hold the genre as well.
 
@@ -67,14 +67,14 @@ class ConcatCVAE(ConditionalVAE):
         audio_config: As for `ConditionalVAE`.
         genres: As for `ConditionalVAE`.
         kl: As for `ConditionalVAE`.
-        swap_weight: As for `ConditionalVAE`.
+        fit_mean_shift: As for `ConditionalVAE`.
         **kwargs: As for `ConditionalVAE`.
 
     Example:
         >>> from cvae_music.config import AudioConfig
         >>> model = ConcatCVAE(AudioConfig(n_mels=16), ("a", "b"), width=40, depth=1)
-        >>> model.swap_weight
-        0.0
+        >>> model.fit_mean_shift
+        False
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class ConcatCVAE(ConditionalVAE):
         audio_config=None,
         genres=(),
         kl=0.1,
-        swap_weight=0.0,
+        fit_mean_shift=False,
         **kwargs,
     ):
-        super().__init__(audio_config, genres, kl=kl, swap_weight=swap_weight, **kwargs)
+        super().__init__(audio_config, genres, fit_mean_shift, kl=kl, **kwargs)
 
     def build_networks(self, *sizes: *Sizes):
         """Builds encoder and decoder; `sizes` are the arguments of `build_encoder`."""

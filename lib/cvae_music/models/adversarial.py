@@ -208,7 +208,6 @@ class ConditionalVAEGAN(ConditionalVAE):
 
     metric_names = (
         *VAE.metric_names,
-        "swap",
         "discriminator_loss",
         "generator_loss",
         "feature_matching",
@@ -232,7 +231,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         self.unsharp_mask = UnsharpMask(self.audio_config.n_mels)
         shape = self.audio_config.shape
         self.discriminator = build_discriminator(shape, self.num_genres)
-        # What is trainable belongs to the first optimiser: decoder and classifier.
+        # What is trainable belongs to the first optimiser, which is the decoder.
         self.encoder.trainable = False
         self.discriminator.trainable = False
         optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.5)
@@ -260,7 +259,7 @@ class ConditionalVAEGAN(ConditionalVAE):
         config = model.get_config()
         del config["name"], config["trainable"]
         successor = cls.from_config(config | settings)
-        parts = ("encoder", "decoder", "classifier", "latent_density", "mean_shift")
+        parts = ("encoder", "decoder", "latent_density", "mean_shift")
         for part in parts:
             getattr(successor, part).set_weights(getattr(model, part).get_weights())
         successor.unsharp_mask.fit(successor, features)
@@ -285,11 +284,6 @@ class ConditionalVAEGAN(ConditionalVAE):
         seed = self.seed_generator if training else self.validation_seed_generator
         weights = self.genre_weights(genre)
         losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
-        losses["swap"] = classifier_loss = 0.0
-        if self.swap_weight:
-            classifier_loss, losses["swap"] = self.swap_losses(
-                log_mel, rebuilt, latent, weights, training
-            )
         steps = keras.random.randint((), 1, self.num_genres, seed=seed)
         targets = ops.roll(weights[::2], steps, axis=1)
         new_latent = self.latent_density(targets, seed=seed)
@@ -304,8 +298,6 @@ class ConditionalVAEGAN(ConditionalVAE):
         )
         losses["loss"] = (
             self.likelihood_weight * losses["loss"]
-            + self.swap_weight * losses["swap"]
-            + classifier_loss
             + self.adversarial_weight * losses["generator_loss"]
             + self.feature_matching_weight * losses["feature_matching"]
         )

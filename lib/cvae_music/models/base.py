@@ -478,10 +478,9 @@ class ClipModel(keras.Model):
         """Loads a model that ships with the package, or one of `save_to_preset`.
 
         With other genres it is the start of a fine-tuning: what depends on the genres
-        begins anew, which are the label's embedding, the last layer of the genre
-        classifier, the mean shift, the density and the guidance. All other weights are
-        kept. `train` then takes features of those genres and of the preset's
-        `audio_config`.
+        begins anew, which are the label's embedding, the mean shift, the density and
+        the guidance. All other weights are kept. `train` then takes features of those
+        genres and of the preset's `audio_config`.
 
         Args:
             name: One of `cvae_music.presets()`, such as `"known_cvae"`, or the path of

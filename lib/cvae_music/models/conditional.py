@@ -5,10 +5,8 @@ import numpy as np
 from keras import ops
 
 from cvae_music.models.autoencoders import VAE
-from cvae_music.models.losses import augment_for_classifier, cross_entropy
 from cvae_music.models.networks import (
     Sizes,
-    build_classifier,
     build_conditional_decoder,
     build_encoder,
 )
@@ -93,33 +91,11 @@ class ClassMeanShift(keras.layers.Layer):
         }
 
 
-def frozen_call(network, inputs):
-    """Calls a network whose weights get no gradients.
-
-    Args:
-        network: A built `keras.Model`.
-        inputs: Float tensor; gradients reach it.
-
-    Returns:
-        The network's output, in inference mode.
-
-    Example:
-        >>> network = build_classifier((128, 16), num_genres=3)
-        >>> frozen_call(network, np.zeros((2, 128, 16), "float32")).shape
-        TensorShape([2, 3])
-    """
-    trainable = [ops.stop_gradient(value) for value in network.trainable_variables]
-    others = network.non_trainable_variables
-    return network.stateless_call(trainable, others, inputs, training=False)[0]
-
-
 class ConditionalVAE(VAE):
-    """VAE whose decoder is given the genre at every stage and is trained to obey it.
+    """VAE whose decoder is given the genre at every stage.
 
-    The encoder gets no label. Half of the latents are also decoded with another label,
-    and a genre classifier, trained beside the model, judges these swapped clips.
-    `ClassMeanShift` then exchanges what is left of the genre in a latent, before the
-    latent is decoded.
+    The encoder gets no label, so a latent holds some of its clip's genre too. After
+    training, `ClassMeanShift` exchanges that part before a latent is decoded.
 
     Inputs: scaled log-mel `(batch, num_frames, n_mels)` and genre indices `(batch,)` or
     weights `(batch, num_genres)`. Output: log-mel of the clips' shape. The latent's
@@ -128,9 +104,8 @@ class ConditionalVAE(VAE):
     Args:
         audio_config: As for `VAE`.
         genres: Names of the genres in order; saved with the model.
-        swap_weight: Weight of the classifier's cross-entropy on label-swapped clips. It
-            is large because a cross-entropy is a few nats, and the likelihood is a sum
-            over all values of a clip. 0 trains no classifier and fits no mean shift.
+        fit_mean_shift: Whether `train` fits the `ClassMeanShift`. Without it this is a
+            plain conditional VAE, to compare with.
         guidance: How far `decode` exaggerates the genre asked for, see `guide`; 0
             keeps most of the latent's idea, 1 sounds more like the genre.
         **kwargs: As for `VAE`. A `decoder` of your own takes `[latent, genre_weights]`.
@@ -138,8 +113,8 @@ class ConditionalVAE(VAE):
     Raises:
         ValueError: If fewer than two genres are named.
 
-    Source: conditional VAE, Sohn, Lee and Yan (2015); the classifier is the domain loss
-    of StarGAN (Choi et al., 2018, arXiv:1711.09020).
+    Source: conditional VAE, Sohn, Lee and Yan (2015); a label at every stage, Perez et
+    al. (2018), FiLM, arXiv:1709.07871.
 
     Example:
         >>> from cvae_music import AudioConfig
@@ -149,13 +124,11 @@ class ConditionalVAE(VAE):
         (2, 128, 16)
     """
 
-    metric_names: tuple[str, ...] = (*VAE.metric_names, "swap")
-
     def __init__(
         self,
         audio_config=None,
         genres=(),
-        swap_weight=600.0,
+        fit_mean_shift=True,
         guidance=0.0,
         **kwargs,
     ):
@@ -165,10 +138,8 @@ class ConditionalVAE(VAE):
                 "different names or more; a model of one genre is a VAE."
             )
         super().__init__(audio_config, genres=genres, **kwargs)
-        self.swap_weight = swap_weight
+        self.fit_mean_shift = fit_mean_shift
         self.guidance = guidance
-        self.classifier = build_classifier(self.audio_config.shape, self.num_genres)
-        self.classifier.trainable = swap_weight > 0
         self.mean_shift = ClassMeanShift(self.num_genres, self.latent_dim)
 
     def build_networks(self, *sizes: *Sizes):
@@ -225,56 +196,10 @@ class ConditionalVAE(VAE):
         guidance = self.guidance if guidance is None else guidance
         return genre_weights + guidance * (genre_weights - 1.0 / self.num_genres)
 
-    def compute_losses(self, log_mel, genre=None, training=False):
-        """Computes every term of the loss; arguments and result as for `VAE`."""
-        weights = self.genre_weights(genre)
-        losses, latent, rebuilt = self.elbo_losses(log_mel, weights, training)
-        losses["swap"] = 0.0
-        if self.swap_weight:
-            classifier_loss, losses["swap"] = self.swap_losses(
-                log_mel, rebuilt, latent, weights, training
-            )
-            losses["loss"] += self.swap_weight * losses["swap"] + classifier_loss
-        return losses, rebuilt
-
-    def swap_losses(self, log_mel, rebuilt, latent, genre_weights, training):
-        """Decodes half of the latents with another label and has them classified.
-
-        Args:
-            log_mel: Scaled clips, shape `(batch, num_frames, n_mels)`.
-            rebuilt: Their reconstructions, same shape.
-            latent: Their latents, shape `(batch, latent_dim)`.
-            genre_weights: One-hot rows, shape `(batch, num_genres)`.
-            training: Whether it is a training step.
-
-        Returns:
-            `(classifier_loss, swap_loss)`, scalars in nats. Only the classifier gets
-            gradients of the first. Its weights are constants in the second, or the
-            model could lower it by changing them.
-        """
-        seed = self.seed_generator if training else self.validation_seed_generator
-        # Every second latent gets another genre: all move on by the same `steps`.
-        steps = keras.random.randint((), 1, self.num_genres, seed=seed)
-        targets = ops.roll(genre_weights[::2], steps, axis=1)
-        shifted = self.shift_latent(latent[::2], targets)  # identity until `fit`
-        swapped = self.decode_latent(shifted, targets, training)
-        swapped = augment_for_classifier(swapped, seed)
-        # The classifier learns from real and rebuilt clips, whose genre is known.
-        inputs = ops.concatenate([log_mel, ops.stop_gradient(rebuilt)])
-        inputs = augment_for_classifier(inputs, seed)
-        labels = ops.tile(genre_weights, (2, 1))
-
-        classifier_loss = cross_entropy(
-            labels, self.classifier(inputs, training=training)
-        )
-        # Trains decoder and encoder: the classifier should hear the genre asked for.
-        swap_loss = cross_entropy(targets, frozen_call(self.classifier, swapped))
-        return classifier_loss, swap_loss
-
     def get_config(self):
         """Returns the arguments of `__init__`, ready for `from_config`."""
         return {
             **super().get_config(),
-            "swap_weight": self.swap_weight,
+            "fit_mean_shift": self.fit_mean_shift,
             "guidance": self.guidance,
         }

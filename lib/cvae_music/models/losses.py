@@ -1,4 +1,4 @@
-"""The terms of the loss: likelihood, KL divergence, contrast, cross-entropy."""
+"""The terms of the loss: likelihood, KL divergence, contrast."""
 
 import math
 from typing import Any, NamedTuple
@@ -165,62 +165,3 @@ def contrast_loss(target, rebuilt):
         return ops.sqrt(ops.matmul(over_time, ops.matmul(energy, over_bands)) + 1e-5)
 
     return ops.mean(ops.square(strength(target) - strength(rebuilt)))
-
-
-def augment_for_classifier(log_mel, seed):
-    """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
-
-    A classifier that is trained on such copies needs many cues of a genre, not one.
-    That of `build_classifier` ignores the level, and so the gain.
-
-    Args:
-        log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
-        seed: `keras.random.SeedGenerator`; a whole number would repeat the
-            same draws.
-
-    Returns:
-        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or
-        softer, with uniform noise of up to 3.5 dB (both at 35 dB a scaled unit), and up
-        to 0.3 of the time and 0.4 of the bands replaced by the clip's mean.
-
-    Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
-
-    Example:
-        >>> seed = keras.random.SeedGenerator(0)
-        >>> augment_for_classifier(ops.zeros((2, 16, 8)), seed).shape
-        TensorShape([2, 16, 8])
-    """
-    each = (ops.shape(log_mel)[0], 1, 1)
-    over_time = moving_average_matrix(log_mel.shape[1], 3)
-    over_bands = moving_average_matrix(log_mel.shape[2], 7).T
-    blurred = ops.matmul(over_time, ops.matmul(log_mel, over_bands))
-    share = keras.random.uniform(each, seed=seed)
-    gain = keras.random.uniform(each, -0.17, 0.17, seed=seed)
-    noise = keras.random.uniform(ops.shape(log_mel), -0.1, 0.1, seed=seed)
-    augmented = log_mel + share * (blurred - log_mel) + gain + noise
-    time = np.linspace(0.0, 1.0, log_mel.shape[1], dtype=np.float32)[:, None]
-    band = np.linspace(0.0, 1.0, log_mel.shape[2], dtype=np.float32)
-    masked = False
-    for position, longest in ((time, 0.3), (band, 0.4)):
-        start = keras.random.uniform(each, -0.5 * longest, 1.0, seed=seed)
-        length = keras.random.uniform(each, 0.0, longest, seed=seed)
-        masked |= (position >= start) & (position < start + length)
-    return ops.where(masked, ops.mean(augmented, axis=(1, 2), keepdims=True), augmented)
-
-
-def cross_entropy(labels, logits):
-    """Computes the mean cross-entropy of logits, in nats.
-
-    Args:
-        labels: Rows of genre weights that sum to 1, shape `(batch, num_genres)`.
-        logits: Float tensor, same shape.
-
-    Returns:
-        A scalar.
-
-    Example:
-        >>> round(float(cross_entropy(ops.eye(2), ops.zeros((2, 2)))), 4)  # log(2)
-        0.6931
-    """
-    each = keras.losses.categorical_crossentropy(labels, logits, from_logits=True)
-    return ops.mean(each)

@@ -1,10 +1,10 @@
-"""Encoder, decoder and genre classifier: functional networks over time.
+"""Encoder and decoders: functional networks over time.
 
 Time is the axis of the convolutions, mel bands are channels. Encoder and decoder work
 on tokens of a few frames: a quarter of a beat (4 frames) near the spectrogram, half a
 beat (8 frames) further in. Most of the work is then matrix products over 16 or 32
 tokens. Shapes in comments are those of the default `AudioConfig` and `width=208`.
-Notebook 02 writes encoder and decoder, 04 the conditional decoder, 05 the classifier.
+Notebook 02 writes encoder and decoder, 04 the conditional decoder.
 """
 
 import keras
@@ -205,35 +205,3 @@ def build_conditional_decoder(shape, global_dim, local_dim, width, depth, num_ge
     description = layers.Concatenate(name="description")([whole, embedding])
     log_mel = decode_layers(description, latent[:, global_dim:], shape, width, depth)
     return keras.Model([latent, genre], log_mel, name="decoder")
-
-
-def build_classifier(shape, num_genres):
-    """Builds a small genre classifier, which ignores the mean level of a clip.
-
-    Three convolutions halve the time each; the mean and standard deviation over time of
-    what they find go to a dense layer.
-
-    Args:
-        shape: `(num_frames, n_mels)`.
-        num_genres: Number of genres.
-
-    Returns:
-        A `keras.Model` from scaled log-mel `(batch, num_frames, n_mels)` to logits
-        `(batch, num_genres)`.
-
-    Example:
-        >>> build_classifier((128, 16), num_genres=3).output_shape
-        (None, 3)
-    """
-    clip = keras.Input(shape, name="log_mel")
-    x = clip - ops.mean(clip, axis=(1, 2), keepdims=True)
-    for width, name in ((64, "onsets"), (96, "quarter_beats"), (96, "half_beats")):
-        convolve = layers.Conv1D(
-            width, 4, strides=2, padding="same", activation="relu", name=name
-        )
-        x = convolve(x)
-    deviation = ops.sqrt(ops.var(x, axis=1) + 1e-3)
-    x = layers.Concatenate(name="statistics")([ops.mean(x, axis=1), deviation])
-    x = layers.Dropout(0.3, seed=0, name="dropout")(x)
-    logits = layers.Dense(num_genres, dtype="float32", name="logits")(x)
-    return keras.Model(clip, logits, name="classifier")
