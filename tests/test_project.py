@@ -240,11 +240,11 @@ def test_each_figure_is_written_by_a_notebook_or_a_browser_test(root):
 @pytest.mark.parametrize(
     "part, bound",
     [
-        ("cvae_music", 48_660),
-        ("model path", 10_750),
-        ("cvae_lab", 33_250),
+        ("cvae_music", 47_700),
+        ("model path", 9_870),
+        ("cvae_lab", 33_290),
         ("known_music", 6_400),
-        ("lib", 88_300),
+        ("lib", 87_400),
     ],
 )
 def test_the_library_is_thin(part, bound):

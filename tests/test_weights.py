@@ -217,6 +217,22 @@ def test_the_second_phase_keeps_its_last_weights(
     assert asked == [keeps_best]
 
 
+def test_a_preset_that_copies_is_refused_and_its_model_kept(
+    folk, trainings, monkeypatch, tmp_path
+):
+    def refuse(*_, **__):
+        raise ValueError("new clips are near copies.")
+
+    monkeypatch.setattr(train_models, "check_near_copies", refuse)
+    monkeypatch.setattr(train_models.saving, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(train_models, "output_folder", lambda data: tmp_path / "run")
+    (tmp_path / "run" / "models").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"near copies.*refused_own_vae\.npz"):
+        train_models.train_row("vae", 0, folk[0], {}, "my/folk", 7, "own", 0.0)
+    assert not (tmp_path / "weights" / "own_vae.npz").exists()
+    assert load_model(tmp_path / "run" / "models" / "refused_own_vae.npz").seed == 0
+
+
 def test_presets_of_another_folder_of_the_same_name_are_trained_anew(
     folk, trainings, train_rows
 ):

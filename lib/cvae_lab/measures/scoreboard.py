@@ -1,10 +1,9 @@
 """One row of measures for one model: every score beside its ceiling and beside chance.
 
-Not every column is independent evidence. Models are trained with two of the measures:
+Not every column is independent evidence:
 
 - `sharpness_*`: the contrast loss and `UnsharpMask` fit almost the same quantity.
-- `cnn_*` and `descriptors_*`: the judges are trained on degraded copies of clips, like
-  the genre classifier of a `ConditionalVAE`.
+- `cnn_*` and `descriptors_*`: the judges hear log-mel, which models are trained with.
 
 The columns `sound_*` of `audio_obedience.sound_row` come from a classifier of the sound
 that no model was trained with. Tables print them first.

@@ -111,7 +111,12 @@ def train_row(
         def describe(levels, config):
             return judges["cnn"].embedding(config.scale(levels))
 
-        copies = check_near_copies(model, features, describe=describe)
+        refused = output_folder(data) / "models" / f"refused_{path.name}"
+        try:
+            copies = check_near_copies(model, features, describe=describe)
+        except ValueError as error:
+            saving.save_compact(model, refused)
+            raise ValueError(f"{error} The trained model is in {refused}.") from error
         print(copies.to_string(index=False), flush=True)
     if seed == 0 or not path.exists():
         saving.save_compact(model, path)
