@@ -268,7 +268,11 @@ for state in ("shift off", "shift on"):
 cm.show_clips(mended, config)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** @@L2
+# **What we learned.** Each latent tells its genre: a probe names it in 1.00 of clips, in both models. Without the shift
+# the deaf model plays 0.02 of swaps as asked, with it 0.96, though no weight of its networks changed. It was never short
+# of the genre: it took it from the latent. The cured model rises from 0.87 to 1.00. The error of clips as their own
+# genre stays the same (7.15 and 4.41 dB), because LDA guesses the genre of 1.00 of the test clips. On real music the
+# guess is worse, and the error rises (section 3).
 
 # %% [markdown]
 # ## 3. What the label still adds
@@ -298,7 +302,8 @@ composed.columns = [
 composed.round(2)
 
 # %% [markdown]
-# @@T3
+# Told the genre once, small models obey in 0.10 of swaps, with the mean shift in 0.96. With FiLM they obey in 0.62, with
+# both in 0.99. FiLM lowers the error, too (8.33, not 8.49 dB).
 #
 # In the second table the outside networks of notebook 04 name the genre of the *sound*. Nothing was chosen with
 # network 3. On real music (four styles) the model has the full size and 1,440 steps, on composed music it is small and
@@ -385,7 +390,12 @@ parts = list(variants.values())[:6]
 show_ablations(*parts, REBUILT, CEILING)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** @@L3
+# **What we learned.** On real music the networks hear 0.17, 0.26 and 0.23 of swaps as asked with FiLM alone, about
+# chance, at KL weight 5 too. With the mean shift they hear 0.34, 0.43 and 0.51. It costs error there (6.67, not 5.95 dB),
+# because the old genre is guessed wrong at times. On composed music the shift raises swaps from 0.55, 0.46 and 0.62 to
+# 0.67, 0.73 and 0.74. A VAE *without label* reaches 0.61, 0.65 and 0.65 by the shift alone, so the label adds a little.
+# Without FiLM the error is larger (6.25, not 6.01 dB), without the contrast loss networks 2 and 3 hear less (0.59, 0.62).
+# These three rows are one seed each, and seeds differ by up to 0.08.
 
 # %% [markdown]
 # ## 4. `class ConditionalVAE(VAE)`
@@ -557,7 +567,8 @@ cm.show_figure(
 )
 
 # %% [markdown]
-# @@T5
+# With the label alone the model obeys in 0.50 of swaps at the end. With a mean shift it obeys in 0.96 after two epochs,
+# in 0.99 at the end. `cm.train` fits the shift once, after the last step.
 
 # %% [markdown]
 # ## 6. What we removed
@@ -567,8 +578,7 @@ cm.show_figure(
 # StarGAN; Choi et al., 2018). A second, [adversarial classifier](glossary.md#adversarial-classifier) also learned where
 # swapped clips *came from*, while the model was trained against it (a minimax, as in Fader networks; Lample et al.,
 # 2017). The *old penalty* is a maximum mean discrepancy (MMD; Gretton et al., 2012), a distance between the latents of
-# each genre and draws of the prior. On composed music without mean shift, the first classifier alone
-# did what the shift does.
+# each genre and draws of the prior. All rows have the mean shift.
 
 # %% tags=["fold"]
 # @title Shipped tables: mechanisms that left, on real and on composed music
@@ -610,7 +620,11 @@ cm.show_figure(
 )
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** @@L6
+# **What we learned.** On composed music the classifier gains nothing beside the mean shift: networks 1, 2 and 3 hear
+# 0.72, 0.71 and 0.74 of swaps as asked with it, 0.67, 0.73 and 0.74 without, at a smaller error (6.01, not 6.14 dB). On
+# real music it gains up to 0.05 (0.38, 0.43 and 0.56, not 0.34, 0.43 and 0.51), for 0.12 dB of error. Guidance (section 7)
+# gains more and trains nothing, so the classifier went. The old penalty gains more, too (0.49, 0.51 and 0.59), at the
+# largest error (7.36 dB), and it keeps less harmony (0.37, not 0.47).
 
 # %% [markdown]
 # ## 7. More than a whole label
@@ -633,7 +647,8 @@ amounts.loc[CEILING] = guided[[f"real_{name}" for name in networks]].mean().toli
 amounts.round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** @@L7
+# **What we learned.** Guidance 1 raises the swaps heard as asked from 0.30, 0.36 and 0.52 to 0.55, 0.60 and 0.70. The
+# harmony kept falls from 0.57 to 0.48. The amount was chosen on validation clips with networks 1 and 2.
 
 # %% [markdown]
 # ## 8. One idea in every genre

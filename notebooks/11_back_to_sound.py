@@ -763,8 +763,8 @@ lab.guess(
 pd.DataFrame(alone).T.round(2)
 
 # %% [markdown]
-# So PGHI alone suits a tone, and not noise. On the clip by the preset of recordings it leaves 3.74 dB, zero phases
-# 1.08. There the vocoder is uncertain in most cells, but noise is not the whole reason: that clip is worse than pure
+# So PGHI alone suits a tone, and not noise. On the clip by the preset of recordings it leaves 3.78 dB, zero phases
+# 1.22. There the vocoder is uncertain in most cells, but noise is not the whole reason: that clip is worse than pure
 # noise. The cure has a price: with noise our clip's error is 0.36 dB, and was lower without it (section 5).
 
 # %% [markdown]
