@@ -242,9 +242,9 @@ lab.guess(
 display(both.round(2))
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The mask adds 18 % of the detail on average, and takes new clips from 0.77 to 0.86 without any
+# **What we learned.** The mask adds 17 % of the detail on average, and takes new clips from 0.78 to 0.86 without any
 # training. Reconstructions reach 0.96 and not 1, probably because the formula subtracts an average of nine bands, and
-# sharpness their median. But the error rises from 4.67 to 4.80 dB. Probably some rebuilt detail is in the wrong place,
+# sharpness their median. But the error rises from 4.56 to 4.68 dB. Probably some rebuilt detail is in the wrong place,
 # and the mask strengthens this part too.
 
 # %% [markdown]
@@ -612,10 +612,10 @@ display(tenths.round(2))
 display(sharpness.round(3).to_frame().T)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** In 60 steps the discriminator begins to tell fakes from real clips: its loss falls from 2.20 in
-# the first ten steps to 1.85 in the last ten. It goes up and down, probably because the decoder answers. The decoder
-# alone gets sharper, from 0.775 to 0.818, with a fall to 0.78 after 40 steps. It stays below the 0.86 of the mask.
-# Feature matching gets worse (0.35 becomes 0.39), probably because a discriminator that sees more finds more
+# **What we learned.** In 60 steps the discriminator begins to tell fakes from real clips: its loss falls from 2.09 in
+# the first ten steps to 1.82 in the last ten. It goes up and down, probably because the decoder answers. The decoder
+# alone gets sharper, from 0.778 to 0.832, with a fall to 0.808 after 40 steps. It stays below the 0.86 of the mask.
+# Feature matching gets worse (0.33 becomes 0.37), probably because a discriminator that sees more finds more
 # differences.
 
 # %% [markdown]
@@ -707,8 +707,8 @@ def compare(asked, number):
 # ## 6. What did it cost, and would less have done?
 #
 # A sharper clip need not be nearer to music. The shipped tables hold means of one to three trainings over 300 new
-# clips. All began from older conditional VAEs, with the classifiers and the penalty that notebook 05 (section 6) took out, so they
-# differ from section 5.
+# clips. All began from older conditional VAEs, with the classifiers and the penalty that notebook 05 (section 6) took
+# out, so they differ from section 5.
 #
 # - **as it was**: that older conditional VAE;
 # - **unsharp mask**: the same with the mask. Nothing is trained;
@@ -819,9 +819,9 @@ for number, network in enumerate(("MSD_musicnn", "MSD_vgg", "MTT_vgg"), 1):
 pd.concat(outside).round(2)
 
 # %% [markdown]
-# Every network finds fresh draws nearest to music after the second phase. To network 3 their distance is 2.81, with
-# the mask alone 6.21, without both 7.44. Network 1 hears no more swaps as asked than with the mask (0.60, 0.62);
-# networks 2 and 3 hear more. This is one training.
+# Every network finds fresh draws nearest to music after the second phase. To network 3 their distance is 2.62, with
+# the mask alone 5.50, without both 6.41. Network 1 hears no more swaps as asked than with the mask (0.55, 0.56);
+# networks 2 and 3 hear more. Only network 3 hears more fresh draws as asked. This is one training.
 
 # %% tags=["fold"]
 # @title Sound: one latent, played by real_cvae and by real_cvaegan

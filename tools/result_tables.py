@@ -467,7 +467,7 @@ SERIES = {
     "autoencoder": ("an autoencoder", "music from 96 numbers"),
     "vae": ("sampling, KL", "beats nobody composed"),
     "conditional_vae": ("label, swap test", "deaf and cured"),
-    "make_it_listen": ("the mean shift", "one idea, every genre"),
+    "make_it_listen": ("mean shift", "one idea, every genre"),
     "posterior_collapse": ("the failed recipe", "one clip for everything"),
     "comparison": ("a schedule", "a map of clips"),
     "studio": ("a ten-line studio", "mixes, morphs"),
