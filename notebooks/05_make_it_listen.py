@@ -440,6 +440,13 @@ class ConditionalVAE(VAE):
         encoder = build_encoder(*sizes, outputs_per_latent=2)
         return encoder, build_conditional_decoder(*sizes, self.num_genres)
 
+
+# %% [markdown]
+# The second cell says what becomes of a label.
+
+
+# %%
+class ConditionalVAE(ConditionalVAE):
     def genre_weights(self, genre):
         """Returns rows of weights `(batch, num_genres)` of indices or such rows."""
         if len(genre.shape) == 2:
@@ -792,3 +799,18 @@ lab.guess(
         "guessing is faster than looking it up",
     ],
 )
+
+# %% [markdown] tags=["lesson"]
+# ## The answer
+#
+# Exchange the mean latent of the old genre for that of the new one, before the latent is decoded. No training is needed:
+# the deaf model obeys in 0.96 of swaps instead of 0.02, the cured one in 1.00 instead of 0.87. On real music outside
+# networks hear 0.34 to 0.51 of swaps as asked instead of about chance, and guidance raises this. A classifier in the
+# loss added at most 0.05, so it went.
+
+# %% [markdown]
+# <!-- links: made by tools/badges.py -->
+# Previous: [04 conditional vae](04_conditional_vae.ipynb).
+# Next: [06 posterior collapse](06_posterior_collapse.ipynb).
+# [Solutions](solutions/05_make_it_listen.ipynb) of the exercises.
+# <!-- end of links -->

@@ -230,8 +230,8 @@ turned = widgets.interact(hear, beta=slider)
 
 # %% [markdown]
 # Up to $\beta = 100$ the model gives up most of its rate, and the error rises by a third of a decibel. Only the last
-# stair costs much. But no stair was trained to its end, because each had one pass over the training clips. Obedience dips
-# to 0.89 at $\beta = 3$. One likely reason: the mean shift is still that of $\beta = 1$, while the latents move.
+# stair costs much. No stair was trained to its end: each had one pass over the clips. Obedience dips
+# to 0.89 at $\beta = 3$: the mean shift stays that of $\beta = 1$.
 
 # %% [markdown]
 # ## 3. The shipped sweep: rate and distortion
@@ -400,8 +400,8 @@ columns = {
 display(on_recordings[list(columns)].rename(columns=columns).rename_axis("β").round(2))
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** On composed music swap obedience is 1.00 at every β, and fresh-draw obedience at least 0.99 at the
-# three that were measured. The judge cannot give more than 1.00, so these columns do not tell the betas apart. A large β
+# **What we learned.** On composed music swap obedience is 1.00 at every β, and fresh-draw obedience 0.99 or more where
+# measured. The judge gives at most 1.00, so these columns do not tell the betas apart. A large β
 # does not drive the genre out of $z$: at $\beta = 300$ the probe is still right for 0.92 of the clips. The price is
 # variety. Diversity falls from 0.76 to 0.35 and sharpness from 0.61 to 0.43. On real music (one seed) swap obedience
 # rises from 0.84 at $\beta = 1$ to 1.00 at $\beta = 300$, but diversity falls from 0.67 to 0.20. The judge names only
@@ -654,7 +654,7 @@ session.show_figure(fig, "07_clustering", alt=alt)
 # %% [markdown]
 # By k-means MFCC statistics are first. But the AE's and VAE's intervals overlap theirs, so the order is open. By GMM,
 # PCA is first. The CVAEs have the lowest NMI, as they should. Yet the genre is not gone from their $z$: the probe,
-# which learns from labels, still names it in nearly all clips (1.00 and 0.99).
+# which learns from labels, still names it (1.00 and 0.99).
 
 # %% [markdown]
 # ## 10. A map to click on
@@ -810,7 +810,7 @@ display(pd.DataFrame(firsts).T.style.format(precision=3))
 
 # %% [markdown] tags=["lesson"]
 # **What we learned.** No model is best in every column. The CVAE is first in Fréchet distance, PCA in variety. CVAE and VAE
-# share the first place in rebuilding, both CVAEs in obedience, and VAE, CVAE and PCA in sharpness. To
+# lead in rebuilding, both CVAEs in obedience, VAE, CVAE and PCA in sharpness. To
 # change genres, take a CVAE. If no network may be trained, take PCA. To sort genres, try MFCC statistics and PCA, each
 # first by one method. The noise was measured on only one of the five models.
 

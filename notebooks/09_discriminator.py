@@ -650,7 +650,7 @@ pd.Series(sharper, name="sharpness of new clips").round(2).to_frame()
 # %% [markdown]
 # The picture shows the first two beats of one latent as the conditional VAE plays them, and beside it what the mask,
 # and discriminator and mask together, *change* there: purple is louder, orange softer. Do the changes follow the lines
-# on the left? Then listen, because the whole spectrograms hardly differ.
+# on the left? Then listen, because the whole spectrograms differ little.
 
 # %% tags=["fold"]
 # @title Picture: two beats, and what is changed in them

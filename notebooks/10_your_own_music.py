@@ -399,8 +399,8 @@ cm.show_clips(heard, config, num_columns=3)
 table.round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** After 74 steps the preset rebuilds validation clips with an error of 6.67 dB, the new weights
-# with 10.09 dB. In the figure the new weights play beats but hardly any notes. But the preset was
+# **What we learned.** After 74 steps the preset rebuilds validation clips with an error of 6.65 dB, the new weights
+# with 10.13 dB. In the figure the new weights play beats but hardly any notes. But the preset was
 # trained before.
 
 # %% [markdown]
@@ -629,11 +629,10 @@ copies = lab.near_copy_table(model, features, num_clips=120, seed=seed)
 copies.set_index("clips")[["num_generated", "median_ratio", "passes"]].round(2)
 
 # %% [markdown] tags=["lesson"]
-# **What we learned.** The label works after minutes: fresh draws obey in 0.99 and swaps in 0.98 of the clips. The first
-# judge names fewer real clips right (0.92), which is possible because generated clips can be more typical. Detail is
-# missing, because the error is 9.34 dB (shipped model: 4.67) and the sharpness of new clips 0.47 (0.75). New clips are
-# no near copies by this measure (0.88). But rebuilt training clips pass too (0.79), so in a model this blurred the
-# measure cannot see copies.
+# **What we learned.** The label works after minutes: fresh draws obey in 0.92 and swaps in 0.85 of the clips. The first
+# judge names 0.92 of real clips right. Detail is missing, because the error is 9.33 dB (shipped model: 4.56) and the
+# sharpness of new clips 0.46 (0.77). New clips are no near copies by this measure (0.88). But rebuilt training clips pass
+# too (0.80), so in a model this blurred the measure cannot see copies.
 
 # %% [markdown]
 # On real music expect the beat, but little detail (sharpness in the last column). Outside networks hear the genre less
@@ -882,9 +881,9 @@ lab.guess(
 # %% [markdown] tags=["lesson"]
 # ## The answer
 #
-# Yes. Begin with the preset. After 74 steps it rebuilds composed clips with an error of 6.67 dB, new weights with 10.09
+# Yes. Begin with the preset. After 74 steps it rebuilds composed clips with an error of 6.65 dB, new weights with 10.13
 # dB. On recordings of new styles it reaches 6.26 to 6.35 dB, new weights 6.85 dB. The small rehearsal obeys its label
-# (0.99 of fresh draws), but lacks detail (sharpness 0.47). Clips and disk space come within a tenth of the estimate
+# (0.92 of fresh draws), but lacks detail (sharpness 0.46). Clips and disk space come within a tenth of the estimate
 # (0.92 and 0.93). Minutes and memory are less certain, so plan for twice as much.
 
 # %% [markdown]

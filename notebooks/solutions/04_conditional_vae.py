@@ -88,12 +88,12 @@ pd.DataFrame(scores).loc[columns].round(3)
 
 # %% [markdown]
 # Little of the fresh-draw obedience is due to the fitted density. By the network it is 1.000 with the density and
-# 0.993 without (`cnn_fresh`), which is one clip of 150. By the second judge it is 0.940 in place of 1.000, which is 9
+# 0.993 without (`cnn_fresh`), which is one clip of 150. By the second judge it is 0.920 in place of 0.993, which is 11
 # clips. With the prior the fresh and the class-conditional rows are equal, because both decode the same latents.
 #
-# Diversity and sharpness speak for the density too. Draws from the prior are a little less sharp (0.762 against
-# 0.770; 1 is right) and less diverse (0.945 against 0.968 by the network, 0.738 against 0.911 by the second judge).
-# So does, as in notebook 03, the Fréchet distance in the last row (`cnn_frechet`): 28.940 at the density and 34.865
+# Sharpness does not tell the two apart (0.785 and 0.783). Of diversity the judges disagree: draws from the prior are
+# more diverse to the network (1.008 against 0.924; 1 is right), less to the second judge (0.761 against 0.917).
+# As in notebook 03, the Fréchet distance in the last row (`cnn_frechet`) speaks for the density: 29.718 and 37.815
 # at the prior. (It compares 150 drawn clips with 24 test clips, so both are larger than with more test clips.)
 #
 # ## 2. Which stage?
@@ -124,12 +124,12 @@ names = ["none", *(layer.name.removesuffix("_film") for layer in stages)]
 pd.Series(scores, pd.Index(names, name="last stage cut"), name="swap obedience").round(2)
 
 # %% [markdown]
-# The last two stages cost something: the sixth, `frame_0`, two of the 24 clips (1.00 to 0.92), the last one three
-# more (0.79). The first five cost nothing. A stage is cut together with all stages before it, so this does not say
-# what a stage is worth alone.
+# The first stage costs most, four of the 24 clips (0.92 to 0.75). The others cost at most two clips each, and with all
+# cut 0.54 are left. A stage is cut together with all stages before it, so this does not say what a stage is worth
+# alone.
 #
 # With every stage cut, the label still enters at `from_whole`. Notebook 04 has the same cut in section 4 (entrance
-# left, mean shift off). There obedience is 0.80, on ten times as many clips.
+# left, mean shift off). There obedience is 0.49, on ten times as many clips.
 #
 # ## 3. Write the score
 #
