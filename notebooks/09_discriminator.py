@@ -325,7 +325,7 @@ print(f"{network.count_params():,} weights")
 # more, so it learns from the patches that are still in doubt. Four groups of clips count as fakes in $L_D$, in this
 # order: reconstructions, clips with a swapped genre, new clips, and *real* clips with a wrong genre (Reed et al.,
 # 2016). $L_G$ takes the first three, which the decoder has made. The last group is there to make the discriminator
-# compare the clip with the genre. In our 60 steps exercise 3 finds no effect of it.
+# compare the clip with the genre. In our 60 steps exercise 3 finds hardly any effect of it.
 #
 # **Feature matching** (Larsen et al., 2016) is a second loss for the decoder. A reconstruction should give every
 # layer of the discriminator the same features as its original. We count the mean difference as a share of the

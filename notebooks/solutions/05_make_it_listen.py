@@ -1,6 +1,5 @@
 # ---
 # jupyter:
-#   accelerator: GPU
 #   jupytext:
 #     text_representation:
 #       extension: .py
