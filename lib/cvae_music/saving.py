@@ -32,10 +32,10 @@ OPEN = "openly licensed: electronic, folk, metal, orchestral; 149 training recor
 PRESETS = {
     "known_autoencoder": ("Autoencoder", COMPOSED, 4.68),
     "known_vae": ("VAE", COMPOSED, 4.59),
-    "known_cvae": ("ConditionalVAE", COMPOSED, 4.67),
-    "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.76),
-    "real_cvae": ("ConditionalVAE", OPEN, 5.82),
-    "real_cvaegan": ("ConditionalVAEGAN", OPEN, 6.65),
+    "known_cvae": ("ConditionalVAE", COMPOSED, 4.56),
+    "known_cvaegan": ("ConditionalVAEGAN", COMPOSED, 4.79),
+    "real_cvae": ("ConditionalVAE", OPEN, 5.79),
+    "real_cvaegan": ("ConditionalVAEGAN", OPEN, 6.44),
 }
 
 
