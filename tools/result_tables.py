@@ -300,7 +300,7 @@ ABLATED = {
     "diversity_MTT_vgg": "diversity, MTT_vgg",
     "kernel_MTT_vgg": "kernel distance, MTT_vgg",
 }
-SIZES = {"small": "small models of 720 steps", "full": "full size, 1,440 steps"}
+SIZES = {"small": "small models of 720 steps", "full": "full size, 1,344 steps"}
 
 
 def render_ablations():
