@@ -121,23 +121,7 @@ def genre_discrepancy(latent, genre_weights, noise):
 
 
 def build_classifier(shape, num_genres):
-    """Builds a small genre classifier, which ignores the mean level of a clip.
-
-    Three convolutions halve the time each; the mean and standard deviation over time of
-    what they find go to a dense layer.
-
-    Args:
-        shape: `(num_frames, n_mels)`.
-        num_genres: Number of genres.
-
-    Returns:
-        A `keras.Model` from scaled log-mel `(batch, num_frames, n_mels)` to logits
-        `(batch, num_genres)`.
-
-    Example:
-        >>> build_classifier((128, 16), num_genres=3).output_shape
-        (None, 3)
-    """
+    """A small genre classifier: scaled log-mel to logits `(batch, num_genres)`. It ignores the mean level of a clip."""
     clip = keras.Input(shape, name="log_mel")
     x = clip - ops.mean(clip, axis=(1, 2), keepdims=True)
     for width, name in ((64, "onsets"), (96, "quarter_beats"), (96, "half_beats")):
@@ -155,25 +139,9 @@ def build_classifier(shape, num_genres):
 def augment_for_classifier(log_mel, seed):
     """Blurs, amplifies, masks and adds noise to clips, and keeps their genre.
 
-    A classifier that is trained on such copies needs many cues of a genre, not one.
-    That of `build_classifier` ignores the level, and so the gain.
-
-    Args:
-        log_mel: Scaled log-mel, float tensor, shape `(batch, num_frames, n_mels)`.
-        seed: `keras.random.SeedGenerator`; a whole number would repeat the
-            same draws.
-
-    Returns:
-        Float tensor, same shape: blended with a blurred copy, up to 6 dB louder or
-        softer, with uniform noise of up to 3.5 dB (both at 35 dB a scaled unit), and up
-        to 0.3 of the time and 0.4 of the bands replaced by the clip's mean.
-
-    Source: the masks are those of SpecAugment, Park et al. (2019), arXiv:1904.08779.
-
-    Example:
-        >>> seed = keras.random.SeedGenerator(0)
-        >>> augment_for_classifier(ops.zeros((2, 16, 8)), seed).shape
-        TensorShape([2, 16, 8])
+    Up to 6 dB louder or softer, uniform noise of up to 3.5 dB (both at 35 dB a scaled unit), and up to 0.3 of the time
+    and 0.4 of the bands replaced by the clip's mean. Source: the masks are those of SpecAugment, Park et al. (2019),
+    arXiv:1904.08779.
     """
     each = (ops.shape(log_mel)[0], 1, 1)
     over_time = moving_average_matrix(log_mel.shape[1], 3)
@@ -194,38 +162,13 @@ def augment_for_classifier(log_mel, seed):
 
 
 def cross_entropy(labels, logits):
-    """Computes the mean cross-entropy of logits, in nats.
-
-    Args:
-        labels: Rows of genre weights that sum to 1, shape `(batch, num_genres)`.
-        logits: Float tensor, same shape.
-
-    Returns:
-        A scalar.
-
-    Example:
-        >>> round(float(cross_entropy(ops.eye(2), ops.zeros((2, 2)))), 4)  # log(2)
-        0.6931
-    """
+    """Mean cross-entropy of logits `(batch, num_genres)`, in nats."""
     each = keras.losses.categorical_crossentropy(labels, logits, from_logits=True)
     return ops.mean(each)
 
 
 def frozen_call(network, inputs):
-    """Calls a network whose weights get no gradients.
-
-    Args:
-        network: A built `keras.Model`.
-        inputs: Float tensor; gradients reach it.
-
-    Returns:
-        The network's output, in inference mode.
-
-    Example:
-        >>> network = build_classifier((128, 16), num_genres=3)
-        >>> frozen_call(network, np.zeros((2, 128, 16), "float32")).shape
-        TensorShape([2, 3])
-    """
+    """Calls a network, in inference mode, whose weights get no gradients; its inputs do."""
     trainable = [ops.stop_gradient(value) for value in network.trainable_variables]
     others = network.non_trainable_variables
     return network.stateless_call(trainable, others, inputs, training=False)[0]
